@@ -1,0 +1,1 @@
+"""HTTP and websockets: the one layer between Twisted's protocols and the features."""

@@ -1,0 +1,244 @@
+"""Files as responses: read in threads, sent as fast as the client takes them, with ranges and validators.
+
+Source: RFC 9110, sections 8.8 (validators), 13 (conditional requests) and 14 (ranges).
+"""
+
+from __future__ import annotations
+
+import mimetypes
+import os
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from email.utils import formatdate, parsedate_to_datetime
+from typing import BinaryIO
+
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IPullProducer
+from twisted.logger import Logger
+from zope.interface import implementer
+
+from jupyterd.errors import Forbidden, NotFound
+from jupyterd.web.site import Request
+
+CHUNK = 256 * 1024
+"""Bytes that are read, and held in memory, at a time for each client."""
+
+log = Logger()
+
+
+@dataclass(frozen=True)
+class Opened:
+    """An open regular file and what its head says."""
+
+    file: BinaryIO
+    size: int
+    mtime: float
+    etag: str
+
+
+def open_regular(path: str) -> Opened:
+    """Open a regular file for reading; blocks.
+
+    A fifo, a socket or a device is never opened.
+
+    :raises NotFound: no such file, or not a regular one.
+    :raises Forbidden: not readable.
+    """
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    except PermissionError:
+        raise Forbidden("Permission denied") from None
+    except OSError:
+        raise NotFound("No such file") from None
+    status = os.fstat(fd)
+    if not stat.S_ISREG(status.st_mode):
+        os.close(fd)
+        raise NotFound("Not a regular file")
+    return Opened(os.fdopen(fd, "rb"), status.st_size, status.st_mtime, f'"{status.st_mtime_ns:x}-{status.st_size:x}"')
+
+
+def content_type_of(path: str) -> str:
+    """The media type that a file's name stands for."""
+    kind, encoding = mimetypes.guess_type(path)
+    if encoding == "gzip":
+        return "application/gzip"
+    if encoding is not None or kind is None:
+        return "application/octet-stream"
+    return f"{kind}; charset=UTF-8" if kind.startswith("text/") or kind == "application/javascript" else kind
+
+
+def parse_range(value: str | None, size: int) -> tuple[int, int] | None:
+    """The first and one-past-last byte that a ``Range`` header asks for.
+
+    :returns: None where the whole file is to be sent: no header, several ranges, or one that is not understood.
+    :raises ValueError: no byte of the file is in the range.
+    """
+    if value is None or not value.startswith("bytes=") or "," in value:
+        return None
+    first, dash, last = value[6:].strip().partition("-")
+    if not dash or not (first or last) or not all(part.isascii() and (part.isdigit() or not part) for part in (first, last)):
+        return None
+    if not first:
+        start, end = max(0, size - int(last)), size
+        if int(last) == 0:
+            raise ValueError(value)
+    else:
+        start, end = int(first), min(size, int(last) + 1) if last else size
+        if last and int(last) < start:
+            return None
+    if start >= size:
+        raise ValueError(value)
+    return start, end
+
+
+@dataclass
+class FileReply:
+    """A file, sent while it is read.
+
+    :param path: of a regular file.
+    :param content_type: None to tell it from the name.
+    :param headers: more response headers.
+    """
+
+    path: str
+    content_type: str | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+    def serve(self, request: Request) -> None:
+        """Open the file in a thread, then send it."""
+        opening = request.site.in_thread(open_regular, self.path)
+        opening.addCallback(self._send, request)
+        opening.addErrback(self._failed, request)
+
+    def _failed(self, failure: object, request: Request) -> None:
+        from jupyterd.web.errors import describe
+
+        error = getattr(failure, "value", None)
+        known = describe(error) if isinstance(error, BaseException) else None
+        if known is None:
+            log.failure("could not send {path}", failure, path=self.path)  # type: ignore[arg-type]
+        if not request._disconnected and not request.startedWriting:
+            request.fail(*(known or (500, "Unhandled error", None)))
+
+    def _send(self, opened: Opened, request: Request) -> None:
+        if request._disconnected:
+            opened.file.close()
+            return
+        for name, value in self.headers.items():
+            request.setHeader(name.encode("ascii"), value.encode("latin-1", "replace"))
+        modified = formatdate(opened.mtime, usegmt=True)
+        request.setHeader(b"etag", opened.etag.encode())
+        request.setHeader(b"last-modified", modified.encode())
+        request.setHeader(b"accept-ranges", b"bytes")
+        if not request.responseHeaders.hasHeader(b"content-type"):
+            request.setHeader(b"content-type", (self.content_type or content_type_of(self.path)).encode("latin-1"))
+        if unchanged(request, opened):
+            opened.file.close()
+            request.setResponseCode(304)
+            request.write(b"")
+            request.finish()
+            return
+        self._send_part(opened, request)
+
+    def _send_part(self, opened: Opened, request: Request) -> None:
+        condition = request.getHeader("if-range")
+        wanted = request.getHeader("range")
+        if condition is not None and condition not in (opened.etag, formatdate(opened.mtime, usegmt=True)):
+            wanted = None
+        try:
+            part = parse_range(wanted, opened.size)
+        except ValueError:
+            opened.file.close()
+            request.setHeader(b"content-range", b"bytes */%d" % opened.size)
+            request.fail(416, "")
+            return
+        start, end = part or (0, opened.size)
+        if part is not None:
+            request.setResponseCode(206)
+            request.setHeader(b"content-range", b"bytes %d-%d/%d" % (start, end - 1, opened.size))
+        request.setHeader(b"content-length", b"%d" % (end - start))
+        if request.method == b"HEAD" or start == end:
+            opened.file.close()
+            request.write(b"")
+            request.finish()
+            return
+        FileProducer(opened.file, start, end, request).begin()
+
+
+def unchanged(request: Request, opened: Opened) -> bool:
+    """The client's copy is current: RFC 9110, section 13.2.2."""
+    tags = request.getHeader("if-none-match")
+    if tags is not None:
+        known = [tag.strip().removeprefix("W/") for tag in tags.split(",")]
+        return opened.etag in known or "*" in known
+    since = request.getHeader("if-modified-since")
+    if since is None:
+        return False
+    try:
+        return int(opened.mtime) <= parsedate_to_datetime(since).timestamp()
+    except (TypeError, ValueError, OverflowError):
+        return False
+
+
+@implementer(IPullProducer)
+class FileProducer:
+    """Reads a part of a file in threads, one chunk for each time that the transport asks."""
+
+    def __init__(self, file: BinaryIO, start: int, end: int, request: Request) -> None:
+        self._file = file
+        self._start = start
+        self._end = end
+        self._request = request
+        self._reading: Deferred[None] | None = None
+        self._stopped = False
+
+    def begin(self) -> None:
+        """Write the head, then become the request's producer."""
+        self._request.registerProducer(self, False)
+
+    def resumeProducing(self) -> None:
+        """Read and send the next chunk. Called by the transport."""
+        if self._reading is None and not self._stopped:
+            self._reading = self._request.site.in_thread(self._read)
+            self._reading.addCallbacks(self._write, self._failed)
+
+    def stopProducing(self) -> None:
+        """The client is gone. Called by the transport."""
+        self._stopped = True
+        if self._reading is None:
+            self._file.close()
+
+    def _read(self) -> bytes:
+        self._file.seek(self._start)
+        return self._file.read(min(CHUNK, self._end - self._start))
+
+    def _write(self, data: bytes) -> None:
+        self._reading = None
+        if self._stopped:
+            self._file.close()
+        elif not data:
+            self._truncated()
+        else:
+            self._start += len(data)
+            if self._start >= self._end:
+                self._file.close()
+                self._request.unregisterProducer()
+                self._request.write(data)
+                self._request.finish()
+            else:
+                self._request.write(data)
+
+    def _truncated(self) -> None:
+        """The file became shorter than its announced length: the connection is cut so that the client sees it."""
+        self._stopped = True
+        self._file.close()
+        channel = self._request.channel
+        self._request.unregisterProducer()
+        channel.forceAbortClient()
+
+    def _failed(self, failure: object) -> None:
+        log.failure("reading a file failed", failure)  # type: ignore[arg-type]
+        self._reading = None
+        if not self._stopped:
+            self._truncated()

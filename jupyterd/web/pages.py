@@ -1,0 +1,59 @@
+"""Pages for people: jinja2, imported with the first page."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from jupyterd.web.errors import phrase
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+    from jupyterd.web.site import Request
+
+
+class Pages:
+    """Renders templates: operators' own first, then jupyterd's.
+
+    :param base_url: what all links begin with.
+    :param search_path: directories of templates that win over jupyterd's own (``ServerApp.extra_template_paths``).
+    :param options: for jinja2's Environment (``ServerApp.jinja_environment_options``).
+    :param variables: given to each template (``ServerApp.jinja_template_vars``).
+    """
+
+    def __init__(
+        self,
+        base_url: str,
+        search_path: Sequence[str] = (),
+        options: Mapping[str, Any] | None = None,
+        variables: Mapping[str, Any] | None = None,
+    ) -> None:
+        self._base_url = base_url
+        self._search_path = list(search_path)
+        self._options = dict(options or {})
+        self._variables = dict(variables or {})
+        self._environment: Environment | None = None
+
+    @property
+    def environment(self) -> Environment:
+        """The jinja2 environment; everything in a template is escaped unless it says otherwise."""
+        if self._environment is None:
+            from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PackageLoader
+
+            loader = ChoiceLoader([FileSystemLoader(self._search_path), PackageLoader("jupyterd.web", "templates")])
+            self._environment = Environment(**{"autoescape": True, "loader": loader, **self._options})
+            self._environment.globals.update({"base_url": self._base_url, **self._variables})
+        return self._environment
+
+    def render(self, name: str, /, **values: Any) -> bytes:
+        """The template ``name`` with ``values``, as UTF-8."""
+        return self.environment.get_template(name).render(**values).encode()
+
+    def error(self, request: Request, status: int, message: str) -> bytes:
+        """The page of an error; ``<status>.html`` of an operator wins over ``error.html``."""
+        template = self.environment.select_template([f"{status}.html", "error.html"])
+        return template.render(status_code=status, status_message=phrase(status), message=message).encode()
+
+
+ErrorPage = Callable[["Request", int, str], bytes]

@@ -1,0 +1,140 @@
+"""Which resource answers a path: a tree of mounted prefixes.
+
+The segments stay whole, so that each resource's routes are written, and found by grep, as the paths that clients send.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+from twisted.web.resource import IResource
+
+if TYPE_CHECKING:
+    from jupyterd.web.site import Request
+
+
+class BodySink(Protocol):
+    """Takes a request's body while it arrives, in place of memory."""
+
+    def write(self, data: bytes) -> None:
+        """The next bytes. A sink that can not keep up calls ``request.pause_body()``."""
+
+    def finished(self) -> None:
+        """The body is complete; the resource is asked next."""
+
+    def failed(self) -> None:
+        """The client went away, or sent more than allowed: the rest will not come."""
+
+    def close(self) -> None:
+        """The request is answered; nothing more happens to it."""
+
+
+@dataclass(eq=False)
+class Mount:
+    """A prefix and what is needed to know of it before its resource is built.
+
+    :param prefix: segments, ``*`` for any one segment.
+    :param factory: makes the resource, at the first request.
+    :param auth: the authorizer's name of what lies here (``contents``, ``kernels`` ...).
+    :param public: answered without credentials.
+    :param page: for people: errors are HTML and a missing login leads to the login page.
+    :param exact: this path alone, nothing below it.
+    :param body: gives the sink of a request's body, or None to hold it in memory.
+    :param max_body: bytes a body may have; None for the site's limit.
+    """
+
+    prefix: tuple[str, ...]
+    factory: Callable[[], IResource]
+    auth: str
+    public: bool = False
+    page: bool = False
+    exact: bool = False
+    body: Callable[[Request], BodySink | None] | None = None
+    max_body: int | None = None
+    _resource: IResource | None = None
+
+    def resource(self) -> IResource:
+        """The resource, made once."""
+        if self._resource is None:
+            self._resource = self.factory()
+        return self._resource
+
+
+@dataclass(eq=False)
+class _Node:
+    children: dict[str, _Node] = field(default_factory=dict)
+    mount: Mount | None = None
+
+
+class Root:
+    """All mounts of one server.
+
+    :param base_url: the path that all others lie below, with a slash at both ends.
+    """
+
+    def __init__(self, base_url: str = "/") -> None:
+        self.base_url = base_url
+        self._base = [segment for segment in base_url.split("/") if segment]
+        self._top = _Node()
+
+    def mount(
+        self,
+        prefix: str,
+        factory: Callable[[], IResource],
+        *,
+        auth: str,
+        public: bool = False,
+        page: bool = False,
+        exact: bool = False,
+        body: Callable[[Request], BodySink | None] | None = None,
+        max_body: int | None = None,
+    ) -> Mount:
+        """Let what ``factory`` makes answer ``prefix`` and all below it; of two prefixes the longer one wins.
+
+        :raises ValueError: the prefix is taken.
+        """
+        segments = tuple(segment for segment in prefix.split("/") if segment)
+        node = self._top
+        for segment in segments:
+            node = node.children.setdefault(segment, _Node())
+        if node.mount is not None:
+            raise ValueError(f"{prefix} is mounted already")
+        node.mount = Mount(segments, factory, auth, public, page, exact, body, max_body)
+        return node.mount
+
+    def find(self, segments: Sequence[str]) -> Mount | None:
+        """The mount that answers a path.
+
+        :param segments: the decoded path below ``base_url``, without its leading slash.
+        """
+        node = self._top
+        found = node.mount if node.mount is not None and not node.mount.exact else None
+        last = len(segments) - 1
+        if node.mount is not None and (last < 0 or segments == [""]):
+            return node.mount
+        for index, segment in enumerate(segments):
+            child = node.children.get(segment) or node.children.get("*")
+            if child is None:
+                break
+            node = child
+            if node.mount is not None and (not node.mount.exact or index == last):
+                found = node.mount
+        return found
+
+    def below_base(self, segments: list[str]) -> list[str] | None:
+        """Strip ``base_url`` from a path's segments; None for a path outside of it."""
+        count = len(self._base)
+        if segments[:count] != self._base:
+            return None
+        return segments[count:]
+
+    def mounts(self) -> Iterator[Mount]:
+        """Every mount, parents first."""
+        nodes = [self._top]
+        while nodes:
+            node = nodes.pop()
+            if node.mount is not None:
+                yield node.mount
+            nodes.extend(node.children.values())

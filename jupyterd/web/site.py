@@ -1,0 +1,401 @@
+"""The HTTP side of the daemon: a request is judged when its head is complete, before a byte of its body is kept.
+
+twisted.web reads a whole body, without limit, before any resource runs. Here the mount is found, the guard asked and the
+body's size checked first; who is refused gets the answer at once and the rest of the body is thrown away as it comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from io import BytesIO
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import unquote_to_bytes
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+from twisted.web import http, server
+from twisted.web.iweb import INonQueuedRequestFactory
+from zope.interface import provider
+
+from jupyterd.web import errors
+from jupyterd.web.refusal import Refusal
+from jupyterd.web.root import BodySink, Mount, Root
+
+if TYPE_CHECKING:
+    from jupyterd.threads import InThread
+
+LINGER_SECONDS = 5
+LINGER_BYTES = 64 * 1024 * 1024
+"""How much of a refused body is read and thrown away, so that the client gets to read its answer before the
+connection is cut (RFC 9112, section 9.6)."""
+
+
+class Gate(Protocol):
+    """What decides on a request when its head is complete; see :class:`jupyterd.auth.guard.Guard`."""
+
+    def admit(self, request: Request, mount: Mount | None) -> Refusal | Deferred[Refusal | None] | None:
+        """None to let the request through, else the answer. ``mount`` is None where nothing answers the path."""
+
+    def headers(self, request: Request) -> Iterable[tuple[bytes, bytes]]:
+        """Headers of every response, asked for just before its head is written."""
+
+
+class _Memory(BytesIO):
+    """A body held in memory."""
+
+    def finished(self) -> None:
+        self.seek(0)
+
+    def failed(self) -> None:
+        self.close()
+
+
+@provider(INonQueuedRequestFactory)
+class Request(server.Request):
+    """One request. ``mount``, ``segments`` and ``user`` are set before its resource is asked.
+
+    :ivar segments: the decoded path below ``base_url``.
+    :ivar user: who asks, set by the guard; None on public mounts.
+    :ivar content: the body in memory, or the mount's :class:`~jupyterd.web.root.BodySink`.
+    """
+
+    site: Site
+    channel: Channel
+    mount: Mount | None = None
+    segments: list[str]
+    user: Any = None
+    token_authenticated = False
+    started = 0.0
+    arrived = False
+    """The whole body has come."""
+    _admitted = False
+    _refusal: Refusal | None = None
+    _answered_early = False
+    _received = 0
+    _limit = 0
+    _held: list[bytes]
+
+    # -- the head
+
+    def gotLength(self, length: int | None) -> None:
+        """The head is complete: find the mount, ask the gate. Called by :class:`Channel`."""
+        self.started = monotonic()
+        channel = self.channel
+        self.site = channel.site
+        self.method, self.uri, self.clientproto = channel._command, channel._path, channel._version
+        self._held = []
+        self._declared = length
+        try:
+            self._find_mount()
+            verdict = self.site.gate.admit(self, self.mount)
+        except Exception:
+            self.site.defects.failure("could not decide on {method} request", method=self.method)
+            verdict = Refusal(500, "Unhandled error")
+        if isinstance(verdict, Deferred):
+            self.pause_body()
+            verdict.addErrback(self._undecided)
+            verdict.addCallback(self._decide)
+            verdict.addBoth(lambda _: self.resume_body())
+        else:
+            self._decide(verdict)
+
+    def _find_mount(self) -> None:
+        path, _, query = self.uri.partition(b"?")
+        self.path = path
+        self.args = http.parse_qs(query, True) if query else {}
+        self.segments = []
+        try:
+            segments = [unquote_to_bytes(part).decode() for part in path[1:].split(b"/")]
+        except UnicodeDecodeError:
+            self._refusal = Refusal(400, "The path is not UTF-8")
+            return
+        below = self.site.root.below_base(segments)
+        if below is not None:
+            self.segments = below
+            self.mount = self.site.root.find(below)
+
+    def _undecided(self, failure: Failure) -> Refusal:
+        self.site.defects.failure("could not decide on {method} request", failure, method=self.method)
+        return Refusal(500, "Unhandled error")
+
+    def _decide(self, refusal: Refusal | None) -> None:
+        if self._disconnected:
+            return
+        self._refusal = self._refusal or refusal or self._too_large()
+        if self._refusal is None:
+            self._take_body()
+        elif not self.arrived and self._declared != 0:
+            self._answered_early = True
+            self.channel.persistent = False
+            self.setHeader(b"connection", b"close")
+            self._answer(self._refusal)
+        if self.arrived and not self._answered_early:
+            self._complete()
+
+    # -- the body
+
+    def _too_large(self) -> Refusal | None:
+        mount = self.mount
+        self._limit = self.site.max_body if mount is None or mount.max_body is None else mount.max_body
+        if self._declared is not None and self._declared > self._limit:
+            return Refusal(413, f"The request body has more than {self._limit} bytes")
+        return None
+
+    def _take_body(self) -> None:
+        sink = self.mount.body(self) if self.mount is not None and self.mount.body is not None else None
+        self.content = _Memory() if sink is None else sink
+        self._admitted = True
+        held, self._held = self._held, []
+        for data in held:
+            self.handleContentChunk(data)
+
+    def handleContentChunk(self, data: bytes) -> None:
+        """Some of the body came. Called by :class:`Channel`."""
+        if self._answered_early:
+            return
+        self._received += len(data)
+        if not self._admitted:
+            self._held.append(data)
+        elif self._received > self._limit:
+            self._answered_early = True
+            self.channel.persistent = False
+            self.setHeader(b"connection", b"close")
+            self.content.failed()
+            self.content = None
+            self._answer(Refusal(413, f"The request body has more than {self._limit} bytes"))
+        else:
+            self.content.write(data)
+
+    def pause_body(self) -> None:
+        """Ask the client to wait: no more of this connection is read."""
+        channel = self.__dict__.get("channel")
+        if channel is not None and channel.transport is not None:
+            channel.pause_reading()
+
+    def resume_body(self) -> None:
+        """Read on."""
+        channel = self.__dict__.get("channel")
+        if channel is not None and channel.transport is not None:
+            channel.resume_reading()
+
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
+        """Head and body are here. Called by :class:`Channel`; forms are parsed by who wants them, never here."""
+        self.arrived = True
+        if not self._answered_early and (self._admitted or self._refusal is not None):
+            self._complete()
+
+    def _complete(self) -> None:
+        if self._refusal is not None:
+            self.content = None
+            self._answer(self._refusal)
+            return
+        self.content.finished()
+        self.process()
+
+    @property
+    def body_outstanding(self) -> bool:
+        """The response is written and the client still sends."""
+        return self._answered_early and not self.arrived
+
+    # -- the answer
+
+    def process(self) -> None:
+        """Ask the mount's resource."""
+        self.prepath = []
+        self.postpath = [segment.encode() for segment in self.segments]
+        try:
+            if self.mount is None:
+                self._answer(Refusal(404))
+            else:
+                self.render(self.mount.resource())
+        except Exception:
+            self.processingFailed(Failure())
+
+    def processingFailed(self, reason: Failure) -> None:
+        """A defect of ours: told to the log in full, to the client in two words."""
+        self.site.defects.failure("{method} {path} failed", reason, method=self.method, path=self.path)
+        self._answer(Refusal(500, "Unhandled error"))
+
+    def fail(self, status: int, message: str, reason: str | None = None) -> None:
+        """Answer with an error: JSON for programs, a page for people."""
+        self._answer(Refusal(status, message, reason))
+
+    def _answer(self, refusal: Refusal) -> None:
+        self.setResponseCode(refusal.status)
+        for name, value in refusal.headers:
+            self.setHeader(name.encode("latin-1"), value.encode("latin-1", "replace"))
+        body = b""
+        if refusal.location is not None:
+            self.setHeader(b"location", refusal.location.encode("ascii", "replace"))
+        elif not refusal.empty:
+            body = self._error_body(refusal)
+        self.setHeader(b"content-length", b"%d" % len(body))
+        if self.content is not None and not self.arrived:
+            self.content.failed()
+            self.content = None
+        self.write(body)
+        self.finish()
+
+    def _error_body(self, refusal: Refusal) -> bytes:
+        message = refusal.message or errors.phrase(refusal.status)
+        if self.wants_page:
+            self.setHeader(b"content-type", b"text/html; charset=UTF-8")
+            return self.site.error_page(self, refusal.status, message)
+        self.setHeader(b"content-type", b"application/json")
+        if refusal.status == 500:
+            return errors.unhandled()
+        return errors.body(message, refusal.reason)
+
+    @property
+    def wants_page(self) -> bool:
+        """Errors are for people, not for programs."""
+        if self.mount is not None:
+            return self.mount.page
+        return self.segments[:1] != ["api"]
+
+    def write(self, data: bytes) -> None:
+        """Write some of the response; its head first."""
+        if not self.startedWriting:
+            headers = self.responseHeaders
+            for name, value in self.site.gate.headers(self):
+                if not headers.hasHeader(name):
+                    headers.setRawHeaders(name, [value])
+            headers.setRawHeaders(b"date", [http.datetimeToString()])
+            headers.setRawHeaders(b"server", [b"jupyterd"])
+        super().write(data)
+
+    def finish(self) -> None:
+        """The response is complete."""
+        if not self._disconnected:
+            super().finish()
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The client is gone."""
+        sink = self.content
+        super().connectionLost(reason)
+        if sink is not None and not self.arrived:
+            sink.failed()
+
+
+class Channel(http.HTTPChannel):
+    """One connection. See :class:`Request` for what is decided when."""
+
+    site: Site
+    totalHeadersSize = 64 * 1024
+    MAX_LENGTH = 64 * 1024
+    maxHeaders = 500
+    _lingering = False
+    _discarded = 0
+
+    def pause_reading(self) -> None:
+        """Stop reading from the socket."""
+        self._networkProducer.pauseProducing()
+
+    def resume_reading(self) -> None:
+        """Read from the socket again."""
+        self._networkProducer.resumeProducing()
+
+    def lineReceived(self, line: bytes) -> None:
+        """A line of the head."""
+        if not self._lingering:
+            super().lineReceived(line)
+
+    def rawDataReceived(self, data: bytes) -> None:
+        """Some of a body."""
+        if self._lingering:
+            self._discarded += len(data)
+            if self._discarded > LINGER_BYTES:
+                self.forceAbortClient()
+        else:
+            super().rawDataReceived(data)
+
+    def _send100Continue(self) -> None:
+        if self.requests and self.requests[-1]._admitted:
+            super()._send100Continue()
+
+    def allContentReceived(self) -> None:
+        """A request is complete."""
+        if not self._lingering:
+            super().allContentReceived()
+
+    def requestDone(self, request: Request) -> None:
+        """A response is complete; where the client still sends, wait a little for it to read the answer."""
+        if request.body_outstanding:
+            self.requests.remove(request)
+            self._linger()
+        else:
+            super().requestDone(request)
+
+    def _linger(self) -> None:
+        self._lingering = True
+        self.setRawMode()
+        self.setTimeout(None)
+        self.callLater(LINGER_SECONDS, self._cut)
+        half_close = getattr(self.transport, "loseWriteConnection", None)
+        if half_close is not None:
+            half_close()
+        self.resume_reading()
+
+    def _cut(self) -> None:
+        if self.transport is not None and not self.transport.disconnected:
+            self.transport.abortConnection()
+
+
+class Site(server.Site):
+    """The factory of all HTTP connections.
+
+    :param root: the mounts.
+    :param gate: decides on each request.
+    :param max_body: bytes a body may have, where its mount says nothing else.
+    :param in_thread: parses what is large.
+    :param access: called with each answered request and the seconds it took.
+    :param error_page: renders an error for people.
+    """
+
+    protocol = Channel
+    requestFactory = Request
+    defects = Logger()
+
+    def __init__(
+        self,
+        root: Root,
+        gate: Gate,
+        *,
+        reactor: Any,
+        in_thread: InThread,
+        max_body: int = 512 * 1024 * 1024,
+        idle_timeout: float = 3600,
+        access: Callable[[Request, float], None] | None = None,
+        error_page: Callable[[Request, int, str], bytes] | None = None,
+    ) -> None:
+        super().__init__(None, reactor=reactor, timeout=idle_timeout, parsePOSTFormSubmission=False)
+        self.root = root
+        self.gate = gate
+        self.max_body = max_body
+        self.in_thread = in_thread
+        self._access = access
+        self.error_page = error_page or plain_error_page
+
+    def startFactory(self) -> None:
+        """Nothing to open: the access log is an event, not a file."""
+
+    def stopFactory(self) -> None:
+        """Nothing to close."""
+
+    def log(self, request: Request) -> None:
+        """Note an answered request, or a websocket that was let through."""
+        if self._access is not None:
+            self._access(request, monotonic() - request.started)
+
+
+def plain_error_page(request: Request, status: int, message: str) -> bytes:
+    """An error page without a template."""
+    from html import escape
+
+    title = f"{status} {errors.phrase(status)}"
+    return (
+        f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{title}</title></head>'
+        f"<body><h1>{title}</h1><p>{escape(message)}</p></body></html>"
+    ).encode()

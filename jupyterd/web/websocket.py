@@ -1,0 +1,126 @@
+"""Websockets on the shared port: Autobahn's protocol takes the connection over from twisted.web.
+
+Autobahn costs a good part of a second to import, so nothing imports this module before the first websocket.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from autobahn.twisted.resource import WebSocketResource
+from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
+from twisted.internet.interfaces import IPushProducer
+from zope.interface import implementer
+
+from jupyterd.errors import Invalid
+from jupyterd.web.api import Call
+
+
+@implementer(IPushProducer)
+class SocketProtocol(WebSocketServerProtocol):
+    """Base of every websocket of jupyterd: flow control, and a quiet end.
+
+    The transport tells when the client reads slower than we write: :meth:`paused` and :meth:`resumed`.
+
+    :cvar max_message: bytes a message from the client may have; larger ones close the connection with 1009.
+    """
+
+    max_message = 0
+    ping_interval = 0.0
+    ping_timeout = 0.0
+
+    def configure(self) -> None:
+        """Set this connection's limits, once the factory's defaults are copied."""
+        self.maxMessagePayloadSize = self.max_message
+        self.autoPingInterval = self.ping_interval
+        self.autoPingTimeout = self.ping_timeout
+
+    def connectionMade(self) -> None:
+        """The connection is ours."""
+        super().connectionMade()
+        self.configure()
+
+    def onOpen(self) -> None:
+        """The handshake is done: twisted.web's channel still is the transport's producer, we take its place."""
+        self.unregisterProducer()
+        self.registerProducer(self, True)
+        self.opened()
+
+    def onClose(self, wasClean: bool, code: int, reason: str) -> None:
+        """The connection is gone."""
+        self.closed(code, reason or "")
+
+    def opened(self) -> None:
+        """Messages may be sent from now on."""
+
+    def closed(self, code: int, reason: str) -> None:
+        """Nothing can be sent any more."""
+
+    def paused(self) -> None:
+        """The client reads slower than we write: stop writing."""
+
+    def resumed(self) -> None:
+        """Write on."""
+
+    def pauseProducing(self) -> None:
+        """Called by the transport."""
+        self.paused()
+
+    def resumeProducing(self) -> None:
+        """Called by the transport."""
+        self.resumed()
+
+    def stopProducing(self) -> None:
+        """Called by the transport when it is gone; :meth:`closed` follows."""
+
+    def pause_client(self) -> None:
+        """Read nothing more from this client until :meth:`resume_client`."""
+        self.transport.pauseProducing()
+
+    def resume_client(self) -> None:
+        """Read from this client again."""
+        self.transport.resumeProducing()
+
+
+class _Once:
+    """Gives Autobahn's resource the one protocol that a route's method made."""
+
+    def __init__(self, factory: WebSocketServerFactory, protocol: SocketProtocol) -> None:
+        self._factory = factory
+        self._protocol = protocol
+
+    def buildProtocol(self, address: Any) -> SocketProtocol:
+        self._protocol.factory = self._factory
+        return self._protocol
+
+
+def _factory_of(site: Any) -> WebSocketServerFactory:
+    factory = getattr(site, "websockets", None)
+    if factory is None:
+        factory = site.websockets = WebSocketServerFactory(reactor=site.reactor)
+        factory.setProtocolOptions(allowedOrigins=["*"], allowNullOrigin=True, tcpNoDelay=False)
+    return factory
+
+
+async def upgrade(call: Call, make: Callable[[], Coroutine[Any, Any, SocketProtocol]]) -> None:
+    """Hand the connection of ``call`` to the protocol that ``make`` returns.
+
+    The guard has checked the origin before; Autobahn checks it no second time.
+
+    :raises Invalid: not a websocket handshake. Source: RFC 6455, section 4.2.1; the reference's texts.
+    """
+    if (call.header("upgrade") or "").lower() != "websocket":
+        raise Invalid('Can "Upgrade" only to "WebSocket".')
+    if "upgrade" not in (call.header("connection") or "").lower():
+        raise Invalid('"Connection" must be "Upgrade".')
+    request = call.request
+    if request.channel.transport is None:
+        raise Invalid("This connection can not be upgraded")
+    protocol = await make()
+    if request._disconnected:
+        return
+    request.setResponseCode(101)
+    request.site.log(request)
+    resource: Any = WebSocketResource(_Once(_factory_of(request.site), protocol))
+    resource.render(request)

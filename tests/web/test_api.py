@@ -1,0 +1,88 @@
+"""The JSON glue: values, statuses and errors as clients see them."""
+from klein import Klein
+from twisted.internet.defer import Deferred
+
+from jupyterd.errors import NotFound
+from jupyterd.testing import MemorySite
+from jupyterd.web.api import Call, Reply, json_api
+from jupyterd.web.root import Root
+
+
+class Things:
+    app = Klein()
+    api = json_api(app)
+
+    def __init__(self) -> None:
+        self.gate: Deferred[None] = Deferred()
+        self.finished: list[str] = []
+
+    @api("GET", "/api/things")
+    async def all(self, call: Call) -> object:
+        return [call.path, call.arg("x")]
+
+    @api("POST", "/api/things", status=201)
+    async def make(self, call: Call) -> object:
+        return await call.json()
+
+    @api("DELETE", "/api/things/<name>", status=204)
+    async def delete(self, call: Call, name: str) -> None:
+        if name == "slow":
+            await self.gate
+        if name == "none":
+            raise NotFound("No such thing: none")
+        if name == "defect":
+            raise RuntimeError("secret")
+        self.finished.append(name)
+
+    @api("GET", "/api/things/<path:path>/raw")
+    async def raw(self, call: Call, path: str) -> object:
+        return Reply(path.encode(), "text/plain")
+
+
+def site(things: Things | None = None) -> MemorySite:
+    root = Root("/")
+    resource = (things or Things()).app.resource()
+    root.mount("/api/things", lambda: resource, auth="things")
+    return MemorySite(root)
+
+
+def test_values_become_json() -> None:
+    answer = site().request("GET", "/api/things?x=1&x=2")
+    assert (answer.status, answer.json()) == (200, ["/api/things", "2"])
+    assert answer.header("content-type") == "application/json"
+    assert site().request("POST", "/api/things", json_body={"a": 1}).status == 201
+    assert site().request("POST", "/api/things").json() is None
+    assert site().request("DELETE", "/api/things/x").body == b""
+
+
+def test_errors_are_the_references_json() -> None:
+    assert site().request("DELETE", "/api/things/none").json() == {"message": "No such thing: none", "reason": None}
+    answer = site().request("PUT", "/api/things")
+    assert (answer.status, answer.json()) == (405, {"message": "Method Not Allowed", "reason": None})
+    answer = site().request("GET", "/api/things/a/b")
+    assert (answer.status, answer.json()["message"]) == (404, "Not Found")
+    answer = site().request("POST", "/api/things", b"{not json")
+    assert (answer.status, answer.json()["message"]) == (400, "Invalid JSON in body of request")
+    assert site().request("GET", "/api/none").status == 404
+
+
+def test_a_client_that_leaves_does_not_stop_the_work() -> None:
+    things = Things()
+    memory = site(things)
+    connection = memory.connect()
+    connection.send(b"DELETE /api/things/slow HTTP/1.1\r\nHost: x\r\n\r\n")
+    from twisted.internet.error import ConnectionDone
+    from twisted.python.failure import Failure
+    connection.protocol.connectionLost(Failure(ConnectionDone()))
+    things.gate.callback(None)
+    assert things.finished == ["slow"]
+
+
+def test_a_path_converter_sees_decoded_slashes() -> None:
+    assert site().request("GET", "/api/things/a%2Fb//c/raw").body == b"a/b//c"
+
+
+def test_connection_is_reused() -> None:
+    connection = site().connect()
+    connection.send(b"GET /api/things HTTP/1.1\r\nHost: x\r\n\r\nGET /api/things?x=3 HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert connection.received().count(b"200 OK") == 2
