@@ -1,0 +1,1 @@
+"""Kernels: their lives, their channels and their REST API."""

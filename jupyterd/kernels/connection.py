@@ -1,0 +1,62 @@
+"""The settings of kernel connections, under the class name operators already write."""
+
+from __future__ import annotations
+
+from traitlets import Bool, Float, Integer, Unicode
+from traitlets.config import LoggingConfigurable
+
+MIB = 1024 * 1024
+
+
+class ZMQChannelsWebsocketConnection(LoggingConfigurable):
+    """How kernels' messages reach websockets: limits, memory, disk and time. Sizes are bytes, times are seconds."""
+
+    kernel_ws_protocol = Unicode(
+        None,
+        allow_none=True,
+        help="The websocket subprotocol to prefer; None takes the newest the client offers, '' the default JSON protocol.",
+    ).tag(config=True)
+
+    kernel_info_timeout = Float(
+        60.0, help="How long a kernel may take to answer before its clients are let through to it all the same."
+    ).tag(config=True)
+
+    limit_rate = Bool(
+        False,
+        help="Whether to drop iopub messages above the rates below. Off: the message log bounds memory without loss.",
+    ).tag(config=True)
+
+    iopub_msg_rate_limit = Float(1000.0, help="Messages a second above which a client gets no more, with limit_rate.").tag(
+        config=True
+    )
+
+    iopub_data_rate_limit = Float(
+        1000000.0, help="Bytes of stream output a second above which a client gets no more, with limit_rate."
+    ).tag(config=True)
+
+    rate_limit_window = Float(3.0, help="The time over which the rates are taken.").tag(config=True)
+
+    log_retained = Integer(
+        2 * MIB, help="What each kernel's log keeps in memory although every client has it: for resuming and the REST log."
+    ).tag(config=True)
+
+    log_memory = Integer(
+        16 * MIB, help="What each kernel's log keeps in memory for clients that lag or are away; the rest goes to disk."
+    ).tag(config=True)
+
+    log_disk_quota = Integer(
+        1024 * MIB, help="What each kernel's log may keep on disk for clients that lag or are away."
+    ).tag(config=True)
+
+    offline_grace = Float(
+        24 * 3600.0, help="How long a disconnected session's messages are kept for its return."
+    ).tag(config=True)
+
+    coalesce_after = Float(
+        30.0,
+        help="Adjacent stream messages of one cell are merged for a client that gets them so late; 0 never merges.",
+    ).tag(config=True)
+
+    client_hold = Integer(
+        MIB, help="What one client may have waiting for a kernel that does not take it, before its websocket is paused."
+    ).tag(config=True)
