@@ -1,0 +1,173 @@
+"""The composition root: every object of the daemon is built here, once, and every prefix is mounted here.
+
+Features are imported by the builder that needs them, resources are made at their first request: what the first answer
+does not need is not loaded before it.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from twisted.application.service import MultiService, Service
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.logger import Logger
+
+from jupyterd.threads import Threads
+from jupyterd.web.access import AccessLog
+from jupyterd.web.pages import Pages
+from jupyterd.web.root import Root
+from jupyterd.web.site import Site
+
+if TYPE_CHECKING:
+    from jupyterd.settings import Settings
+
+
+class Ordered(MultiService):
+    """Starts its services in order and stops them one after the other in the opposite order.
+
+    What a service still does while it stops (kernels end, sessions are written) may use those that started before it.
+    """
+
+    log = Logger()
+
+    def stopService(self) -> Deferred[None]:
+        """Stop all; the Deferred fires when the last has stopped."""
+        Service.stopService(self)
+        return Deferred.fromCoroutine(self._stop_each())
+
+    async def _stop_each(self) -> None:
+        for service in reversed(list(self)):
+            try:
+                await maybeDeferred(service.stopService)
+            except Exception:  # noqa: BLE001 - the others must stop all the same
+                self.log.failure("{service} did not stop cleanly", service=service)
+
+
+class House:
+    """The objects of one daemon.
+
+    :param reactor: the one reactor.
+    :param settings: what the operator wants.
+    """
+
+    def __init__(self, reactor: Any, settings: Settings) -> None:
+        self.reactor = reactor
+        self.settings = settings
+        self.config = settings.config
+        self.server = settings.server
+        self.services = Ordered()
+        self.root = Root(self.server.base_url)
+
+    def build(self) -> MultiService:
+        """All of it."""
+        for feature in (
+            self._status,
+            self._identity,
+            self._kernelspecs,
+            self._kernels,
+            self._sessions,
+            self._contents,
+            self._config_sections,
+            self._events,
+            self._terminals,
+            self._nbconvert,
+            self._frontends,
+        ):
+            feature()
+        self._listening()
+        return self.services
+
+    # -- shared by features
+
+    @cached_property
+    def in_thread(self) -> Threads:
+        """Short work of all features: parsing, SQLite, kernelspecs."""
+        return self._threads("jupyterd", 4)
+
+    @cached_property
+    def file_threads(self) -> Threads:
+        """Work on users' files, which may hang on a network mount."""
+        return self._threads("contents", 8)
+
+    def _threads(self, name: str, size: int) -> Threads:
+        threads = Threads(self.reactor, name, size)
+        threads.setServiceParent(self.services)
+        return threads
+
+    @cached_property
+    def pages(self) -> Pages:
+        """Templates."""
+        server = self.server
+        return Pages(
+            server.base_url,
+            server.extra_template_paths,
+            server.jinja_environment_options,
+            server.jinja_template_vars,
+        )
+
+    @cached_property
+    def guard(self) -> Any:
+        """Decides on every request."""
+        from jupyterd.auth.guard import Guard
+
+        return Guard(self.settings.token)
+
+    @cached_property
+    def site(self) -> Site:
+        """The factory of all HTTP connections."""
+        return Site(
+            self.root,
+            self.guard,
+            reactor=self.reactor,
+            in_thread=self.in_thread,
+            max_body=self.server.max_body_size,
+            access=AccessLog(self.settings.verbose),
+            error_page=self.pages.error,
+        )
+
+    def emit(self, schema_id: str, data: dict[str, Any]) -> None:
+        """Tell the event bus; replaced by the bus's own once it is mounted."""
+
+    # -- features, one builder each
+
+    def _status(self) -> None:
+        """/api, /api/status, metrics, health."""
+
+    def _identity(self) -> None:
+        """/login, /logout, /api/me, CSP reports."""
+
+    def _kernelspecs(self) -> None:
+        """/api/kernelspecs, /kernelspecs."""
+
+    def _kernels(self) -> None:
+        """/api/kernels and the channels."""
+
+    def _sessions(self) -> None:
+        """/api/sessions."""
+
+    def _contents(self) -> None:
+        """/api/contents, /files, /view."""
+
+    def _config_sections(self) -> None:
+        """/api/config."""
+
+    def _events(self) -> None:
+        """/api/events."""
+
+    def _terminals(self) -> None:
+        """/api/terminals and their websockets."""
+
+    def _nbconvert(self) -> None:
+        """/nbconvert, /api/nbconvert."""
+
+    def _frontends(self) -> None:
+        """JupyterLab, Notebook, and what lies at the root."""
+
+    def _listening(self) -> None:
+        """The ports, last: everything behind them is there when the first client comes."""
+
+
+def jupyterd(reactor: Any, settings: Settings) -> MultiService:
+    """The whole daemon, wired and not yet started."""
+    return House(reactor, settings).build()
