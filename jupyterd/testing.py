@@ -95,20 +95,22 @@ class Connection:
     """One client's connection to a :class:`MemorySite`."""
 
     protocol: Any
-    transport: StringTransport
+    transport: MemoryTransport
 
     def send(self, data: bytes) -> None:
         """Bytes from the client."""
-        self.protocol.dataReceived(data) if self.transport.protocol is None else self.transport.protocol.dataReceived(data)
+        (self.transport.protocol or self.protocol).dataReceived(data)
 
     def received(self) -> bytes:
         """Bytes for the client since the last call."""
-        data = self.transport.value()
+        data: bytes = self.transport.value()
         self.transport.clear()
         return data
 
 
-class _Transport(StringTransport):
+class MemoryTransport(StringTransport):
+    """A transport that keeps what is written and can be handed from one protocol to another."""
+
     protocol: Any = None
     disconnected = False
 
@@ -141,7 +143,7 @@ class MemorySite:
     def connect(self) -> Connection:
         """A new client."""
         protocol = self.site.buildProtocol(IPv4Address("TCP", "127.0.0.1", 50000))
-        transport = _Transport(
+        transport = MemoryTransport(
             hostAddress=IPv4Address("TCP", "127.0.0.1", 8888), peerAddress=IPv4Address("TCP", "127.0.0.1", 50000)
         )
         protocol.makeConnection(transport)

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from functools import wraps
-from typing import Any, Protocol, TypeVar, runtime_checkable
+from typing import Any, TypeVar
 
 import orjson
 from klein import Klein
@@ -19,6 +19,7 @@ from werkzeug.exceptions import HTTPException
 
 from jupyterd.errors import Invalid
 from jupyterd.web import errors
+from jupyterd.web.served import Served
 from jupyterd.web.site import Request
 
 PARSE_IN_THREAD = 64 * 1024
@@ -27,14 +28,6 @@ PARSE_IN_THREAD = 64 * 1024
 log = Logger()
 _MISSING = object()
 Method = TypeVar("Method", bound=Callable[..., Coroutine[Any, Any, Any]])
-
-
-@runtime_checkable
-class Served(Protocol):
-    """A return value that writes its response itself."""
-
-    def serve(self, request: Request) -> None:
-        """Write head and body to ``request`` and finish it, now or later."""
 
 
 @dataclass(frozen=True)
@@ -169,11 +162,9 @@ class JSONApi:
         self._app = app
         app.url_map.strict_slashes = False
         app.url_map.merge_slashes = False
-        app.handle_errors(HTTPException)(_no_route)
+        app.handle_errors(HTTPException)(_no_route)  # type: ignore[arg-type]
 
-    def __call__(
-        self, methods: str | tuple[str, ...], path: str, status: int = 200
-    ) -> Callable[[Method], Method]:
+    def __call__(self, methods: str | tuple[str, ...], path: str, status: int = 200) -> Callable[[Method], Method]:
         """Route ``methods`` of ``path`` to the decorated method.
 
         The method's return value becomes the answer: JSON; nothing for None with 204; a :class:`Reply`; or a
@@ -265,7 +256,7 @@ def _write(request: Request, status: int, body: bytes, content_type: str | None)
 
 def _fail(failure: Failure, call: Call) -> None:
     request = call.request
-    known = errors.describe(failure.value)
+    known = errors.describe(failure.value) if failure.value is not None else None
     if known is None:
         log.failure("{method} {path} failed", failure, method=call.method, path=call.path)
     if request._disconnected or request.finished:
@@ -276,6 +267,6 @@ def _fail(failure: Failure, call: Call) -> None:
     request.fail(*(known or (500, "Unhandled error", None)))
 
 
-def _no_route(resource: Any, request: Request, failure: Failure) -> Any:
+def _no_route(resource: Any, request: Any, failure: Failure) -> Any:
     _fail(failure, Call(request, 200))
     return _TAKEN

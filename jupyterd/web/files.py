@@ -19,6 +19,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from jupyterd.errors import Forbidden, NotFound
+from jupyterd.web.served import Served
 from jupyterd.web.site import Request
 
 CHUNK = 256 * 1024
@@ -77,7 +78,8 @@ def parse_range(value: str | None, size: int) -> tuple[int, int] | None:
     if value is None or not value.startswith("bytes=") or "," in value:
         return None
     first, dash, last = value[6:].strip().partition("-")
-    if not dash or not (first or last) or not all(part.isascii() and (part.isdigit() or not part) for part in (first, last)):
+    digits = first + last
+    if not dash or not (digits.isascii() and digits.isdigit()):
         return None
     if not first:
         start, end = max(0, size - int(last)), size
@@ -93,7 +95,7 @@ def parse_range(value: str | None, size: int) -> tuple[int, int] | None:
 
 
 @dataclass
-class FileReply:
+class FileReply(Served):
     """A file, sent while it is read.
 
     :param path: of a regular file.
@@ -190,7 +192,7 @@ class FileProducer:
         self._start = start
         self._end = end
         self._request = request
-        self._reading: Deferred[None] | None = None
+        self._reading: Deferred[bytes] | None = None
         self._stopped = False
 
     def begin(self) -> None:

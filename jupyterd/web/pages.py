@@ -42,7 +42,7 @@ class Pages:
             from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PackageLoader
 
             loader = ChoiceLoader([FileSystemLoader(self._search_path), PackageLoader("jupyterd.web", "templates")])
-            self._environment = Environment(**{"autoescape": True, "loader": loader, **self._options})
+            self._environment = Environment(**{"autoescape": True, "loader": loader, **self._options})  # noqa: S701
             self._environment.globals.update({"base_url": self._base_url, **self._variables})
         return self._environment
 

@@ -1,7 +1,8 @@
 """The HTTP side of the daemon: a request is judged when its head is complete, before a byte of its body is kept.
 
-twisted.web reads a whole body, without limit, before any resource runs. Here the mount is found, the guard asked and the
-body's size checked first; who is refused gets the answer at once and the rest of the body is thrown away as it comes.
+twisted.web reads a whole body, without limit, before any resource runs. Here the mount is found, the guard asked and
+the body's size checked first; who is refused gets the answer at once and the rest of the body is thrown away as it
+comes.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from zope.interface import provider
 
 from jupyterd.web import errors
 from jupyterd.web.refusal import Refusal
-from jupyterd.web.root import BodySink, Mount, Root
+from jupyterd.web.root import Mount, Root
 
 if TYPE_CHECKING:
     from jupyterd.threads import InThread
@@ -63,6 +64,7 @@ class Request(server.Request):
 
     site: Site
     channel: Channel
+    content: Any
     mount: Mount | None = None
     segments: list[str]
     user: Any = None
@@ -90,7 +92,7 @@ class Request(server.Request):
         try:
             self._find_mount()
             verdict = self.site.gate.admit(self, self.mount)
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever fails here, nobody is let in
             self.site.defects.failure("could not decide on {method} request", method=self.method)
             verdict = Refusal(500, "Unhandled error")
         if isinstance(verdict, Deferred):
@@ -210,7 +212,7 @@ class Request(server.Request):
                 self._answer(Refusal(404))
             else:
                 self.render(self.mount.resource())
-        except Exception:
+        except Exception:  # noqa: BLE001 - told to the log, answered with 500
             self.processingFailed(Failure())
 
     def processingFailed(self, reason: Failure) -> None:
@@ -339,8 +341,9 @@ class Channel(http.HTTPChannel):
         self.resume_reading()
 
     def _cut(self) -> None:
-        if self.transport is not None and not self.transport.disconnected:
-            self.transport.abortConnection()
+        transport: Any = self.transport
+        if transport is not None and not transport.disconnected:
+            transport.abortConnection()
 
 
 class Site(server.Site):
@@ -354,7 +357,7 @@ class Site(server.Site):
     :param error_page: renders an error for people.
     """
 
-    protocol = Channel
+    protocol = Channel  # type: ignore[assignment]
     requestFactory = Request
     defects = Logger()
 
@@ -384,7 +387,7 @@ class Site(server.Site):
     def stopFactory(self) -> None:
         """Nothing to close."""
 
-    def log(self, request: Request) -> None:
+    def log(self, request: Request) -> None:  # type: ignore[override]
         """Note an answered request, or a websocket that was let through."""
         if self._access is not None:
             self._access(request, monotonic() - request.started)
