@@ -14,7 +14,7 @@ from email.utils import formatdate, parsedate_to_datetime
 from typing import BinaryIO
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IPullProducer
+from twisted.internet.interfaces import IPushProducer
 from twisted.logger import Logger
 from zope.interface import implementer
 
@@ -183,27 +183,33 @@ def unchanged(request: Request, opened: Opened) -> bool:
         return False
 
 
-@implementer(IPullProducer)
+@implementer(IPushProducer)
 class FileProducer:
-    """Reads a part of a file in threads, one chunk for each time that the transport asks."""
+    """Reads a part of a file in threads, a chunk at a time, while the client takes what is sent."""
 
     def __init__(self, file: BinaryIO, start: int, end: int, request: Request) -> None:
         self._file = file
         self._start = start
         self._end = end
         self._request = request
-        self._reading: Deferred[bytes] | None = None
+        self._reading: Deferred[None] | None = None
+        self._paused = False
         self._stopped = False
 
     def begin(self) -> None:
-        """Write the head, then become the request's producer."""
-        self._request.registerProducer(self, False)
+        """Become the request's producer and send."""
+        self._request.registerProducer(self, True)
+        self.resumeProducing()
 
     def resumeProducing(self) -> None:
-        """Read and send the next chunk. Called by the transport."""
+        """Read and send on. Called by the transport."""
+        self._paused = False
         if self._reading is None and not self._stopped:
-            self._reading = self._request.site.in_thread(self._read)
-            self._reading.addCallbacks(self._write, self._failed)
+            self._reading = self._request.site.in_thread(self._read).addCallbacks(self._write, self._failed)
+
+    def pauseProducing(self) -> None:
+        """Send no more than what is being read. Called by the transport."""
+        self._paused = True
 
     def stopProducing(self) -> None:
         """The client is gone. Called by the transport."""
@@ -219,17 +225,19 @@ class FileProducer:
         self._reading = None
         if self._stopped:
             self._file.close()
-        elif not data:
+            return
+        if not data:
             self._truncated()
-        else:
-            self._start += len(data)
-            if self._start >= self._end:
-                self._file.close()
-                self._request.unregisterProducer()
-                self._request.write(data)
-                self._request.finish()
-            else:
-                self._request.write(data)
+            return
+        self._start += len(data)
+        self._request.write(data)
+        if self._start >= self._end:
+            self._stopped = True
+            self._file.close()
+            self._request.unregisterProducer()
+            self._request.finish()
+        elif not self._paused:
+            self.resumeProducing()
 
     def _truncated(self) -> None:
         """The file became shorter than its announced length: the connection is cut so that the client sees it."""

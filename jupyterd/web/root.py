@@ -43,6 +43,10 @@ class Mount:
     :param exact: this path alone, nothing below it.
     :param body: gives the sink of a request's body, or None to hold it in memory.
     :param max_body: bytes a body may have; None for the site's limit.
+    :param websocket: its requests open websockets: they are judged as ``execute``, by their Origin.
+    :param untrusted: serves what users wrote: its pages run in a sandbox, and foreign pages may not embed it.
+    :param form: its POSTs are HTML forms, which carry their XSRF token in the body.
+    :param reports: takes what browsers send by themselves, without an XSRF token.
     """
 
     prefix: tuple[str, ...]
@@ -53,6 +57,10 @@ class Mount:
     exact: bool = False
     body: Callable[[Request], BodySink | None] | None = None
     max_body: int | None = None
+    websocket: bool = False
+    untrusted: bool = False
+    form: bool = False
+    reports: bool = False
     _resource: IResource | None = None
 
     def resource(self) -> IResource:
@@ -90,6 +98,10 @@ class Root:
         exact: bool = False,
         body: Callable[[Request], BodySink | None] | None = None,
         max_body: int | None = None,
+        websocket: bool = False,
+        untrusted: bool = False,
+        form: bool = False,
+        reports: bool = False,
     ) -> Mount:
         """Let what ``factory`` makes answer ``prefix`` and all below it; of two prefixes the longer one wins.
 
@@ -101,7 +113,9 @@ class Root:
             node = node.children.setdefault(segment, _Node())
         if node.mount is not None:
             raise ValueError(f"{prefix} is mounted already")
-        node.mount = Mount(segments, factory, auth, public, page, exact, body, max_body)
+        node.mount = Mount(
+            segments, factory, auth, public, page, exact, body, max_body, websocket, untrusted, form, reports
+        )
         return node.mount
 
     def find(self, segments: Sequence[str]) -> Mount | None:

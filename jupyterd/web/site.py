@@ -201,6 +201,13 @@ class Request(server.Request):
         """The response is written and the client still sends."""
         return self._answered_early and not self.arrived
 
+    def getHeader(self, key: str | bytes) -> Any:
+        """A request header's last value or None, of the type of ``key``; bytes that are not UTF-8 are replaced."""
+        if isinstance(key, bytes):
+            return super().getHeader(key)
+        values = self.requestHeaders.getRawHeaders(key.encode("ascii"))
+        return values[-1].decode("utf-8", "replace") if values else None
+
     # -- the answer
 
     def process(self) -> None:
