@@ -84,7 +84,8 @@ class Call:
 
     def header(self, name: str) -> str | None:
         """A request header's last value."""
-        return self.request.getHeader(name)
+        value: str | None = self.request.getHeader(name)
+        return value
 
     def set_header(self, name: str, value: str) -> None:
         """Set a response header; what is not Latin-1 becomes a question mark."""

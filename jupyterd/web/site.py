@@ -201,7 +201,7 @@ class Request(server.Request):
         """The response is written and the client still sends."""
         return self._answered_early and not self.arrived
 
-    def getHeader(self, key: str | bytes) -> Any:
+    def getHeader(self, key: Any) -> Any:
         """A request header's last value or None, of the type of ``key``; bytes that are not UTF-8 are replaced."""
         if isinstance(key, bytes):
             return super().getHeader(key)

@@ -31,7 +31,8 @@ def ask(top: Path, name: str, method: str = "GET", **headers: str) -> Answer:
     root = Root("/")
     resource = Files(top).app.resource()
     root.mount("/files", lambda: resource, auth="contents")
-    return MemorySite(root).request(method, f"/files/{name}", headers={k.replace("_", "-"): v for k, v in headers.items()})
+    sent = {k.replace("_", "-"): v for k, v in headers.items()}
+    return MemorySite(root).request(method, f"/files/{name}", headers=sent)
 
 
 @pytest.fixture
