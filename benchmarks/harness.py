@@ -30,6 +30,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +111,9 @@ class Server:
         finally:
             connection.close()
 
-    def ask_on(self, connection: http.client.HTTPConnection, method: str, path: str, body: Any = None) -> tuple[int, bytes]:
+    def ask_on(
+        self, connection: http.client.HTTPConnection, method: str, path: str, body: Any = None
+    ) -> tuple[int, bytes]:
         """One request on a kept connection. ``body``: bytes as they are, anything else as JSON."""
         raw = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         connection.request(method, path, raw, {"Authorization": f"token {TOKEN}"})
@@ -262,11 +265,9 @@ def compare(cases: Sequence[Case], contenders: Sequence[Contender], repeats: int
     for case in cases:
         runs: dict[str, list[Figures]] = {}
         for turn in range(repeats):
-            columns: list[tuple[str, Callable[[], Figures]]] = [
-                (one.name, lambda one=one: once(case, one)) for one in contenders  # type: ignore[misc]
-            ]
+            columns = [(one.name, partial(once, case, one)) for one in contenders]
             if relay and case.relay is not None:
-                columns.append(("relay", case.relay))
+                columns.append(("relay", partial(case.relay)))
             for name, run in columns:
                 print(f"[{case.name} {turn + 1}/{repeats}] {name}", file=sys.stderr, flush=True)
                 try:
@@ -280,16 +281,27 @@ def compare(cases: Sequence[Case], contenders: Sequence[Contender], repeats: int
 
 
 def render(table: Table) -> str:
-    """A Markdown table; the ratio says how many times less jupyterd takes than the reference."""
+    """A Markdown table. The ratio says how many times better jupyterd is: what is "a second" is better when more."""
     columns = [name for name in ("reference", "jupyterd", "relay") if any(name in row for row in table.values())]
-    lines = ["| " + " | ".join(["what", *columns, "reference ÷ jupyterd"]) + " |"]
+    lines = ["| " + " | ".join(["what", *columns, "times better"]) + " |"]
     lines.append("| --- |" + " ---: |" * (len(columns) + 1))
     for what, row in table.items():
-        cells = [f"{row[c]:,.3g}" if c in row and row[c] < 1000 else f"{row[c]:,.0f}" if c in row else "–" for c in columns]
-        both = "reference" in row and row.get("jupyterd")
-        ratio = f"{row['reference'] / row['jupyterd']:.2f}" if both else "–"
-        lines.append("| " + " | ".join([what, *cells, ratio]) + " |")
+        cells = [_cell(row.get(column)) for column in columns]
+        lines.append("| " + " | ".join([what, *cells, _ratio(what, row)]) + " |")
     return "\n".join(lines)
+
+
+def _cell(figure: float | None) -> str:
+    if figure is None:
+        return "-"
+    return f"{figure:,.3g}" if figure < 1000 else f"{figure:,.0f}"
+
+
+def _ratio(what: str, row: dict[str, float]) -> str:
+    ours, theirs = row.get("jupyterd"), row.get("reference")
+    if not ours or not theirs:
+        return "-"
+    return f"{ours / theirs if what.endswith('a second') else theirs / ours:.2f}"
 
 
 def main(doc: str | None, cases: Sequence[Case], argv: Sequence[str] | None = None) -> Table:
