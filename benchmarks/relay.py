@@ -1,8 +1,8 @@
 """A bare relay from pyzmq to a websocket: the least a Python server could do, for the third column.
 
 ``relay.py CONNECTION_FILE PROTOCOL`` prints its port, takes one client, verifies each message's signature, makes its
-frame and writes it: no state, no queue, no second client, no backpressure, one write a message. Messages from the client
-are signed and sent on.
+frame and writes it: no state, no queue, no second client, no backpressure, one write a message. Messages from the
+client are signed and sent on.
 """
 
 from __future__ import annotations

@@ -73,7 +73,8 @@ class WebSocket:
             self.send_frame(BINARY, b"".join((pack_v1([channel.encode(), *parts], buffers), *buffers)))
             return msg_id
         message = json.dumps({
-            "channel": channel, "header": header, "parent_header": {}, "metadata": {}, "content": content, "buffers": [],
+            "channel": channel, "header": header, "parent_header": {}, "metadata": {}, "content": content,
+            "buffers": [],
         }).encode()  # fmt: skip
         if buffers:
             self.send_frame(BINARY, b"".join((pack_json(message, buffers), *buffers)))

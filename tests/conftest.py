@@ -1,0 +1,23 @@
+"""What every test stands on: a home of its own, so that no test reads or writes the machine's Jupyter files."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+settings.register_profile("jupyterd", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "jupyterd"))
+
+
+@pytest.fixture(autouse=True)
+def jupyter_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Jupyter's configuration, data and runtime directories, empty and below one temporary directory."""
+    home = tmp_path_factory.mktemp("jupyter")
+    for name in [name for name in os.environ if name.startswith(("JUPYTER_", "JPY_"))]:
+        monkeypatch.delenv(name)
+    for kind in ("CONFIG", "DATA", "RUNTIME"):
+        monkeypatch.setenv(f"JUPYTER_{kind}_DIR", str(home / kind.lower()))
+    return home

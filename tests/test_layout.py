@@ -1,0 +1,165 @@
+"""The imports are the architecture: tap → app → features → web, auth, events → leaves. Read from the source."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+HOUSE = Path(__file__).resolve().parent.parent
+PACKAGE = HOUSE / "jupyterd"
+
+LEAVES = {
+    "", "_version", "aio", "config_manager", "errors", "log", "scrub", "threads", "traittypes", "transutils",
+    "utils",
+}  # fmt: skip
+MIDDLE = {"web", "auth", "events"}
+FEATURES = {
+    "config", "contents", "extensions", "frontends", "gateway", "kernels", "kernelspecs", "nbconvert", "sessions",
+    "status", "supervision", "terminals",
+}  # fmt: skip
+SETTINGS = {"settings", "serverapp", "commandline", "options"}
+"""What turns a command line and files into settings: above the features' own classes, below what builds the server."""
+RANKS = [LEAVES, MIDDLE, FEATURES, SETTINGS | {"testing"}, {"app"}, {"tap"}, {"__main__"}]
+
+NEIGHBOURS = {
+    ("sessions", "kernels"),
+    ("kernels", "kernelspecs"),
+    ("gateway", "kernels"),
+    ("gateway", "kernelspecs"),
+    ("status", "kernels"),
+    ("status", "terminals"),
+    ("frontends", "extensions"),
+}
+"""The features that may know another one: through its manager, never its HTTP or its insides."""
+INSIDES = {"resource", "protocol", "sockets"}
+
+
+@dataclass(frozen=True)
+class Import:
+    """``importer`` (a module's dotted name) imports ``target`` (a module, or a name in one) on ``line``."""
+
+    importer: str
+    target: str
+    line: int
+
+    def __str__(self) -> str:
+        return f"{self.importer}:{self.line} imports {self.target}"
+
+
+def modules() -> Iterator[tuple[str, Path]]:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        name = ".".join(path.relative_to(HOUSE).with_suffix("").parts)
+        yield name.removesuffix(".__init__"), path
+
+
+@cache
+def imports() -> tuple[Import, ...]:
+    """Each import statement of the package, those inside functions and under TYPE_CHECKING too."""
+    found = []
+    for importer, path in modules():
+        package = importer if path.name == "__init__.py" else importer.rpartition(".")[0]
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found += [Import(importer, alias.name, node.lineno) for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                base = package.rsplit(".", node.level - 1)[0] if node.level else ""
+                source = ".".join(filter(None, (base, node.module)))
+                found += [Import(importer, f"{source}.{alias.name}", node.lineno) for alias in node.names]
+    return tuple(found)
+
+
+def part(name: str) -> str:
+    """The first level below the package: ``jupyterd.kernels.zmq`` is part of ``kernels``; the package itself is ''."""
+    words = name.split(".")
+    if len(words) == 2 and not ((PACKAGE / words[1]).exists() or (PACKAGE / f"{words[1]}.py").exists()):
+        return ""
+    return words[1] if len(words) > 1 else ""
+
+
+def rank(name: str) -> int:
+    return next((i for i, row in enumerate(RANKS) if part(name) in row), -1)
+
+
+def ours() -> list[Import]:
+    return [i for i in imports() if i.target.split(".")[0] == "jupyterd"]
+
+
+def reaches(i: Import, *packages: str) -> bool:
+    """The import is of one of ``packages``, or of something in it."""
+    return any(i.target == package or i.target.startswith(package + ".") for package in packages)
+
+
+def shown(wrong: list[Import]) -> str:
+    return "\n".join(map(str, wrong))
+
+
+def test_every_module_has_its_place() -> None:
+    homeless = [name for name, _ in modules() if not any(part(name) in row for row in RANKS)]
+    assert homeless == []
+
+
+def test_imports_run_one_way() -> None:
+    wrong = [i for i in ours() if rank(i.target) > rank(i.importer)]
+    assert not wrong, shown(wrong)
+
+
+def test_a_feature_knows_only_its_neighbours() -> None:
+    wrong = [
+        i
+        for i in ours()
+        if {part(i.importer), part(i.target)} <= FEATURES
+        and part(i.importer) != part(i.target)
+        and (part(i.importer), part(i.target)) not in NEIGHBOURS
+    ]
+    assert not wrong, shown(wrong)
+
+
+def test_no_feature_imports_the_http_of_another() -> None:
+    wrong = [
+        i
+        for i in ours()
+        if part(i.target) in FEATURES
+        and part(i.importer) in FEATURES - {part(i.target)}
+        and INSIDES & set(i.target.split(".")[2:3])
+    ]
+    assert not wrong, shown(wrong)
+
+
+def test_managers_know_no_http() -> None:
+    managers = [i for i in imports() if i.importer.endswith(".manager")]
+    wrong = [i for i in managers if reaches(i, "klein", "twisted.web", "autobahn", "jupyterd.web")]
+    assert not wrong, shown(wrong)
+
+
+def test_txzmq_is_imported_in_one_file() -> None:
+    wrong = [i for i in imports() if reaches(i, "txzmq") and i.importer != "jupyterd.kernels.zmq"]
+    assert not wrong, shown(wrong)
+
+
+def test_the_reactor_is_imported_in_tap_alone() -> None:
+    importers = {i.importer for i in imports() if reaches(i, "twisted.internet.reactor")}
+    assert importers <= {"jupyterd.tap", "jupyterd.__main__"}
+
+
+def test_the_reference_is_not_needed() -> None:
+    wrong = [
+        i
+        for i in imports()
+        if reaches(i, "jupyter_server", "tornado", "terminado") and part(i.importer) not in {"extensions"}
+    ]
+    assert not wrong, shown(wrong)
+
+
+@pytest.mark.parametrize("module", ["twisted.plugins.jupyterd_plugin", "jupyterd.tap"])
+def test_options_leave_the_choice_of_the_reactor_open(module: str) -> None:
+    """The plugin and option parsing import neither the reactor nor what imports it."""
+    code = f"import sys, {module}; print(*({{'twisted.internet.reactor', 'txzmq'}} & set(sys.modules)))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=HOUSE, check=True)
+    assert done.stdout.split() == []
