@@ -43,6 +43,9 @@ class OpenGate:
     def admit(self, request: Any, mount: Any) -> None:
         """Nobody is refused."""
 
+    def check_form(self, request: Any) -> None:
+        """Nobody is refused."""
+
     def headers(self, request: Any) -> tuple[tuple[bytes, bytes], ...]:
         """No headers."""
         return ()

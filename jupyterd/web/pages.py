@@ -42,7 +42,11 @@ class Pages:
             from jinja2 import ChoiceLoader, Environment, FileSystemLoader, PackageLoader
 
             loader = ChoiceLoader([FileSystemLoader(self._search_path), PackageLoader("jupyterd.web", "templates")])
-            self._environment = Environment(**{"autoescape": True, "loader": loader, **self._options})  # noqa: S701
+            defaults = {"autoescape": True, "loader": loader, "extensions": ["jinja2.ext.i18n"]}
+            self._environment = Environment(**{**defaults, **self._options})  # type: ignore[arg-type]  # noqa: S701
+            install = getattr(self._environment, "install_null_translations", None)
+            if install is not None:  # operators may have left the extension out
+                install(newstyle=True)
             self._environment.globals.update({"base_url": self._base_url, **self._variables})
         return self._environment
 

@@ -39,6 +39,9 @@ class Gate(Protocol):
     def admit(self, request: Request, mount: Mount | None) -> Refusal | Deferred[Refusal | None] | None:
         """None to let the request through, else the answer. ``mount`` is None where nothing answers the path."""
 
+    def check_form(self, request: Request) -> Refusal | None:
+        """Asked before the resource where :attr:`Request.xsrf_pending` is set: the token is in the body."""
+
     def headers(self, request: Request) -> Iterable[tuple[bytes, bytes]]:
         """Headers of every response, asked for just before its head is written."""
 
@@ -69,6 +72,12 @@ class Request(server.Request):
     segments: list[str]
     user: Any = None
     token_authenticated = False
+    handler: Any = None
+    """The request as identity providers and authorizers see it; set by the guard."""
+    cors: tuple[tuple[bytes, bytes], ...] = ()
+    """Headers that tell which foreign pages may read the response; set by the guard."""
+    xsrf_pending = False
+    """The guard wants to see the body, a form, before the resource is asked."""
     started = 0.0
     arrived = False
     """The whole body has come."""
@@ -215,7 +224,10 @@ class Request(server.Request):
         self.prepath = []
         self.postpath = [segment.encode() for segment in self.segments]
         try:
-            if self.mount is None:
+            refusal = self.site.gate.check_form(self) if self.xsrf_pending else None
+            if refusal is not None:
+                self._answer(refusal)
+            elif self.mount is None:
                 self._answer(Refusal(404))
             else:
                 self.render(self.mount.resource())

@@ -1,0 +1,48 @@
+"""Who may do what: the authorizer's interface, and the stock one that trusts everybody who is logged in."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+
+from traitlets import Instance
+from traitlets.config import LoggingConfigurable
+
+from jupyterd.auth.handler import Handler
+from jupyterd.auth.identity import IdentityProvider
+from jupyterd.auth.user import User
+
+ACTION = {
+    "GET": "read",
+    "HEAD": "read",
+    "OPTIONS": "read",
+    "POST": "write",
+    "PUT": "write",
+    "PATCH": "write",
+    "DELETE": "write",
+}
+"""What a method does to a resource; a websocket is ``execute``."""
+
+
+class Authorizer(LoggingConfigurable):
+    """Decides on each request of a known user. Set by ``ServerApp.authorizer_class``."""
+
+    identity_provider = Instance(IdentityProvider)
+
+    def is_authorized(
+        self, handler: Handler, user: User, action: str, resource: str
+    ) -> Awaitable[bool] | bool:
+        """Whether ``user`` may do ``action`` to ``resource``. May be an ``async`` (asyncio) function.
+
+        :param action: ``read``, ``write`` or ``execute``.
+        :param resource: ``api``, ``contents``, ``kernels``, ``kernelspecs``, ``sessions``, ``terminals``, ``events``, ``config``,
+            ``nbconvert``, ``server``, ``csp``, ``view`` ...
+        """
+        raise NotImplementedError
+
+
+class AllowAllAuthorizer(Authorizer):
+    """Who is logged in may do everything."""
+
+    def is_authorized(self, handler: Handler, user: User, action: str, resource: str) -> bool:
+        """Yes."""
+        return True

@@ -1,0 +1,289 @@
+"""What identity providers and authorizers are shown of a request: the part of a Tornado handler that they are written against.
+
+Nothing is parsed before it is asked for; a request with a token in its header costs one small object.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from jupyterd.auth import cookies, signing
+
+if TYPE_CHECKING:
+    from jupyterd.auth.guard import Guard
+    from jupyterd.web.site import Request
+
+_log = logging.getLogger("jupyterd.auth")
+_MISSING: Any = object()
+
+
+class Headers(Mapping[str, str]):
+    """Request headers under case-insensitive names; repeated ones joined by a comma."""
+
+    __slots__ = ("_raw",)
+
+    def __init__(self, request: Request) -> None:
+        self._raw = request.requestHeaders
+
+    def __getitem__(self, name: str) -> str:
+        values = self._raw.getRawHeaders(name)
+        if not values:
+            raise KeyError(name)
+        return values[0] if len(values) == 1 else ",".join(values)
+
+    def __iter__(self) -> Iterator[str]:
+        return (name.decode("latin-1") for name, _ in self._raw.getAllRawHeaders())
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self._raw.getAllRawHeaders())
+
+    def get_list(self, name: str) -> list[str]:
+        """All values of a header, in order."""
+        return list(self._raw.getRawHeaders(name) or [])
+
+    def get_all(self) -> Iterator[tuple[str, str]]:
+        """Name and value of each header line."""
+        for name, values in self._raw.getAllRawHeaders():
+            for value in values:
+                yield name.decode("latin-1"), value.decode("latin-1")
+
+
+class HandlerRequest:
+    """``handler.request``: method, URI, headers, and where the request came from."""
+
+    __slots__ = ("_guard", "_web", "headers")
+
+    def __init__(self, guard: Guard, request: Request) -> None:
+        self._guard = guard
+        self._web = request
+        self.headers = Headers(request)
+
+    @property
+    def method(self) -> str:
+        """``GET``, ``POST`` ..."""
+        return self._web.method.decode("latin-1")
+
+    @property
+    def uri(self) -> str:
+        """Path and query as they were sent."""
+        return self._web.uri.decode("latin-1")
+
+    @property
+    def path(self) -> str:
+        """The path as it was sent."""
+        return self._web.path.decode("latin-1")
+
+    @property
+    def query(self) -> str:
+        """The query as it was sent, without its question mark."""
+        return self.uri.partition("?")[2]
+
+    @property
+    def host(self) -> str:
+        """The Host header; ``127.0.0.1`` where there is none."""
+        return self._web.getHeader("host") or "127.0.0.1"
+
+    @property
+    def host_name(self) -> str:
+        """The host without its port, in lower case."""
+        return self.host.lower().rpartition(":")[0] or self.host.lower()
+
+    @property
+    def remote_ip(self) -> str:
+        """Where the request came from; behind a trusted proxy, what that says."""
+        return self._guard.remote_ip(self._web)
+
+    @property
+    def protocol(self) -> str:
+        """``http`` or ``https``; behind a trusted proxy, what that says."""
+        return self._guard.protocol(self._web)
+
+    @property
+    def cookies(self) -> dict[str, str]:
+        """The request's cookies, undecoded."""
+        return self._guard.cookies(self._web)
+
+    @property
+    def arguments(self) -> dict[str, list[bytes]]:
+        """The query's arguments; nobody has read a body yet."""
+        return {name.decode("utf-8", "replace"): list(values) for name, values in self._web.args.items()}
+
+    query_arguments = arguments
+
+    @property
+    def body(self) -> bytes:
+        """The body, where it was read already, as on the login form."""
+        content = self._web.content
+        return content.getvalue() if hasattr(content, "getvalue") else b""
+
+    def full_url(self) -> str:
+        """The URL that the client asked for."""
+        return f"{self.protocol}://{self.host}{self.uri}"
+
+
+class Handler:
+    """One request as providers, authorizers and login classes see it.
+
+    :ivar current_user: who asks, once that is known.
+    :ivar form: the fields of a posted form, on the login page.
+    """
+
+    __slots__ = (
+        "__dict__",
+        "_guard",
+        "_token_authenticated",
+        "_web",
+        "current_user",
+        "form",
+        "request",
+    )
+
+    def __init__(self, guard: Guard, request: Request) -> None:
+        self._guard = guard
+        self._web = request
+        self._token_authenticated = False
+        self.current_user: Any = None
+        self.form: Mapping[str, list[str]] | None = None
+        self.request = HandlerRequest(guard, request)
+
+    # -- what is around the request
+
+    @property
+    def base_url(self) -> str:
+        """What all paths of this server begin with, slash at both ends."""
+        return self._guard.base_url
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Settings by the names that Tornado's application has them under."""
+        return self._guard.settings
+
+    @property
+    def identity_provider(self) -> Any:
+        """The server's identity provider."""
+        return self._guard.provider
+
+    @property
+    def authorizer(self) -> Any:
+        """The server's authorizer."""
+        return self._guard.authorizer
+
+    @property
+    def token(self) -> str:
+        """The server's token."""
+        return self._guard.provider.token or ""
+
+    @property
+    def token_authenticated(self) -> bool:
+        """The request showed the token."""
+        return bool(self._guard.provider.is_token_authenticated(self))
+
+    @property
+    def logged_in(self) -> bool:
+        """Somebody is known."""
+        return self.current_user is not None
+
+    @property
+    def login_available(self) -> bool:
+        """Logging in is possible."""
+        return bool(self._guard.provider.login_available)
+
+    @property
+    def log(self) -> logging.Logger:
+        """A standard logger."""
+        return _log
+
+    # -- reading
+
+    def get_argument(self, name: str, default: Any = _MISSING, strip: bool = True) -> Any:
+        """The last value of a query argument or form field.
+
+        :raises MissingArgument: there is none, and no default (400).
+        """
+        values = self.get_arguments(name, strip)
+        if values:
+            return values[-1]
+        if default is _MISSING:
+            from jupyterd.errors import Invalid
+
+            raise Invalid(f"Missing argument {name}")
+        return default
+
+    def get_arguments(self, name: str, strip: bool = True) -> list[str]:
+        """All values of a query argument and form field, the form's last."""
+        values = [value.decode("utf-8", "replace") for value in self._web.args.get(name.encode(), ())]
+        if self.form is not None:
+            values += self.form.get(name, [])
+        return [value.strip() for value in values] if strip else values
+
+    get_query_argument = get_argument
+    get_query_arguments = get_arguments
+
+    def get_body_argument(self, name: str, default: Any = _MISSING, strip: bool = True) -> Any:
+        """The last value of a form field."""
+        values = (self.form or {}).get(name)
+        if not values:
+            return self.get_argument("", default) if default is not _MISSING else self.get_argument(name)
+        return values[-1].strip() if strip else values[-1]
+
+    def get_cookie(self, name: str, default: str | None = None) -> str | None:
+        """A cookie of the request."""
+        return self._guard.cookies(self._web).get(name, default)
+
+    def get_secure_cookie(
+        self, name: str, value: str | None = None, max_age_days: float = 31, min_version: int | None = None
+    ) -> bytes | None:
+        """A cookie that this server signed; None where it did not, or too long ago."""
+        signed = self.get_cookie(name) if value is None else value
+        if not signed:
+            return None
+        secret = self._guard.cookie_key.key(self._guard.provider)
+        text = signing.unsign(secret, name, signed, time.time(), max_age_days)
+        return None if text is None else text.encode()
+
+    get_signed_cookie = get_secure_cookie
+
+    # -- answering
+
+    def set_cookie(self, name: str, value: str | bytes, expires_days: float | None = None, **options: Any) -> None:
+        """Set a cookie in the answer; one of the same name and path that was set before is replaced."""
+        text = value.decode() if isinstance(value, bytes) else value
+        if expires_days is not None and options.get("expires") is None:
+            options["expires"] = time.time() + expires_days * cookies.DAY
+        options = {key: setting for key, setting in options.items() if setting is not None}
+        self._guard.send_cookie(self._web, cookies.set_cookie(name, text, **options))
+
+    def set_secure_cookie(
+        self, name: str, value: str | bytes, expires_days: float | None = 30, version: int | None = None, **options: Any
+    ) -> None:
+        """Set a cookie that :meth:`get_secure_cookie` reads again."""
+        text = value.decode() if isinstance(value, bytes) else value
+        secret = self._guard.cookie_key.key(self._guard.provider)
+        self.set_cookie(name, signing.sign(secret, name, text, time.time()), expires_days, **options)
+
+    set_signed_cookie = set_secure_cookie
+
+    def clear_cookie(self, name: str, path: str = "/", domain: str | None = None, **_options: Any) -> None:
+        """Make the client forget a cookie."""
+        self._guard.send_cookie(self._web, cookies.clear_cookie(name, path, domain))
+
+    def set_header(self, name: str, value: Any) -> None:
+        """Set a header of the answer."""
+        self._web.setHeader(name.encode("ascii"), str(value).encode("latin-1", "replace"))
+
+    def add_header(self, name: str, value: Any) -> None:
+        """Add a header to the answer."""
+        self._web.responseHeaders.addRawHeader(name.encode("ascii"), str(value).encode("latin-1", "replace"))
+
+    @property
+    def xsrf_token(self) -> bytes:
+        """The token that this request's forms must carry; sets its cookie where there is none."""
+        return self._guard.xsrf_token(self._web).encode()
+
+    def static_url(self, path: str) -> str:
+        """The URL of a static asset."""
+        return f"{self.base_url}static/{quote(path)}"
