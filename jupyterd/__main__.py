@@ -1,0 +1,49 @@
+"""``jupyterd`` and ``python -m jupyterd``: what ``twistd -n jupyterd`` does, with the log on stderr."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from twisted.application import app
+from twisted.application.service import ServiceMaker
+from twisted.scripts import twistd
+
+from jupyterd.tap import Options
+
+if TYPE_CHECKING:
+    from twisted.logger import ILogObserver
+
+_MAKER = ServiceMaker("jupyterd", "jupyterd.tap", "", "jupyterd")
+
+
+class ConsoleOptions(twistd.ServerOptions):
+    """twistd's options, without a search for other plugins."""
+
+    @property
+    def subCommands(self) -> Iterator[tuple[str, None, Any, str]]:
+        """jupyterd alone."""
+        self.loadedPlugins = {_MAKER.tapname: _MAKER}
+        yield (_MAKER.tapname, None, Options, _MAKER.description)
+
+    @staticmethod
+    def console() -> ILogObserver:
+        """Where the log of the foreground goes."""
+        from jupyterd.log import Console
+
+        return Console(sys.__stderr__ or sys.stderr)
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Serve until a signal comes.
+
+    :param argv: options, without the program's name.
+    """
+    given = sys.argv[1:] if argv is None else list(argv)
+    sys.argv[1:] = ["--nodaemon", "--pidfile=", _MAKER.tapname, *given]
+    app.run(twistd.runApp, ConsoleOptions)
+
+
+if __name__ == "__main__":
+    main()

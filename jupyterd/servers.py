@@ -1,0 +1,218 @@
+"""Servers that run on this machine: finding them, stopping them, and the commands that do so."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from jupyter_core.application import JupyterApp
+from jupyter_core.paths import jupyter_runtime_dir
+from traitlets import Bool, Integer, Unicode
+
+from jupyterd import DEFAULT_JUPYTER_SERVER_PORT, __version__
+from jupyterd.utils import check_pid, fetch, url_path_join
+
+_POLLS_A_SECOND = 10
+
+
+def random_ports(port: int, n: int) -> Iterator[int]:
+    """``n`` ports near ``port``: the first five in a row, the rest by chance within ``2 * n`` of it.
+
+    None is lower than 1 (but for a first one that is) or higher than 65535.
+    """
+    for i in range(min(5, n)):
+        yield min(port + i, 65535)
+    for _ in range(n - 5):
+        yield min(max(1, port + random.randint(-2 * n, 2 * n)), 65535)  # noqa: S311
+
+
+def list_running_servers(runtime_dir: str | None = None, log: Any = None) -> Iterator[dict[str, Any]]:
+    """What each running server has written about itself; files of processes that are gone are removed.
+
+    :param runtime_dir: where they write it, by default this user's.
+    """
+    directory = jupyter_runtime_dir() if runtime_dir is None else runtime_dir
+    if not os.path.isdir(directory):
+        return
+    for name in sorted(os.listdir(directory)):
+        if not re.fullmatch(r"jpserver-(.+)\.json", name):
+            continue
+        path = os.path.join(directory, name)
+        try:
+            with open(path, encoding="utf-8") as file:
+                info = json.load(file)
+        except (OSError, ValueError):
+            continue  # it is just being written or removed
+        if isinstance(info, dict) and "pid" in info and check_pid(info["pid"]):
+            yield info
+        else:
+            _forget(path, log)
+
+
+def _forget(path: str, log: Any) -> None:
+    try:
+        os.unlink(path)
+    except OSError as error:
+        if log:
+            log.warning("Deleting server info file failed: %s.", error)
+
+
+def shutdown_server(server_info: dict[str, Any], timeout: float = 5, log: Any = None) -> bool:
+    """Stop a server: by asking it, then by SIGTERM, then by SIGKILL, each after ``timeout`` seconds.
+
+    :param server_info: what :func:`list_running_servers` gives.
+    :returns: whether it is stopped (only Windows can fail).
+    :raises OSError: it does not answer.
+    :raises HTTPError: it refuses.
+    """
+    url = server_info["url"]
+    pid = server_info["pid"]
+    if log:
+        log.debug("POST request to %sapi/shutdown", url)
+    fetch(
+        url_path_join(url, "api/shutdown"),
+        method="POST",
+        body=b"",
+        headers={"Authorization": f"token {server_info['token']}"},
+    )
+    if _is_gone(pid, timeout):
+        return True
+    if sys.platform == "win32":
+        return False
+    if log:
+        log.debug("SIGTERM to PID %s", pid)
+    os.kill(pid, signal.SIGTERM)
+    if _is_gone(pid, timeout):
+        return True
+    if log:
+        log.debug("SIGKILL to PID %s", pid)
+    os.kill(pid, signal.SIGKILL)
+    return True
+
+
+def _is_gone(pid: int, timeout: float) -> bool:
+    for _ in range(int(timeout * _POLLS_A_SECOND)):
+        if not check_pid(pid):
+            return True
+        time.sleep(1 / _POLLS_A_SECOND)
+    return False
+
+
+class JupyterServerListApp(JupyterApp):
+    """``jupyterd list``."""
+
+    name = "jupyterd-list"
+    version = __version__
+    description = "List currently running Jupyter servers."
+    flags = {
+        "jsonlist": ({"JupyterServerListApp": {"jsonlist": True}}, "One JSON list of all of them."),
+        "json": ({"JupyterServerListApp": {"json": True}}, "One JSON object a line."),
+    }
+    jsonlist = Bool(False, config=True, help="One JSON list of all servers' info files.")
+    json = Bool(False, config=True, help="One JSON object a line, each a server's info file.")
+
+    def start(self) -> None:
+        """Print them."""
+        servers = list(list_running_servers(self.runtime_dir, log=self.log))
+        if self.jsonlist:
+            print(json.dumps(servers, indent=2))  # noqa: T201 - it is a command
+            return
+        if not self.json:
+            print("Currently running servers:")  # noqa: T201
+        for server in servers:
+            print(json.dumps(server) if self.json else _line_of(server))  # noqa: T201
+
+
+def _line_of(server: dict[str, Any]) -> str:
+    token = f"?token={server['token']}" if server.get("token") else ""
+    return f"{server['url']}{token} :: {server['root_dir']}"
+
+
+class JupyterServerStopApp(JupyterApp):
+    """``jupyterd stop [port or socket]``."""
+
+    name = "jupyterd-stop"
+    version = __version__
+    description = "Stop currently running Jupyter server for a given port"
+    port = Integer(DEFAULT_JUPYTER_SERVER_PORT, config=True, help="Port of the server to stop.")
+    sock = Unicode("", config=True, help="UNIX socket of the server to stop.")
+
+    def parse_command_line(self, argv: Any = None) -> None:
+        """The first word is a port, or else the path of a socket."""
+        super().parse_command_line(argv)
+        if not self.extra_args:
+            return
+        if self.extra_args[0].isdecimal():
+            self.port = int(self.extra_args[0])
+        else:
+            self.sock = os.path.abspath(self.extra_args[0])
+
+    def shutdown_server(self, server: dict[str, Any]) -> bool:
+        """Stop this one."""
+        return shutdown_server(server, log=self.log)
+
+    def start(self) -> None:
+        """Find it and stop it; say what runs when it is not found."""
+        servers = list(list_running_servers(self.runtime_dir, log=self.log))
+        if not servers:
+            self.exit(f"There are no running servers (per {self.runtime_dir})")
+        wanted = self.sock or self.port
+        for server in servers:
+            if wanted == (server.get("sock") if self.sock else server.get("port")):
+                self._stop(wanted, server)
+                return
+        self.log.info("There is currently no server running on %s", wanted)
+        self.log.info("Ports/sockets currently in use:")
+        for server in servers:
+            self.log.info(" - %s", server.get("sock") or server["port"])
+        self.exit(1)
+
+    def _stop(self, where: str | int, server: dict[str, Any]) -> None:
+        self.log.info("Shutting down server on %s...", where)
+        try:
+            stopped = self.shutdown_server(server)
+        except Exception as error:  # noqa: BLE001 - refused, not answered: told in one line
+            sys.exit(f"Could not stop server on {where}: {error}")
+        if not stopped:
+            sys.exit(f"Could not stop server on {where}")
+        if self.sock:
+            _forget_socket(self.sock)
+
+
+def _forget_socket(path: str) -> None:
+    try:
+        os.unlink(path)
+    except OSError:
+        pass  # the server has removed it itself
+
+
+class JupyterPasswordApp(JupyterApp):
+    """``jupyterd password``."""
+
+    name = "jupyterd-password"
+    version = __version__
+    description = "Set a password for the Jupyter server; a token is no longer needed then."
+
+    def _config_file_default(self) -> str:
+        return os.path.join(self.config_dir, "jupyter_server_config.json")
+
+    def start(self) -> None:
+        """Ask for the password, twice, and write its hash."""
+        from getpass import getpass
+
+        from jupyterd.auth.passwords import set_password
+
+        password = getpass("Enter password: ")
+        if password != getpass("Verify password: "):
+            self.exit("Passwords do not match.")
+        if not password:
+            self.exit("An empty password is none.")
+        set_password(password, config_file=self.config_file)
+        self.log.info("Wrote hashed password to %s", self.config_file)

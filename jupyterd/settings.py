@@ -1,0 +1,170 @@
+"""From a command line to everything an operator has set: files, environment and options in one traitlets Config."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from difflib import get_close_matches
+from typing import Any
+
+from traitlets import TraitError
+from traitlets.config import Config
+
+from jupyterd.apptraits import ServerTraits
+from jupyterd.commandline import BadOption
+from jupyterd.configfiles import ConfigFileError, load_named
+from jupyterd.serverapp import ServerApp
+from jupyterd.stock import CLASSES, STOCK, known_classes, ours, resolve
+from jupyterd.traittypes import ClassName
+
+__all__ = ["CLASSES", "STOCK", "BadSettings", "Settings", "known_classes", "load", "ours", "resolve"]
+
+
+class BadSettings(Exception):
+    """What the operator wrote can not be done; one line for a person."""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a daemon is built from.
+
+    :ivar server: the server's own settings, with defaults.
+    :ivar argv: the command line they come from, to read them again.
+    :ivar directory: where that was.
+    """
+
+    server: ServerApp
+    argv: tuple[str, ...] = ()
+    directory: str = field(default_factory=os.getcwd)
+
+    @property
+    def config(self) -> Config:
+        """All settings, for ``Configurable(config=...)``."""
+        return self.server.config
+
+    @property
+    def token(self) -> str:
+        """The secret that opens the server; empty: none does."""
+        return str(self.server.identity_provider.token)
+
+    @property
+    def verbose(self) -> bool:
+        """Whether debug events are wanted."""
+        return bool(self.server.log_level <= logging.DEBUG)
+
+    def make(self, trait: str, **arguments: Any) -> Any:
+        """An instance of the class that a setting (``contents_manager_class``) names, with ``parent`` and ``arguments``.
+
+        :raises BadSettings: there is no such class.
+        """
+        return _resolved(self.server, trait)(parent=self.server, **arguments)
+
+    def front_end(self, name: str) -> Config:
+        """The settings of a front end's own files (``jupyter_lab_config``), below the server's."""
+        config = load_named(self.server, name)
+        config.merge(self.config)
+        return config
+
+    def again(self) -> Settings:
+        """The same command line with the files as they are now.
+
+        :raises BadSettings: they can not be used.
+        """
+        return load(self.argv)
+
+
+def load(argv: Sequence[str]) -> Settings:
+    """Read everything.
+
+    :param argv: options, without the program's name.
+    :raises BadSettings: an option is unknown, a value is not one, or two of them exclude each other.
+    :raises SystemExit: help or the version was asked for, and has been printed.
+    """
+    server = ServerApp()
+    try:
+        server.initialize(list(argv))
+        if not server.subapp:
+            _check(server)
+    except (BadOption, ConfigFileError, TraitError, BadSettings) as error:
+        raise BadSettings(" ".join(str(error).split())) from error
+    return Settings(server, tuple(argv))
+
+
+def act(settings: Settings) -> bool:
+    """Do what is done instead of serving: a subcommand, writing a configuration, showing the settings.
+
+    :returns: whether there was such a thing to do.
+    """
+    server = settings.server
+    if server.subapp:
+        server.subapp.start()
+    elif server.generate_config:
+        server.write_default_config()
+    elif server.show_config or server.show_config_json:
+        server.start_show_config()
+    else:
+        return False
+    return True
+
+
+def _check(server: ServerApp) -> None:
+    """What can be said to be wrong before anything starts."""
+    if server.sock:
+        _check_socket(server)
+    for name, trait in server.traits(config=True).items():
+        if isinstance(trait, ClassName) and name in server.config.get("ServerApp", {}):
+            _resolved(server, name)
+    for name in ("certfile", "keyfile", "client_ca"):
+        path = getattr(server, name)
+        if path and not os.access(path, os.R_OK):
+            raise BadSettings(f"{name} can not be read: {path}")
+    if server.file_to_run:
+        server.file_to_run = _below_root(server)
+    if os.geteuid() == 0 and not server.allow_root and not (server.show_config or server.show_config_json):
+        raise BadSettings("Running as root is not recommended. Use --allow-root to bypass.")
+    _warn_of_misspelt_classes(server)
+
+
+def _check_socket(server: ServerApp) -> None:
+    if sys.platform == "win32":
+        raise BadSettings(f"Option --sock is not supported on Windows, but got value of {server.sock}.")
+    if server.port not in (0, server.port_default_value):
+        raise BadSettings("Options --port and --sock are mutually exclusive.")
+    if server.file_to_run:
+        raise BadSettings("Options --ServerApp.file_to_run and --sock are mutually exclusive.")
+    if len(os.fsencode(server.sock)) > 107:
+        raise BadSettings(f"the path of a UNIX socket has at most 107 bytes: {server.sock}")
+    server.port = 0
+    if server.open_browser:
+        server.log.info("Ignoring --ServerApp.open_browser due to --sock being used.")
+
+
+def _resolved(server: ServerApp, trait: str) -> Any:
+    value = getattr(server, trait)
+    try:
+        return resolve(value) if value is not None else None
+    except ImportError as error:
+        raise BadSettings(f"ServerApp.{trait}: {value!r} can not be imported: {error}") from error
+
+
+def _below_root(server: ServerApp) -> str:
+    path = os.path.abspath(os.path.join(server.root_dir, server.file_to_run))
+    if os.path.commonpath([path, server.root_dir]) != server.root_dir:
+        raise BadSettings(
+            "`root_dir` and `file_to_run` are incompatible. They don't share the same subtrees. "
+            "Make sure `file_to_run` is on the same path as `root_dir`."
+        )
+    return path
+
+
+def _warn_of_misspelt_classes(server: ServerApp) -> None:
+    """A class that nobody knows may be an extension's; one that looks like one of ours is most likely a slip."""
+    known = {"ServerApp", "NotebookApp", "LabApp", "JupyterNotebookApp", "LabServerApp"}
+    known |= {name.rpartition(".")[2] for name in CLASSES} | {cls.__name__ for cls in ServerTraits.__mro__}
+    for section in server.config:
+        close = get_close_matches(section, known, n=1, cutoff=0.85)
+        if section not in known and close:
+            server.log.warning("Config section `%s` is not known. Did you mean `%s`?", section, close[0])

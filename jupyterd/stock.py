@@ -1,0 +1,98 @@
+"""Names of classes: what a configuration calls by the reference's name is ours of that role; imported when it is used."""
+
+from __future__ import annotations
+
+from typing import Any
+
+_CONTENTS = "jupyterd.contents.manager"
+_KERNELS = "jupyterd.kernels.manager"
+_GATEWAY = "jupyterd.gateway"
+_AUTH = "jupyterd.auth"
+
+# Every spelling under which a stock class of the Jupyter Server has been configured → ours.
+STOCK: dict[str, str] = {
+    f"jupyter_server.{name}": ours
+    for ours, names in {
+        f"{_AUTH}.authorizer.AllowAllAuthorizer": ("auth.AllowAllAuthorizer", "auth.authorizer.AllowAllAuthorizer"),
+        f"{_AUTH}.authorizer.Authorizer": ("auth.Authorizer", "auth.authorizer.Authorizer"),
+        f"{_AUTH}.identity.IdentityProvider": ("auth.IdentityProvider", "auth.identity.IdentityProvider"),
+        f"{_AUTH}.password_identity.PasswordIdentityProvider": (
+            "auth.PasswordIdentityProvider",
+            "auth.identity.PasswordIdentityProvider",
+        ),
+        "jupyterd.config.manager.ConfigManager": ("services.config.ConfigManager", "services.config.manager.ConfigManager"),
+        f"{_CONTENTS}.FileContentsManager": ("services.contents.filemanager.FileContentsManager",),
+        f"{_CONTENTS}.AsyncFileContentsManager": ("services.contents.filemanager.AsyncFileContentsManager",),
+        f"{_CONTENTS}.LargeFileManager": ("services.contents.largefilemanager.LargeFileManager",),
+        f"{_CONTENTS}.AsyncLargeFileManager": ("services.contents.largefilemanager.AsyncLargeFileManager",),
+        f"{_CONTENTS}.ContentsManager": ("services.contents.manager.ContentsManager",),
+        f"{_CONTENTS}.AsyncContentsManager": ("services.contents.manager.AsyncContentsManager",),
+        f"{_KERNELS}.MappingKernelManager": ("services.kernels.kernelmanager.MappingKernelManager",),
+        f"{_KERNELS}.AsyncMappingKernelManager": ("services.kernels.kernelmanager.AsyncMappingKernelManager",),
+        "jupyterd.kernels.connection.ZMQChannelsWebsocketConnection": (
+            "services.kernels.connection.channels.ZMQChannelsWebsocketConnection",
+        ),
+        "jupyterd.sessions.manager.SessionManager": ("services.sessions.sessionmanager.SessionManager",),
+        f"{_GATEWAY}.managers.GatewayMappingKernelManager": ("gateway.managers.GatewayMappingKernelManager",),
+        f"{_GATEWAY}.managers.GatewayKernelSpecManager": ("gateway.managers.GatewayKernelSpecManager",),
+        f"{_GATEWAY}.managers.GatewaySessionManager": ("gateway.managers.GatewaySessionManager",),
+        f"{_GATEWAY}.connections.GatewayWebSocketConnection": ("gateway.connections.GatewayWebSocketConnection",),
+        f"{_GATEWAY}.client.GatewayClient": ("gateway.GatewayClient", "gateway.gateway_client.GatewayClient"),
+    }.items()
+    for name in names
+}
+# Notebook 6 called them so.
+STOCK |= {
+    name.replace("jupyter_server.", "notebook.", 1): ours for name, ours in STOCK.items() if ".services." in name
+}
+
+# What --help-all, --generate-config and the search for misspelt names know, besides ServerApp.
+CLASSES: list[str] = [
+    "jupyter_client.manager.KernelManager",
+    "jupyter_client.session.Session",
+    "jupyter_client.kernelspec.KernelSpecManager",
+    "nbformat.sign.NotebookNotary",
+    "jupyter_events.logger.EventLogger",
+    f"{_AUTH}.authorizer.Authorizer",
+    f"{_AUTH}.authorizer.AllowAllAuthorizer",
+    f"{_AUTH}.identity.IdentityProvider",
+    f"{_AUTH}.password_identity.PasswordIdentityProvider",
+    "jupyterd.config.manager.ConfigManager",
+    f"{_CONTENTS}.ContentsManager",
+    f"{_CONTENTS}.FileContentsManager",
+    f"{_CONTENTS}.AsyncFileContentsManager",
+    f"{_CONTENTS}.AsyncLargeFileManager",
+    f"{_KERNELS}.MappingKernelManager",
+    f"{_KERNELS}.AsyncMappingKernelManager",
+    "jupyterd.kernels.connection.ZMQChannelsWebsocketConnection",
+    "jupyterd.sessions.manager.SessionManager",
+    f"{_GATEWAY}.client.GatewayClient",
+]
+
+
+def ours(value: Any) -> Any:
+    """The class or name that a setting stands for: a stock class of the reference becomes ours, all else is unchanged."""
+    name = value if isinstance(value, str) else f"{value.__module__}.{value.__qualname__}"
+    return STOCK.get(name, value)
+
+
+def resolve(value: Any) -> Any:
+    """The class that a setting names (a dotted name or a class).
+
+    :raises ImportError: there is no such class.
+    """
+    from jupyterd.utils import import_item
+
+    value = ours(value)
+    return import_item(value) if isinstance(value, str) else value
+
+
+def known_classes() -> list[type]:
+    """All of :data:`CLASSES` that can be imported here."""
+    found = []
+    for name in CLASSES:
+        try:
+            found.append(resolve(name))
+        except ImportError:
+            continue  # an engine that is not installed has no settings
+    return found

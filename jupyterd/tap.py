@@ -1,0 +1,140 @@
+"""``twistd jupyterd``: the command line below twistd's, and the service it makes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from twisted.application.service import MultiService
+from twisted.python import usage
+
+if TYPE_CHECKING:
+    from twisted.application.service import IService
+    from twisted.logger import ILogObserver
+
+    from jupyterd.settings import Settings
+
+WRONG_USE = 2  # exit status
+
+
+class Options(usage.Options):
+    """All that ``jupyter server`` takes; traitlets reads it, not :mod:`twisted.python.usage`.
+
+    ``self.settings`` is what came of it.
+    """
+
+    settings: Settings
+
+    def parseOptions(self, options: Sequence[str] | None = None) -> None:
+        """Read the command line and the configuration; leave where there is nothing to serve.
+
+        :raises SystemExit: status 0 after help, a subcommand ...; status 2 after one line about what is wrong.
+        """
+        from jupyterd.settings import BadSettings, act, load
+
+        try:
+            self.settings = load(sys.argv[1:] if options is None else options)
+            if act(self.settings):
+                raise SystemExit(0)
+        except BadSettings as error:
+            _refuse(str(error))
+        except KeyboardInterrupt:
+            raise SystemExit(130) from None
+        install_reactor()
+        if self.parent is not None:
+            _adjust(self.parent, self.settings)
+
+
+def install_reactor() -> None:
+    """Make the asyncio reactor the one of this process, with its loop as the current one.
+
+    jupyter_client and its provisioners are asyncio. A loop that is not current would silently run none of their tasks.
+    """
+    if "twisted.internet.reactor" not in sys.modules:
+        from twisted.internet import asyncioreactor
+
+        asyncioreactor.install(_current_loop())
+        return
+    from twisted.internet import reactor
+
+    loop = getattr(reactor, "_asyncioEventloop", None)
+    if loop is None:
+        _refuse(f"jupyterd needs the asyncio reactor, not {type(reactor).__name__}: leave out --reactor, or choose asyncio")
+    asyncio.set_event_loop(loop)
+
+
+def _current_loop() -> asyncio.AbstractEventLoop:
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    return loop
+
+
+def _refuse(message: str) -> NoReturn:
+    sys.stderr.write(f"jupyterd: {message}\n")
+    raise SystemExit(WRONG_USE)
+
+
+def _adjust(twistd: Any, settings: Settings) -> None:
+    """Set what twistd would otherwise do to its own taste.
+
+    - Users' files keep the umask of who started the daemon; twistd would make them all private.
+    - In the foreground no ``twistd.pid`` is left in what is most often a directory of notebooks.
+    """
+    if twistd["umask"] is None:
+        umask = os.umask(0o077)
+        os.umask(umask)
+        twistd["umask"] = umask
+    if twistd["pidfile"] == "twistd.pid" and twistd["nodaemon"]:
+        twistd["pidfile"] = ""
+    elif twistd["pidfile"]:
+        twistd["pidfile"] = os.path.abspath(twistd["pidfile"])
+    if twistd["logfile"] and twistd["logfile"] != "-":
+        twistd["logfile"] = os.path.abspath(twistd["logfile"])
+
+
+def observer_of(twistd: Any, level: int) -> ILogObserver:
+    """The log observer that twistd's options ask for, less the events below ``level``."""
+    from twisted.logger import ILogObserver as INewObserver
+    from twisted.logger import LegacyLogObserverWrapper
+    from twisted.scripts._twistd_unix import UnixAppLogger
+
+    from jupyterd.log import at_least
+
+    make = getattr(twistd, "console", None) or UnixAppLogger({**twistd, "logger": None})._getLogObserver
+    observer = make()
+    if not INewObserver.providedBy(observer):
+        observer = LegacyLogObserverWrapper(observer)
+    return at_least(level, observer)
+
+
+class Logged(MultiService):
+    """The daemon, with a log that leaves out what was not asked for.
+
+    :param make_observer: called when twistd begins to log.
+    """
+
+    def __init__(self, make_observer: Callable[[], ILogObserver]) -> None:
+        super().__init__()
+        self._make_observer = make_observer
+
+    def setServiceParent(self, parent: Any) -> None:
+        """Twistd takes the observer from the application, unless ``--logger`` names another."""
+        from twisted.logger import ILogObserver as INewObserver
+
+        if hasattr(parent, "setComponent") and parent.getComponent(INewObserver, None) is None:
+            parent.setComponent(INewObserver, self._make_observer())
+        super().setServiceParent(parent)
+
+
+def makeService(options: Options) -> IService:
+    """The whole daemon. Called before twistd forks: it builds objects, and opens and starts nothing."""
+    from twisted.internet import reactor
+
+    from jupyterd.app import jupyterd
+
+    service = Logged(lambda: observer_of(options.parent, options.settings.server.log_level))
+    jupyterd(reactor, options.settings).setServiceParent(service)
+    return service
