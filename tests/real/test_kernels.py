@@ -1,0 +1,148 @@
+"""Real ipykernels through the websocket, in both protocols."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Iterator
+
+import pytest
+
+from tests.real.daemon import Daemon, until
+from tests.real.tab import V1, Message, Tab, of_type, parent_id, printed
+
+both = pytest.mark.parametrize("protocol", ["", V1], ids=["json", "v1"])
+
+
+@pytest.fixture(scope="module")
+def kernel(daemon: Daemon) -> str:
+    return daemon.start_kernel()
+
+
+@pytest.fixture
+def tab(daemon: Daemon, kernel: str, protocol: str) -> Iterator[Tab]:
+    tab = Tab(daemon, kernel, protocol).ready()
+    yield tab
+    tab.close()
+
+
+@both
+def test_executes(tab: Tab) -> None:
+    messages = tab.until_done(tab.execute("print('hello'); 6 * 7"))
+    assert printed(messages) == "hello\n"
+    (result,) = of_type(messages, "execute_result")
+    assert result["content"]["data"]["text/plain"] == "42"
+    assert result["channel"] == "iopub"
+    (reply,) = of_type(messages, "execute_reply")
+    assert (reply["channel"], reply["content"]["status"]) == ("shell", "ok")
+    states = [m["content"]["execution_state"] for m in of_type(messages, "status")]
+    assert states == ["busy", "idle"]
+
+
+@both
+def test_an_error_comes_as_an_error(tab: Tab) -> None:
+    messages = tab.until_done(tab.execute("1 / 0"))
+    (error,) = of_type(messages, "error")
+    assert error["content"]["ename"] == "ZeroDivisionError"
+    assert of_type(messages, "execute_reply")[0]["content"]["status"] == "error"
+
+
+@both
+def test_a_question_is_answered(tab: Tab) -> None:
+    asked = tab.execute("print('you said', input('say: '))", allow_stdin=True)
+    question = tab.until(lambda m: m["channel"] == "stdin")[-1]
+    assert question["content"]["prompt"] == "say: "
+    tab.send("input_reply", {"value": "yes"}, "stdin", parent=question["header"])
+    assert "you said yes" in printed(tab.until_done(asked))
+
+
+@both
+def test_an_interrupt_stops_the_cell(daemon: Daemon, kernel: str, tab: Tab) -> None:
+    asked = tab.execute("print('on', flush=True)\nimport time\ntime.sleep(60)")
+    tab.until(lambda m: parent_id(m) == asked and m["header"]["msg_type"] == "stream")
+    assert daemon.ask("POST", f"/api/kernels/{kernel}/interrupt").status == 204
+    (error,) = of_type(tab.until_done(asked, 20.0), "error")
+    assert error["content"]["ename"] == "KeyboardInterrupt"
+
+
+@both
+def test_buffers_of_five_megabytes_both_ways(tab: Tab) -> None:
+    code = """
+from comm import get_comm_manager
+def opened(comm, message):
+    @comm.on_msg
+    def said(message):
+        comm.send({"size": len(message["buffers"][0])}, buffers=[message["buffers"][0], b"", b"end"])
+get_comm_manager().register_target("echo", opened)
+"""
+    tab.until_done(tab.execute(code))
+    tab.send("comm_open", {"comm_id": "c" + tab.session, "target_name": "echo", "data": {}})
+    blob = os.urandom(5_000_000)
+    asked = tab.send("comm_msg", {"comm_id": "c" + tab.session, "data": {}}, buffers=[blob])
+    messages = tab.until(lambda m: parent_id(m) == asked and m["header"]["msg_type"] == "comm_msg")
+    assert messages[-1]["content"]["data"] == {"size": len(blob)}
+    assert messages[-1]["buffers"] == [blob, b"", b"end"]
+
+
+@both
+def test_a_flood_is_whole_and_in_order(tab: Tab) -> None:
+    code = "from IPython.display import display\nfor i in range(3000): display({'text/plain': str(i)}, raw=True)"
+    shown = of_type(tab.until_done(tab.execute(code), 120.0), "display_data")
+    assert [int(m["content"]["data"]["text/plain"]) for m in shown] == list(range(3000))
+
+
+def test_two_tabs_see_the_same_outputs_and_their_own_replies(daemon: Daemon, kernel: str) -> None:
+    one, two = Tab(daemon, kernel).ready(), Tab(daemon, kernel, V1).ready()
+    asked = one.execute("print('for both')")
+    mine = one.until_done(asked)
+    theirs: list[Message] = two.until(lambda m: parent_id(m) == asked and m["content"].get("execution_state") == "idle")
+    theirs = [m for m in theirs if parent_id(m) == asked]
+    assert printed(mine) == printed(theirs) == "for both\n"
+    assert of_type(mine, "execute_reply")
+    assert not of_type(theirs, "execute_reply")
+    one.close()
+    two.close()
+
+
+@both
+def test_who_comes_back_finds_what_was_said(daemon: Daemon, kernel: str, protocol: str) -> None:
+    """Dropped in the middle of a cell, back with the same session: nothing is missing, the reply neither."""
+    tab = Tab(daemon, kernel, protocol).ready()
+    code = "import time\nfor i in range(40):\n    print(i, flush=True)\n    time.sleep(0.05)"
+    asked = tab.execute(code)
+    before = tab.until(lambda m: parent_id(m) == asked and printed([m]) != "")
+    tab.drop()
+    until(lambda: daemon.json("GET", f"/api/kernels/{kernel}")["connections"] == 0)
+    until(lambda: daemon.json("GET", f"/api/kernels/{kernel}")["execution_state"] == "idle")
+    back = Tab(daemon, kernel, protocol, session=tab.session)
+    after = back.until_done(asked, 20.0)
+    text = printed([m for m in [*before, *after] if parent_id(m) == asked])
+    assert text.split() == [str(i) for i in range(40)]
+    back.close()
+
+
+def test_restart_keeps_the_tab_and_forgets_the_variables(daemon: Daemon) -> None:
+    kernel = daemon.start_kernel()
+    tab = Tab(daemon, kernel, V1).ready()
+    tab.until_done(tab.execute("x = 1"))
+    restarted = daemon.ask("POST", f"/api/kernels/{kernel}/restart")
+    assert (restarted.status, restarted.json["id"]) == (200, kernel)
+    tab.ready()
+    (error,) = of_type(tab.until_done(tab.execute("x")), "error")
+    assert error["content"]["ename"] == "NameError"
+    tab.close()
+    assert daemon.ask("DELETE", f"/api/kernels/{kernel}").status == 204
+
+
+def test_a_killed_kernel_is_restarted_and_the_tab_told(daemon: Daemon) -> None:
+    kernel = daemon.start_kernel()
+    tab = Tab(daemon, kernel).ready()
+    asked = tab.execute("import os; os.getpid()")
+    (result,) = of_type(tab.until_done(asked), "execute_result")
+    os.kill(int(result["content"]["data"]["text/plain"]), signal.SIGKILL)
+    told = tab.until(lambda m: "restarting" in m["content"].get("execution_state", ""), 30.0)
+    assert told
+    tab.ready()
+    assert of_type(tab.until_done(tab.execute("2 + 2")), "execute_result")
+    tab.close()
+    assert daemon.ask("DELETE", f"/api/kernels/{kernel}").status == 204

@@ -1,0 +1,163 @@
+"""Start and end, as a user and a supervisor see them."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.real.daemon import (
+    BIN,
+    DEFAULT,
+    TWISTD,
+    Daemon,
+    alive,
+    await_answer,
+    common,
+    environment,
+    free_port,
+    printed_url,
+    running,
+    spawn,
+    until,
+)
+from tests.real.tab import Tab
+
+
+def info_file(daemon: Daemon) -> Path:
+    return daemon.home / "runtime" / f"jpserver-{daemon.pid}.json"
+
+
+@pytest.mark.parametrize("argv", [DEFAULT, TWISTD], ids=["jupyterd", "twistd"])
+def test_starts_prints_its_url_and_leaves_nothing(tmp_path: Path, argv: tuple[str, ...]) -> None:
+    with running(tmp_path, argv=argv) as daemon:
+        url = until(lambda: printed_url(daemon.log), what="no URL was printed")
+        assert f":{daemon.port}/" in url
+        info = json.loads(until(lambda: info_file(daemon).exists() and info_file(daemon).read_text()))
+        assert info["pid"] == daemon.pid
+        assert info["port"] == daemon.port
+        assert info["root_dir"] == str(daemon.root)
+        assert stat.S_IMODE(info_file(daemon).stat().st_mode) == 0o600
+        assert daemon.stop() == 0
+    assert not info_file(daemon).exists()
+    assert list((tmp_path / "runtime").glob("jpserver-*")) == []
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT], ids=["TERM", "INT"])
+def test_a_signal_ends_it_and_its_kernels(tmp_path: Path, how: signal.Signals) -> None:
+    with running(tmp_path) as daemon:
+        kernels = [daemon.start_kernel() for _ in range(2)]
+        for kernel in kernels:
+            Tab(daemon, kernel).ready().close()
+        children = daemon.children()
+        assert len(children) >= 2
+        assert daemon.stop(how) == 0
+    assert [pid for pid in children if alive(pid)] == []
+    assert list((tmp_path / "runtime").glob("kernel-*")) == []
+
+
+def test_the_api_can_end_it(tmp_path: Path) -> None:
+    with running(tmp_path) as daemon:
+        assert daemon.ask("POST", "/api/shutdown").status == 200
+        assert daemon.process.wait(20) == 0
+
+
+def test_a_port_in_use_tries_the_next(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        daemon = spawn(tmp_path, [*common(tmp_path, port), "--ServerApp.port_retries=20"])
+        try:
+            found = json.loads(until(lambda: info_file(daemon).exists() and info_file(daemon).read_text()))
+            assert found["port"] != port
+            daemon.port = found["port"]
+            await_answer(daemon)
+        finally:
+            assert daemon.stop() == 0
+
+
+def test_without_a_port_it_does_not_run(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        daemon = spawn(tmp_path, [*common(tmp_path, port), "--ServerApp.port_retries=0"])
+        assert daemon.process.wait(30) not in (0, -signal.SIGTERM)
+    assert str(port) in daemon.log
+    assert "Traceback" not in daemon.log
+
+
+def test_serves_on_a_unix_socket(tmp_path: Path) -> None:
+    sock = tmp_path / "s"
+    daemon = spawn(tmp_path, [f"--sock={sock}", f"--IdentityProvider.token={'t0ken'}"])
+    daemon.sock = str(sock)
+    try:
+        await_answer(daemon)
+        assert stat.S_IMODE(sock.stat().st_mode) == 0o600
+        assert daemon.json("GET", "/api/kernels") == []
+        tab = Tab(daemon, daemon.start_kernel()).ready()
+        assert tab.until_done(tab.execute("1 + 1"))
+        tab.close()
+    finally:
+        assert daemon.stop() == 0
+    assert not sock.exists()
+
+
+@pytest.mark.parametrize("options", [["--no-such-option"], ["--ServerApp.port=eight"]], ids=["unknown", "not a number"])
+def test_a_wrong_option_is_one_clear_line(tmp_path: Path, options: list[str]) -> None:
+    daemon = spawn(tmp_path, options)
+    assert daemon.process.wait(20) == 2
+    assert "Traceback" not in daemon.log
+    assert options[0].lstrip("-").split("=")[0].split(".")[-1] in daemon.log
+
+
+def test_an_unknown_trait_is_a_warning_that_names_the_nearest(tmp_path: Path) -> None:
+    with running(tmp_path, "--ServerApp.prot=1") as daemon:
+        assert "port" in daemon.log.replace("prot", "")
+
+
+def test_runs_in_the_background_as_twistd_does(tmp_path: Path) -> None:
+    """Daemonised: the log goes to twistd's file, the umask is the caller's, SIGTERM ends it."""
+    home, port = tmp_path, free_port()
+    (home / "root").mkdir()
+    pidfile, logfile = home / "twistd.pid", home / "twistd.log"
+    argv = [
+        str(BIN / "twistd"),
+        f"--pidfile={pidfile}",
+        f"--logfile={logfile}",
+        "jupyterd",
+        "--no-browser",
+        "--allow-root",
+    ]
+    started = subprocess.run(
+        [*argv, *common(home, port)], env=environment(home), cwd=home, timeout=60, check=False, umask=0o022
+    )
+    assert started.returncode == 0
+    pid = int(until(lambda: pidfile.exists() and pidfile.read_text()))
+    try:
+        (home / "log").touch()
+        daemon = Daemon(_NotOurChild(pid), home, port)  # type: ignore[arg-type]
+        await_answer(daemon)
+        model = {"type": "file", "format": "text", "content": "x"}
+        assert daemon.ask("PUT", "/api/contents/made.txt", model).status == 201
+        assert stat.S_IMODE((home / "root/made.txt").stat().st_mode) == 0o644
+        tab = Tab(daemon, daemon.start_kernel()).ready()
+        tab.close()
+    finally:
+        os.kill(pid, signal.SIGTERM)
+    until(lambda: not alive(pid), what="still running")
+    assert not pidfile.exists()
+    assert list((home / "runtime").glob("jpserver-*")) == []
+
+
+class _NotOurChild:
+    """Stands for a process that is not our child."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+
+    def poll(self) -> None:
+        return None
