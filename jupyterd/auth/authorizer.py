@@ -28,13 +28,12 @@ class Authorizer(LoggingConfigurable):
 
     identity_provider = Instance(IdentityProvider)
 
-    def is_authorized(
-        self, handler: Handler, user: User, action: str, resource: str
-    ) -> Awaitable[bool] | bool:
+    def is_authorized(self, handler: Handler, user: User, action: str, resource: str) -> Awaitable[bool] | bool:
         """Whether ``user`` may do ``action`` to ``resource``. May be an ``async`` (asyncio) function.
 
         :param action: ``read``, ``write`` or ``execute``.
-        :param resource: ``api``, ``contents``, ``kernels``, ``kernelspecs``, ``sessions``, ``terminals``, ``events``, ``config``,
+        :param resource: ``api``, ``contents``, ``kernels``, ``kernelspecs``, ``sessions``, ``terminals``,
+            ``events``, ``config``,
             ``nbconvert``, ``server``, ``csp``, ``view`` ...
         """
         raise NotImplementedError

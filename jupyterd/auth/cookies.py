@@ -14,7 +14,8 @@ _FORBIDDEN = re.compile(r"[\x00-\x20;\x7f]")
 def parse(header: str) -> dict[str, str]:
     """The cookies of a ``Cookie`` header.
 
-    Of two cookies with one name the first counts: browsers send the one with the longer path, ours, first. Attributes that some
+    Of two cookies with one name the first counts: browsers send the one with the longer path, ours, first.
+    Attributes that some
     clients send back (``Path=/; HttpOnly``) come out as cookies that nobody asks for.
     """
     cookies: dict[str, str] = {}
@@ -75,7 +76,7 @@ def _quote(value: str) -> str:
     if value and not _NEEDS_QUOTES.search(value):
         return value
     escaped = "".join(
-        f"\\{ord(c):03o}" if c in ',;\x7f' or ord(c) > 126 else f"\\{c}" if c in '"\\' else c for c in value
+        f"\\{ord(c):03o}" if c in ",;\x7f" or ord(c) > 126 else f"\\{c}" if c in '"\\' else c for c in value
     )
     return f'"{escaped}"'
 

@@ -1,6 +1,7 @@
 """Guessing costs time: each wrong password or token from an address makes its next answer slower.
 
-Kept for the addresses that guessed last, a bounded number of them. Sending the same wrong secret again, as a program with an
+Kept for the addresses that guessed last, a bounded number of them. Sending the same wrong secret again, as a program
+with an
 outdated token does, is not guessing and changes nothing.
 """
 
@@ -44,7 +45,8 @@ class GuessingDelay:
     def wait(self, address: str) -> float:
         """Seconds until ``address`` may be told whether its secret is right.
 
-        Waits add up, so that guesses sent side by side gain nothing. Above :data:`LONGEST_DELAY` do not hold the answer: refuse.
+        Waits add up, so that guesses sent side by side gain nothing. Above :data:`LONGEST_DELAY` do not hold the
+        answer: refuse.
         """
         record = self._records.get(_network(address))
         if record is None:
@@ -94,7 +96,7 @@ class GuessingDelay:
         failures = self._failures(record, now)
         if failures < FREE_ATTEMPTS:
             return 0.0
-        return min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** min(16.0, failures - FREE_ATTEMPTS))
+        return float(min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** min(16.0, failures - FREE_ATTEMPTS)))
 
 
 def _network(address: str) -> str:

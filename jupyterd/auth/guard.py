@@ -1,6 +1,7 @@
 """The guard: decides on every request before any resource, and before a byte of its body is kept.
 
-In this order: is the Host ours, who asks, is the request forged by a foreign page, is who asks known, does a foreign origin
+In this order: is the Host ours, who asks, is the request forged by a foreign page, is who asks known, does a foreign
+origin
 ask, may they. A route can not forget any of it.
 """
 
@@ -114,11 +115,11 @@ class Guard:
 
     def _trusted_peer(self, request: Request, handler: Handler) -> User | None:
         uid = peer_uid(request.channel.transport)
-        if uid is None or any(request.requestHeaders.hasHeader(name) for name in FORWARDED):
+        if uid is None or any(map(request.requestHeaders.hasHeader, FORWARDED)):
             return None  # a proxy's process says nothing of who uses the proxy
         user = peer_user(uid, list(self.trusted_peers))
         if user is not None:
-            by_browser = any(request.requestHeaders.hasHeader(name) for name in ("origin", "referer", "sec-fetch-site"))
+            by_browser = any(map(request.requestHeaders.hasHeader, (b"origin", b"referer", b"sec-fetch-site")))
             handler._token_authenticated = not by_browser
         return user
 
@@ -192,7 +193,7 @@ class Guard:
             if given is None and not reading and (mount.form or request.user is not None) and _is_form(request):
                 request.xsrf_pending = True  # the token is in the body: Request asks again, before the resource
                 return None
-            complaint = xsrf.complaint(self.cookies(request).get(xsrf.COOKIE), given, handler.request.method) or ""
+            complaint = xsrf.complaint(request.handler.cookies.get(xsrf.COOKIE), given, handler.request.method) or ""
             status = 403
         if not complaint or (reading and self._referer_allowed(request, handler)):
             return None
@@ -204,7 +205,9 @@ class Guard:
                 if referer
                 else "Blocking request from unknown origin"
             )
-        self.log.warn("{why} ({method} {path})", why=complaint, method=handler.request.method, path=handler.request.path)
+        self.log.warn(
+            "{why} ({method} {path})", why=complaint, method=handler.request.method, path=handler.request.path
+        )
         return Refusal(status, complaint)
 
     def check_form(self, request: Request) -> Verdict:
@@ -213,7 +216,7 @@ class Guard:
         fields = form_fields(body)
         request.handler.form = fields
         complaint = xsrf.complaint(
-            self.cookies(request).get(xsrf.COOKIE), (fields.get("_xsrf") or [""])[-1], request.handler.request.method
+            request.handler.cookies.get(xsrf.COOKIE), (fields.get("_xsrf") or [""])[-1], request.handler.request.method
         )
         if complaint is None:
             return None
@@ -223,13 +226,16 @@ class Guard:
     def _xsrf_given(self, request: Request) -> str | None:
         values = request.args.get(b"_xsrf")
         if values:
-            return values[-1].decode("latin-1")
-        return request.getHeader("x-xsrftoken") or request.getHeader("x-csrftoken")
+            return str(values[-1].decode("latin-1"))
+        header: str | None = request.getHeader("x-xsrftoken") or request.getHeader("x-csrftoken")
+        return header
 
     def _origin_allowed(self, request: Request, handler: Handler) -> bool:
         if not self.provider.should_check_origin(handler):
             return True
-        origin = request.getHeader("origin") or request.getHeader("sec-websocket-origin")
+        origin = request.getHeader("origin")
+        if origin is None:
+            origin = request.getHeader("sec-websocket-origin")
         return self.doors.origin_allowed(origin, request.getHeader("host"))
 
     def _referer_allowed(self, request: Request, handler: Handler) -> bool:
@@ -246,21 +252,20 @@ class Guard:
 
     def xsrf_token(self, request: Request) -> str:
         """The XSRF token for this request's pages; its cookie is set where there is none."""
-        shown: str | None = request.__dict__.get("_xsrf_shown")
-        if shown is None:
-            token = xsrf.read(self.cookies(request).get(xsrf.COOKIE) or "")
-            shown = xsrf.show(token or xsrf.new(), time.time())
-            request._xsrf_shown = shown
+        handler: Handler = request.handler
+        if handler.xsrf_shown is None:
+            token = xsrf.read(handler.cookies.get(xsrf.COOKIE) or "")
+            shown = handler.xsrf_shown = xsrf.show(token or xsrf.new(), time.time())
             if token is None:
                 options: dict[str, Any] = {"path": self.base_url, **self.xsrf_cookie_options}
                 days = options.pop("expires_days", XSRF_COOKIE_DAYS if request.user is not None else None)
                 if days is not None:
                     options["expires"] = time.time() + days * cookies.DAY
                 self.send_cookie(request, cookies.set_cookie(xsrf.COOKIE, shown, **options))
-        return shown
+        return handler.xsrf_shown
 
     def _ensure_xsrf_cookie(self, request: Request) -> None:
-        if request.method == b"GET" and not self.cookies(request).get(xsrf.COOKIE):
+        if request.method == b"GET" and not request.handler.cookies.get(xsrf.COOKIE):
             self.xsrf_token(request)
 
     # -- guessing
@@ -299,7 +304,9 @@ class Guard:
 
     def _too_many(self, seconds: float) -> Refusal:
         return Refusal(
-            429, "Too many wrong passwords or tokens; try again later", headers=(("Retry-After", str(int(seconds) + 1)),)
+            429,
+            "Too many wrong passwords or tokens; try again later",
+            headers=(("Retry-After", str(int(seconds) + 1)),),
         )
 
     # -- what others ask of a request
@@ -317,15 +324,6 @@ class Guard:
         if not self.trust_xheaders:
             return own
         return client_scheme(own, request.getHeader("x-scheme"), request.getHeader("x-forwarded-proto"))
-
-    def cookies(self, request: Request) -> dict[str, str]:
-        """The request's cookies."""
-        known: dict[str, str] | None = request.__dict__.get("_cookies")
-        if known is None:
-            lines = request.requestHeaders.getRawHeaders(b"cookie") or []
-            known = cookies.parse("; ".join(line.decode("latin-1") for line in lines)) if lines else {}
-            request._cookies = known
-        return known
 
     def send_cookie(self, request: Request, cookie: str) -> None:
         """Set a cookie in the answer; one of the same name and attributes that waits to be sent is replaced."""

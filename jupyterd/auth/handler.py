@@ -1,4 +1,5 @@
-"""What identity providers and authorizers are shown of a request: the part of a Tornado handler that they are written against.
+"""What identity providers and authorizers are shown of a request: the part of a Tornado handler that they are
+written against.
 
 Nothing is parsed before it is asked for; a request with a token in its header costs one small object.
 """
@@ -22,7 +23,7 @@ _MISSING: Any = object()
 
 
 class Headers(Mapping[str, str]):
-    """Request headers under case-insensitive names; repeated ones joined by a comma."""
+    """Request headers under case-insensitive names, decoded as Latin-1; repeated ones joined by a comma."""
 
     __slots__ = ("_raw",)
 
@@ -30,10 +31,10 @@ class Headers(Mapping[str, str]):
         self._raw = request.requestHeaders
 
     def __getitem__(self, name: str) -> str:
-        values = self._raw.getRawHeaders(name)
+        values = self._raw.getRawHeaders(name.encode("latin-1"))
         if not values:
             raise KeyError(name)
-        return values[0] if len(values) == 1 else ",".join(values)
+        return b",".join(values).decode("latin-1")
 
     def __iter__(self) -> Iterator[str]:
         return (name.decode("latin-1") for name, _ in self._raw.getAllRawHeaders())
@@ -43,7 +44,7 @@ class Headers(Mapping[str, str]):
 
     def get_list(self, name: str) -> list[str]:
         """All values of a header, in order."""
-        return list(self._raw.getRawHeaders(name) or [])
+        return [value.decode("latin-1") for value in self._raw.getRawHeaders(name.encode("latin-1")) or ()]
 
     def get_all(self) -> Iterator[tuple[str, str]]:
         """Name and value of each header line."""
@@ -104,8 +105,8 @@ class HandlerRequest:
 
     @property
     def cookies(self) -> dict[str, str]:
-        """The request's cookies, undecoded."""
-        return self._guard.cookies(self._web)
+        """The request's cookies."""
+        return parse_cookies(self._web)
 
     @property
     def arguments(self) -> dict[str, list[bytes]]:
@@ -130,22 +131,27 @@ class Handler:
 
     :ivar current_user: who asks, once that is known.
     :ivar form: the fields of a posted form, on the login page.
+    :ivar xsrf_shown: the XSRF token in the form that this request's page has, once it was asked for.
     """
 
     __slots__ = (
         "__dict__",
+        "_cookies",
         "_guard",
         "_token_authenticated",
         "_web",
         "current_user",
         "form",
         "request",
+        "xsrf_shown",
     )
 
     def __init__(self, guard: Guard, request: Request) -> None:
         self._guard = guard
         self._web = request
         self._token_authenticated = False
+        self._cookies: dict[str, str] | None = None
+        self.xsrf_shown: str | None = None
         self.current_user: Any = None
         self.form: Mapping[str, list[str]] | None = None
         self.request = HandlerRequest(guard, request)
@@ -230,9 +236,16 @@ class Handler:
             return self.get_argument("", default) if default is not _MISSING else self.get_argument(name)
         return values[-1].strip() if strip else values[-1]
 
+    @property
+    def cookies(self) -> dict[str, str]:
+        """The request's cookies."""
+        if self._cookies is None:
+            self._cookies = parse_cookies(self._web)
+        return self._cookies
+
     def get_cookie(self, name: str, default: str | None = None) -> str | None:
         """A cookie of the request."""
-        return self._guard.cookies(self._web).get(name, default)
+        return self.cookies.get(name, default)
 
     def get_secure_cookie(
         self, name: str, value: str | None = None, max_age_days: float = 31, min_version: int | None = None
@@ -287,3 +300,9 @@ class Handler:
     def static_url(self, path: str) -> str:
         """The URL of a static asset."""
         return f"{self.base_url}static/{quote(path)}"
+
+
+def parse_cookies(request: Request) -> dict[str, str]:
+    """The cookies in all Cookie headers of a request."""
+    lines = request.requestHeaders.getRawHeaders(b"cookie")
+    return cookies.parse(b"; ".join(lines).decode("latin-1")) if lines else {}

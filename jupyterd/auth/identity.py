@@ -48,12 +48,17 @@ class IdentityProvider(LoggingConfigurable):
     )
     token = Unicode(
         "<generated>",
-        help="""The secret that opens this server: in the query (?token=), in the header "Authorization: token ...", or typed into the
-        login page. Taken from JUPYTER_TOKEN or the file that JUPYTER_TOKEN_FILE names; made by chance where there is no password.
+        help="""The secret that opens this server: in the query (?token=), in the header "Authorization: token ...",
+        or typed into the login page. Taken from JUPYTER_TOKEN or the file that JUPYTER_TOKEN_FILE names; made by chance where there is
+        no password.
         An empty string switches authentication off, which lets everybody who can connect run code.""",
     ).tag(config=True)
-    login_handler_class = AnyTrait(None, allow_none=True, config=True, help="A login class of Tornado's kind; not used.")
-    logout_handler_class = AnyTrait(None, allow_none=True, config=True, help="A logout class of Tornado's kind; not used.")
+    login_handler_class = AnyTrait(
+        None, allow_none=True, config=True, help="A login class of Tornado's kind; not used."
+    )
+    logout_handler_class = AnyTrait(
+        None, allow_none=True, config=True, help="A logout class of Tornado's kind; not used."
+    )
     updatable_fields = List(
         trait=Enum(UPDATABLE),
         default_value=["color"],
@@ -80,13 +85,13 @@ class IdentityProvider(LoggingConfigurable):
 
     # -- who
 
-    def get_user(self, handler: Handler) -> User | None | Awaitable[User | None]:
+    def get_user(self, handler: Handler) -> User | Awaitable[User | None] | None:
         """The user of a request; None where it is not known."""
         return self._get_user(handler)
 
     async def _get_user(self, handler: Handler) -> User | None:
-        token_user = await _settled(self.get_user_token(handler))
-        cookie_user = await _settled(self.get_user_cookie(handler))
+        token_user: User | None = await _settled(self.get_user_token(handler))
+        cookie_user: User | None = await _settled(self.get_user_cookie(handler))
         if token_user is not None:
             handler._token_authenticated = True
             if token_user != cookie_user and self._token_in_query(handler):
@@ -121,7 +126,7 @@ class IdentityProvider(LoggingConfigurable):
         given = self.get_token(handler) if self.token else ""
         if not given or not hmac.compare_digest(given.encode("utf-8", "replace"), self.token.encode()):
             return None
-        known = await _settled(self.get_user_cookie(handler))
+        known: User | None = await _settled(self.get_user_cookie(handler))
         if known is not None:
             return known
         return self.generate_anonymous_user(handler) if self._token_in_query(handler) else self._program()
@@ -132,7 +137,8 @@ class IdentityProvider(LoggingConfigurable):
     _program_user: User | None = None
 
     def _program(self) -> User:
-        # Programs send the token each time and keep no cookie: one name for all of them, not a new one for each request.
+        # Programs send the token each time and keep no cookie: one name for all of them, not a new one for each
+        # request.
         if self._program_user is None:
             self._program_user = anonymous_user()
         return copy.copy(self._program_user)
@@ -143,14 +149,14 @@ class IdentityProvider(LoggingConfigurable):
 
     # -- the login cookie
 
-    def get_user_cookie(self, handler: Handler) -> User | None | Awaitable[User | None]:
+    def get_user_cookie(self, handler: Handler) -> User | Awaitable[User | None] | None:
         """The user in the login cookie."""
         text = handler.get_secure_cookie(self.get_cookie_name(handler), **self.get_secure_cookie_kwargs)
         if not text:
             return None
         try:
             return self.user_from_cookie(text.decode())
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - subclasses read their cookies as they like
             self.log.error("Error unpacking user from cookie: %s", type(error).__name__)
             return None
 

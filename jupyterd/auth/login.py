@@ -65,7 +65,7 @@ class LoginPages:
         delay.failed(address, handler.get_argument("password", "", strip=False))
         try:
             if seconds:
-                await deferLater(self._guard.clock, seconds)  # type: ignore[arg-type]
+                await deferLater(self._guard.clock, seconds)
             user = await self._check(handler)
         finally:
             self._guard.leave_place()

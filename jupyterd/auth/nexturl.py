@@ -14,7 +14,8 @@ _SAFE = "/?#&=:;,+@!$'()*[]%~-._|"
 def safe_next(url: str, base_url: str, doors: Doors) -> str | None:
     """``url`` in a form that is safe in a Location header; None when it leads away from here.
 
-    Read as browsers read it: control characters vanish, a backslash is a slash, and two slashes at the start, or any number behind a
+    Read as browsers read it: control characters vanish, a backslash is a slash, and two slashes at the start, or any
+    number behind a
     scheme, begin a host.
 
     :param base_url: what our own paths start with, with a slash at both ends.
@@ -38,7 +39,8 @@ def _below(path: str, base_url: str) -> bool:
         elif plain != ".":
             climbed.append(segment)
     resolved = "/" + "/".join(climbed)
-    # A path such as "/./" + "/host" is resolved after the host was found, so it stays ours; a server behind it may differ.
+    # A path such as "/./" + "/host" is resolved after the host was found, so it stays ours; a server behind it may
+    # differ.
     return not resolved.startswith("//") and (resolved + "/").startswith(base_url)
 
 

@@ -7,7 +7,7 @@ import os
 import sys
 from typing import Any, cast
 
-from traitlets import Bool, List, Unicode, default
+from traitlets import Bool, Unicode, default
 
 from jupyterd.auth.handler import Handler
 from jupyterd.auth.identity import UPDATABLE, IdentityProvider
@@ -21,7 +21,7 @@ class PasswordIdentityProvider(IdentityProvider):
     hashed_password = Unicode(
         "",
         config=True,
-        help="The password's hash, as `jupyterd password` or jupyterd.auth.passwd() make it: argon2:... or <digest>:<salt>:<hex>.",
+        help="The password's hash, as `jupyterd password` makes it: argon2:... or <digest>:<salt>:<hex>.",
     )
     password_required = Bool(
         False, config=True, help="Do not start without a password: for machines that several people log in to."
@@ -47,7 +47,7 @@ class PasswordIdentityProvider(IdentityProvider):
 
     def update_user_model(self, current_user: User, user_data: dict[str, str]) -> User:
         """Put the new fields into the user."""
-        for field in cast("List[str]", self.updatable_fields):
+        for field in cast("list[str]", self.updatable_fields):
             if field in user_data:
                 setattr(current_user, field, user_data[field])
         current_user.fill_defaults()

@@ -1,6 +1,7 @@
 """Passwords at rest: hashes that operators keep in their configuration, ``algorithm:...``.
 
-New hashes are argon2id. Salted digests (``sha1:salt:hex``, ``sha256:salt:hex`` and whatever else :mod:`hashlib` names) of
+New hashes are argon2id. Salted digests (``sha1:salt:hex``, ``sha256:salt:hex`` and whatever else :mod:`hashlib`
+names) of
 older servers verify as well.
 """
 
@@ -33,9 +34,7 @@ def passwd(passphrase: str | None = None, algorithm: str = "argon2", ask: Callab
     if algorithm == "argon2":
         from argon2 import PasswordHasher
 
-        hasher = PasswordHasher(
-            memory_cost=ARGON2_MEMORY_KIB, time_cost=ARGON2_ROUNDS, parallelism=ARGON2_LANES
-        )
+        hasher = PasswordHasher(memory_cost=ARGON2_MEMORY_KIB, time_cost=ARGON2_ROUNDS, parallelism=ARGON2_LANES)
         return f"argon2:{hasher.hash(passphrase)}"
     salt = secrets.token_hex(SALT_HEX_DIGITS // 2)
     return f"{algorithm}:{salt}:{_digest(algorithm, passphrase, salt)}"
@@ -46,7 +45,7 @@ def _ask_twice(ask: Callable[[str], str]) -> str:
         first, second = ask("Enter password: "), ask("Verify password: ")
         if first == second:
             return first
-        print("Passwords do not match.")
+        print("Passwords do not match.")  # noqa: T201 - a dialogue on the terminal
     raise ValueError("No matching passwords found. Giving up.")
 
 

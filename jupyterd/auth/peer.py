@@ -15,7 +15,7 @@ _UCRED = struct.Struct("3i")  # pid, uid, gid: struct ucred of Linux's unix(7)
 
 def peer_uid(transport: Any) -> int | None:
     """The uid of the process that connected; None on TCP, and where the system does not tell."""
-    connection = getattr(transport, "socket", None)
+    connection: Any = getattr(transport, "socket", None)
     option = getattr(socket, "SO_PEERCRED", None)
     if option is None or getattr(connection, "family", None) != socket.AF_UNIX:
         return None

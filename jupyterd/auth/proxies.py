@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
-FORWARDED = ("x-forwarded-for", "x-real-ip", "x-forwarded-proto", "x-scheme", "forwarded", "via")
+FORWARDED = (b"x-forwarded-for", b"x-real-ip", b"x-forwarded-proto", b"x-scheme", b"forwarded", b"via")
 """Headers that proxies add."""
 
 

@@ -67,7 +67,9 @@ def _permissions(text: str) -> dict[str, list[str]]:
         asked = json.loads(text)
     except (ValueError, RecursionError):
         raise Invalid(complaint) from None
-    if not isinstance(asked, dict) or sum(len(a) if isinstance(a, list) else 1 for a in asked.values()) > MOST_PERMISSIONS:
+    if not isinstance(asked, dict):
+        raise Invalid(complaint)
+    if sum(len(actions) if isinstance(actions, list) else 1 for actions in asked.values()) > MOST_PERMISSIONS:
         raise Invalid(complaint)
     for actions in asked.values():
         if not isinstance(actions, list) or not all(isinstance(action, str) for action in actions):

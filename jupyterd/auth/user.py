@@ -8,11 +8,13 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 MOONS = (
-    "Adrastea Aitne Ananke Aoede Arche Autonoe Callirrhoe Callisto Carme Carpo Chaldene Cyllene Dia Eirene Elara Erinome Ersa"
-    " Euanthe Eukelade Eupheme Euporie Europa Eurydome Ganymede Harpalyke Hegemone Helike Hermippe Herse Himalia Io Iocaste Isonoe"
-    " Kale Kallichore Kalyke Kore Leda Lysithea Megaclite Metis Mneme Orthosie Pandia Pasiphae Pasithee Philophrosyne Praxidike"
-    " Sinope Sponde Taygete Thebe Thelxinoe Themisto Thyone Valetudo"
-).split()
+    "Adrastea", "Aitne", "Ananke", "Aoede", "Arche", "Autonoe", "Callirrhoe", "Callisto", "Carme", "Carpo",
+    "Chaldene", "Cyllene", "Dia", "Eirene", "Elara", "Erinome", "Ersa", "Euanthe", "Eukelade", "Eupheme",
+    "Euporie", "Europa", "Eurydome", "Ganymede", "Harpalyke", "Hegemone", "Helike", "Hermippe", "Herse",
+    "Himalia", "Io", "Iocaste", "Isonoe", "Kale", "Kallichore", "Kalyke", "Kore", "Leda", "Lysithea",
+    "Megaclite", "Metis", "Mneme", "Orthosie", "Pandia", "Pasiphae", "Pasithee", "Philophrosyne", "Praxidike",
+    "Sinope", "Sponde", "Taygete", "Thebe", "Thelxinoe", "Themisto", "Thyone", "Valetudo",
+)  # fmt: skip
 
 
 @dataclass

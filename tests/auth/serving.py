@@ -83,8 +83,12 @@ def guarded_site(
     login = LoginPages(guard, pages, at_once)
     echo = Echo()
     echo_resource = echo.app.resource
-    root.mount("/login", login.app.resource, auth="", public=True, page=True, form=True, exact=True, max_body=MOST_FORM_BYTES)
-    root.mount("/logout", login.app.resource, auth="", public=True, page=True, form=True, exact=True, max_body=MOST_FORM_BYTES)
+    root.mount(
+        "/login", login.app.resource, auth="", public=True, page=True, form=True, exact=True, max_body=MOST_FORM_BYTES
+    )
+    root.mount(
+        "/logout", login.app.resource, auth="", public=True, page=True, form=True, exact=True, max_body=MOST_FORM_BYTES
+    )
     root.mount("/api/me", IdentityResource(guard).app.resource, auth="", exact=True)
     root.mount("/api/security/csp-report", ReportResource().app.resource, auth="csp", exact=True, reports=True)
     root.mount("/api/things", echo_resource, auth="things")
@@ -96,10 +100,6 @@ def guarded_site(
     site = MemorySite(root, guard, reactor)
     site.site.error_page = pages.error
     return site, guard
-
-
-
-
 
 
 def jar(answer: Answer) -> dict[str, str]:
