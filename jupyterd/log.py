@@ -108,8 +108,7 @@ def at_least(level: int, observer: ILogObserver) -> ILogObserver:
     # Twisted's own transports tell of each connection; that is for those who debug.
     if level > logging.DEBUG:
         lowest.setLogLevelForNamespace("twisted", LogLevel.warn)
-        for chatty in ("twisted.web.server.Site", "jupyterd.web.site.Site"):
-            lowest.setLogLevelForNamespace(chatty, LogLevel.warn)
+        lowest.setLogLevelForNamespace("log_legacy", LogLevel.warn)
     return FilteringLogObserver(observer, [lowest])
 
 

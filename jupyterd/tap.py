@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from twisted.application.service import MultiService
 from twisted.python import usage
 
 if TYPE_CHECKING:
@@ -110,31 +109,29 @@ def observer_of(twistd: Any, level: int) -> ILogObserver:
     return at_least(level, observer)
 
 
-class Logged(MultiService):
-    """The daemon, with a log that leaves out what was not asked for.
-
-    :param make_observer: called when twistd begins to log.
-    """
-
-    def __init__(self, make_observer: Callable[[], ILogObserver]) -> None:
-        super().__init__()
-        self._make_observer = make_observer
-
-    def setServiceParent(self, parent: Any) -> None:
-        """Twistd takes the observer from the application, unless ``--logger`` names another."""
-        from twisted.logger import ILogObserver as INewObserver
-
-        if hasattr(parent, "setComponent") and parent.getComponent(INewObserver, None) is None:
-            parent.setComponent(INewObserver, self._make_observer())
-        super().setServiceParent(parent)
-
-
 def makeService(options: Options) -> IService:
     """The whole daemon. Called before twistd forks: it builds objects, and opens and starts nothing."""
     from twisted.internet import reactor
 
     from jupyterd.app import jupyterd
+    from jupyterd.supervision.daemon import Daemon
 
-    service = Logged(lambda: observer_of(options.parent, options.settings.server.log_level))
-    jupyterd(reactor, options.settings).setServiceParent(service)
-    return service
+    settings, twistd = options.settings, options.parent
+    daemon = Daemon(
+        reactor,
+        settings.server,
+        make_observer=lambda: observer_of(twistd, settings.server.log_level),
+        give_up=lambda message: _give_up(twistd, message),
+    )
+    jupyterd(reactor, settings).setServiceParent(daemon)
+    return daemon
+
+
+def _give_up(twistd: Any, message: str) -> None:
+    """Leave with one line in the foreground; a daemon's twistd tells who started it."""
+    if not twistd["nodaemon"]:
+        return
+    if twistd["pidfile"]:
+        os.unlink(twistd["pidfile"])
+    sys.stderr.write(f"jupyterd: {message}\n")
+    raise SystemExit(1)

@@ -1,0 +1,115 @@
+"""The outermost service: logs, limits, signals, and an end that comes in any case."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable
+from typing import Any
+
+from twisted.application.service import MultiService
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.error import ReactorNotRunning
+from twisted.logger import ILogObserver, Logger
+
+from jupyterd import log as logs
+from jupyterd.serverapp import ServerApp
+from jupyterd.supervision import limits
+from jupyterd.supervision.notify import Notify, Watchdog, watchdog_seconds
+from jupyterd.supervision.signals import Signals, ask_on_terminal, has_terminal
+from jupyterd.supervision.sockets import CannotListen
+
+STOP_SECONDS = 30.0
+"""How long all services together may take to stop; kernels have their own, shorter time."""
+
+
+class Daemon(MultiService):
+    """Holds all other services.
+
+    :param server: the settings.
+    :param make_observer: makes the log observer that leaves out what was not asked for.
+    :param reload: called at SIGHUP.
+    :param give_up: called with one line where the server can not listen; does not return, or the error is raised.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        server: ServerApp,
+        *,
+        make_observer: Callable[[], ILogObserver],
+        reload: Callable[[], None] = lambda: None,
+        give_up: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        super().__init__()
+        self._reactor = reactor
+        self._server = server
+        self._make_observer = make_observer
+        self._give_up = give_up
+        self._hurry: Deferred[None] = Deferred()
+        self._signals = Signals(
+            reactor,
+            stop=self._stop,
+            hurry=self._hurry_up,
+            reload=reload,
+            describe=server.running_server_info,
+            ask=ask_on_terminal if has_terminal() and not server.answer_yes else None,
+        )
+        self._signals.setServiceParent(self)
+        notify = Notify.from_environment()
+        Watchdog(reactor, notify.say, watchdog_seconds(os.environ)).setServiceParent(self)
+
+    def setServiceParent(self, parent: Any) -> None:
+        """Twistd takes the log observer from the application, unless ``--logger`` names another."""
+        if hasattr(parent, "setComponent") and parent.getComponent(ILogObserver, None) is None:
+            parent.setComponent(ILogObserver, self._make_observer())
+        super().setServiceParent(parent)
+
+    def privilegedStartService(self) -> None:
+        """Set what the process needs, and open the sockets.
+
+        :raises CannotListen: there is nothing to listen on.
+        """
+        level = self._server.log_level
+        logs.bridge(level if isinstance(level, int) else logging.getLevelName(level), "ServerApp")
+        if changed := limits.raise_open_files(self._server.min_open_files_limit):
+            self.log.debug("limit of open files raised from {was} to {now}", was=changed[0], now=changed[1])
+        try:
+            super().privilegedStartService()
+        except CannotListen as error:
+            self.log.critical("{error}", error=error)
+            self._give_up(str(error))
+            raise
+
+    def stopService(self) -> Deferred[None]:
+        """Stop all services; the Deferred fires when they have, or when there is no more time."""
+        done: Deferred[None] = Deferred()
+        stopped = maybeDeferred(super().stopService)
+        timer = self._reactor.callLater(STOP_SECONDS, self._too_late)
+
+        def finish(_: object) -> None:
+            if timer.active():
+                timer.cancel()
+            if not done.called:
+                done.callback(None)
+
+        stopped.addErrback(lambda failure: self.log.failure("not everything stopped cleanly", failure=failure))
+        stopped.addCallback(finish)
+        self._hurry.addCallback(finish)
+        return done
+
+    def _too_late(self) -> None:
+        self.log.critical("not everything stopped within {seconds} seconds", seconds=STOP_SECONDS)
+        self._hurry_up()
+
+    def _hurry_up(self) -> None:
+        if not self._hurry.called:
+            self._hurry.callback(None)
+
+    def _stop(self) -> None:
+        try:
+            self._reactor.stop()
+        except ReactorNotRunning:
+            pass  # it stops already

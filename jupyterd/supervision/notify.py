@@ -1,0 +1,80 @@
+"""Words to the service manager: that we are there, that we go, and that we are alive."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+
+class Notify:
+    """Speaks the protocol of sd_notify(3); silent where nobody listens.
+
+    :param address: ``NOTIFY_SOCKET``: a path, or a name with ``@`` before it.
+    """
+
+    log = Logger()
+
+    def __init__(self, address: str = "") -> None:
+        self._address = f"\0{address[1:]}" if address.startswith("@") else address
+
+    @classmethod
+    def from_environment(cls) -> Notify:
+        """For the service manager that started this process, if one did."""
+        return cls(os.environ.get("NOTIFY_SOCKET", ""))
+
+    def ready(self) -> None:
+        """It answers."""
+        self.say("READY=1", f"MAINPID={os.getpid()}")
+
+    def stopping(self) -> None:
+        """It goes."""
+        self.say("STOPPING=1")
+
+    def say(self, *lines: str) -> None:
+        """One datagram; a service manager that does not take it must not stop us."""
+        if not self._address:
+            return
+        try:
+            with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as datagram:
+                datagram.setblocking(False)
+                datagram.sendto("\n".join(lines).encode(), self._address)
+        except OSError as error:
+            self.log.warn("the service manager can not be told {lines}: {error}", lines=lines, error=error)
+
+
+class Watchdog(Service):
+    """Tells the service manager that the reactor still turns, twice as often as it asks for.
+
+    :param seconds: how long it waits before it takes us for dead; 0: it does not watch.
+    """
+
+    def __init__(self, clock: Any, say: Callable[[str], None], seconds: float) -> None:
+        self._seconds = seconds
+        self._loop = LoopingCall(say, "WATCHDOG=1")
+        self._loop.clock = clock
+
+    def startService(self) -> None:
+        """Begin."""
+        super().startService()
+        if self._seconds > 0:
+            self._loop.start(self._seconds / 2)
+
+    def stopService(self) -> None:
+        """End."""
+        super().stopService()
+        if self._loop.running:
+            self._loop.stop()
+
+
+def watchdog_seconds(environment: Mapping[str, str]) -> float:
+    """What the service manager asks of this process (``WATCHDOG_USEC``, ``WATCHDOG_PID``); 0 if nothing."""
+    microseconds = environment.get("WATCHDOG_USEC", "")
+    if environment.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()) or not microseconds.isdecimal():
+        return 0.0
+    return int(microseconds) / 1e6

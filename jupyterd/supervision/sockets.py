@@ -1,0 +1,196 @@
+"""Opening what the server listens on: ports of several addresses, a UNIX socket, or what the service manager hands over."""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+import stat
+from collections.abc import Callable, Iterable, MutableMapping
+from dataclasses import dataclass
+
+from jupyterd.utils import unix_socket_in_use
+
+BACKLOG = 1024
+_DENIED = {errno.EACCES, errno.EPERM}
+_NO_SUCH_FAMILY = {errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL}
+_FIRST_INHERITED = 3  # sd_listen_fds(3)
+_TRIES_FOR_A_FREE_PORT = 10
+
+Tell = Callable[[str], None]
+
+
+class CannotListen(Exception):
+    """There is nothing to listen on; one line for a person."""
+
+
+def open_port(ip: str, ports: Iterable[int], tell: Tell) -> list[socket.socket]:
+    """Listen on every address of ``ip``, all on the same port: the first of ``ports`` that is free on all of them.
+
+    :param ip: an address, a host name, or empty for all addresses of this machine.
+    :param ports: 0 stands for one that the system chooses.
+    :param tell: is told of ports that can not be had.
+    :raises CannotListen: none of them can be had, or ``ip`` is not of this machine.
+    """
+    tried = []
+    for port in ports:
+        try:
+            return _open_all(ip, port)
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                tell(f"The port {port} is already in use.")
+            elif error.errno in _DENIED:
+                tell(f"Permission to listen on port {port} denied.")
+            else:
+                raise CannotListen(f"can not listen on {ip or 'all addresses'}, port {port}: {_text(error)}") from error
+            tried.append(port)
+    if len(tried) == 1:
+        raise CannotListen(f"the Jupyter server could not be started because port {tried[0]} is not available.")
+    raise CannotListen("the Jupyter server could not be started because no available port could be found.")
+
+
+def _open_all(ip: str, port: int) -> list[socket.socket]:
+    found = socket.getaddrinfo(ip or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    addresses = list(dict.fromkeys((family, address) for family, _, _, _, address in found))
+    for _ in range(_TRIES_FOR_A_FREE_PORT):
+        try:
+            return _open_each(addresses, port)
+        except OSError as error:
+            # The system chose a port for the first address that somebody has on the second.
+            if port or error.errno != errno.EADDRINUSE:
+                raise
+    raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
+
+
+def _open_each(addresses: list[tuple[int, tuple[str | int, ...]]], port: int) -> list[socket.socket]:
+    opened: list[socket.socket] = []
+    missing: OSError | None = None
+    try:
+        for family, address in addresses:
+            try:
+                opened.append(_listen(family, (address[0], port, *address[2:])))
+            except OSError as error:
+                if error.errno not in _NO_SUCH_FAMILY:
+                    raise
+                missing = error  # such as ::1 where IPv6 is switched off
+            else:
+                port = port or opened[0].getsockname()[1]
+        if missing is not None and not opened:
+            raise missing
+    except OSError:
+        for listening in opened:
+            listening.close()
+        raise
+    return opened
+
+
+def _listen(family: int, address: tuple[str | int, ...]) -> socket.socket:
+    listening = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        if family == socket.AF_INET6:
+            listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+        listening.bind(address)
+        listening.listen(BACKLOG)
+        listening.setblocking(False)
+    except OSError:
+        listening.close()
+        raise
+    return listening
+
+
+# -- UNIX sockets
+
+
+@dataclass(frozen=True)
+class UnixSocket:
+    """A UNIX socket of ours.
+
+    :ivar inode: by which it is known: somebody else's at the same path is left alone.
+    """
+
+    listening: socket.socket
+    path: str
+    inode: int
+
+    def remove(self) -> None:
+        """Remove it from the file system."""
+        try:
+            if os.stat(self.path).st_ino == self.inode:
+                os.unlink(self.path)
+        except OSError:
+            pass  # it is gone
+
+
+def open_unix(path: str, mode: int) -> UnixSocket:
+    """Listen on a UNIX socket; one that a dead server has left is replaced, without a moment of wrong permissions.
+
+    :param path: absolute.
+    :param mode: its permissions.
+    :raises CannotListen: a server answers there, something else is there, or the directory can not be written.
+    """
+    if unix_socket_in_use(path):
+        raise CannotListen(f"The socket {path} is already in use.")
+    if os.path.lexists(path) and not stat.S_ISSOCK(os.lstat(path).st_mode):
+        raise CannotListen(f"{path} is not a socket.")
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    try:
+        inode = _bind_beside(listening, path, mode)
+        listening.listen(BACKLOG)
+        listening.setblocking(False)
+    except OSError as error:
+        listening.close()
+        raise CannotListen(f"can not listen on the socket {path}: {_text(error)}") from error
+    return UnixSocket(listening, path, inode)
+
+
+def _bind_beside(listening: socket.socket, path: str, mode: int) -> int:
+    """Bind under another name in the same directory, set the mode, then rename: it is never there half made."""
+    directory, name = os.path.split(path)
+    # Bound by a path relative to the directory, as paths of sockets are short.
+    home = os.open(".", os.O_RDONLY)
+    temporary = f".{os.getpid()}"
+    previous = os.umask(0o177)
+    try:
+        os.chdir(directory)
+        _unlink_if_there(temporary)
+        listening.bind(temporary)
+        os.chmod(temporary, mode)
+        inode = os.stat(temporary).st_ino
+        os.replace(temporary, name)
+    finally:
+        os.umask(previous)
+        os.fchdir(home)
+        os.close(home)
+    return inode
+
+
+def _unlink_if_there(path: str) -> None:
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        pass
+
+
+# -- from the service manager
+
+
+def inherited(environment: MutableMapping[str, str]) -> list[socket.socket]:
+    """Listening sockets that the service manager (systemd.socket) has opened for this very process.
+
+    Source: sd_listen_fds(3). The variables are removed, as they are not for our children.
+    """
+    meant = environment.pop("LISTEN_PID", "") == str(os.getpid())
+    count = environment.pop("LISTEN_FDS", "0")
+    environment.pop("LISTEN_FDNAMES", None)
+    if not meant or not count.isdecimal():
+        return []
+    sockets = [socket.socket(fileno=_FIRST_INHERITED + i) for i in range(int(count))]
+    for listening in sockets:
+        listening.setblocking(False)
+        listening.set_inheritable(False)
+    return sockets
+
+
+def _text(error: OSError) -> str:
+    return error.strerror or str(error)
