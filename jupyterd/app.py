@@ -166,6 +166,10 @@ class House:
 
     def _listening(self) -> None:
         """The ports, last: everything behind them is there when the first client comes."""
+        from jupyterd.supervision.front import Front
+        from jupyterd.supervision.notify import Notify
+
+        Front(self.reactor, self.site, self.server, Notify.from_environment()).setServiceParent(self.services)
 
 
 def jupyterd(reactor: Any, settings: Settings) -> MultiService:
