@@ -6,7 +6,7 @@ does not need is not loaded before it.
 
 from __future__ import annotations
 
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import MultiService, Service
@@ -109,9 +109,9 @@ class House:
     @cached_property
     def guard(self) -> Any:
         """Decides on every request."""
-        from jupyterd.auth.guard import Guard
+        from jupyterd.auth.build import make_guard
 
-        return Guard(self.settings.token)
+        return make_guard(self.server, self.settings.make, self.reactor)
 
     @cached_property
     def site(self) -> Site:
@@ -136,6 +136,30 @@ class House:
 
     def _identity(self) -> None:
         """/login, /logout, /api/me, CSP reports."""
+
+        def pages() -> Any:
+            from jupyterd.auth.login import LoginPages
+
+            return LoginPages(self.guard, self.pages, self._threads("passwords", 1)).app.resource()
+
+        def identity() -> Any:
+            from jupyterd.auth.resource import IdentityResource
+
+            return IdentityResource(self.guard).app.resource()
+
+        def reports() -> Any:
+            from jupyterd.auth.resource import ReportResource
+
+            return ReportResource().app.resource()
+
+        from jupyterd.auth.build import warn
+
+        warn(self.server, tls=bool(self.server.certfile or self.server.ssl_options))
+        login = cache(pages)
+        for prefix in ("/login", "/logout"):
+            self.root.mount(prefix, login, auth="", public=True, page=True, form=True, exact=True, max_body=65536)
+        self.root.mount("/api/me", identity, auth="", exact=True)
+        self.root.mount("/api/security/csp-report", reports, auth="csp", exact=True, reports=True, max_body=65536)
 
     def _kernelspecs(self) -> None:
         """/api/kernelspecs, /kernelspecs."""

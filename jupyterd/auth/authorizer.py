@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable
 
-from traitlets import Instance
+from traitlets import Any as AnyTrait
 from traitlets.config import LoggingConfigurable
 
 from jupyterd.auth.handler import Handler
-from jupyterd.auth.identity import IdentityProvider
 from jupyterd.auth.user import User
 
 ACTION = {
@@ -26,7 +25,7 @@ ACTION = {
 class Authorizer(LoggingConfigurable):
     """Decides on each request of a known user. Set by ``ServerApp.authorizer_class``."""
 
-    identity_provider = Instance(IdentityProvider)
+    identity_provider = AnyTrait(help="The identity provider that users come from.")
 
     def is_authorized(self, handler: Handler, user: User, action: str, resource: str) -> Awaitable[bool] | bool:
         """Whether ``user`` may do ``action`` to ``resource``. May be an ``async`` (asyncio) function.

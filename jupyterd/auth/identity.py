@@ -65,6 +65,13 @@ class IdentityProvider(LoggingConfigurable):
         config=True,
         help="Fields of their own identity that users may change.",
     )
+    trust_unix_peers = Bool(
+        False,
+        config=True,
+        help="""On a UNIX socket (--sock), let in processes of the server's own user without a token, under that user's
+        name. The system vouches for them. Not for a socket that a proxy connects to.""",
+    )
+    unix_peers = List(Unicode(), config=True, help="Other users, by name or uid, whom trust_unix_peers lets in.")
     need_token = Bool(True)
     token_generated = False
 

@@ -1,0 +1,88 @@
+"""From settings to the guard: what operators wrote, under the names they know, and the warnings they get for it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from traitlets import TraitError
+from twisted.internet.interfaces import IReactorTime
+
+from jupyterd.auth.cookie_secret import CookieKey
+from jupyterd.auth.guard import Guard
+from jupyterd.auth.headers import ResponseHeaders
+from jupyterd.auth.origin import Doors
+
+if TYPE_CHECKING:
+    from jupyterd.serverapp import ServerApp
+
+NO_LOGIN_CLASS = "ServerApp.%s: login classes of Tornado are not used here; write an identity provider"
+
+
+def make_guard(server: ServerApp, make: Callable[..., Any], clock: IReactorTime) -> Guard:
+    """The guard of one daemon.
+
+    :param make: builds the class that a setting of ``server`` names.
+    """
+    provider = server.identity_provider
+    configured = dict(server.tornado_settings)
+    return Guard(
+        provider,
+        _authorizer(make, provider),
+        _doors(server),
+        CookieKey(server.cookie_secret_file, server.cookie_secret),
+        clock,
+        ResponseHeaders(server.base_url, configured.get("headers"), configured.get("csp_report_uri")),
+        server.base_url,
+        trust_xheaders=server.trust_xheaders,
+        disable_check_xsrf=server.disable_check_xsrf,
+        xsrf_cookie_options=configured.get("xsrf_cookie_kwargs", {}),
+        trust_peers=getattr(provider, "trust_unix_peers", False),
+        trusted_peers=tuple(getattr(provider, "unix_peers", ())),
+        settings=_settings(server, configured),
+    )
+
+
+def warn(server: ServerApp, tls: bool) -> None:
+    """Say at the start which doors stand open.
+
+    :param tls: connections are encrypted.
+    :raises SystemExit: a password is required and there is none.
+    """
+    for name in ("login_handler_class", "logout_handler_class"):
+        if getattr(server, name, None):
+            server.log.warning(NO_LOGIN_CLASS, name)
+    server.identity_provider.validate_security(server, ssl_options={} if tls else None)
+
+
+def _authorizer(make: Callable[..., Any], provider: Any) -> Any:
+    try:
+        return make("authorizer_class", identity_provider=provider)
+    except TraitError:
+        # A class of another server's family only takes a provider of that family; most never look at it.
+        return make("authorizer_class")
+
+
+def _doors(server: ServerApp) -> Doors:
+    return Doors(
+        server.allow_remote_access,
+        tuple(name.lower() for name in server.local_hostnames),
+        server.allow_origin,
+        re.compile(server.allow_origin_pat) if server.allow_origin_pat else None,
+        server.allow_credentials,
+    )
+
+
+def _settings(server: ServerApp, configured: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "base_url": server.base_url,
+        "config": server.config,
+        "config_dir": server.config_dir,
+        "cookie_options": getattr(server.identity_provider, "cookie_options", {}),
+        "identity_provider": server.identity_provider,
+        "login_url": f"{server.base_url}login",
+        "serverapp": server,
+        "token": server.identity_provider.token,
+        **configured,
+    }
