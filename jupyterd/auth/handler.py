@@ -290,7 +290,11 @@ class Handler:
 
     def add_header(self, name: str, value: Any) -> None:
         """Add a header to the answer."""
-        self._web.responseHeaders.addRawHeader(name.encode("ascii"), str(value).encode("latin-1", "replace"))
+        line = str(value).encode("latin-1", "replace")
+        if name.lower() == "set-cookie":
+            self._web.cookies.append(line)
+        else:
+            self._web.responseHeaders.addRawHeader(name.encode("ascii"), line)
 
     @property
     def xsrf_token(self) -> bytes:

@@ -73,8 +73,9 @@ def test_password_is_asked_for_twice(capsys: pytest.CaptureFixture[str]) -> None
     answers = iter(["a", "b", "c", "c"])
     assert passwd_check(passwd(algorithm="sha256", ask=lambda _: next(answers)), "c")
     assert "do not match" in capsys.readouterr().out
+    letters = iter("abcdef")
     with pytest.raises(ValueError, match="Giving up"):
-        passwd(ask=iter("abcdef").__next__ and (lambda _, letters=iter("abcdef"): next(letters)))
+        passwd(ask=lambda _: next(letters))
 
 
 def test_set_password_keeps_the_rest_of_the_file_and_is_private(tmp_path: object) -> None:

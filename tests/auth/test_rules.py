@@ -44,7 +44,8 @@ def test_local_hosts(host: str) -> None:
     "host",
     [
         "evil.com", "evil.com:8888", "127.0.0.1.evil.com", "localhost.evil.com", "10.0.0.1", "[2001:db8::1]", "0.0.0.0",
-        "localhost:8888:9", "localhost@evil.com", "", ":8888", "[::1", "::1]", "localhost\r\nX: y", "%2Fno%2Fsuch%2Fsocket",
+        "localhost:8888:9", "localhost@evil.com", "", ":8888", "[::1", "::1]", "localhost\r\nX: y",
+        "%2Fno%2Fsuch%2Fsocket",
         "localhost, evil.com", "localhost/..", "evil.com#localhost", "\xff", "2130706433", "0x7f.1",
     ],
 )  # fmt: skip
@@ -163,11 +164,16 @@ def test_cors_origin() -> None:
 # -- where a login leads
 
 HOSTILE = [
-    "//evil.com", "///evil.com", "////evil.com/x", "\\\\evil.com", "/\\evil.com", "\\/evil.com", "/\\/evil.com", "\t//evil.com", " //evil.com",
-    "/\t/evil.com", "/\n/evil.com", "/\r\n/evil.com", "http://evil.com", "http:///evil.com", "http:evil.com", "https:evil.com", "http:/evil.com",
-    "HTTP://evil.com", "javascript:alert(1)", "JaVaScRiPt:alert(1)", "data:text/html,x", "ftp://evil.com", "evil.com", "http://localhost:8888@evil.com",
-    "", "x", "/..//evil.com", "/.//evil.com", "/a/..//evil.com", "/%2e%2e//evil.com", "//", "///", "http://", "http://[",
-    "https:\\\\evil.com", "mailto:x", "//evil.com/..", "\x00//evil.com", "\u2028//evil.com", "https://evil.com\\@localhost",
+    "//evil.com", "///evil.com", "////evil.com/x", "\\\\evil.com", "/\\evil.com", "\\/evil.com", "/\\/evil.com",
+    "\t//evil.com", " //evil.com",
+    "/\t/evil.com", "/\n/evil.com", "/\r\n/evil.com", "http://evil.com", "http:///evil.com", "http:evil.com",
+    "https:evil.com", "http:/evil.com",
+    "HTTP://evil.com", "javascript:alert(1)", "JaVaScRiPt:alert(1)", "data:text/html,x", "ftp://evil.com",
+    "evil.com", "http://localhost:8888@evil.com",
+    "", "x", "/..//evil.com", "/.//evil.com", "/a/..//evil.com", "/%2e%2e//evil.com", "//", "///", "http://",
+    "http://[",
+    "https:\\\\evil.com", "mailto:x", "//evil.com/..", "\x00//evil.com", "\u2028//evil.com",
+    "https://evil.com\\@localhost",
 ]  # fmt: skip
 
 
