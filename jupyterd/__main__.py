@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.application import app
 from twisted.application.service import ServiceMaker
 from twisted.scripts import twistd
+from twisted.scripts._twistd_unix import ServerOptions
 
 from jupyterd.tap import Options
 
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 _MAKER = ServiceMaker("jupyterd", "jupyterd.tap", "", "jupyterd")
 
 
-class ConsoleOptions(twistd.ServerOptions):
+class ConsoleOptions(ServerOptions):
     """twistd's options, without a search for other plugins."""
 
     @property

@@ -68,19 +68,25 @@ class ServerTraits(JupyterApp):
     )
     base_url = Unicode("/", config=True, help="Path under which everything is served; its slashes may be left out.")
     trust_xheaders = Bool(
-        False, config=True, help="Believe the X-Forwarded-For/X-Real-Ip and X-Scheme/X-Forwarded-Proto of a proxy in front."
+        False,
+        config=True,
+        help="Believe X-Forwarded-For/X-Real-Ip and X-Scheme/X-Forwarded-Proto of a proxy.",
     )
     max_body_size = Integer(512 * _MEBIBYTE, config=True, help="Largest request body in bytes; a larger one gets 413.")
     max_buffer_size = Integer(512 * _MEBIBYTE, config=True, help="Largest amount of bytes held for one connection.")
     min_open_files_limit = Integer(
-        allow_none=True, config=True, help="The limit of open files is raised to this number where the system allows it."
+        allow_none=True,
+        config=True,
+        help="The limit of open files is raised to this where the system allows it.",
     )
 
     # -- what is shown to people
 
     default_url = Unicode("/", config=True, help="Where / leads to.")
     custom_display_url = Unicode(
-        "", config=True, help="URL to print instead of the server's own, for one that is behind a proxy. The token is added."
+        "",
+        config=True,
+        help="URL to print instead of the server's own, as behind a proxy. The token is added.",
     )
     file_to_run = Unicode("", config=True, help="File to open in the browser at the start.")
     file_url_prefix = Unicode("notebooks", config=True, help="Path under which a file is opened.")
@@ -88,33 +94,36 @@ class ServerTraits(JupyterApp):
     browser = Unicode("", config=True, help="The browser's name or command; else what Python's webbrowser finds.")
     webbrowser_open_new = Integer(2, config=True, help="2 opens a new tab, 1 a new window, 0 uses one that is open.")
     use_redirect_file = Bool(
-        True, config=True, help="Open the browser by a private file, which keeps the token out of the list of processes."
+        True,
+        config=True,
+        help="Open the browser by a private file: the list of processes does not show the token.",
     )
     no_browser_open_file = Bool(False, help="Write no such file.")
     quit_button = Bool(True, config=True, help="Let front ends show a button that stops the server.")
     websocket_url = Unicode("", config=True, help="Origin of websockets (ws[s]://host[:port]) where it is another one.")
     jinja_environment_options = Dict(config=True, help="More arguments for jinja2's Environment.")
     jinja_template_vars = Dict(config=True, help="More variables for templates.")
-    extra_static_paths = List(Unicode(), config=True, help="Directories of static files that win over the server's own.")
-    extra_template_paths = List(Unicode(), config=True, help="Directories of templates that win over the server's own.")
+    extra_static_paths = List(Unicode(), config=True, help="Directories of static files that win over ours.")
+    extra_template_paths = List(Unicode(), config=True, help="Directories of templates that win over ours.")
     static_custom_path = List(Unicode(), help="Directories with custom.js and custom.css.")
     static_immutable_cache = List(Unicode(), config=True, help="Paths of static files that never change.")
 
     # -- who may do what
 
     allow_root = Bool(False, config=True, help="Let the server be run by root.")
-    allow_origin = Unicode("", config=True, help="Origin whose pages may use the server ('*': all); wins over the pattern.")
+    allow_origin = Unicode("", config=True, help="Origin whose pages may use the server ('*': all).")
     allow_origin_pat = Unicode("", config=True, help="Regular expression that the whole of an allowed origin matches.")
     allow_credentials = Bool(False, config=True, help="Let those pages send credentials.")
     allow_remote_access = Bool(
         config=True,
-        help="""Answer requests whose Host header is not local. By default only where the server does not listen on loopback
-        alone; a web page that points its own name to this machine is refused in this way.""",
+        help="""Answer requests whose Host header is not local. By default only where the server listens not on
+        loopback alone; a web page that points its own name to this machine is refused in this way.""",
     )
-    local_hostnames = List(Unicode(), ["localhost"], config=True, help="Host names that are local, besides local addresses.")
+    local_hostnames = List(Unicode(), ["localhost"], config=True, help="Host names that are local, besides addresses.")
     allow_unauthenticated_access = Bool(
         config=True,
-        help="""Whether what has no rule of its own is open to everybody (env: JUPYTER_SERVER_ALLOW_UNAUTHENTICATED_ACCESS).
+        help="""Whether what has no rule of its own is open to everybody.
+        (env: JUPYTER_SERVER_ALLOW_UNAUTHENTICATED_ACCESS)
         In jupyterd everything but the login page and health checks has one.""",
     )
     disable_check_xsrf = Bool(
@@ -132,25 +141,28 @@ class ServerTraits(JupyterApp):
     notebook_dir = Unicode(config=True, help="Deprecated, use root_dir.")
     allow_external_kernels = Bool(False, config=True, help="Use kernels that others have started.")
     external_connection_dir = Unicode(
-        None, allow_none=True, config=True, help="Where their connection files are; by default <runtime>/external_kernels."
+        None,
+        allow_none=True,
+        config=True,
+        help="Where their connection files are; default: <runtime>/external_kernels.",
     )
     shutdown_no_activity_timeout = Integer(
         0, config=True, help="Seconds without kernels and activity after which the server stops itself; 0: never."
     )
-    terminals_enabled = Bool(True, config=True, help="Offer terminals. Switching them off is no protection: kernels can do all.")
+    terminals_enabled = Bool(True, config=True, help="Offer terminals. Kernels can do all that terminals can.")
     terminado_settings = Dict(
         Union([List(), Unicode()]), config=True, help="Settings of terminals: shell_command is known."
     )
     websocket_compression_options = AnyTrait(
         None, config=True, help="A dict, even an empty one, compresses websocket messages; None does not."
     )
-    websocket_ping_interval = Integer(config=True, help="Seconds between pings on websockets; 0: each kind's own default.")
+    websocket_ping_interval = Integer(config=True, help="Seconds between pings on websockets; 0: the default.")
     websocket_ping_timeout = Integer(config=True, help="Seconds in which a ping is to be answered.")
 
     # -- classes, by dotted name: imported by who uses them
 
     authorizer_class = ClassName("jupyterd.auth.authorizer.AllowAllAuthorizer", config=True, help="Who may do what.")
-    config_manager_class = ClassName("jupyterd.config.manager.ConfigManager", config=True, help="Settings of front ends.")
+    config_manager_class = ClassName("jupyterd.config.manager.ConfigManager", config=True, help="Front ends' settings.")
     contents_manager_class = ClassName(
         "jupyterd.contents.manager.AsyncLargeFileManager", config=True, help="Users' files and notebooks."
     )
@@ -169,12 +181,12 @@ class ServerTraits(JupyterApp):
     session_manager_class = ClassName(
         "jupyterd.sessions.manager.SessionManager", config=True, help="Which notebook has which kernel."
     )
-    login_handler_class = ClassName(None, allow_none=True, config=True, help="Deprecated, use identity_provider_class.")
-    logout_handler_class = ClassName(None, allow_none=True, config=True, help="Deprecated, use identity_provider_class.")
+    login_handler_class = ClassName(None, allow_none=True, config=True, help="Deprecated: identity_provider_class.")
+    logout_handler_class = ClassName(None, allow_none=True, config=True, help="Deprecated: identity_provider_class.")
 
     # -- extensions, logs, what concerns another engine
 
-    jpserver_extensions = Dict(value_trait=Bool(), config=True, help="Extensions by module name: true to load, false not to.")
+    jpserver_extensions = Dict(value_trait=Bool(), config=True, help="Extensions by module name: whether to load them.")
     server_extensions = Dict(config=True, help="Deprecated, use jpserver_extensions.")
     extra_services = List(Unicode(), config=True, help="Modules with request handlers that win over the server's own.")
     reraise_server_extension_failures = Bool(False, config=True, help="Stop when an extension does not load.")

@@ -92,7 +92,7 @@ class _Once(DeferredConfigString):
         return str.__repr__(self)  # traitlets' own goes round in circles for a subclass
 
 
-class _Repeated(DeferredConfigList):  # type: ignore[type-arg]
+class _Repeated(DeferredConfigList):
     """An option that was given several times: all of them for a list or dict, the last one for anything else."""
 
     def get_value(self, trait: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Where log events go: stdlib loggers into twisted.logger, lines as the Jupyter Server writes them, secrets out of URLs."""
+"""Where log events go: stdlib loggers into twisted.logger, lines as the Jupyter Server has them, no secrets."""
 
 from __future__ import annotations
 

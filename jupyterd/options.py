@@ -31,10 +31,16 @@ _IGNORED = "No effect here; accepted so that command lines can stay as they are.
 
 FLAGS: dict[str, tuple[dict[str, dict[str, Any]], str]] = {
     "allow-root": ({"ServerApp": {"allow_root": True}}, "Let the server be run by root."),
-    "autoreload": ({"ServerApp": {"autoreload": True}}, "Restart when a Python file of the server or an extension changes."),
+    "autoreload": (
+        {"ServerApp": {"autoreload": True}},
+        "Restart when a Python file changes.",
+    ),
     "collaborative": ({"LabApp": {"collaborative": True}}, _IGNORED),
     "core-mode": ({"LabApp": {"core_mode": True}}, "JupyterLab without extensions."),
-    "custom-css": ({"LabApp": {"custom_css": True}, "JupyterNotebookApp": {"custom_css": True}}, "Load custom/custom.css."),
+    "custom-css": (
+        {"LabApp": {"custom_css": True}, "JupyterNotebookApp": {"custom_css": True}},
+        "Load custom.css.",
+    ),
     "debug": ({"ServerApp": {"log_level": logging.DEBUG}}, "Log everything, each answered request too."),
     "dev-mode": ({"LabApp": {"dev_mode": True}}, _IGNORED),
     "expose-app-in-browser": (
@@ -42,7 +48,10 @@ FLAGS: dict[str, tuple[dict[str, dict[str, Any]], str]] = {
         "Let scripts of the page use the application as window.jupyterapp.",
     ),
     "extensions-in-dev-mode": ({"LabApp": {"extensions_in_dev_mode": True}}, _IGNORED),
-    "generate-config": ({"JupyterApp": {"generate_config": True}}, "Write a configuration file with all defaults, and end."),
+    "generate-config": (
+        {"JupyterApp": {"generate_config": True}},
+        "Write a configuration file with all defaults.",
+    ),
     "no-browser": ({"ServerApp": {"open_browser": False}}, "Open no browser (there is none opened unless asked for)."),
     "no-mathjax": ({}, _IGNORED),
     "no-script": ({}, _IGNORED),

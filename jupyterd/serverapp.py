@@ -1,10 +1,11 @@
-"""The server as operators and extensions know it: its settings, its URLs, the files that tell of it, and its commands."""
+"""The server as operators and extensions know it: its settings, URLs, files and commands."""
 
 from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Generator
+from copy import deepcopy
 from functools import cached_property
 from typing import Any, cast
 from urllib.parse import ParseResult, urlencode, urlparse
@@ -23,9 +24,9 @@ from jupyterd.servers import (
     JupyterServerListApp,
     JupyterServerStopApp,
     list_running_servers,
-    random_ports,
     shutdown_server,
 )
+from jupyterd.supervision.sockets import random_ports
 from jupyterd.utils import url_path_join, urlencode_unix_socket_path
 
 __all__ = [
@@ -43,7 +44,7 @@ _EVERYWHERE = "The server is listening on all interfaces, so any hostname or IP 
 
 
 class ServerApp(ServerTraits):
-    """What an operator has set, and what follows from it. It runs nothing: ``jupyterd.app`` builds the daemon from it."""
+    """What an operator has set, and what follows from it. ``jupyterd.app`` builds the daemon from it."""
 
     name = "jupyter-server"
     version = __version__
@@ -80,7 +81,7 @@ jupyterd stop 9999                # stop the one on that port
         self.parse_command_line(argv)
         if self.subapp or self.generate_config:
             return
-        given = self.config.copy()
+        given = deepcopy(self.config)
         self.load_config_file()
         self.update_config(given)
 
@@ -122,7 +123,7 @@ jupyterd stop 9999                # stop the one on that port
         config.ServerApp["root_dir" if os.path.isdir(path) else "file_to_run"] = path
         self.update_config(config)
 
-    def load_config_file(self, suppress_errors: bool = True) -> None:
+    def load_config_file(self, suppress_errors: bool = True) -> None:  # type: ignore[override]
         """Take the settings of all configuration files."""
         files = load_files(self, raise_errors=self.raise_config_file_errors or not suppress_errors)
         self._loaded_config_files += files.loaded
@@ -138,12 +139,12 @@ jupyterd stop 9999                # stop the one on that port
 
         self.classes = [type(self), *known_classes()]
 
-    def emit_alias_help(self) -> Iterator[str]:
+    def emit_alias_help(self) -> Generator[str, None, None]:
         """One line for each alias."""
         for alias, trait in sorted(self.aliases.items()):
             yield f"--{alias}=<{trait}>"
 
-    def emit_flag_help(self) -> Iterator[str]:
+    def emit_flag_help(self) -> Generator[str, None, None]:
         """Two lines for each flag."""
         for flag, (_, text) in sorted(self.flags.items()):
             yield f"-{flag}" if len(flag) == 1 else f"--{flag}"
@@ -157,12 +158,12 @@ jupyterd stop 9999                # stop the one on that port
     @default("log")
     def _log_default(self) -> Any:
         log = application_log(type(self).__name__)
-        log.setLevel(self.log_level)
+        log.setLevel(cast(int, self.log_level))
         return log
 
     @observe("log_level", "log_format", "log_datefmt", "logging_config")
     def _configure_logging(self, *_: Any) -> None:
-        self.log.setLevel(self.log_level)
+        self.log.setLevel(cast(int, self.log_level))
 
     # -- who may enter
 
@@ -215,7 +216,7 @@ jupyterd stop 9999                # stop the one on that port
     def default_path(self) -> str:
         """``default_url`` below ``base_url``."""
         if self.default_url.startswith(self.base_url):
-            return cast(str, self.default_url)
+            return self.default_url
         return url_path_join(self.base_url, self.default_url)
 
     def _url(self, ip: str, path: str, with_token: bool = False) -> ParseResult:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import random
 import re
 import signal
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from typing import Any
 
 from jupyter_core.application import JupyterApp
@@ -20,17 +20,6 @@ from jupyterd import DEFAULT_JUPYTER_SERVER_PORT, __version__
 from jupyterd.utils import check_pid, fetch, url_path_join
 
 _POLLS_A_SECOND = 10
-
-
-def random_ports(port: int, n: int) -> Iterator[int]:
-    """``n`` ports near ``port``: the first five in a row, the rest by chance within ``2 * n`` of it.
-
-    None is lower than 1 (but for a first one that is) or higher than 65535.
-    """
-    for i in range(min(5, n)):
-        yield min(port + i, 65535)
-    for _ in range(n - 5):
-        yield min(max(1, port + random.randint(-2 * n, 2 * n)), 65535)  # noqa: S311
 
 
 def list_running_servers(runtime_dir: str | None = None, log: Any = None) -> Iterator[dict[str, Any]]:
@@ -187,10 +176,8 @@ class JupyterServerStopApp(JupyterApp):
 
 
 def _forget_socket(path: str) -> None:
-    try:
+    with suppress(OSError):  # the server has removed it itself
         os.unlink(path)
-    except OSError:
-        pass  # the server has removed it itself
 
 
 class JupyterPasswordApp(JupyterApp):

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
-from typing import Any
+from typing import Any, cast
 
 from traitlets import TraitError
 from traitlets.config import Config
@@ -53,10 +53,10 @@ class Settings:
     @property
     def verbose(self) -> bool:
         """Whether debug events are wanted."""
-        return bool(self.server.log_level <= logging.DEBUG)
+        return bool(cast(int, self.server.log_level) <= logging.DEBUG)
 
     def make(self, trait: str, **arguments: Any) -> Any:
-        """An instance of the class that a setting (``contents_manager_class``) names, with ``parent`` and ``arguments``.
+        """An instance of the class that a setting (``contents_manager_class``) names.
 
         :raises BadSettings: there is no such class.
         """

@@ -1,4 +1,4 @@
-"""Names of classes: what a configuration calls by the reference's name is ours of that role; imported when it is used."""
+"""Names of classes: what is configured by the reference's name is ours of that role; imported when it is used."""
 
 from __future__ import annotations
 
@@ -20,7 +20,10 @@ STOCK: dict[str, str] = {
             "auth.PasswordIdentityProvider",
             "auth.identity.PasswordIdentityProvider",
         ),
-        "jupyterd.config.manager.ConfigManager": ("services.config.ConfigManager", "services.config.manager.ConfigManager"),
+        "jupyterd.config.manager.ConfigManager": (
+            "services.config.ConfigManager",
+            "services.config.manager.ConfigManager",
+        ),
         f"{_CONTENTS}.FileContentsManager": ("services.contents.filemanager.FileContentsManager",),
         f"{_CONTENTS}.AsyncFileContentsManager": ("services.contents.filemanager.AsyncFileContentsManager",),
         f"{_CONTENTS}.LargeFileManager": ("services.contents.largefilemanager.LargeFileManager",),
@@ -42,9 +45,7 @@ STOCK: dict[str, str] = {
     for name in names
 }
 # Notebook 6 called them so.
-STOCK |= {
-    name.replace("jupyter_server.", "notebook.", 1): ours for name, ours in STOCK.items() if ".services." in name
-}
+STOCK |= {name.replace("jupyter_server.", "notebook.", 1): ours for name, ours in STOCK.items() if ".services." in name}
 
 # What --help-all, --generate-config and the search for misspelt names know, besides ServerApp.
 CLASSES: list[str] = [
@@ -71,7 +72,7 @@ CLASSES: list[str] = [
 
 
 def ours(value: Any) -> Any:
-    """The class or name that a setting stands for: a stock class of the reference becomes ours, all else is unchanged."""
+    """The class or name that a setting stands for: a stock class of the reference becomes ours."""
     name = value if isinstance(value, str) else f"{value.__module__}.{value.__qualname__}"
     return STOCK.get(name, value)
 

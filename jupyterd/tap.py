@@ -6,7 +6,7 @@ import asyncio
 import os
 import sys
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from twisted.python import usage
 
@@ -61,7 +61,9 @@ def install_reactor() -> None:
 
     loop = getattr(reactor, "_asyncioEventloop", None)
     if loop is None:
-        _refuse(f"jupyterd needs the asyncio reactor, not {type(reactor).__name__}: leave out --reactor, or choose asyncio")
+        _refuse(
+            f"jupyterd needs the asyncio reactor, not {type(reactor).__name__}: leave out --reactor, or choose asyncio"
+        )
     asyncio.set_event_loop(loop)
 
 
@@ -120,7 +122,7 @@ def makeService(options: Options) -> IService:
     daemon = Daemon(
         reactor,
         settings.server,
-        make_observer=lambda: observer_of(twistd, settings.server.log_level),
+        make_observer=lambda: observer_of(twistd, cast(int, settings.server.log_level)),
         give_up=lambda message: _give_up(twistd, message),
     )
     jupyterd(reactor, settings).setServiceParent(daemon)

@@ -50,7 +50,9 @@ class TypeFromClasses(_OfClasses):
     :raises TraitError: ``klasses`` is not a list, tuple or set of classes and names.
     """
 
-    def __init__(self, default_value: Any = Undefined, klasses: Iterable[type | str] | None = None, **kwargs: Any) -> None:
+    def __init__(
+        self, default_value: Any = Undefined, klasses: Iterable[type | str] | None = None, **kwargs: Any
+    ) -> None:
         if klasses is None:
             klasses = [object] if default_value in (None, Undefined) else [default_value]
         if not isinstance(klasses, (list, tuple, set)):

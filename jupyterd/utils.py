@@ -121,7 +121,7 @@ def expand_path(path: str) -> str:
 
 
 def samefile_simple(path: str, other_path: str) -> bool:
-    """Whether two paths name the same file, where ``os.path.samefile`` is missing: same name but for case, same stat."""
+    """Whether two paths name the same file: the same name but for case, and the same stat."""
     return path.lower() == other_path.lower() and os.stat(path) == os.stat(other_path)
 
 

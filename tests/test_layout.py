@@ -16,15 +16,15 @@ HOUSE = Path(__file__).resolve().parent.parent
 PACKAGE = HOUSE / "jupyterd"
 
 LEAVES = {
-    "", "_version", "aio", "config_manager", "errors", "log", "scrub", "threads", "traittypes", "transutils",
-    "utils",
+    "", "_version", "aio", "config_manager", "errors", "fetching", "log", "scrub", "stock", "threads", "traittypes",
+    "transutils", "utils",
 }  # fmt: skip
 MIDDLE = {"web", "auth", "events"}
 FEATURES = {
     "config", "contents", "extensions", "frontends", "gateway", "kernels", "kernelspecs", "nbconvert", "sessions",
     "status", "supervision", "terminals",
 }  # fmt: skip
-SETTINGS = {"settings", "serverapp", "commandline", "options"}
+SETTINGS = {"settings", "serverapp", "servers", "apptraits", "configfiles", "commandline", "options"}
 """What turns a command line and files into settings: above the features' own classes, below what builds the server."""
 RANKS = [LEAVES, MIDDLE, FEATURES, SETTINGS | {"testing"}, {"app"}, {"tap"}, {"__main__"}]
 

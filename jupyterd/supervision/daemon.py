@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from twisted.application.service import MultiService
@@ -13,9 +14,9 @@ from twisted.internet.error import ReactorNotRunning
 from twisted.logger import ILogObserver, Logger
 
 from jupyterd import log as logs
-from jupyterd.serverapp import ServerApp
 from jupyterd.supervision import limits
 from jupyterd.supervision.notify import Notify, Watchdog, watchdog_seconds
+from jupyterd.supervision.server import Server
 from jupyterd.supervision.signals import Signals, ask_on_terminal, has_terminal
 from jupyterd.supervision.sockets import CannotListen
 
@@ -37,7 +38,7 @@ class Daemon(MultiService):
     def __init__(
         self,
         reactor: Any,
-        server: ServerApp,
+        server: Server,
         *,
         make_observer: Callable[[], ILogObserver],
         reload: Callable[[], None] = lambda: None,
@@ -109,7 +110,5 @@ class Daemon(MultiService):
             self._hurry.callback(None)
 
     def _stop(self) -> None:
-        try:
+        with suppress(ReactorNotRunning):  # it stops already
             self._reactor.stop()
-        except ReactorNotRunning:
-            pass  # it stops already

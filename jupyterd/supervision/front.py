@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import os
 import socket
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 from twisted.logger import Logger
 
-from jupyterd.servers import random_ports
 from jupyterd.supervision import greeting, sockets, tls
 from jupyterd.supervision.notify import Notify
-
-if TYPE_CHECKING:
-    from jupyterd.serverapp import ServerApp
+from jupyterd.supervision.server import Server
 
 
 class Front(Service):
@@ -31,9 +28,10 @@ class Front(Service):
 
     log = Logger()
 
-    def __init__(self, reactor: Any, factory: IProtocolFactory, server: ServerApp, notify: Notify) -> None:
+    def __init__(self, reactor: Any, factory: IProtocolFactory, server: Server, notify: Notify) -> None:
         self._reactor = reactor
         self._factory = factory
+        factory.noisy = False  # type: ignore[attr-defined]  # it would tell that it starts and stops
         self._server = server
         self._notify = notify
         self._listening: list[socket.socket] = []
@@ -56,7 +54,7 @@ class Front(Service):
         if server.sock:
             self._unix = sockets.open_unix(server.sock, int(server.sock_mode, 8))
             return [self._unix.listening]
-        ports = random_ports(server.port, server.port_retries + 1) if server.port else iter([0])
+        ports = sockets.random_ports(server.port, server.port_retries + 1) if server.port else iter([0])
         return sockets.open_port(server.ip, ports, lambda text: self.log.info("{text}", text=text))
 
     def _prepare_tls(self) -> None:

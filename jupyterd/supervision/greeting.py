@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import pathlib
-from typing import TYPE_CHECKING
 
 from jupyterd.supervision import runtimefiles
-
-if TYPE_CHECKING:
-    from jupyterd.serverapp import ServerApp
+from jupyterd.supervision.server import Server
 
 _STOPPING = "Use Control-C to stop this server and shut down all kernels (twice to skip confirmation)."
 
 
-def lines_of(server: ServerApp) -> list[str]:
+def lines_of(server: Server) -> list[str]:
     """Where files are and where the server is, a line each."""
     return [*server.running_server_info(kernel_count=False).split("\n"), _STOPPING]
 
 
-def invitation(server: ServerApp) -> str:
+def invitation(server: Server) -> str:
     """How to get in, with the token, where it was made by chance and nobody can know it; else nothing.
 
     The words and their order are the Jupyter Server's: there are tools that look for the URL in them.
@@ -34,7 +31,8 @@ def invitation(server: ServerApp) -> str:
                 f"Jupyter Server is listening on {server.display_url}",
                 "",
                 "UNIX sockets are not browser-connectable, but you can tunnel to the instance via e.g."
-                f"`ssh -L 8888:{server.sock} -N user@this_host` and then open e.g. {server.connection_url} in a browser.",
+                f"`ssh -L 8888:{server.sock} -N user@this_host` and then open e.g. {server.connection_url} "
+                "in a browser.",
             ]
         )
     if server.no_browser_open_file:
@@ -50,7 +48,7 @@ def invitation(server: ServerApp) -> str:
     )
 
 
-def open_browser(server: ServerApp) -> None:
+def open_browser(server: Server) -> None:
     """Start the operator's browser; blocks until it has started."""
     import webbrowser
 
@@ -62,7 +60,7 @@ def open_browser(server: ServerApp) -> None:
     browser.open(_target(server), new=server.webbrowser_open_new)
 
 
-def _target(server: ServerApp) -> str:
+def _target(server: Server) -> str:
     if not server.use_redirect_file:
         return runtimefiles.file_url(server) if server.file_to_run else runtimefiles.start_url(server)
     path = server.browser_open_file_to_run if server.file_to_run else server.browser_open_file

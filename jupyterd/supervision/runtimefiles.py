@@ -5,13 +5,12 @@ from __future__ import annotations
 import html
 import json
 import os
-from typing import TYPE_CHECKING, Any
+from contextlib import suppress
+from typing import Any
 from urllib.parse import quote, urlencode
 
+from jupyterd.supervision.server import Server
 from jupyterd.utils import url_path_join
-
-if TYPE_CHECKING:
-    from jupyterd.serverapp import ServerApp
 
 _PAGE = """<!DOCTYPE html>
 <html lang="en">
@@ -39,36 +38,34 @@ def write_private(path: str, text: str) -> None:
 
 def remove(path: str) -> None:
     """Remove a file that may be gone already."""
-    try:
+    with suppress(FileNotFoundError):
         os.unlink(path)
-    except FileNotFoundError:
-        pass
 
 
-def write_info(server: ServerApp) -> None:
+def write_info(server: Server) -> None:
     """``jpserver-<pid>.json``, read by ``jupyter server list`` and many tools."""
     _attempt(server, server.info_file, json.dumps(server.server_info(), indent=2, sort_keys=True))
 
 
-def write_open_files(server: ServerApp) -> None:
+def write_open_files(server: Server) -> None:
     """``jpserver-<pid>-open.html``, and one that opens ``file_to_run``."""
     _attempt(server, server.browser_open_file, _PAGE.format(url=html.escape(start_url(server))))
     if server.file_to_run:
         _attempt(server, server.browser_open_file_to_run, _PAGE.format(url=html.escape(file_url(server))))
 
 
-def start_url(server: ServerApp) -> str:
+def start_url(server: Server) -> str:
     """Where a browser starts, token included."""
     return _with_token(server, url_path_join(server.connection_url, server.default_path[len(server.base_url) :]))
 
 
-def file_url(server: ServerApp) -> str:
+def file_url(server: Server) -> str:
     """Where a browser shows ``file_to_run``, token included."""
     relative = os.path.relpath(server.file_to_run, server.root_dir).replace(os.sep, "/")
     return _with_token(server, url_path_join(server.connection_url, server.file_url_prefix, quote(relative)))
 
 
-def _with_token(server: ServerApp, url: str) -> str:
+def _with_token(server: Server, url: str) -> str:
     token = server.identity_provider.token
     return f"{url}?{urlencode({'token': token})}" if token else url
 

@@ -1,13 +1,16 @@
-"""Opening what the server listens on: ports of several addresses, a UNIX socket, or what the service manager hands over."""
+"""Opening what the server listens on: ports on several addresses, a UNIX socket, what the service manager gives."""
 
 from __future__ import annotations
 
 import errno
 import os
+import random
 import socket
 import stat
-from collections.abc import Callable, Iterable, MutableMapping
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from jupyterd.utils import unix_socket_in_use
 
@@ -22,6 +25,17 @@ Tell = Callable[[str], None]
 
 class CannotListen(Exception):
     """There is nothing to listen on; one line for a person."""
+
+
+def random_ports(port: int, n: int) -> Iterator[int]:
+    """``n`` ports near ``port``: the first five in a row, the rest by chance within ``2 * n`` of it.
+
+    None is lower than 1 (but for a first one that is) or higher than 65535.
+    """
+    for i in range(min(5, n)):
+        yield min(port + i, 65535)
+    for _ in range(n - 5):
+        yield min(max(1, port + random.randint(-2 * n, 2 * n)), 65535)  # noqa: S311
 
 
 def open_port(ip: str, ports: Iterable[int], tell: Tell) -> list[socket.socket]:
@@ -62,7 +76,7 @@ def _open_all(ip: str, port: int) -> list[socket.socket]:
     raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE))
 
 
-def _open_each(addresses: list[tuple[int, tuple[str | int, ...]]], port: int) -> list[socket.socket]:
+def _open_each(addresses: list[tuple[int, Any]], port: int) -> list[socket.socket]:
     opened: list[socket.socket] = []
     missing: OSError | None = None
     try:
@@ -115,11 +129,9 @@ class UnixSocket:
 
     def remove(self) -> None:
         """Remove it from the file system."""
-        try:
+        with suppress(OSError):  # it is gone
             if os.stat(self.path).st_ino == self.inode:
                 os.unlink(self.path)
-        except OSError:
-            pass  # it is gone
 
 
 def open_unix(path: str, mode: int) -> UnixSocket:
@@ -166,10 +178,8 @@ def _bind_beside(listening: socket.socket, path: str, mode: int) -> int:
 
 
 def _unlink_if_there(path: str) -> None:
-    try:
+    with suppress(FileNotFoundError):
         os.unlink(path)
-    except FileNotFoundError:
-        pass
 
 
 # -- from the service manager

@@ -18,11 +18,8 @@ class BadCertificate(Exception):
 
 def options_of(certfile: str, keyfile: str, client_ca: str, ssl_options: Mapping[str, Any] | None) -> dict[str, Any]:
     """The TLS settings in the words of Python's ssl module; empty where there is to be no TLS."""
-    options = dict(ssl_options or {})
-    for name, value in (("certfile", certfile), ("keyfile", keyfile), ("ca_certs", client_ca)):
-        if value:
-            options[name] = value
-    return options
+    named = {"certfile": certfile, "keyfile": keyfile, "ca_certs": client_ca}
+    return {**(ssl_options or {}), **{name: value for name, value in named.items() if value}}
 
 
 @implementer(IOpenSSLContextFactory)
