@@ -65,7 +65,7 @@ def open_port(ip: str, ports: Iterable[int], tell: Tell) -> list[socket.socket]:
 
 def _open_all(ip: str, port: int) -> list[socket.socket]:
     found = socket.getaddrinfo(ip or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    addresses = list(dict.fromkeys((family, address) for family, _, _, _, address in found))
+    addresses: list[tuple[int, Any]] = list(dict.fromkeys((family, address) for family, _, _, _, address in found))
     for _ in range(_TRIES_FOR_A_FREE_PORT):
         try:
             return _open_each(addresses, port)

@@ -1,0 +1,1 @@
+"""Settings of front ends, kept by the server: ``/api/config``."""

@@ -1,0 +1,58 @@
+"""``/api/config/<section>``."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from klein import Klein
+from twisted.internet.defer import DeferredLock
+
+from jupyterd.config.manager import ConfigManager
+from jupyterd.errors import NotFound
+from jupyterd.threads import InThread
+from jupyterd.web.api import Call, json_api
+
+_NAME = re.compile(r"\w+")
+
+
+class NoSuchSection(NotFound):
+    """A section's name is of letters, digits and underscores."""
+
+
+class ConfigResource:
+    """Get, replace and change sections.
+
+    Changes are made one after the other: two front ends that change the same section at once both keep their part.
+    """
+
+    app = Klein()
+    api = json_api(app)
+
+    def __init__(self, sections: ConfigManager, in_thread: InThread) -> None:
+        self._sections = sections
+        self._in_thread = in_thread
+        self._writing = DeferredLock()
+
+    @api(("GET", "HEAD"), "/api/config/<section>")
+    async def get(self, call: Call, section: str) -> Any:
+        """The section; empty where nothing was ever stored."""
+        return await self._in_thread(self._sections.get, _checked(section))
+
+    @api("PUT", "/api/config/<section>", status=204)
+    async def put(self, call: Call, section: str) -> None:
+        """Store the body as the section."""
+        data = await call.json_object(required=True)
+        await self._writing.run(self._in_thread, self._sections.set, _checked(section), data)
+
+    @api("PATCH", "/api/config/<section>")
+    async def patch(self, call: Call, section: str) -> Any:
+        """Put the body into the section; null deletes."""
+        data = await call.json_object(required=True)
+        return await self._writing.run(self._in_thread, self._sections.update, _checked(section), data)
+
+
+def _checked(section: str) -> str:
+    if not _NAME.fullmatch(section):
+        raise NoSuchSection("Not Found")
+    return section
