@@ -176,6 +176,13 @@ class House:
     def _config_sections(self) -> None:
         """/api/config."""
 
+        def sections() -> Any:
+            from jupyterd.config.resource import ConfigResource
+
+            return ConfigResource(self.settings.make("config_manager_class"), self.in_thread).app.resource()
+
+        self.root.mount("/api/config", sections, auth="config")
+
     def _events(self) -> None:
         """/api/events."""
 
