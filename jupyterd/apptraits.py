@@ -281,7 +281,7 @@ class ServerTraits(JupyterApp):
 
     @default("preferred_dir")
     def _preferred_dir_default(self) -> str:
-        return cast(str, self.root_dir)
+        return self.root_dir
 
     # -- values that are not taken as they are
 
