@@ -2,21 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
+from uuid import uuid4
+
+import msgspec
+import orjson
+from twisted.internet.defer import Deferred
+from twisted.internet.defer import TimeoutError as DeferredTimeout
+from twisted.logger import Logger
+
+from jupyterd.errors import Gone, TimedOut
+from jupyterd.kernels.author import Author
+from jupyterd.kernels.chunk import Chunk
+from jupyterd.kernels.limits import RateLimit
+from jupyterd.kernels.log import Client, Cursor, MessageLog
+from jupyterd.kernels.outbox import Outbox
+from jupyterd.kernels.signing import HISTORY, Signer
+from jupyterd.kernels.spill import Spill
+from jupyterd.kernels.wire import NO_PARENT, Bytes, Header, Parent, Parts, read_header, read_parent, read_type
 
 if TYPE_CHECKING:
-    from twisted.internet.interfaces import IReactorTime
-
     from jupyterd.kernels.connection import ZMQChannelsWebsocketConnection
+    from jupyterd.kernels.zmq import Batch, Network, Socket
     from jupyterd.threads import InThread
 
 UNTRACKED = frozenset(
-    "comm_info_request comm_info_reply kernel_info_request kernel_info_reply shutdown_request shutdown_reply "
-    "interrupt_request interrupt_reply debug_request debug_reply stream display_data update_display_data "
-    "execute_input execute_result error status clear_output debug_event input_request input_reply".split()
-)
+    (
+        "comm_info_request", "comm_info_reply", "kernel_info_request", "kernel_info_reply", "shutdown_request",
+        "shutdown_reply", "interrupt_request", "interrupt_reply", "debug_request", "debug_reply", "stream",
+        "display_data", "update_display_data", "execute_input", "execute_result", "error", "status", "clear_output",
+        "debug_event", "input_request", "input_reply",
+    )
+)  # fmt: skip
+"""The default of ``MappingKernelManager.untracked_message_types``."""
+
+CHANNELS = ("shell", "control", "stdin")
+"""The channels that clients may send on."""
+
+ASKERS = 65536
+"""How many requests are remembered for their replies; the oldest are forgotten first."""
+
+ABSENT = 256
+"""How many absent sessions one kernel keeps a place for; the one that left first is forgotten first."""
+
+NUDGE = 0.25
+"""Seconds between requests that make a kernel say something on iopub, until it is heard."""
+
+FAREWELL = 30.0
+"""Seconds that clients of a kernel that is gone have to read what it said last."""
 
 
 class Observer(Protocol):
@@ -26,7 +62,20 @@ class Observer(Protocol):
         """A message that counts as activity passed; called at most once a batch."""
 
     def status(self, state: str, parent_type: str) -> None:
-        """A status message: ``busy``, ``idle`` or ``starting``, and the type of the request it belongs to ('' if none)."""
+        """A status message: ``busy``, ``idle`` or ``starting``, and the type of its request ('' if none)."""
+
+
+class ChannelsClient(Client, Protocol):
+    """A websocket, as its kernel's channels see it."""
+
+    def pause_client(self) -> None:
+        """Read nothing more from the client."""
+
+    def resume_client(self) -> None:
+        """Read from the client again."""
+
+    def finish(self) -> None:
+        """Close, after what is being written."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +85,9 @@ class MessagePolicy:
     untracked_message_types: frozenset[str] = UNTRACKED
     allowed_message_types: frozenset[str] = frozenset()
     allow_tracebacks: bool = True
-    traceback_replacement_message: str = ""
+    traceback_replacement_message: str = (
+        "An exception occurred at runtime, which is not shown due to security reasons."
+    )
     buffer_offline_messages: bool = True
 
     @classmethod
@@ -51,36 +102,165 @@ class MessagePolicy:
         )
 
 
-@dataclass(eq=False)
-class KernelChannels:
-    """The message log of one kernel, what feeds it and who reads it."""
+class _Status(msgspec.Struct, gc=False):
+    execution_state: str = ""
 
-    kernel_id: str
-    reactor: IReactorTime = field(kw_only=True)
-    settings: ZMQChannelsWebsocketConnection = field(kw_only=True)
-    in_thread: InThread = field(kw_only=True)
-    spill_dir: str = field(kw_only=True)
-    observer: Observer = field(kw_only=True)
-    policy: MessagePolicy = field(default=MessagePolicy(), kw_only=True)
+
+_read_status = msgspec.json.Decoder(_Status).decode
+
+
+class KernelChannels:
+    """The message log of one kernel, what feeds it and who reads it.
+
+    :param spill_dir: a directory of this kernel's own, made when it is needed and removed at the end.
+    :param policy: what the manager's settings say about messages.
+    :param network: where sockets come from; the reactor's ZeroMQ context if None.
+    :ivar refused: how many messages of the kernel were not taken, by reason.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        kernel_id: str,
+        *,
+        reactor: Any,
+        settings: ZMQChannelsWebsocketConnection,
+        in_thread: InThread,
+        spill_dir: str,
+        observer: Observer,
+        policy: MessagePolicy | None = None,
+        network: Network | None = None,
+    ) -> None:
+        self.kernel_id = kernel_id
+        self.settings = settings
+        self.refused: dict[str, int] = {}
+        self._reactor = reactor
+        self._observer = observer
+        self._policy = policy or MessagePolicy()
+        self._network = network
+        self._author = Author(reactor.seconds)
+        self.messages = MessageLog(
+            Spill(spill_dir, settings.log_disk_quota),
+            in_thread,
+            retained=settings.log_retained,
+            memory=settings.log_memory,
+            late=settings.coalesce_after,
+            seconds=reactor.seconds,
+            flow=self._flow,
+            notice=self._author.notice,
+        )
+        self._signer = Signer(b"")
+        self._info: dict[str, Any] | None = None
+        self._sockets: dict[str, Socket] = {}
+        self._outboxes = {
+            channel: Outbox(partial(self._send, channel), self._sign, settings.client_hold) for channel in CHANNELS
+        }
+        self._askers: dict[str, Cursor] = {}
+        self._executing: dict[str, bytes] = {}
+        self._requests: dict[str, Deferred[dict[str, Any]]] = {}
+        self._nudges: set[str] = set()
+        self._sessions: dict[str, Cursor] = {}
+        self._parent: tuple[Bytes, Parent] = (b"{}", NO_PARENT)
+        self._busy = False
+        self._heard = False
+        self._kernel_info: dict[str, Any] | None = None
+        self._waiting_ready: list[Deferred[dict[str, Any]]] = []
+        self._timers: list[Any] = []
+        self._closed = False
+        self._farewell: Any = None
+
+    # -- for the kernel's life
 
     @property
     def connections(self) -> int:
         """How many websockets are open."""
-        return 0
+        return len(self.messages.attached)
 
     @property
     def executing(self) -> Sequence[tuple[str, bytes]]:
         """``(msg_id, header)`` of each execute_request that has no reply yet, oldest first."""
-        return []
+        return list(self._executing.items())
 
     def connect(self, connection_info: dict[str, Any]) -> None:
-        """(Re)open the sockets; again after a restart, as ports and key may differ. The same info twice does nothing."""
+        """(Re)open the sockets; again after a restart, as ports and key may differ.
+
+        The same info twice does nothing. What clients say waits until the kernel answers and its iopub is heard.
+        """
+        if self._closed or (connection_info == self._info and self._sockets):
+            return
+        self.disconnect()
+        self._info = dict(connection_info)
+        key = connection_info.get("key", b"")
+        self._signer = Signer(
+            key.encode() if isinstance(key, str) else bytes(key),
+            connection_info.get("signature_scheme") or "hmac-sha256",
+            self._history(),
+        )
+        network = self._network or self._zeromq()
+        identity = uuid4().hex.encode()  # the kernel asks for input where a request came from: one for all channels
+        for channel in ("iopub", *CHANNELS):
+            received = self._iopub if channel == "iopub" else partial(self._replies, channel)
+            writable = partial(self._writable, channel)
+            self._sockets[channel] = network.open(channel, connection_info, identity, received, writable)
+        self._ask_until_heard()
+        self._later(self.settings.kernel_info_timeout, self._let_through)
 
     def disconnect(self) -> None:
         """Close the ZeroMQ sockets; log, cursors and websockets stay."""
+        for timer in self._timers:
+            if timer.active():
+                timer.cancel()
+        self._timers.clear()
+        for outbox in self._outboxes.values():
+            outbox.shut = True
+        sockets, self._sockets = self._sockets, {}
+        for socket in sockets.values():
+            socket.close()
+        self._forget_nudges()
+        self._info = None
+        self._kernel_info = None
+        self._heard = self._busy = False
+        self._executing.clear()
 
     def close(self, reason: str = "") -> None:
-        """The kernel is gone for good: close its websockets, forget its log, remove its spill."""
+        """The kernel is gone for good: close its websockets, forget its log, remove its spill.
+
+        Websockets that lag have :data:`FAREWELL` seconds to read what is left for them.
+        """
+        if self._closed:
+            return
+        self._drain()
+        self.disconnect()
+        self._closed = True
+        for waiter in [*self._waiting_ready, *self._requests.values()]:
+            waiter.errback(Gone(reason or "The kernel is gone"))
+        self._waiting_ready.clear()
+        self._requests.clear()
+        self._farewell = self._reactor.callLater(FAREWELL, self._close_log)
+        self.messages.caught_up = self._finish
+        for cursor in list(self.messages.cursors.values()):
+            if cursor.client is None:
+                self._forget(cursor)
+            elif cursor.position >= self.messages.next:
+                self._finish(cursor)
+        self._close_log_if_read()
+
+    def _finish(self, cursor: Cursor) -> None:
+        client: Any = cursor.client
+        client.finish()
+
+    def _close_log_if_read(self) -> None:
+        if self._farewell is not None and not self.messages.attached:
+            self._farewell.cancel()
+            self._close_log()
+
+    def _close_log(self) -> None:
+        self._farewell = None
+        for cursor in list(self.messages.attached):
+            self._finish(cursor)
+            self._forget(cursor)
+        self.messages.close().addErrback(lambda failure: self.log.failure("a spill is left behind", failure))
 
     async def ready(self, timeout: float) -> dict[str, Any]:
         """Wait until the kernel answers and its iopub is heard.
@@ -88,8 +268,19 @@ class KernelChannels:
         :param timeout: seconds.
         :returns: the content of its ``kernel_info_reply``.
         :raises TimedOut: it did not within ``timeout``.
+        :raises Gone: the channels were closed meanwhile.
         """
-        return {}
+        if self._kernel_info is not None and self._heard:
+            return self._kernel_info
+        waiter: Deferred[dict[str, Any]] = Deferred()
+        self._waiting_ready.append(waiter)
+        try:
+            return await waiter.addTimeout(timeout, self._reactor)
+        except DeferredTimeout:
+            raise TimedOut(f"Kernel {self.kernel_id} did not answer within {timeout:g} s") from None
+        finally:
+            if waiter in self._waiting_ready:
+                self._waiting_ready.remove(waiter)
 
     async def request(
         self, msg_type: str, content: dict[str, Any], *, channel: str = "shell", timeout: float
@@ -98,8 +289,310 @@ class KernelChannels:
 
         :returns: the reply: ``header``, ``parent_header``, ``metadata``, ``content``.
         :raises TimedOut: no reply within ``timeout`` seconds.
+        :raises Gone: the channels were closed meanwhile.
         """
-        return {}
+        waiter: Deferred[dict[str, Any]] = Deferred()
+        msg_id = self._ask(msg_type, content, channel, waiter)
+        try:
+            return await waiter.addTimeout(timeout, self._reactor)
+        except DeferredTimeout:
+            raise TimedOut(f"Kernel {self.kernel_id}: no reply to {msg_type} within {timeout:g} s") from None
+        finally:
+            self._requests.pop(msg_id, None)
 
     def announce(self, msg_type: str, content: dict[str, Any], parent_header: bytes = b"{}") -> None:
-        """Put a message made by the server on iopub, in order: restarting, dead, a dead kernel's last words."""
+        """Put a message made by the server on iopub, behind all that the kernel said before."""
+        self._drain()
+        self._append(b"iopub", [self._author.message(msg_type, content, parent_header)[1]])
+
+    # -- for websockets and REST
+
+    def attach(self, client: ChannelsClient, session_id: str | None) -> Cursor:
+        """A websocket is open: it gets what its session has missed, then all that follows.
+
+        A websocket of the same session that is still open is closed: its client has lost it.
+        """
+        cursor = self._sessions.get(session_id) if session_id else None
+        if cursor is None:
+            cursor = self.messages.open(session_id)
+            if session_id:
+                self._sessions[session_id] = cursor
+        elif cursor.client is not None:
+            self.log.warn("a websocket of session {session} is replaced", session=session_id)
+            stale: Any = cursor.client
+            self._gone(cursor, stale)
+            stale.finish()
+        self._keep(cursor)
+        cursor.limit = self._rate_limit()
+        self.messages.attach(cursor, client)
+        return cursor
+
+    def detach(self, cursor: Cursor, client: ChannelsClient, said_goodbye: bool) -> None:
+        """A websocket is closed: its session's place is kept for a while.
+
+        :param said_goodbye: the client closed it, so that it is less likely to come back.
+        """
+        if cursor.client is not client:
+            return
+        self._gone(cursor, client)
+        if cursor.session is None or self._closed or not self._policy.buffer_offline_messages:
+            self._forget(cursor)
+            self._close_log_if_read()
+            return
+        grace = self.settings.closed_grace if said_goodbye else self.settings.offline_grace
+        cursor.expiry = self._reactor.callLater(grace, self._forget, cursor)
+        absent = [each for each in self._sessions.values() if each.client is None]
+        if len(absent) > ABSENT:
+            self._forget(absent[0])
+
+    def send(self, cursor: Cursor, channel: str, parts: Parts) -> None:
+        """A client's message to the kernel.
+
+        What the reference ignores with a warning (an unknown channel, a type that is not allowed, a header that can
+        not be read) is ignored here too.
+        """
+        outbox = self._outboxes.get(channel)
+        if outbox is None:
+            self.log.warn("No such channel: {channel}", channel=channel)
+            return
+        try:
+            header = read_header(parts[0])
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            self.log.warn("a client's message whose header can not be read is ignored")
+            return
+        allowed = self._policy.allowed_message_types
+        if allowed and header.msg_type not in allowed:
+            self.log.warn('Received message of type "{kind}", which is not allowed. Ignoring.', kind=header.msg_type)
+            return
+        self._remember(header, cursor, parts[0])
+        client: Any = cursor.client
+        outbox.put(parts, client)
+
+    def _remember(self, header: Header, cursor: Cursor, data: Bytes) -> None:
+        if not header.msg_type.endswith("_request"):
+            return  # nothing else is replied to
+        self._askers[header.msg_id] = cursor
+        if len(self._askers) > ASKERS:
+            del self._askers[next(iter(self._askers))]
+        if header.msg_type == "execute_request":
+            self._executing[header.msg_id] = bytes(data)
+
+    def _gone(self, cursor: Cursor, client: Any) -> None:
+        self.messages.detach(cursor)
+        for outbox in self._outboxes.values():
+            outbox.left(client)
+
+    def _keep(self, cursor: Cursor) -> None:
+        expiry: Any = cursor.expiry
+        if expiry is not None and expiry.active():
+            expiry.cancel()
+        cursor.expiry = None
+
+    def _forget(self, cursor: Cursor) -> None:
+        self._keep(cursor)
+        self.messages.forget(cursor)
+        if cursor.session is not None and self._sessions.get(cursor.session) is cursor:
+            del self._sessions[cursor.session]
+
+    def _rate_limit(self) -> RateLimit | None:
+        settings = self.settings
+        if not settings.limit_rate:
+            return None
+        return RateLimit(settings.iopub_msg_rate_limit, settings.iopub_data_rate_limit, settings.rate_limit_window)
+
+    # -- from the kernel
+
+    def _iopub(self, batch: Batch) -> None:
+        """A turn's iopub messages: verified, their types read, appended to the log."""
+        refusal = self._signer.refusal
+        parent_bytes, parent = self._parent
+        policy = self._policy
+        untracked = policy.untracked_message_types
+        hook: Callable[[str, Parts], None] | None = getattr(self._observer, "iopub_message", None)
+        messages: list[Parts] = []
+        active = False
+        for message in batch:
+            why = refusal(message)
+            if why is not None:
+                self._refuse(why)
+                continue
+            try:
+                msg_type = read_type(message[1]).msg_type
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                self._refuse("header")
+                continue
+            if message[2] != parent_bytes:
+                parent_bytes = message[2]
+                parent = read_parent(parent_bytes)
+            del message[0]
+            if msg_type == "status":
+                self._status(message[3], parent.msg_type)
+            elif msg_type == "error" and not policy.allow_tracebacks:
+                message[3] = self._without_traceback(message[3])
+            if hook is not None:
+                hook(msg_type, message)
+            active = active or self._busy or msg_type not in untracked or parent.msg_type not in untracked
+            messages.append(message)
+        self._parent = (parent_bytes, parent)
+        if messages:
+            if not self._heard:
+                self._heard = True
+                self._check_ready()
+            self._append(b"iopub", messages)
+        if active:
+            self._observer.activity()
+
+    def _status(self, content: Bytes, parent_type: str) -> None:
+        try:
+            state = _read_status(content).execution_state
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return
+        if parent_type not in self._policy.untracked_message_types:
+            self._busy = state == "busy"
+        self._observer.status(state, parent_type)
+
+    def _without_traceback(self, content: Bytes) -> bytes:
+        try:
+            fields = orjson.loads(content)
+        except orjson.JSONDecodeError:
+            fields = {}
+        shown = self._policy.traceback_replacement_message
+        return orjson.dumps(
+            {**fields, "ename": "ExecutionError", "evalue": "Execution error", "traceback": [shown]}
+        )
+
+    def _replies(self, channel: str, batch: Batch) -> None:
+        """A turn's messages on a channel of replies: each goes to who asked."""
+        name = channel.encode()
+        for message in batch:
+            why = self._signer.refusal(message)
+            if why is not None:
+                self._refuse(why)
+                continue
+            try:
+                header = read_header(message[1])
+            except (msgspec.DecodeError, UnicodeDecodeError):
+                self._refuse("header")
+                continue
+            del message[0]
+            self._reply(name, header.msg_type, read_parent(message[1]), message)
+
+    def _reply(self, channel: bytes, msg_type: str, parent: Parent, message: list[Bytes]) -> None:
+        is_reply = msg_type.endswith("_reply")
+        if parent.session == self._author.session:
+            if is_reply:
+                self._settle(parent.msg_id, msg_type, message)
+            return
+        cursor = self._askers.pop(parent.msg_id, None) if is_reply else self._askers.get(parent.msg_id)
+        if msg_type == "execute_reply":
+            self._executing.pop(parent.msg_id, None)
+            if not self._policy.allow_tracebacks:
+                message[3] = self._reply_without_traceback(message[3])
+        cursor = cursor or self._sessions.get(parent.session)
+        if cursor is None or cursor.number not in self.messages.cursors:
+            self.log.warn("a kernel's {msg_type} to nobody known is dropped", msg_type=msg_type)
+            return
+        self._append(channel, [message], cursor.number)
+
+    def _reply_without_traceback(self, content: Bytes) -> Bytes:
+        return self._without_traceback(content) if b'"traceback"' in bytes(content) else content
+
+    def _append(self, channel: bytes, messages: Sequence[Parts], to: int = 0) -> None:
+        self.messages.append(Chunk(channel, messages, self._reactor.seconds(), to))
+
+    def _refuse(self, why: str) -> None:
+        self.refused[why] = self.refused.get(why, 0) + 1
+        self.log.warn("a message of kernel {kernel_id} is refused: {why}", kernel_id=self.kernel_id, why=why)
+
+    def _drain(self) -> None:
+        if "iopub" in self._sockets:
+            self._sockets["iopub"].drain()
+
+    def _flow(self, on: bool) -> None:
+        """The log's memory is full, or has room again."""
+        if "iopub" in self._sockets:
+            iopub = self._sockets["iopub"]
+            (iopub.resume if on else iopub.pause)()
+
+    # -- to the kernel
+
+    def _send(self, channel: str, frames: Sequence[Bytes]) -> bool:
+        socket = self._sockets.get(channel)
+        return socket is not None and socket.send(frames)
+
+    def _sign(self, parts: Parts) -> bytes:
+        return self._signer.sign(parts)
+
+    def _writable(self, channel: str) -> None:
+        if channel in self._outboxes:
+            self._outboxes[channel].flush()
+
+    def _ask(
+        self, msg_type: str, content: dict[str, Any], channel: str, waiter: Deferred[dict[str, Any]]
+    ) -> str:
+        msg_id, parts = self._author.message(msg_type, content)
+        self._requests[msg_id] = waiter
+        self._outboxes[channel].at_once(parts)
+        return msg_id
+
+    def _settle(self, msg_id: str, msg_type: str, message: Parts) -> None:
+        waiter = self._requests.pop(msg_id, None)
+        if waiter is None:
+            return
+        try:
+            header, parent, metadata, content = (orjson.loads(part) for part in message[:4])
+        except orjson.JSONDecodeError:
+            self._refuse("JSON")
+            return
+        waiter.callback({"header": header, "parent_header": parent, "metadata": metadata, "content": content})
+
+    # -- until the kernel is heard
+
+    def _ask_until_heard(self) -> None:
+        """Ask for kernel info where it is answered first; each answer is followed by a status on iopub."""
+        if self._kernel_info is not None and self._heard:
+            return
+        for channel in ("shell", "control"):
+            waiter: Deferred[dict[str, Any]] = Deferred()
+            waiter.addCallback(self._answered)
+            self._nudges.add(self._ask("kernel_info_request", {}, channel, waiter))
+
+    def _answered(self, reply: dict[str, Any]) -> None:
+        self._kernel_info = reply["content"]
+        if self._heard:
+            self._check_ready()
+        else:
+            self._forget_nudges()
+            self._later(NUDGE, self._ask_until_heard)
+
+    def _forget_nudges(self) -> None:
+        for msg_id in self._nudges:
+            self._requests.pop(msg_id, None)
+        self._nudges.clear()
+
+    def _check_ready(self) -> None:
+        if self._kernel_info is None or not self._heard:
+            return
+        waiting, self._waiting_ready = self._waiting_ready, []
+        self._let_through()
+        for waiter in waiting:
+            waiter.callback(self._kernel_info)
+
+    def _let_through(self) -> None:
+        """What clients said may reach the kernel from now on."""
+        for outbox in self._outboxes.values():
+            outbox.shut = False
+            outbox.flush()
+
+    def _later(self, seconds: float, do: Callable[[], None]) -> None:
+        self._timers = [timer for timer in self._timers if timer.active()]
+        self._timers.append(self._reactor.callLater(seconds, do))
+
+    def _history(self) -> int:
+        config = self.settings.config
+        return int(config["Session"].get("digest_history_size", HISTORY)) if "Session" in config else HISTORY
+
+    def _zeromq(self) -> Network:
+        from jupyterd.kernels.zmq import network_of
+
+        return network_of(self._reactor)

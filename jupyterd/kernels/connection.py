@@ -52,6 +52,10 @@ class ZMQChannelsWebsocketConnection(LoggingConfigurable):
         24 * 3600.0, help="How long a disconnected session's messages are kept for its return."
     ).tag(config=True)
 
+    closed_grace = Float(
+        900.0, help="The same for a session whose client closed its websocket itself, as a page does when it is left."
+    ).tag(config=True)
+
     coalesce_after = Float(
         30.0,
         help="Adjacent stream messages of one cell are merged for a client that gets them so late; 0 never merges.",

@@ -1,0 +1,154 @@
+"""The websocket of one tab: frames to its kernel, and from the log at its cursor.
+
+Frames are written to the transport as the log made them, many messages in one write. A tab that reads slower than its kernel speaks
+pauses its cursor and nothing else; one whose kernel takes nothing is not read.
+"""
+
+from __future__ import annotations
+
+import fcntl
+from array import array
+from collections import deque
+from termios import TIOCOUTQ
+from typing import Any
+
+from twisted.internet.tcp import Connection
+from twisted.internet.unix import Server as UNIXServer
+from twisted.logger import Logger
+
+from jupyterd.kernels.channels import KernelChannels
+from jupyterd.kernels.log import Cursor
+from jupyterd.kernels.wire import CODEC_JSON, CODEC_V1, V1, BadFrame, Bytes, Codec
+from jupyterd.web.websocket import SocketProtocol
+
+PIECE = 128 * 1024
+"""What is given to the transport at once."""
+
+GOODBYE = (1000, 1001, 1005)
+"""Close codes of a client that leaves on purpose. Source: RFC 6455, section 7.4.1."""
+
+
+class ChannelsProtocol(SocketProtocol):
+    """``/api/kernels/<id>/channels``: one tab of one kernel.
+
+    :param session_id: by it the tab comes back to its place after a lost connection; None for a tab that can not.
+    """
+
+    log = Logger()
+    tcpNoDelay = True
+
+    def __init__(self, channels: KernelChannels, session_id: str | None) -> None:
+        super().__init__()
+        self._channels = channels
+        self._session_id = session_id
+        self._cursor: Cursor | None = None
+        self._paused = False
+        self._plain_transport = False
+        self._written = 0
+        self._pending: deque[Bytes] = deque()
+        self.codec: Codec = CODEC_JSON
+
+    # -- Autobahn
+
+    def onConnect(self, request: Any) -> str | None:
+        """Choose the protocol: what the operator prefers, if the client offers it."""
+        preferred = self._channels.settings.kernel_ws_protocol
+        chosen = V1 if preferred is None else preferred
+        if chosen and chosen in request.protocols:
+            self.codec = CODEC_V1 if chosen == V1 else CODEC_JSON
+            return chosen
+        return None
+
+    def opened(self) -> None:
+        """See :class:`SocketProtocol`."""
+        self._plain_transport = isinstance(self.transport, Connection)
+        self._cursor = self._channels.attach(self, self._session_id)
+
+    def closed(self, code: int, reason: str) -> None:
+        """See :class:`SocketProtocol`."""
+        cursor, self._cursor = self._cursor, None
+        if cursor is not None:
+            self._channels.detach(cursor, self, said_goodbye=self.remoteCloseCode in GOODBYE)
+        self._pending.clear()
+
+    def onMessage(self, payload: bytes, isBinary: bool) -> None:
+        """A message of the client, for the kernel.
+
+        What is no message ends the connection without a closing handshake, as it does in the reference.
+        """
+        if self._cursor is None:
+            return
+        try:
+            channel, parts = self.codec.decode(payload, isBinary)
+        except BadFrame as error:
+            self.log.warn("a websocket is dropped: {why}", why=error.message)
+            self.dropConnection(abort=True)
+            return
+        self._channels.send(self._cursor, channel, parts)
+
+    def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:
+        """Autobahn's own frames (ping, pong, close) do not go into the middle of one of ours."""
+        if self._pending:
+            self._pending.append(data)
+        else:
+            super().sendData(data, sync, chopsize)
+
+    # -- for the log
+
+    @property
+    def blocked(self) -> bool:
+        """Whether the client reads slower than it is written to."""
+        return self._paused or bool(self._pending)
+
+    def write(self, frames: list[Bytes]) -> int:
+        """Take whole frames; the number of bytes taken in all."""
+        self._written += sum(map(len, frames))
+        if len(frames) == 1 and len(frames[0]) <= PIECE and self._plain_transport and not self._pending:
+            self.transport.write(frames[0])
+        else:
+            self._pending.extend(frames)
+            self._flush()
+        return self._written
+
+    def _flush(self) -> None:
+        while self._pending and not self._paused:
+            piece = self._pending.popleft()
+            if len(piece) > PIECE:
+                view = memoryview(piece)
+                self._pending.appendleft(view[PIECE:])
+                piece = view[:PIECE]
+            self.transport.write(piece if self._plain_transport else bytes(piece))
+
+    def unacknowledged(self) -> int:
+        """Bytes that the peer's TCP has not confirmed: in our hands, in the transport's, in the system's."""
+        transport = self.transport
+        size = sum(map(len, self._pending))
+        if not self._plain_transport:
+            return size
+        size += len(transport.dataBuffer) - transport.offset + transport._tempDataLen
+        socket = getattr(transport, "socket", None)
+        if socket is not None and not isinstance(transport, UNIXServer):
+            queued = array("i", [0])
+            try:
+                fcntl.ioctl(socket.fileno(), TIOCOUTQ, queued)
+            except OSError:
+                return size
+            size += queued[0]
+        return size
+
+    def finish(self) -> None:
+        """Close, behind what is being written."""
+        self.sendClose()
+
+    # -- flow
+
+    def paused(self) -> None:
+        """See :class:`SocketProtocol`."""
+        self._paused = True
+
+    def resumed(self) -> None:
+        """See :class:`SocketProtocol`."""
+        self._paused = False
+        self._flush()
+        if self._cursor is not None and not self.blocked:
+            self._channels.messages.pull(self._cursor)
