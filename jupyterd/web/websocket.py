@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any
 
+import txaio
 from autobahn.twisted.resource import WebSocketResource
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
 from twisted.internet.interfaces import IPushProducer
@@ -15,6 +16,8 @@ from zope.interface import implementer
 
 from jupyterd.errors import Invalid
 from jupyterd.web.api import Call
+
+txaio.set_global_log_level("info")  # else Autobahn formats several debug events a message, read or not
 
 
 @implementer(IPushProducer)
@@ -26,6 +29,7 @@ class SocketProtocol(WebSocketServerProtocol):
     :cvar max_message: bytes a message from the client may have; larger ones close the connection with 1009.
     """
 
+    tcpNoDelay = True  # read before the factory's options are copied
     max_message = 0
     ping_interval = 0.0
     ping_timeout = 0.0
