@@ -271,10 +271,9 @@ class JSONCodec:
             raise BadFrame(str(error)) from None
         if message.buffers:
             raise BadFrame("buffers inside of JSON")
-        for raw in (message.header, message.parent_header, message.metadata):
-            if bytes(raw[:1]) != b"{":
-                raise BadFrame("a header that is no object")
-        head = [bytes(message.header), bytes(message.parent_header), bytes(message.metadata)]
+        head: list[Bytes] = [bytes(message.header), bytes(message.parent_header), bytes(message.metadata)]
+        if any(part[:1] != b"{" for part in head):
+            raise BadFrame("a header that is no object")
         channel = "shell" if message.channel is None else str(message.channel)
         return channel, [*head, _content(bytes(message.content)), *buffers]
 
