@@ -129,6 +129,64 @@ class House:
     def emit(self, schema_id: str, data: dict[str, Any]) -> None:
         """Tell the event bus; replaced by the bus's own once it is mounted."""
 
+    # -- objects that several features use
+
+    @cached_property
+    def kernelspecs(self) -> Any:
+        """Which kernels are installed."""
+        from jupyterd.kernelspecs.manager import STOCK_CLASS, KernelSpecs
+
+        def client() -> Any:
+            if self.server.kernel_spec_manager_class != STOCK_CLASS:
+                return self.settings.make("kernel_spec_manager_class")
+            from jupyterd.kernelspecs.client import KernelSpecManager
+
+            return KernelSpecManager(parent=self.server)
+
+        return KernelSpecs(client, self.in_thread, self.server.base_url)
+
+    @cached_property
+    def kernels(self) -> Any:
+        """All kernels."""
+        from jupyterd.kernels.channels import KernelChannels, MessagePolicy
+        from jupyterd.kernels.connection import ZMQChannelsWebsocketConnection
+        from jupyterd.kernels.ipc import SocketDirectory
+        from jupyterd.kernels.processes import ProcessLauncher
+        from jupyterd.kernels.service import KernelsService
+
+        server = self.server
+        kernels = self.settings.make("kernel_manager_class")
+        connection = ZMQChannelsWebsocketConnection(parent=server)
+
+        def channels(kernel_id: str, observer: Any) -> KernelChannels:
+            return KernelChannels(
+                kernel_id,
+                reactor=self.reactor,
+                settings=connection,
+                in_thread=self.in_thread,
+                spill_dir=server.runtime_dir,
+                observer=observer,
+                policy=MessagePolicy.of(kernels),
+            )
+
+        kernels.serve(
+            launcher=ProcessLauncher(self.reactor, kernels, self.kernelspecs, server.runtime_dir, SocketDirectory()),
+            channels=channels,
+            clock=self.reactor,
+            in_thread=self.in_thread,
+            emit=lambda schema_id, data: self.emit(schema_id, data),
+            external_dir=server.external_connection_dir if server.allow_external_kernels else None,
+        )
+        KernelsService(kernels).setServiceParent(self.services)
+        return kernels
+
+    @cached_property
+    def sessions(self) -> Any:
+        """Which document runs on which kernel."""
+        sessions = self.settings.make("session_manager_class")
+        sessions.serve(kernels=self.kernels, in_thread=self.in_thread)
+        return sessions
+
     # -- features, one builder each
 
     def _status(self) -> None:
@@ -164,14 +222,50 @@ class House:
     def _kernelspecs(self) -> None:
         """/api/kernelspecs, /kernelspecs."""
 
+        def resource() -> Any:
+            from jupyterd.kernelspecs.resource import KernelSpecsResource
+
+            return KernelSpecsResource(self.kernelspecs, lambda: str(self.kernels.default_kernel_name)).app.resource()
+
+        resource = cache(resource)
+        self.root.mount("/api/kernelspecs", resource, auth="kernelspecs")
+        self.root.mount("/kernelspecs", resource, auth="kernelspecs")
+
     def _kernels(self) -> None:
         """/api/kernels and the channels."""
+
+        def resource() -> Any:
+            from jupyterd.kernels.resource import KernelsResource
+
+            return KernelsResource(self.kernels).app.resource()
+
+        _ = self.in_thread, self.kernels  # their services start with the daemon's, threads first
+        self.root.mount("/api/kernels", resource, auth="kernels")
 
     def _sessions(self) -> None:
         """/api/sessions."""
 
+        def resource() -> Any:
+            from jupyterd.sessions.resource import SessionsResource
+
+            return SessionsResource(self.sessions).app.resource()
+
+        self.root.mount("/api/sessions", resource, auth="sessions")
+
+    @cached_property
+    def contents(self) -> Any:
+        """The contents service; its manager is built with it."""
+        from jupyterd.contents.build import contents
+
+        service = contents(self.reactor, self.settings, self.file_threads, lambda *event: self.emit(*event))
+        service.setServiceParent(self.services)
+        return service
+
     def _contents(self) -> None:
         """/api/contents, /files, /view."""
+        from jupyterd.contents.build import mount
+
+        mount(self.root, lambda: self.contents, lambda *args, **kwargs: self.pages.render(*args, **kwargs))
 
     def _config_sections(self) -> None:
         """/api/config."""

@@ -1,0 +1,122 @@
+"""Why a kernel's process ended, in words: its exit status, the system's out-of-memory killer, its last lines."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import deque
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+TAIL_LINES = 20
+TAIL_BYTES = 4096
+
+
+@dataclass(frozen=True)
+class Death:
+    """The end of a kernel's process.
+
+    :param status: its exit code, minus the number of the signal that ended it, or None where nobody knows.
+    :param out_of_memory: the system counted an out-of-memory kill among its processes while it ran.
+    :param stderr: the last lines it wrote to standard error.
+    """
+
+    status: int | None = None
+    out_of_memory: bool = False
+    stderr: str = ""
+
+    @property
+    def signal(self) -> str | None:
+        """The name of the signal that ended it, None where none did."""
+        if self.status is None or self.status >= 0:
+            return None
+        try:
+            return signal.Signals(-self.status).name
+        except ValueError:
+            return f"signal {-self.status}"
+
+    @property
+    def sentence(self) -> str:
+        """What happened, without the kernel's own words."""
+        if self.status is None:
+            return "The kernel is gone."
+        if self.signal is None:
+            return f"The kernel's process ended with exit code {self.status}."
+        if self.out_of_memory:
+            return f"The kernel's process was killed by {self.signal}: the system ran out of memory."
+        return f"The kernel's process was killed by {self.signal}."
+
+    @property
+    def reason(self) -> str:
+        """What happened and the last lines of standard error, as clients read it."""
+        return f"{self.sentence}\n{self.stderr}" if self.stderr else self.sentence
+
+
+class Tail:
+    """The last lines of a stream of bytes, bounded."""
+
+    def __init__(self, lines: int = TAIL_LINES, size: int = TAIL_BYTES) -> None:
+        self._lines: deque[str] = deque(maxlen=lines)
+        self._size = size
+        self._open = b""
+
+    def feed(self, data: bytes) -> Iterator[str]:
+        """Take bytes; give the lines that they complete."""
+        *whole, rest = (self._open + data).split(b"\n")
+        while len(rest) > self._size:
+            whole.append(rest[: self._size])
+            rest = rest[self._size :]
+        self._open = rest
+        for line in whole:
+            text = line.decode("utf-8", "replace").rstrip("\r")
+            self._lines.append(text)
+            yield text
+
+    def flush(self) -> Iterator[str]:
+        """Give the last line, where no newline ended it."""
+        if self._open:
+            yield from self.feed(b"\n")
+
+    def __str__(self) -> str:
+        return "\n".join(self._lines).strip()[-self._size :]
+
+
+def oom_kills(pid: int | str = "self") -> int | None:
+    """How many processes of ``pid``'s memory control group the system killed for want of memory.
+
+    None where the system does not say. Both versions of Linux's control groups are read; inside of a container the
+    group's own path may not be visible, its root then stands for it.
+    """
+    try:
+        with open(f"/proc/{pid}/cgroup", encoding="ascii", errors="replace") as groups:
+            lines = groups.read().splitlines()
+    except OSError:
+        return None
+    for path in _counters(lines):
+        count = _counted(path)
+        if count is not None:
+            return count
+    return None
+
+
+def _counters(lines: list[str]) -> Iterator[str]:
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if "memory" in controllers.split(","):
+            yield os.path.join("/sys/fs/cgroup/memory", path.lstrip("/"), "memory.oom_control")
+            yield "/sys/fs/cgroup/memory/memory.oom_control"
+        elif controllers == "":
+            yield os.path.join("/sys/fs/cgroup", path.lstrip("/"), "memory.events")
+            yield "/sys/fs/cgroup/memory.events"
+
+
+def _counted(path: str) -> int | None:
+    try:
+        with open(path, encoding="ascii") as counter:
+            for line in counter:
+                name, _, value = line.partition(" ")
+                if name == "oom_kill":
+                    return int(value)
+    except (OSError, ValueError):
+        pass
+    return None

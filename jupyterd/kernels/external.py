@@ -1,0 +1,72 @@
+"""Kernels that others started and whose connection files lie in a directory: listed, used, never stopped."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from jupyterd.errors import Failed
+
+
+class ExternalProcess:
+    """A kernel that is not ours.
+
+    :param connection: its connection file's content.
+    :param ask: sends a request on its control channel.
+    """
+
+    owned = False
+    autorestart = False
+    shutdown_wait_time = 0.0
+
+    def __init__(self, connection: Mapping[str, Any], ask: Callable[[str, dict[str, Any]], None]) -> None:
+        self.connection_info = {**connection, "key": str(connection["key"]).encode()}
+        self.name = str(connection["kernel_name"])
+        self.metadata: Mapping[str, Any] = {}
+        self._ask = ask
+
+    def update_env(self, env: Mapping[str, str]) -> None:
+        """It is never started by us."""
+
+    async def start(self) -> None:
+        """It runs already."""
+
+    def retry(self, death: Any) -> bool:
+        """It is never started by us."""
+        return False
+
+    async def restart(self, *, now: bool, new_ports: bool = False) -> None:
+        """It can not be started again from here.
+
+        :raises Failed: always.
+        """
+        raise Failed("An external kernel can not be restarted from here")
+
+    async def stop(self, *, now: bool = False) -> None:
+        """It is let go, not stopped."""
+
+    async def interrupt(self) -> None:
+        """Ask it by message: we have no process to signal."""
+        self._ask("interrupt_request", {})
+
+
+def read_directory(path: str) -> dict[str, dict[str, Any]]:
+    """The connection files in a directory, by their path; blocks. Whatever else lies there is passed over."""
+    found: dict[str, dict[str, Any]] = {}
+    try:
+        entries = list(os.scandir(path))
+    except OSError:
+        return found
+    for entry in entries:
+        if not entry.is_file():
+            continue
+        try:
+            with open(entry.path, encoding="utf-8") as file:
+                info = json.load(file)
+        except (OSError, ValueError):
+            continue
+        if isinstance(info, dict) and "kernel_name" in info and "key" in info:
+            found[entry.path] = info
+    return found

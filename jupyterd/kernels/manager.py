@@ -1,0 +1,478 @@
+"""All kernels of one server: started, listed, interrupted, restarted, shut down; no HTTP."""
+
+from __future__ import annotations
+
+import os
+import re
+import uuid
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Protocol
+
+from twisted.internet.defer import Deferred, gatherResults
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from jupyterd.errors import Failed, Invalid, NotFound, TimedOut
+from jupyterd.kernels.channels import KernelChannels, Observer
+from jupyterd.kernels.death import Death
+from jupyterd.kernels.external import ExternalProcess, read_directory
+from jupyterd.kernels.kernel import Kernel, isoformat
+from jupyterd.kernels.launcher import Launcher, Order
+from jupyterd.kernels.settings import KernelRestarter, MappingKernelSettings, with_sections
+from jupyterd.threads import InThread
+
+ACTIONS = "https://events.jupyter.org/jupyter_server/kernel_actions/v1"
+DEATHS = "https://events.jupyter.org/jupyterd/kernel_death/v1"
+KERNEL_ID = re.compile(r"[A-Za-z0-9_]+(-[A-Za-z0-9_]+)*")
+
+Emit = Callable[[str, dict[str, Any]], None]
+
+
+class NoSuchKernel(NotFound):
+    """Nothing runs under that id."""
+
+    def __init__(self, kernel_id: str) -> None:
+        super().__init__(f"Kernel does not exist: {kernel_id}")
+
+
+class ChannelsFactory(Protocol):
+    """Makes the channels of a kernel."""
+
+    def __call__(self, kernel_id: str, observer: Observer) -> KernelChannels: ...
+
+
+class MappingKernelManager(MappingKernelSettings):
+    """The kernels, by their ids. :meth:`serve` gives it what it works with."""
+
+    twisted_log = Logger()
+
+    launcher: Launcher
+    clock: IReactorTime
+    in_thread: InThread
+
+    def serve(
+        self,
+        *,
+        launcher: Launcher,
+        channels: ChannelsFactory,
+        clock: IReactorTime,
+        in_thread: InThread,
+        emit: Emit,
+        external_dir: str | None = None,
+    ) -> None:
+        """Begin to manage.
+
+        :param launcher: runs kernels.
+        :param channels: makes a kernel's channels.
+        :param clock: wall-clock time.
+        :param emit: tells the event bus.
+        :param external_dir: where others leave connection files of their kernels; None where nobody may.
+        """
+        self.launcher = launcher
+        self.clock = clock
+        self.in_thread = in_thread
+        self._channels = channels
+        self._emit = emit
+        self._external_dir = external_dir
+        self._external: dict[str, str] = {}
+        self._kernels: dict[str, Kernel] = {}
+        self._last_activity = clock.seconds()
+        self.restarter = KernelRestarter(
+            config=with_sections(self.config, "KernelRestarter", "IOLoopKernelRestarter", "AsyncIOLoopKernelRestarter")
+        )
+
+    # -- which there are
+
+    def __contains__(self, kernel_id: object) -> bool:
+        return kernel_id in self._kernels
+
+    def __len__(self) -> int:
+        return len(self._kernels)
+
+    def __iter__(self) -> Iterator[Kernel]:
+        return iter(list(self._kernels.values()))
+
+    def __getitem__(self, kernel_id: str) -> Kernel:
+        """The kernel of that id.
+
+        :raises NoSuchKernel: there is none.
+        """
+        try:
+            return self._kernels[kernel_id]
+        except KeyError:
+            raise NoSuchKernel(kernel_id) from None
+
+    def channels_of(self, kernel_id: str) -> KernelChannels:
+        """The channels of a kernel.
+
+        :raises NoSuchKernel: there is none of that id.
+        """
+        return self[kernel_id].channels
+
+    def model(self, kernel_id: str) -> dict[str, Any]:
+        """The REST model of a kernel.
+
+        :raises NoSuchKernel: there is none of that id.
+        """
+        return self[kernel_id].model()
+
+    async def list_models(self) -> list[dict[str, Any]]:
+        """The REST models of all kernels, those of others among them."""
+        await self._look_outside()
+        return [kernel.model() for kernel in self]
+
+    def running(self) -> Mapping[str, int]:
+        """How many kernels there are of each kernelspec, for metrics."""
+        return Counter(kernel.process.name for kernel in self)
+
+    @property
+    def connections(self) -> int:
+        """Open websockets to all kernels."""
+        return sum(kernel.connections for kernel in self)
+
+    @property
+    def last_activity(self) -> float:
+        """When any kernel was last active, or shut down; seconds since the epoch."""
+        return max([self._last_activity, *(kernel.last_activity for kernel in self)])
+
+    @property
+    def last_activity_text(self) -> str:
+        """The same as Jupyter's models give it."""
+        return isoformat(self.last_activity)
+
+    def cwd_for_path(self, path: str) -> str:
+        """The directory that an API path stands for, or the nearest above it that exists; blocks."""
+        root = self.root_dir
+        cwd = os.path.normpath(os.path.join(root, *(part for part in str(path).split("/") if part)))
+        while cwd != root and not (_below(cwd, root) and os.path.isdir(cwd)):
+            parent = os.path.dirname(cwd)
+            if parent == cwd:
+                return root
+            cwd = parent
+        return cwd
+
+    # -- what is done with them
+
+    async def start(
+        self,
+        name: str | None = None,
+        *,
+        path: str | None = None,
+        kernel_id: str | None = None,
+        env: Mapping[str, str] | None = None,
+    ) -> Kernel:
+        """Start a kernel, or give the one that runs under ``kernel_id`` already.
+
+        :param name: its kernelspec; None for ``default_kernel_name``.
+        :param path: the API path whose directory it works in.
+        :param env: its whole environment; None for the daemon's.
+        :raises NoSuchKernelSpec: there is no kernelspec of that name.
+        :raises Failed: it can not be started; what it wrote to standard error is in the message.
+        """
+        if kernel_id is not None and kernel_id in self._kernels:
+            self.twisted_log.info("Using existing kernel: {kernel_id}", kernel_id=kernel_id)
+            return self._kernels[kernel_id]
+        kernel_id = str(uuid.uuid4()) if kernel_id is None else kernel_id
+        if not KERNEL_ID.fullmatch(kernel_id) or len(kernel_id) > 64:
+            raise Invalid(f"Not a kernel id: {kernel_id!r}")
+        name = name or self.default_kernel_name
+        try:
+            kernel = await self._start(kernel_id, name, path, env)
+        except Exception as error:
+            self._told("start", "error", str(error), name, kernel_id)
+            raise
+        self._told("start", "success", f"Kernel {kernel_id} was started.", kernel.process.name, kernel_id)
+        return kernel
+
+    async def _start(self, kernel_id: str, name: str, path: str | None, env: Mapping[str, str] | None) -> Kernel:
+        cwd = None if path is None else await self.in_thread(self.cwd_for_path, path)
+        kernel = Kernel(kernel_id, self.clock, frozenset(self.untracked_message_types))
+        order = Order(kernel_id, name, cwd, env, path, ask=lambda kind, content: self._ask(kernel, kind, content))
+        kernel.process = await self.launcher.process(order, lambda death: self._ended(kernel, death))
+        if kernel_id in self._kernels:
+            return self._kernels[kernel_id]
+        kernel.channels = self._channels(kernel_id, kernel)
+        self._kernels[kernel_id] = kernel
+        if self.use_pending_kernels:
+            Deferred.fromCoroutine(self._launch(kernel)).addErrback(self._never_started, kernel)
+            return kernel
+        try:
+            await self._launch(kernel)
+            await self._prove(kernel)
+        except Exception:
+            if kernel.ending is None:
+                await self._release(kernel)
+            raise
+        self.twisted_log.info("Kernel started: {kernel_id}", kernel_id=kernel_id)
+        return kernel
+
+    async def _launch(self, kernel: Kernel) -> None:
+        await kernel.turn.acquire()
+        try:
+            if kernel.ending is None:
+                await kernel.process.start()
+                self._launched(kernel)
+        finally:
+            kernel.turn.release()
+
+    def _launched(self, kernel: Kernel) -> None:
+        kernel.launched()
+        kernel.life.launched()
+        kernel.channels.connect(kernel.process.connection_info)
+        Deferred.fromCoroutine(self._await_answer(kernel)).addErrback(self._unexpected, kernel)
+
+    async def _await_answer(self, kernel: Kernel) -> None:
+        try:
+            await kernel.channels.ready(self.kernel_info_timeout)
+        except TimedOut:
+            if kernel.process and kernel.id in self._kernels and not kernel.spoke:
+                self.twisted_log.warn("Timeout waiting for kernel_info_reply: {kernel_id}", kernel_id=kernel.id)
+        else:
+            kernel.heard()
+
+    async def _prove(self, kernel: Kernel) -> None:
+        """Wait for a new kernel's first word; where it ends in place of that, start it otherwise or fail."""
+        while (death := await kernel.first_word(self.start_grace)) is not None:
+            kernel.channels.disconnect()
+            if not kernel.process.retry(death):
+                self.twisted_log.warn(
+                    "Kernel {kernel_id} did not start: {reason}", kernel_id=kernel.id, reason=death.reason
+                )
+                raise Failed(f"Kernel died before it could be used. {death.reason}")
+            await self._launch(kernel)
+        if kernel.id not in self._kernels:
+            raise Failed(f"Kernel was shut down while it started: {kernel.id}")
+
+    def _never_started(self, failure: Failure, kernel: Kernel) -> None:
+        self.twisted_log.failure("kernel {kernel_id} did not start", failure, kernel_id=kernel.id)
+        self._lose(kernel, Death(stderr=failure.getErrorMessage()))
+
+    async def interrupt(self, kernel_id: str) -> None:
+        """Stop what a kernel runs; its process and variables stay.
+
+        :raises NoSuchKernel: there is none of that id.
+        :raises Failed: it is not running.
+        """
+        kernel = self[kernel_id]
+        try:
+            if kernel.execution_state in ("dead", "terminating"):
+                raise Failed("Cannot interrupt kernel. No kernel is running!")
+            await kernel.process.interrupt()
+        except Exception as error:
+            self._told("interrupt", "error", str(error), kernel.process.name, kernel_id)
+            raise
+        self._told("interrupt", "success", f"Kernel {kernel_id} was interrupted.", kernel.process.name, kernel_id)
+        self.twisted_log.info("Kernel interrupted: {kernel_id}", kernel_id=kernel_id)
+
+    async def restart(self, kernel_id: str, now: bool = False) -> Kernel:
+        """Stop a kernel and start it again; its id, its clients and its log stay.
+
+        :param now: kill it; else it is asked first.
+        :raises NoSuchKernel: there is none of that id, or it is being shut down.
+        :raises Failed: it can not be started again; it is dead by that.
+        """
+        kernel = self[kernel_id]
+        await kernel.turn.acquire()
+        try:
+            if kernel.ending is not None:
+                raise NoSuchKernel(kernel_id)
+            kernel.life.restart()
+            kernel.reason, kernel.failures = "", 0
+            _cancel(kernel)
+            await self._run_again(kernel, now=now)
+        except Exception as error:
+            self._told("restart", "error", str(error), kernel.process.name, kernel_id)
+            raise
+        finally:
+            kernel.turn.release()
+        self._told("restart", "success", f"Kernel {kernel_id} was restarted.", kernel.process.name, kernel_id)
+        self.twisted_log.info("Kernel restarted: {kernel_id}", kernel_id=kernel_id)
+        return kernel
+
+    async def _run_again(self, kernel: Kernel, *, now: bool, new_ports: bool = False) -> None:
+        try:
+            await kernel.process.restart(now=now, new_ports=new_ports)
+        except Exception as error:
+            self._lose(kernel, Death(stderr=str(error)))
+            raise
+        kernel.channels.disconnect()
+        self._launched(kernel)
+
+    async def shutdown(self, kernel_id: str, now: bool = False) -> None:
+        """End a kernel; whoever asks while it ends waits for the same end.
+
+        :param now: kill it; else it is asked first.
+        :raises NoSuchKernel: there is none of that id.
+        """
+        kernel = self[kernel_id]
+        if kernel.ending is None:
+            kernel.ending = Deferred()
+            await self._shut_down(kernel, now)
+        else:
+            done: Deferred[None] = Deferred()
+            kernel.ending.addBoth(lambda result: done.callback(None) or result)
+            await done
+
+    async def _shut_down(self, kernel: Kernel, now: bool) -> None:
+        assert kernel.ending is not None
+        self.twisted_log.info("Kernel shutdown: {kernel_id}", kernel_id=kernel.id)
+        await kernel.turn.acquire()
+        try:
+            kernel.life.terminate()
+            await self._release(kernel, now)
+            self._last_activity = self.clock.seconds()
+        except Exception as error:
+            self._told("shutdown", "error", str(error), kernel.process.name, kernel.id)
+            raise
+        finally:
+            kernel.turn.release()
+            kernel.ending.callback(None)
+        self._told("shutdown", "success", f"Kernel {kernel.id} was shutdown.", kernel.process.name, kernel.id)
+
+    async def _release(self, kernel: Kernel, now: bool = True) -> None:
+        """End a kernel's process and forget all of it."""
+        try:
+            await kernel.process.stop(now=now)
+        finally:
+            _cancel(kernel)
+            self._kernels.pop(kernel.id, None)
+            kernel.channels.close("Kernel shut down")
+            kernel.heard()
+
+    async def shutdown_all(self, now: bool = False) -> None:
+        """End all kernels at the same time."""
+        ends = [Deferred.fromCoroutine(self.shutdown(kernel.id, now)) for kernel in self]
+        for end in ends:
+            end.addErrback(lambda failure: self.twisted_log.failure("a kernel was not shut down cleanly", failure))
+        await gatherResults(ends)
+
+    # -- what happens to them
+
+    def _ask(self, kernel: Kernel, kind: str, content: dict[str, Any]) -> None:
+        asked = kernel.channels.request(
+            kind, content, channel="control", timeout=max(kernel.process.shutdown_wait_time, 1.0)
+        )
+        # The end of the process, or nothing, is the answer that counts.
+        Deferred.fromCoroutine(asked).addErrback(lambda _: None)
+
+    def _ended(self, kernel: Kernel, death: Death) -> None:
+        if kernel.ending is not None or kernel.id not in self._kernels:
+            return
+        if kernel.died_unheard(death):
+            return
+        if self._may_restart(kernel, death):
+            self.twisted_log.warn(
+                "Kernel {kernel_id} died, restarting it ({count}/{limit}): {reason}",
+                kernel_id=kernel.id,
+                count=kernel.failures,
+                limit=self.restarter.restart_limit,
+                reason=death.reason,
+            )
+            kernel.life.died(death)
+            self._tell_death(kernel, death, True)
+            Deferred.fromCoroutine(self._autorestart(kernel, death)).addErrback(self._unexpected, kernel)
+        else:
+            self._lose(kernel, death)
+
+    def _may_restart(self, kernel: Kernel, death: Death) -> bool:
+        if not kernel.process.autorestart:
+            return False
+        if self.clock.seconds() - kernel.launched_at >= self.restarter.stable_start_time:
+            kernel.failures = 0
+        kernel.failures += 1
+        return kernel.failures <= self.restarter.restart_limit
+
+    async def _autorestart(self, kernel: Kernel, death: Death) -> None:
+        await kernel.turn.acquire()
+        try:
+            if kernel.execution_state != "autorestarting":
+                return
+            if not kernel.spoke and kernel.process.retry(death):
+                await kernel.process.start()
+                self._launched(kernel)
+            else:
+                new_ports = self.restarter.random_ports_until_alive and not kernel.spoke
+                await self._run_again(kernel, now=True, new_ports=new_ports)
+        except Exception as error:  # noqa: BLE001 - nobody waits for it: it is told to the clients
+            self._lose(kernel, Death(stderr=str(error)))
+        finally:
+            kernel.turn.release()
+
+    def _lose(self, kernel: Kernel, death: Death) -> None:
+        """A kernel is dead and nobody starts it again; it stays listed for a while, with its reason."""
+        if kernel.execution_state in ("dead", "terminating"):
+            return
+        self.twisted_log.error("Kernel {kernel_id} died: {reason}", kernel_id=kernel.id, reason=death.reason)
+        kernel.life.lost(death)
+        self._tell_death(kernel, death, False)
+        _cancel(kernel)
+        kernel.forgetting = self.clock.callLater(self.dead_kernel_timeout, self._forget, kernel)
+
+    def _forget(self, kernel: Kernel) -> None:
+        kernel.forgetting = None
+        if kernel.execution_state == "dead" and kernel.id in self._kernels:
+            self.twisted_log.info("Kernel {kernel_id} is dead, forgetting it", kernel_id=kernel.id)
+            Deferred.fromCoroutine(self.shutdown(kernel.id, now=True)).addErrback(self._unexpected, kernel)
+
+    def _unexpected(self, failure: Failure, kernel: Kernel) -> None:
+        self.twisted_log.failure("kernel {kernel_id}: unexpected failure", failure, kernel_id=kernel.id)
+
+    # -- kernels of others
+
+    async def _look_outside(self) -> None:
+        if self._external_dir is None:
+            return
+        found = await self.in_thread(read_directory, self._external_dir)
+        for path, kernel_id in list(self._external.items()):
+            if path not in found:
+                del self._external[path]
+                if kernel_id in self._kernels:
+                    await self.shutdown(kernel_id)
+        for path, connection in found.items():
+            if path not in self._external:
+                self._external[path] = self._adopt(connection)
+
+    def _adopt(self, connection: Mapping[str, Any]) -> str:
+        kernel = Kernel(str(uuid.uuid4()), self.clock, frozenset(self.untracked_message_types))
+        kernel.process = ExternalProcess(connection, lambda kind, content: self._ask(kernel, kind, content))
+        kernel.channels = self._channels(kernel.id, kernel)
+        kernel.channels.connect(kernel.process.connection_info)
+        kernel.life.idle()
+        self._kernels[kernel.id] = kernel
+        return kernel.id
+
+    # -- events
+
+    def _told(self, action: str, status: str, message: str, name: str, kernel_id: str) -> None:
+        data = {"action": action, "status": status, "msg": message, "kernel_name": name, "kernel_id": kernel_id}
+        self._emit(ACTIONS, data)
+
+    def _tell_death(self, kernel: Kernel, death: Death, restarting: bool) -> None:
+        self._emit(
+            DEATHS,
+            {
+                "kernel_id": kernel.id,
+                "kernel_name": kernel.process.name,
+                "status": death.status,
+                "signal": death.signal,
+                "out_of_memory": death.out_of_memory,
+                "stderr": death.stderr,
+                "restarting": restarting,
+            },
+        )
+
+
+class AsyncMappingKernelManager(MappingKernelManager):
+    """The name that most operators' files use; the same class."""
+
+
+def _below(path: str, root: str) -> bool:
+    return path == root or path.startswith(os.path.join(root, ""))
+
+
+def _cancel(kernel: Kernel) -> None:
+    if kernel.forgetting is not None:
+        kernel.forgetting.cancel()
+        kernel.forgetting = None

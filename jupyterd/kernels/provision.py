@@ -1,0 +1,48 @@
+"""jupyter_client's kernel manager, with events in place of its polls and our channels in place of its sockets."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+from jupyter_client.manager import AsyncKernelManager
+
+
+class ServerKernelManager(AsyncKernelManager):
+    """Runs one kernel by its provisioner.
+
+    :ivar ask: sends a request on the kernel's control channel; None makes a socket for it, as jupyter_client does.
+    :ivar exited: done when the kernel's process has ended; None where only polling tells.
+    """
+
+    ask: Callable[[str, dict[str, Any]], None] | None = None
+    exited: asyncio.Future[None] | None = None
+
+    async def _async_wait(self, pollinterval: float = 0.1) -> None:
+        if self.exited is None:
+            await super()._async_wait(pollinterval)
+        else:
+            await asyncio.shield(self.exited)
+
+    def _connect_control_socket(self) -> None:
+        if self.ask is None:
+            super()._connect_control_socket()
+
+    async def _async_request_shutdown(self, restart: bool = False) -> None:
+        if self.ask is None:
+            await super()._async_request_shutdown(restart)
+            return
+        self.ask("shutdown_request", {"restart": restart})
+        assert self.provisioner is not None
+        await self.provisioner.shutdown_requested(restart=restart)
+
+    async def _async_interrupt_kernel(self) -> None:
+        by_message = self.kernel_spec is not None and self.kernel_spec.interrupt_mode == "message"
+        if self.ask is None or not self.has_kernel or not by_message:
+            await super()._async_interrupt_kernel()
+        else:
+            self.ask("interrupt_request", {})
+
+    request_shutdown = _async_request_shutdown
+    interrupt_kernel = _async_interrupt_kernel

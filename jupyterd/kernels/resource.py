@@ -1,0 +1,74 @@
+"""``/api/kernels``: start, list, interrupt, restart and shut down kernels."""
+
+from __future__ import annotations
+
+from typing import Any
+from urllib.parse import quote
+
+from klein import Klein
+
+from jupyterd.errors import Failed, Invalid, JupyterdError
+from jupyterd.kernels.manager import MappingKernelManager, NoSuchKernel
+from jupyterd.kernelspecs.manager import NoSuchKernelSpec
+from jupyterd.web.api import Call, json_api
+
+
+class KernelsResource:
+    """The REST routes of kernels."""
+
+    app = Klein()
+    api = json_api(app)
+
+    def __init__(self, kernels: MappingKernelManager) -> None:
+        self._kernels = kernels
+
+    @api("GET", "/api/kernels")
+    async def index(self, call: Call) -> list[dict[str, Any]]:
+        """All kernels."""
+        return await self._kernels.list_models()
+
+    @api("POST", "/api/kernels", status=201)
+    async def start(self, call: Call) -> dict[str, Any]:
+        """Start one: ``name``, ``path`` and ``kernel_id`` may be given."""
+        body = await call.json_object()
+        path = body.get("path")
+        try:
+            kernel = await self._kernels.start(
+                _text(body, "name"), path=None if path is None else str(path), kernel_id=_text(body, "kernel_id")
+            )
+        except NoSuchKernelSpec as error:
+            raise Failed(error.message) from error
+        call.set_header("Location", f"{call.base_url}api/kernels/{quote(kernel.id, safe='')}")
+        return kernel.model()
+
+    @api("GET", "/api/kernels/<kernel_id>")
+    async def show(self, call: Call, kernel_id: str) -> dict[str, Any]:
+        """One kernel."""
+        return self._kernels.model(kernel_id)
+
+    @api("DELETE", "/api/kernels/<kernel_id>", status=204)
+    async def shut_down(self, call: Call, kernel_id: str) -> None:
+        """Shut it down."""
+        await self._kernels.shutdown(kernel_id)
+
+    @api("POST", "/api/kernels/<kernel_id>/interrupt", status=204)
+    async def interrupt(self, call: Call, kernel_id: str) -> None:
+        """Interrupt it."""
+        await self._kernels.interrupt(kernel_id)
+
+    @api("POST", "/api/kernels/<kernel_id>/restart")
+    async def restart(self, call: Call, kernel_id: str) -> dict[str, Any]:
+        """Restart it; an unknown kernel is an error 500 here, as clients of the reference know it."""
+        try:
+            return (await self._kernels.restart(kernel_id)).model()
+        except NoSuchKernel as error:
+            raise Failed("Exception restarting kernel") from error
+        except JupyterdError as error:
+            raise Failed(f"Exception restarting kernel: {error.message}") from error
+
+
+def _text(body: dict[str, Any], name: str) -> str | None:
+    value = body.get(name)
+    if value is not None and not isinstance(value, str):
+        raise Invalid(f"{name} must be a string")
+    return value

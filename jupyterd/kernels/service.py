@@ -1,0 +1,34 @@
+"""The life of all kernels within the daemon's own: culled while it runs, ended when it stops."""
+
+from __future__ import annotations
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+
+from jupyterd.kernels.culling import Culler
+from jupyterd.kernels.manager import MappingKernelManager
+
+
+class KernelsService(Service):
+    """Culls idle kernels; ends all when the daemon stops."""
+
+    def __init__(self, kernels: MappingKernelManager) -> None:
+        self._kernels = kernels
+        self._culler = Culler(
+            kernels, kernels.clock, lambda: kernels, lambda kernel_id: Deferred.fromCoroutine(kernels.shutdown(kernel_id))
+        )
+
+    def startService(self) -> None:
+        """Begin to cull."""
+        super().startService()
+        self._culler.startService()
+
+    def stopService(self) -> Deferred[None]:
+        """End all kernels; the Deferred fires when the last has ended and nothing of them is left."""
+        super().stopService()
+        self._culler.stopService()
+        return Deferred.fromCoroutine(self._end())
+
+    async def _end(self) -> None:
+        await self._kernels.shutdown_all()
+        await self._kernels.launcher.close()

@@ -1,0 +1,1 @@
+"""Kernelspecs: which kernels are installed, and their logos."""

@@ -1,0 +1,1 @@
+"""Sessions: which document runs on which kernel."""

@@ -1,0 +1,87 @@
+"""The table of sessions, in SQLite, with the reference's columns so that either server reads the other's file."""
+
+from __future__ import annotations
+
+import sqlite3
+from threading import Lock
+from typing import NamedTuple
+
+COLUMNS = ("session_id", "path", "name", "type", "kernel_id")
+
+
+class Row(NamedTuple):
+    """One session."""
+
+    session_id: str
+    path: str
+    name: str | None
+    type: str | None
+    kernel_id: str
+
+
+class SessionTable:
+    """The table; every call may block on the disk.
+
+    :param path: the database file, or ``:memory:``.
+    """
+
+    def __init__(self, path: str = ":memory:") -> None:
+        self._path = path
+        self._lock = Lock()
+        self._connection: sqlite3.Connection | None = None
+
+    def _open(self) -> sqlite3.Connection:
+        if self._connection is None:
+            connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+            connection.execute("CREATE TABLE IF NOT EXISTS session (session_id, path, name, type, kernel_id)")
+            self._connection = connection
+        return self._connection
+
+    def all(self) -> list[Row]:
+        """Every session, oldest first."""
+        with self._lock:
+            rows = self._open().execute("SELECT session_id, path, name, type, kernel_id FROM session ORDER BY rowid")
+            return [Row(*row) for row in rows]
+
+    def get(self, session_id: str) -> Row | None:
+        """One session."""
+        return self._one("SELECT session_id, path, name, type, kernel_id FROM session WHERE session_id=?", session_id)
+
+    def at(self, path: str) -> Row | None:
+        """The session of a document."""
+        return self._one("SELECT session_id, path, name, type, kernel_id FROM session WHERE path=?", path)
+
+    def _one(self, query: str, value: str) -> Row | None:
+        with self._lock:
+            row = self._open().execute(query, (value,)).fetchone()
+        return None if row is None else Row(*row)
+
+    def sharing(self, kernel_id: str) -> int:
+        """How many sessions have a kernel."""
+        with self._lock:
+            row = self._open().execute("SELECT count(*) FROM session WHERE kernel_id=?", (kernel_id,)).fetchone()
+        return int(row[0])
+
+    def add(self, row: Row) -> None:
+        """Add one."""
+        with self._lock:
+            self._open().execute("INSERT INTO session VALUES (?,?,?,?,?)", row)
+
+    def replace(self, row: Row) -> None:
+        """Change all but its id."""
+        with self._lock:
+            self._open().execute(
+                "UPDATE session SET path=?, name=?, type=?, kernel_id=? WHERE session_id=?", (*row[1:], row.session_id)
+            )
+
+    def remove(self, session_id: str) -> None:
+        """Remove one, if it is there."""
+        with self._lock:
+            self._open().execute("DELETE FROM session WHERE session_id=?", (session_id,))
+
+    def close(self) -> None:
+        """Close the database."""
+        with self._lock:
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
