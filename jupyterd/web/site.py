@@ -21,17 +21,13 @@ from twisted.web.iweb import INonQueuedRequestFactory
 from zope.interface import provider
 
 from jupyterd.web import errors
+from jupyterd.web.channel import Channel
+from jupyterd.web.patience import Patience
 from jupyterd.web.refusal import Refusal
 from jupyterd.web.root import Mount, Root
 
 if TYPE_CHECKING:
     from jupyterd.threads import InThread
-
-LINGER_SECONDS = 5
-LINGER_BYTES = 64 * 1024 * 1024
-"""How much of a refused body is read and thrown away, so that the client gets to read its answer before the
-connection is cut (RFC 9112, section 9.6)."""
-
 
 class Gate(Protocol):
     """What decides on a request when its head is complete; see :class:`jupyterd.auth.guard.Guard`."""
@@ -100,7 +96,7 @@ class Request(server.Request):
         self._declared = length
         try:
             self._find_mount()
-            verdict = self.site.gate.admit(self, self.mount)
+            verdict = self._refusal or self.site.gate.admit(self, self.mount)
         except Exception:  # noqa: BLE001 - whatever fails here, nobody is let in
             self.site.defects.failure("could not decide on {method} request", method=self.method)
             verdict = Refusal(500, "Unhandled error")
@@ -117,15 +113,34 @@ class Request(server.Request):
         self.path = path
         self.args = http.parse_qs(query, True) if query else {}
         self.segments = []
-        try:
-            segments = [unquote_to_bytes(part).decode() for part in path[1:].split(b"/")]
-        except UnicodeDecodeError:
-            self._refusal = Refusal(400, "The path is not UTF-8")
+        self._refusal = self._malformed(path)
+        if self._refusal is not None:
             return
+        # An escaped slash separates segments as a plain one does: what is mounted where, and what the mount's routes
+        # see, must not differ.
+        segments = unquote_to_bytes(path[1:]).decode().split("/")
+        if ".." in segments:
+            return  # clients resolve these before they ask
         below = self.site.root.below_base(segments)
         if below is not None:
             self.segments = below
             self.mount = self.site.root.find(below)
+
+    def _malformed(self, path: bytes) -> Refusal | None:
+        """What is wrong with the head, beyond what the parser knows (RFC 9112, sections 3.2 and 3.2.1)."""
+        hosts = self.requestHeaders.getRawHeaders(b"host") or ()
+        if len(hosts) != 1 and (hosts or self.clientproto == b"HTTP/1.1"):
+            return Refusal(400, "A request has one Host header")
+        if not path.startswith(b"/"):
+            return Refusal(400, "The path does not begin with a slash")
+        try:
+            decoded = unquote_to_bytes(path).decode()
+        except UnicodeDecodeError:
+            return Refusal(400, "The path is not UTF-8")
+        return Refusal(400, "The path holds a NUL") if "\0" in decoded else None
+
+    def parseCookies(self) -> None:
+        """Left to who needs them."""
 
     def _undecided(self, failure: Failure) -> Refusal:
         self.site.defects.failure("could not decide on {method} request", failure, method=self.method)
@@ -150,6 +165,8 @@ class Request(server.Request):
     def _too_large(self) -> Refusal | None:
         mount = self.mount
         self._limit = self.site.max_body if mount is None or mount.max_body is None else mount.max_body
+        if self.user is None and mount is not None and mount.public and not mount.form:
+            self._limit = 0  # what everybody may read takes nothing from strangers
         if self._declared is not None and self._declared > self._limit:
             return Refusal(413, f"The request body has more than {self._limit} bytes")
         return None
@@ -265,7 +282,7 @@ class Request(server.Request):
             self.setHeader(b"content-type", b"text/html; charset=UTF-8")
             return self.site.error_page(self, refusal.status, message)
         self.setHeader(b"content-type", b"application/json")
-        if refusal.status == 500:
+        if refusal.status == 500 and message == "Unhandled error":
             return errors.unhandled()
         return errors.body(message, refusal.reason)
 
@@ -300,71 +317,6 @@ class Request(server.Request):
             sink.failed()
 
 
-class Channel(http.HTTPChannel):
-    """One connection. See :class:`Request` for what is decided when."""
-
-    site: Site
-    totalHeadersSize = 64 * 1024
-    MAX_LENGTH = 64 * 1024
-    maxHeaders = 500
-    _lingering = False
-    _discarded = 0
-
-    def pause_reading(self) -> None:
-        """Stop reading from the socket."""
-        self._networkProducer.pauseProducing()
-
-    def resume_reading(self) -> None:
-        """Read from the socket again."""
-        self._networkProducer.resumeProducing()
-
-    def lineReceived(self, line: bytes) -> None:
-        """A line of the head."""
-        if not self._lingering:
-            super().lineReceived(line)
-
-    def rawDataReceived(self, data: bytes) -> None:
-        """Some of a body."""
-        if self._lingering:
-            self._discarded += len(data)
-            if self._discarded > LINGER_BYTES:
-                self.forceAbortClient()
-        else:
-            super().rawDataReceived(data)
-
-    def _send100Continue(self) -> None:
-        if self.requests and self.requests[-1]._admitted:
-            super()._send100Continue()
-
-    def allContentReceived(self) -> None:
-        """A request is complete."""
-        if not self._lingering:
-            super().allContentReceived()
-
-    def requestDone(self, request: Request) -> None:
-        """A response is complete; where the client still sends, wait a little for it to read the answer."""
-        if request.body_outstanding:
-            self.requests.remove(request)
-            self._linger()
-        else:
-            super().requestDone(request)
-
-    def _linger(self) -> None:
-        self._lingering = True
-        self.setRawMode()
-        self.setTimeout(None)
-        self.callLater(LINGER_SECONDS, self._cut)
-        half_close = getattr(self.transport, "loseWriteConnection", None)
-        if half_close is not None:
-            half_close()
-        self.resume_reading()
-
-    def _cut(self) -> None:
-        transport: Any = self.transport
-        if transport is not None and not transport.disconnected:
-            transport.abortConnection()
-
-
 class Site(server.Site):
     """The factory of all HTTP connections.
 
@@ -372,6 +324,7 @@ class Site(server.Site):
     :param gate: decides on each request.
     :param max_body: bytes a body may have, where its mount says nothing else.
     :param in_thread: parses what is large.
+    :param patience: how long clients may take.
     :param access: called with each answered request and the seconds it took.
     :param error_page: renders an error for people.
     """
@@ -388,11 +341,12 @@ class Site(server.Site):
         reactor: Any,
         in_thread: InThread,
         max_body: int = 512 * 1024 * 1024,
-        idle_timeout: float = 3600,
+        patience: Patience | None = None,
         access: Callable[[Request, float], None] | None = None,
         error_page: Callable[[Request, int, str], bytes] | None = None,
     ) -> None:
-        super().__init__(None, reactor=reactor, timeout=idle_timeout, parsePOSTFormSubmission=False)
+        super().__init__(None, reactor=reactor, timeout=None, parsePOSTFormSubmission=False)
+        self.patience = patience or Patience(reactor)
         self.root = root
         self.gate = gate
         self.max_body = max_body
