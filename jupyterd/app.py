@@ -150,13 +150,15 @@ class House:
         """All kernels."""
         from jupyterd.kernels.channels import KernelChannels, MessagePolicy
         from jupyterd.kernels.connection import ZMQChannelsWebsocketConnection
-        from jupyterd.kernels.ipc import SocketDirectory
+        from jupyterd.kernels.directory import DaemonDirectory, local_places
         from jupyterd.kernels.processes import ProcessLauncher
         from jupyterd.kernels.service import KernelsService
 
         server = self.server
         kernels = self.settings.make("kernel_manager_class")
         connection = ZMQChannelsWebsocketConnection(parent=server)
+        sockets = DaemonDirectory("jupyterd-ipc-", local_places())
+        logs = DaemonDirectory("jupyterd-log-", [server.runtime_dir])
 
         def channels(kernel_id: str, observer: Any) -> KernelChannels:
             return KernelChannels(
@@ -164,20 +166,20 @@ class House:
                 reactor=self.reactor,
                 settings=connection,
                 in_thread=self.in_thread,
-                spill_dir=server.runtime_dir,
+                spill_dir=logs.join(kernel_id),
                 observer=observer,
                 policy=MessagePolicy.of(kernels),
             )
 
         kernels.serve(
-            launcher=ProcessLauncher(self.reactor, kernels, self.kernelspecs, server.runtime_dir, SocketDirectory()),
+            launcher=ProcessLauncher(self.reactor, kernels, self.kernelspecs, server.runtime_dir, sockets),
             channels=channels,
             clock=self.reactor,
             in_thread=self.in_thread,
             emit=lambda schema_id, data: self.emit(schema_id, data),
             external_dir=server.external_connection_dir if server.allow_external_kernels else None,
         )
-        KernelsService(kernels).setServiceParent(self.services)
+        KernelsService(kernels, sockets, logs).setServiceParent(self.services)
         return kernels
 
     @cached_property
@@ -229,7 +231,7 @@ class House:
 
         resource = cache(resource)
         self.root.mount("/api/kernelspecs", resource, auth="kernelspecs")
-        self.root.mount("/kernelspecs", resource, auth="kernelspecs")
+        self.root.mount("/kernelspecs", resource, auth="kernelspecs", page=True)
 
     def _kernels(self) -> None:
         """/api/kernels and the channels."""

@@ -164,7 +164,7 @@ class ServerTraits(JupyterApp):
     authorizer_class = ClassName("jupyterd.auth.authorizer.AllowAllAuthorizer", config=True, help="Who may do what.")
     config_manager_class = ClassName("jupyterd.config.manager.ConfigManager", config=True, help="Front ends' settings.")
     contents_manager_class = ClassName(
-        "jupyterd.contents.manager.AsyncLargeFileManager", config=True, help="Users' files and notebooks."
+        "jupyterd.contents.largefile.AsyncLargeFileManager", config=True, help="Users' files and notebooks."
     )
     identity_provider_class = ClassName(
         "jupyterd.auth.password_identity.PasswordIdentityProvider", config=True, help="Who a request comes from."
@@ -212,15 +212,17 @@ class ServerTraits(JupyterApp):
     rate_limit_window = Float(allow_none=True, **_moved("rate_limit_window"))
     token = Unicode("<DEPRECATED>", **_moved("token"))
 
-    @observe(*MOVED)
-    def _hand_over(self, change: Any) -> None:
-        section, name = MOVED[change.name]
-        given = self.config[section].get(name) if section in self.config else None
-        if given is None:
-            self.log.warning("ServerApp.%s config is deprecated in 2.0. Use %s.%s.", change.name, section, name)
-            self.config[section][name] = change.new
-        elif given != change.new:
-            self.log.warning("Ignoring deprecated ServerApp.%s config. Using %s.%s.", change.name, section, name)
+    def hand_over_moved(self) -> None:
+        """Give the settings that have moved to where they are now; what is set there already wins."""
+        for old, (section, name) in MOVED.items():
+            if old not in self.config.get("ServerApp", {}):
+                continue
+            value = getattr(self, old)
+            if name not in self.config.get(section, {}):
+                self.log.warning("ServerApp.%s config is deprecated in 2.0. Use %s.%s.", old, section, name)
+                self.config[section][name] = value
+            elif self.config[section][name] != value:
+                self.log.warning("Ignoring deprecated ServerApp.%s config. Using %s.%s.", old, section, name)
 
     # -- defaults that depend on the machine
 

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-_CONTENTS = "jupyterd.contents.manager"
+_CONTENTS = "jupyterd.contents"
 _KERNELS = "jupyterd.kernels.manager"
 _GATEWAY = "jupyterd.gateway"
 _AUTH = "jupyterd.auth"
+
+_MANAGERS = ("ContentsManager", "AsyncContentsManager")
+_FILE_MANAGERS = ("FileContentsManager", "AsyncFileContentsManager")
+_LARGE = ("LargeFileManager", "AsyncLargeFileManager")
+_CHECKPOINTS = ("Checkpoints", "AsyncCheckpoints", "GenericCheckpointsMixin")
+_FILE_CHECKPOINTS = ("FileCheckpoints", "AsyncFileCheckpoints", "GenericFileCheckpoints", "AsyncGenericFileCheckpoints")
 
 # Every spelling under which a stock class of the Jupyter Server has been configured → ours.
 STOCK: dict[str, str] = {
@@ -24,12 +30,14 @@ STOCK: dict[str, str] = {
             "services.config.ConfigManager",
             "services.config.manager.ConfigManager",
         ),
-        f"{_CONTENTS}.FileContentsManager": ("services.contents.filemanager.FileContentsManager",),
-        f"{_CONTENTS}.AsyncFileContentsManager": ("services.contents.filemanager.AsyncFileContentsManager",),
-        f"{_CONTENTS}.LargeFileManager": ("services.contents.largefilemanager.LargeFileManager",),
-        f"{_CONTENTS}.AsyncLargeFileManager": ("services.contents.largefilemanager.AsyncLargeFileManager",),
-        f"{_CONTENTS}.ContentsManager": ("services.contents.manager.ContentsManager",),
-        f"{_CONTENTS}.AsyncContentsManager": ("services.contents.manager.AsyncContentsManager",),
+        **{f"{_CONTENTS}.filemanager.{name}": (f"services.contents.filemanager.{name}",) for name in _FILE_MANAGERS},
+        **{f"{_CONTENTS}.largefile.{name}": (f"services.contents.largefilemanager.{name}",) for name in _LARGE},
+        **{f"{_CONTENTS}.manager.{name}": (f"services.contents.manager.{name}",) for name in _MANAGERS},
+        **{
+            f"{_CONTENTS}.checkpoints.{name}": (f"services.contents.filecheckpoints.{name}",)
+            for name in _FILE_CHECKPOINTS
+        },
+        **{f"{_CONTENTS}.checkpoints.{name}": (f"services.contents.checkpoints.{name}",) for name in _CHECKPOINTS},
         f"{_KERNELS}.MappingKernelManager": ("services.kernels.kernelmanager.MappingKernelManager",),
         f"{_KERNELS}.AsyncMappingKernelManager": ("services.kernels.kernelmanager.AsyncMappingKernelManager",),
         "jupyterd.kernels.connection.ZMQChannelsWebsocketConnection": (
@@ -59,10 +67,12 @@ CLASSES: list[str] = [
     f"{_AUTH}.identity.IdentityProvider",
     f"{_AUTH}.password_identity.PasswordIdentityProvider",
     "jupyterd.config.manager.ConfigManager",
-    f"{_CONTENTS}.ContentsManager",
-    f"{_CONTENTS}.FileContentsManager",
-    f"{_CONTENTS}.AsyncFileContentsManager",
-    f"{_CONTENTS}.AsyncLargeFileManager",
+    f"{_CONTENTS}.manager.ContentsManager",
+    f"{_CONTENTS}.filemanager.FileContentsManager",
+    f"{_CONTENTS}.filemanager.AsyncFileContentsManager",
+    f"{_CONTENTS}.largefile.LargeFileManager",
+    f"{_CONTENTS}.largefile.AsyncLargeFileManager",
+    f"{_CONTENTS}.checkpoints.FileCheckpoints",
     f"{_KERNELS}.MappingKernelManager",
     f"{_KERNELS}.AsyncMappingKernelManager",
     "jupyterd.kernels.connection.ZMQChannelsWebsocketConnection",

@@ -1,0 +1,1 @@
+"""Contents: notebooks, files and directories below one root, their checkpoints, uploads and downloads."""

@@ -1,0 +1,312 @@
+"""Never half a file: the new content is written aside, flushed, and renamed over the old.
+
+Mode, owner, group, extended attributes (POSIX ACLs are such) and the target of a symbolic link are kept. Where a
+rename would break something, the file is overwritten in place, with the new content kept whole beside it until the
+end: a second hard link, a single file mounted into a container, a directory that may not be written, an owner that
+may not be given.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import shutil
+import stat
+from contextlib import suppress
+from typing import BinaryIO, Protocol
+
+from jupyterd.contents.faults import FULL
+
+TEMPORARY = ".~jupyterd-"
+"""What the names of unfinished files begin with; hidden, and left alone by Dropbox."""
+
+_NO_RENAME = frozenset({errno.EBUSY, errno.EXDEV, errno.EPERM, errno.EACCES, errno.ETXTBSY, errno.EROFS})
+
+
+class NotAFile(OSError):
+    """What is to be replaced is not a regular file."""
+
+
+class KeepOld(Protocol):
+    """Called just before a file's content is replaced.
+
+    :param in_place: its inode will be overwritten, so that another name of it would not keep the content.
+    """
+
+    def __call__(self, os_path: str, in_place: bool) -> None: ...
+
+
+class _NeedsInPlace(Exception):
+    pass
+
+
+def intermediate(os_path: str) -> str:
+    """Where the content of a file is kept while it is overwritten in place; the reference's name for it."""
+    directory, name = os.path.split(os_path)
+    return os.path.join(directory, ".~" + name)
+
+
+def write(os_path: str, data: bytes, *, atomic: bool = True, keep_old: KeepOld | None = None) -> os.stat_result:
+    """Replace the content of a file, or make the file.
+
+    :param atomic: False overwrites in place without precaution (the setting ``use_atomic_writing``).
+    :returns: the file's status, of the very file that was written.
+    :raises NotAFile: a directory, a fifo, a device.
+    :raises OSError: nothing was changed.
+    """
+    replacement = Replacement(os_path, atomic=atomic)
+    try:
+        replacement.write(data)
+        return replacement.commit(keep_old)
+    except BaseException:
+        replacement.abort()
+        raise
+
+
+class Replacement:
+    """A file's new content while it is written; the old is there until :meth:`commit`.
+
+    :raises NotAFile: see :func:`write`.
+    :raises PermissionError: the file is there and may not be written.
+    """
+
+    def __init__(self, os_path: str, *, atomic: bool = True) -> None:
+        self.target = os.path.realpath(os_path)
+        self.size = 0
+        self._old = _status_of(self.target)
+        self._temporary: str | None = None
+        self._file: BinaryIO | None = None
+        directory = os.path.dirname(self.target)
+        self._in_place = not atomic or _must_stay(self._old, directory)
+        if self._in_place and not atomic:
+            self._file = open(self.target, "wb")  # noqa: SIM115 - closed by commit or abort
+        else:
+            self._open_aside(directory)
+
+    def _open_aside(self, directory: str) -> None:
+        aside = directory
+        if self._in_place and not os.access(directory, os.W_OK | os.X_OK):
+            aside = _recovery_directory()
+        self._temporary = os.path.join(aside, TEMPORARY + secrets.token_hex(8))
+        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
+        fd = os.open(self._temporary, flags, 0o666)
+        self._file = os.fdopen(fd, "w+b", buffering=0)
+        try:
+            if self._old is not None and not self._in_place:
+                _dress(fd, self.target, self._old)
+        except _NeedsInPlace:
+            self._in_place = True
+
+    def write(self, data: bytes | memoryview) -> None:
+        """The next bytes."""
+        assert self._file is not None
+        view = memoryview(data)
+        while view:
+            view = view[self._file.write(view) :]
+        self.size += len(data)
+
+    def rewind(self, size: int) -> None:
+        """Forget what was written after the first ``size`` bytes."""
+        assert self._file is not None
+        self._file.seek(size)
+        self._file.truncate(size)
+        self.size = size
+
+    def status(self) -> os.stat_result:
+        """Of what is written so far."""
+        assert self._file is not None
+        return os.fstat(self._file.fileno())
+
+    def commit(self, keep_old: KeepOld | None = None) -> os.stat_result:
+        """Flush, and put the new content in the old one's place.
+
+        :param keep_old: told of the old file while it is still there; not called for a new one.
+        :raises OSError: nothing was changed.
+        """
+        assert self._file is not None
+        if self._temporary is None:  # written in place, as the operator wished
+            status = self.status()
+            self._close()
+            return status
+        os.fsync(self._file.fileno())
+        if self._old is not None and keep_old is not None:
+            keep_old(self.target, self._in_place)
+        if not self._in_place:
+            try:
+                return self._rename()
+            except OSError as error:
+                if self._old is None or error.errno not in _NO_RENAME:
+                    raise
+            if keep_old is not None:
+                keep_old(self.target, True)
+        return self._overwrite()
+
+    def _rename(self) -> os.stat_result:
+        assert self._file is not None
+        assert self._temporary is not None
+        os.rename(self._temporary, self.target)
+        self._temporary = None
+        status = self.status()
+        self._close()
+        _sync_directory(os.path.dirname(self.target))
+        return status
+
+    def _overwrite(self) -> os.stat_result:
+        """In place; until it is done the new content lies beside the file, or in the recovery directory."""
+        assert self._file is not None
+        assert self._temporary is not None
+        beside = _keep_aside(self._temporary, self.target)
+        self._temporary = None
+        with open(self.target, "r+b", buffering=0) as file:
+            _reserve(file.fileno(), self.size)
+            self._file.seek(0)
+            while chunk := self._file.read(1 << 20):
+                view = memoryview(chunk)
+                while view:
+                    view = view[file.write(view) :]
+            file.truncate(self.size)
+            os.fsync(file.fileno())
+            status = os.fstat(file.fileno())
+        self._close()
+        os.unlink(beside)
+        return status
+
+    def abort(self) -> None:
+        """Drop what was written. After :meth:`commit`, nothing."""
+        self._close()
+        if self._temporary is not None:
+            with suppress(OSError):  # its directory may have gone away
+                os.unlink(self._temporary)
+            self._temporary = None
+
+    def _close(self) -> None:
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+
+def recover(os_path: str) -> bool:
+    """Bring back what was kept aside of a file that is half written; it goes to ``<name>.invalid``.
+
+    :returns: whether there was something to bring back.
+    """
+    target = os.path.realpath(os_path)
+    for aside in (intermediate(target), recovery_path(target)):
+        if os.path.isfile(aside):
+            shutil.copyfile(target, _invalid(target))
+            try:
+                os.replace(aside, target)
+            except OSError as error:
+                if error.errno not in _NO_RENAME:
+                    raise
+                shutil.copyfile(aside, target)
+                os.unlink(aside)
+            return True
+    return False
+
+
+def _invalid(target: str) -> str:
+    if os.access(os.path.dirname(target), os.W_OK):
+        return target + ".invalid"
+    return recovery_path(target) + ".invalid"
+
+
+def _status_of(target: str) -> os.stat_result | None:
+    try:
+        status = os.lstat(target)
+    except FileNotFoundError:
+        return None
+    if stat.S_ISDIR(status.st_mode):
+        raise NotAFile(errno.EISDIR, os.strerror(errno.EISDIR), target)
+    if not stat.S_ISREG(status.st_mode):
+        raise NotAFile(errno.EINVAL, "Not a regular file", target)
+    if not os.access(target, os.W_OK):
+        raise PermissionError(errno.EACCES, "File is not writable", target)
+    return status
+
+
+def _must_stay(old: os.stat_result | None, directory: str) -> bool:
+    """The inode must be kept: it has other names, or none may be put beside it."""
+    return old is not None and (old.st_nlink > 1 or not os.access(directory, os.W_OK | os.X_OK))
+
+
+def _dress(fd: int, target: str, old: os.stat_result) -> None:
+    """Give the new file what the old one has."""
+    new = os.fstat(fd)
+    if (new.st_uid, new.st_gid) != (old.st_uid, old.st_gid):
+        try:
+            os.fchown(fd, old.st_uid, old.st_gid)
+        except OSError:
+            raise _NeedsInPlace from None
+    os.fchmod(fd, stat.S_IMODE(old.st_mode))
+    if hasattr(os, "listxattr"):
+        _copy_attributes(fd, target)
+
+
+def _copy_attributes(fd: int, target: str) -> None:
+    try:
+        names = os.listxattr(target)
+    except OSError:
+        return  # the filesystem has none
+    for name in names:
+        try:
+            os.setxattr(fd, name, os.getxattr(target, name))
+        except OSError as error:
+            if error.errno in FULL:
+                raise
+            if name.startswith(("user.", "system.posix_acl")):
+                raise _NeedsInPlace from None
+            # security.*: the system labels new files itself
+
+
+def _keep_aside(temporary: str, target: str) -> str:
+    """Give the new content the name under which it is looked for after a crash."""
+    beside = intermediate(target)
+    if os.path.dirname(temporary) != os.path.dirname(target):
+        beside = recovery_path(target)
+    try:
+        os.rename(temporary, beside)
+    except OSError:  # the name is too long, or taken by a directory
+        return temporary
+    return beside
+
+
+def _reserve(fd: int, size: int) -> None:
+    """Have the disk hold the place, so that it can not run full in the middle."""
+    if size and hasattr(os, "posix_fallocate"):
+        try:
+            os.posix_fallocate(fd, 0, size)
+        except OSError as error:
+            if error.errno in FULL or error.errno == errno.EFBIG:
+                raise
+            # the filesystem can not promise it
+
+
+def _sync_directory(directory: str) -> None:
+    """Have the new name survive a power cut; not every filesystem can."""
+    try:
+        fd = os.open(directory, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return
+    try:
+        os.fsync(fd)
+    except OSError:
+        pass  # not every filesystem can
+    finally:
+        os.close(fd)
+
+
+def _recovery_directory() -> str:
+    from jupyter_core.paths import jupyter_data_dir
+
+    directory = os.path.join(jupyter_data_dir(), "jupyterd", "recovery")
+    os.makedirs(directory, mode=0o700, exist_ok=True)
+    return directory
+
+
+def recovery_path(target: str) -> str:
+    """Where the content of a file is kept while it is overwritten in a directory that may not be written."""
+    from hashlib import sha256
+
+    return os.path.join(_recovery_directory(), sha256(os.fsencode(target)).hexdigest())

@@ -1,0 +1,68 @@
+"""The contents service of a daemon, from its settings, and where its resources are."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from jupyterd.threads import InThread
+from jupyterd.web.root import Root
+
+if TYPE_CHECKING:
+    from jupyterd.contents.service import Contents
+    from jupyterd.settings import Settings
+
+SCHEMA = "https://events.jupyter.org/jupyter_server/contents_service/v1"
+
+
+def contents(
+    reactor: Any, settings: Settings, in_thread: InThread, emit: Callable[[str, dict[str, Any]], None]
+) -> Contents:
+    """The service, with the contents manager that the operator wants.
+
+    :param emit: the event bus; called in the reactor's thread.
+    """
+    from jupyterd.contents.service import Contents
+
+    manager = settings.make("contents_manager_class")
+    if hasattr(manager, "emitter"):
+        manager.emitter = lambda data: reactor.callFromThread(emit, SCHEMA, data)
+    return Contents(reactor, manager, in_thread)
+
+
+def mount(root: Root, service: Callable[[], Contents], render: Callable[..., bytes]) -> None:
+    """Put the resources where clients look for them.
+
+    :param service: gives the one service; called at the first request.
+    """
+
+    def api() -> Any:
+        from jupyterd.contents.resource import ContentsResource
+
+        return ContentsResource(service()).app.resource()
+
+    def download() -> Any:
+        from jupyterd.contents.downloads import FilesResource
+
+        return FilesResource(service()).app.resource()
+
+    def view() -> Any:
+        from jupyterd.contents.pages import ViewResource
+
+        return ViewResource(service(), render).app.resource()
+
+    def resolve() -> Any:
+        from jupyterd.contents.pages import ResolvePathResource
+
+        return ResolvePathResource(service()).app.resource()
+
+    def moved() -> Any:
+        from jupyterd.contents.pages import NotebooksResource
+
+        return NotebooksResource().app.resource()
+
+    root.mount("/api/contents", api, auth="contents")
+    root.mount("/files", download, auth="contents", page=True, untrusted=True)
+    root.mount("/view", view, auth="contents", page=True)
+    root.mount("/api/resolvePath", resolve, auth="api", exact=True)
+    root.mount("/api/notebooks", moved, auth="contents")

@@ -1,0 +1,80 @@
+"""``/files/<path>``: the bytes of a file, in ranges, with validators, without rights in this server's origin."""
+
+from __future__ import annotations
+
+import base64
+from mimetypes import guess_type
+from typing import Any
+from urllib.parse import quote
+
+from klein import Klein
+
+from jupyterd.contents import operations
+from jupyterd.contents.either import settled
+from jupyterd.contents.filemanager import FileContentsManager
+from jupyterd.contents.paths import clean
+from jupyterd.contents.service import Contents
+from jupyterd.errors import NotFound
+from jupyterd.web.api import Call, Reply, json_api
+from jupyterd.web.files import FileReply
+from jupyterd.web.served import Served
+
+
+class FilesResource:
+    """Downloads; of any contents manager. What they may do in a browser is said by the guard's headers."""
+
+    app = Klein()
+    api = json_api(app)
+
+    def __init__(self, contents: Contents) -> None:
+        self._contents = contents
+
+    @api(("GET", "HEAD"), "/files/<path:path>")
+    async def download(self, call: Call, path: str) -> Reply | Served:
+        """The file.
+
+        :raises NotFound: nothing there, a directory, a special file, or hidden.
+        """
+        path = clean(call.path.removeprefix("/files"))
+        name = path.rsplit("/", 1)[-1]
+        headers = {}
+        if call.arg("v") is None:
+            headers["Cache-Control"] = "no-cache"
+        if call.arg("download") or name.endswith(".ipynb"):
+            headers["Content-Disposition"] = attachment(name)
+        if isinstance(self._contents.manager, FileContentsManager):
+            os_path = await self._contents.run(operations.locate, path)
+            return FileReply(os_path, content_type=content_type_of(name), headers=headers)
+        data = await self._contents.run(read_any, path)
+        return Reply(data, content_type=content_type_of(name), headers=headers)
+
+
+async def read_any(manager: Any, path: str) -> bytes:
+    """The bytes of a file of a manager that keeps no files.
+
+    :raises NotFound: hidden.
+    """
+    if not manager.allow_hidden and await settled(manager.is_hidden(path)):
+        raise NotFound("")
+    model = await settled(manager.get(path, type="file", content=True))
+    content = model["content"]
+    if model["format"] == "base64":
+        return base64.decodebytes(content.encode("ascii"))
+    return content if isinstance(content, bytes) else str(content).encode()
+
+
+def content_type_of(name: str) -> str:
+    """The media type of a download."""
+    if name.endswith(".ipynb"):
+        return "application/x-ipynb+json"
+    kind, encoding = guess_type(name)
+    if encoding == "gzip":
+        return "application/gzip"
+    if encoding is not None or kind is None:
+        return "application/octet-stream"
+    return "text/plain; charset=UTF-8" if kind == "text/plain" else kind
+
+
+def attachment(name: str) -> str:
+    """A header value that has browsers save under this name (RFC 6266, RFC 8187)."""
+    return f"attachment; filename*=utf-8''{quote(name.encode('utf-8', 'surrogateescape'), safe='')}"

@@ -1,0 +1,34 @@
+"""One body for synchronous and asynchronous contents managers.
+
+What is written here as ``async def`` waits only through :func:`settled`. With a manager whose methods return plain
+values it never suspends and :func:`at_once` runs it in the calling thread; with one whose methods are asyncio
+coroutines it is a coroutine of that loop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Coroutine
+from inspect import isawaitable
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+async def settled(value: Awaitable[T] | T) -> T:
+    """``value``, waited for if it must be."""
+    if isawaitable(value):
+        return await value
+    return value
+
+
+def at_once(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine that never suspends.
+
+    :raises RuntimeError: it does suspend: the manager is asynchronous.
+    """
+    try:
+        coroutine.send(None)
+    except StopIteration as done:
+        return done.value  # type: ignore[no-any-return]
+    coroutine.close()
+    raise RuntimeError("a synchronous contents manager returned something to wait for")

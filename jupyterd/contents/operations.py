@@ -1,0 +1,286 @@
+"""What each request of the contents API does to a contents manager, whichever it is.
+
+The functions are written for synchronous and asynchronous managers alike (see :mod:`jupyterd.contents.either`): with
+the built-in ones each runs as a whole in one thread. Source: the reference's ``services/contents/handlers.py``.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from jupyterd.contents import composites, jsonio
+from jupyterd.contents.either import settled
+from jupyterd.contents.filemanager import FileContentsManager, Found
+from jupyterd.contents.models import Model, check, encode, encode_any
+from jupyterd.contents.paths import OutsideRoot, clean
+from jupyterd.errors import Invalid, NotFound, PreconditionFailed
+
+TYPES = ("directory", "file", "notebook")
+
+
+class Missing(NotFound):
+    """Nothing is at the path that a client wants to read."""
+
+
+@dataclass(frozen=True)
+class Query:
+    """How much of a file a client wants.
+
+    :param type: one of :data:`TYPES`, or None for what it is.
+    :param format: ``text``, ``base64`` or None.
+    """
+
+    content: bool = True
+    type: str | None = None
+    format: str | None = None
+    hash: bool = False
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An encoded model and what the response's head says of it.
+
+    :param etag: of the file that the model describes; None where there is none.
+    """
+
+    body: bytes
+    path: str = ""
+    last_modified: datetime | None = None
+    etag: str | None = None
+    created: bool = False
+
+
+def is_native(manager: Any) -> bool:
+    """One of the built-in managers, or a subclass that leaves reading and saving as they are."""
+    if not isinstance(manager, FileContentsManager):
+        return False
+    names = ("get", "save", "new", "_get_model", "_find", "_keep", "_save_model", "file_exists", "is_hidden")
+    return all(getattr(type(manager), name).__module__.startswith("jupyterd.") for name in names)
+
+
+async def get(manager: Any, path: str, query: Query) -> Answer:
+    """Read a file, a notebook or a directory.
+
+    :raises Missing: nothing there, or hidden.
+    """
+    if is_native(manager):
+        return _get_native(manager, path, query)
+    missing = Missing(f"file or directory {path!r} does not exist")
+    if not manager.allow_hidden and await settled(manager.is_hidden(path)):
+        raise missing
+    wanted: dict[str, Any] = {"type": query.type, "format": query.format, "content": query.content}
+    hashed = query.hash
+    try:
+        try:
+            model = await settled(manager.get(path=path, require_hash=hashed, **wanted))
+        except TypeError:  # written before hashes were
+            hashed = False
+            model = await settled(manager.get(path=path, **wanted))
+    except Exception as error:
+        if isinstance(error, NotFound) or getattr(error, "status_code", None) == 404:
+            raise missing from error
+        raise
+    check(model, query.content, hashed)
+    return Answer(encode_any(model), model["path"], model["last_modified"])
+
+
+def _get_native(manager: FileContentsManager, path: str, query: Query) -> Answer:
+    try:
+        found = manager._find(path, query.content, query.type, query.format, query.hash)
+    except OutsideRoot:
+        raise
+    except NotFound:
+        raise Missing(f"file or directory {path!r} does not exist") from None
+    if found.model["type"] == "notebook" and query.content:
+        body = jsonio.to_wire(found.model, found.plain)
+    else:
+        body = encode(found.model)
+    return _answer(found, body)
+
+
+def _answer(found: Found, body: bytes, created: bool = False) -> Answer:
+    model = found.model
+    return Answer(body, model["path"], model["last_modified"], _etag(found), created)
+
+
+def _etag(found: Found) -> str | None:
+    from jupyterd.contents.models import etag_of
+
+    return None if found.model["type"] == "directory" else etag_of(found.status)
+
+
+async def put(manager: Any, path: str, body: bytes, if_match: str | None = None) -> Answer:
+    """Save what a client sends; make it where there is nothing.
+
+    :param body: JSON of a model.
+    :param if_match: the tags of which the file must have one, or nothing is saved.
+    :raises PreconditionFailed: it has none of them.
+    """
+    parsed = parse_body(body)
+    model = parsed.value
+    if not model:
+        return await _untitled(manager, path, {})
+    if model.get("copy_from"):
+        raise Invalid("Cannot copy with PUT, only POST")
+    if not manager.allow_hidden and (
+        (model.get("path") and await settled(manager.is_hidden(model["path"])))
+        or await settled(manager.is_hidden(path))
+    ):
+        raise Invalid(f"Cannot create file or directory {path!r}")
+    if if_match is not None:
+        await _precondition(manager, path, if_match)
+    exists = bool(await settled(manager.file_exists(path)))
+    if model.get("type", "") not in (None, "", *TYPES):
+        model["type"] = "file"
+    if is_native(manager):
+        model = model if exists else composites.fill(model, clean(path))
+        found = manager._keep(model, path, parsed.plain)
+        return _answer(found, encode(found.model), not exists)
+    saved = await settled(manager.save(model, path) if exists else manager.new(model, path))
+    return _encoded(saved, created=not exists)
+
+
+def parse_body(body: bytes | memoryview) -> jsonio.Parsed:
+    """The JSON object of a request; an empty one where there is no body.
+
+    :raises Invalid: not JSON, or not an object. The reference's text.
+    """
+    if not body:
+        return jsonio.Parsed({}, True)
+    try:
+        parsed = jsonio.loads(bytes(body))
+    except ValueError:
+        raise Invalid("Invalid JSON in body of request") from None
+    if parsed.value is None:
+        return jsonio.Parsed({}, True)
+    if not isinstance(parsed.value, dict):
+        raise Invalid("The request body must be a JSON object")
+    return parsed
+
+
+def _encoded(model: Model, created: bool = False) -> Answer:
+    check(model)
+    return Answer(encode_any(model), model["path"], model["last_modified"], None, created)
+
+
+async def _precondition(manager: Any, path: str, if_match: str) -> None:
+    wanted = {tag.strip() for tag in if_match.split(",")}
+    current = await _tags(manager, path)
+    if not current or not (wanted & current or "*" in wanted):
+        raise PreconditionFailed(f"{clean(path)} was changed by someone else")
+
+
+async def _tags(manager: Any, path: str) -> set[str]:
+    """What the file may be called in ``If-Match``: its tag, or its quoted hash; nothing where there is no file."""
+    try:
+        if is_native(manager):
+            found = manager._find(path, False, None, None, True)
+            return {f'"{found.model["hash"]}"', _etag(found) or ""}
+        model = await settled(manager.get(path, content=False, require_hash=True))
+        return {f'"{model["hash"]}"'}
+    except NotFound:
+        return set()
+
+
+async def post(manager: Any, path: str, body: bytes) -> Answer:
+    """Make a new file, notebook or directory, or a copy, under a name that the server chooses."""
+    if await settled(manager.file_exists(path)):
+        raise Invalid("Cannot POST to files, use PUT instead.")
+    model = parse_body(body).value
+    copy_from = model.get("copy_from")
+    if not copy_from:
+        return await _untitled(manager, path, model)
+    if not manager.allow_hidden and (
+        await settled(manager.is_hidden(path)) or await settled(manager.is_hidden(copy_from))
+    ):
+        raise Invalid(f"Cannot copy file or directory {path!r}")
+    return _encoded(await settled(manager.copy(copy_from, path)), created=True)
+
+
+async def _untitled(manager: Any, path: str, model: Model) -> Answer:
+    kind = model.get("type", "")
+    if kind not in (None, "", *TYPES):
+        kind = "file"
+    made = await settled(manager.new_untitled(path=path, type=kind or "", ext=model.get("ext", "")))
+    return _encoded(made, created=True)
+
+
+async def patch(manager: Any, path: str, body: bytes) -> Answer:
+    """Rename or move."""
+    model = parse_body(body).value
+    if not body:
+        raise Invalid("JSON body missing")
+    old_path = model.get("path")
+    if (
+        old_path
+        and not manager.allow_hidden
+        and (await settled(manager.is_hidden(path)) or await settled(manager.is_hidden(old_path)))
+    ):
+        raise Invalid(f"Cannot rename file or directory {path!r}")
+    return _encoded(await settled(manager.update(model, path)))
+
+
+async def delete(manager: Any, path: str) -> None:
+    """Delete a file or directory."""
+    if not manager.allow_hidden and await settled(manager.is_hidden(path)):
+        raise Invalid(f"Cannot delete file or directory {path!r}")
+    manager.log.warning("delete %s", path)
+    await settled(manager.delete(path))
+
+
+async def list_checkpoints(manager: Any, path: str, with_versions: bool = False) -> bytes:
+    """The checkpoints of a file, as JSON.
+
+    :param with_versions: its last saved versions too, where they are kept.
+    """
+    found = list(await settled(manager.list_checkpoints(path)))
+    if with_versions and hasattr(manager.checkpoints, "list_versions"):
+        found += manager.checkpoints.list_versions(path)
+    return encode_any(found)
+
+
+async def create_checkpoint(manager: Any, path: str) -> tuple[str, bytes]:
+    """Keep a file as it is; gives the checkpoint's id and JSON."""
+    checkpoint = await settled(manager.create_checkpoint(path))
+    return checkpoint["id"], encode_any(checkpoint)
+
+
+async def restore_checkpoint(manager: Any, path: str, checkpoint_id: str) -> None:
+    """Make a file what it was."""
+    await settled(manager.restore_checkpoint(checkpoint_id, path))
+
+
+async def delete_checkpoint(manager: Any, path: str, checkpoint_id: str) -> None:
+    """Forget a checkpoint."""
+    await settled(manager.delete_checkpoint(checkpoint_id, path))
+
+
+async def trust(manager: Any, path: str) -> None:
+    """Trust a notebook's outputs."""
+    await settled(manager.trust_notebook(path))
+
+
+async def resolve(manager: Any, path: str) -> str | None:
+    """See ``resolve_path`` of the manager; managers written before it have none."""
+    if not hasattr(manager, "resolve_path"):
+        return None
+    return await settled(manager.resolve_path(path))
+
+
+async def file_exists(manager: Any, path: str) -> bool:
+    """There is a file at the path."""
+    return bool(await settled(manager.file_exists(path)))
+
+
+async def locate(manager: FileContentsManager, path: str) -> str:
+    """Where the bytes of a file are on disk.
+
+    :raises NotFound: nothing there, a directory, or hidden.
+    """
+    os_path, _status = manager._look(clean(path))
+    if os.path.isdir(os_path):
+        raise NotFound("")
+    return os_path

@@ -1,0 +1,107 @@
+"""The last versions of each notebook, kept without copying: what a save replaces keeps its inode under another name.
+
+They lie in ``.ipynb_checkpoints/versions/`` beside the notebook. Only where the file was overwritten in place is a copy
+made.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import re
+import shutil
+from dataclasses import dataclass
+from datetime import datetime, timezone
+
+DIRECTORY = "versions"
+_ID = re.compile(r"v(\d{8}-\d{6}-\d{6})\Z")
+
+
+@dataclass(frozen=True)
+class Version:
+    """One kept version of a file."""
+
+    id: str
+    os_path: str
+    status: os.stat_result
+
+
+@dataclass(frozen=True)
+class Versions:
+    """The versions of the files of one directory.
+
+    :param directory: where they are kept; made when the first comes.
+    :param count: how many of one file are kept.
+    :param total: how many bytes, together, of one file's versions.
+    """
+
+    directory: str
+    count: int
+    total: int
+
+    def keep(self, os_path: str, in_place: bool = False) -> None:
+        """Keep what is in a file now; the oldest versions go when there are too many. Failing does not matter.
+
+        :param os_path: of a file that is about to be replaced.
+        :param in_place: its inode will be overwritten: a copy is needed, another name is not enough.
+        """
+        if self.count <= 0:
+            return
+        try:
+            status = os.stat(os_path)
+            if status.st_size == 0 or status.st_size > self.total:
+                return
+            os.makedirs(self.directory, exist_ok=True)
+            self._link(os_path, os.path.basename(os_path), status, in_place)
+            self._prune(os.path.basename(os_path))
+        except OSError:
+            pass  # a version less is no reason not to save
+
+    def _link(self, os_path: str, name: str, status: os.stat_result, in_place: bool) -> None:
+        moment = datetime.fromtimestamp(status.st_mtime_ns // 1000 / 1e6, timezone.utc)
+        target = self.path(name, f"v{moment:%Y%m%d-%H%M%S-%f}")
+        if in_place:
+            if os.path.exists(target):
+                os.unlink(target)
+            shutil.copy2(os_path, target)
+            return
+        try:
+            os.link(os_path, target)
+        except FileExistsError:
+            pass  # kept already
+        except OSError as error:
+            if error.errno not in (errno.EPERM, errno.EXDEV, errno.EMLINK, errno.EOPNOTSUPP):
+                raise
+            shutil.copy2(os_path, target)
+
+    def path(self, name: str, version: str) -> str:
+        """Where a version is kept."""
+        stem, suffix = os.path.splitext(name)
+        return os.path.join(self.directory, f"{stem}-{version}{suffix}")
+
+    def list(self, name: str) -> list[Version]:
+        """The versions of a file, oldest first."""
+        stem, suffix = os.path.splitext(name)
+        found: list[Version] = []
+        try:
+            with os.scandir(self.directory) as entries:
+                for entry in entries:
+                    middle = entry.name[len(stem) + 1 : len(entry.name) - len(suffix)]
+                    if _ID.match(middle) and entry.name == f"{stem}-{middle}{suffix}":
+                        found.append(Version(middle, entry.path, entry.stat(follow_symlinks=False)))
+        except OSError:
+            return []
+        return sorted(found, key=lambda version: version.id)
+
+    def _prune(self, name: str) -> None:
+        kept = self.list(name)
+        total = sum(version.status.st_size for version in kept)
+        while kept and (len(kept) > self.count or total > self.total):
+            oldest = kept.pop(0)
+            total -= oldest.status.st_size
+            os.unlink(oldest.os_path)
+
+
+def is_version(checkpoint_id: str) -> bool:
+    """The id of a version, not of a checkpoint."""
+    return _ID.match(checkpoint_id) is not None
