@@ -140,7 +140,7 @@ class MemorySite:
 
     def __post_init__(self) -> None:
         self.site = Site(
-            self.root, self.gate, reactor=self.reactor, in_thread=at_once, max_body=self.max_body, idle_timeout=60
+            self.root, self.gate, reactor=self.reactor, in_thread=at_once, max_body=self.max_body
         )
 
     def connect(self) -> Connection:

@@ -50,7 +50,8 @@ class IdentityProvider(LoggingConfigurable):
         "<generated>",
         help="""The secret that opens this server: in the query (?token=), in the header "Authorization: token ...",
         or typed into the login page. Taken from JUPYTER_TOKEN or the file that JUPYTER_TOKEN_FILE names; made by
-        chance where there is no password. An empty string switches authentication off, which lets everybody who can connect run code.""",
+        chance where there is no password. An empty string switches authentication off, which lets everybody who can
+        connect run code.""",
     ).tag(config=True)
     login_handler_class = AnyTrait(
         None, allow_none=True, config=True, help="A login class of Tornado's kind; not used."

@@ -43,7 +43,7 @@ class Pages:
 
             loader = ChoiceLoader([FileSystemLoader(self._search_path), PackageLoader("jupyterd.web", "templates")])
             defaults = {"autoescape": True, "loader": loader, "extensions": ["jinja2.ext.i18n"]}
-            self._environment = Environment(**{**defaults, **self._options})  # type: ignore[arg-type]  # noqa: S701
+            self._environment = Environment(**{**defaults, **self._options})  # noqa: S701
             install = getattr(self._environment, "install_null_translations", None)
             if install is not None:  # operators may have left the extension out
                 install(newstyle=True)

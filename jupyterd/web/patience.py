@@ -1,0 +1,118 @@
+"""How long the server waits for its clients, and how many of them may keep it waiting at once.
+
+A connection that sends no head, half of one, or half of a body costs memory and a descriptor. It is closed when its
+time is over, or earlier: when too many wait, the one that has waited longest makes room. Connections whose request was
+let in are not among them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from twisted.internet.interfaces import IReactorTime
+
+HEAD_SECONDS = 30.0
+BODY_SECONDS = 120.0
+IDLE_SECONDS = 3600.0
+LINGER_SECONDS = 5.0
+MOST_WAITING = 1024
+
+
+class Client(Protocol):
+    """A connection, as :class:`Patience` knows it. Each waits in one :class:`Queue` at most."""
+
+    waiting: Queue | None
+
+    def too_late(self) -> None:
+        """The time is over: say so, and close."""
+
+    def cut(self) -> None:
+        """Others need the place: close at once."""
+
+
+@dataclass(eq=False)
+class Queue:
+    """Connections that all may wait equally long, the one whose time is over first in front.
+
+    :param seconds: how long.
+    """
+
+    clock: IReactorTime
+    seconds: float
+    clients: dict[Client, float] = field(default_factory=dict)
+    _timed = False
+
+    def add(self, client: Client) -> None:
+        """``client`` starts to wait now, also if it waited already."""
+        leave(client)
+        self.clients[client] = self.clock.seconds() + self.seconds
+        client.waiting = self
+        if not self._timed:
+            self._wake_in(self.seconds)
+
+    def first(self) -> Client:
+        """The connection that has waited longest, taken out of the queue."""
+        client = next(iter(self.clients))
+        leave(client)
+        return client
+
+    def _wake_in(self, seconds: float) -> None:
+        self._timed = True
+        self.clock.callLater(seconds, self._wake)
+
+    def _wake(self) -> None:
+        self._timed = False
+        now = self.clock.seconds()
+        while self.clients:
+            deadline = next(iter(self.clients.values()))
+            if deadline > now:
+                self._wake_in(deadline - now)
+                return
+            self.first().too_late()
+
+    def __len__(self) -> int:
+        return len(self.clients)
+
+
+def leave(client: Client) -> None:
+    """``client`` keeps nobody waiting any more."""
+    if client.waiting is not None:
+        del client.waiting.clients[client]
+        client.waiting = None
+
+
+class Patience:
+    """The ways of waiting.
+
+    :param head: seconds for a request's head, from the connection or the head's first byte on; also for the
+        whole body of somebody who is not known.
+    :param body: seconds between two pieces of a body.
+    :param idle: seconds between two requests.
+    :param linger: seconds for a refused client to read its answer.
+    :param most: connections that may be without a request that was let in, at once.
+    """
+
+    def __init__(
+        self,
+        clock: IReactorTime,
+        *,
+        head: float = HEAD_SECONDS,
+        body: float = BODY_SECONDS,
+        idle: float = IDLE_SECONDS,
+        linger: float = LINGER_SECONDS,
+        most: int = MOST_WAITING,
+    ) -> None:
+        self.heads = Queue(clock, head)
+        self.bodies = Queue(clock, body)
+        self.idles = Queue(clock, idle)
+        self.lingers = Queue(clock, linger)
+        self._most = most
+
+    def head(self, client: Client) -> None:
+        """``client`` is expected to send a head."""
+        self.heads.add(client)
+        crowds = (self.heads, self.lingers, self.idles)
+        if sum(map(len, crowds)) > self._most:
+            # Who opens thousands of connections pushes out their own before other people's idle ones.
+            max(crowds, key=len).first().cut()
