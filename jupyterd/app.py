@@ -241,8 +241,14 @@ class House:
 
             return KernelsResource(self.kernels).app.resource()
 
+        def channels() -> Any:
+            from jupyterd.kernels.sockets import ChannelsResource
+
+            return ChannelsResource(self.kernels.channels_of).app.resource()
+
         _ = self.in_thread, self.kernels  # their services start with the daemon's, threads first
         self.root.mount("/api/kernels", resource, auth="kernels")
+        self.root.mount("/api/kernels/*/channels", channels, auth="kernels", websocket=True)
 
     def _sessions(self) -> None:
         """/api/sessions."""

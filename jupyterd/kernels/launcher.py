@@ -27,6 +27,8 @@ class Order:
     path: str | None = None
     ask: Callable[[str, dict[str, Any]], None] | None = field(default=None, compare=False)
     """Sends a request of a type and content on the kernel's control channel, without waiting for its reply."""
+    stopped: Callable[[], None] | None = field(default=None, compare=False)
+    """Called when its process has ended as asked, before it is run again: what was sent must not reach the next."""
 
 
 class KernelProcess(Protocol):
@@ -93,6 +95,3 @@ class Launcher(Protocol):
         :param ended: called each time that its process ends without having been asked to.
         :raises NoSuchKernelSpec: there is no kernelspec of that name.
         """
-
-    async def close(self) -> None:
-        """No kernel is left: release what they shared."""

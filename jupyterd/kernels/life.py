@@ -50,7 +50,7 @@ class Body(Protocol):
         """Tell clients why its process ended, and the state it is in by that."""
 
 
-builder = TypeMachineBuilder(Life, Body)
+builder = TypeMachineBuilder(Life, Body)  # type: ignore[type-abstract]
 starting = builder.state("starting")
 idle = builder.state("idle")
 busy = builder.state("busy")

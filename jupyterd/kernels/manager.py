@@ -177,7 +177,7 @@ class MappingKernelManager(MappingKernelSettings):
         kernel_id = str(uuid.uuid4()) if kernel_id is None else kernel_id
         if not KERNEL_ID.fullmatch(kernel_id) or len(kernel_id) > 64:
             raise Invalid(f"Not a kernel id: {kernel_id!r}")
-        name = name or self.default_kernel_name
+        name = self.default_kernel_name if name is None else name
         try:
             kernel = await self._start(kernel_id, name, path, env)
         except Exception as error:
@@ -189,7 +189,15 @@ class MappingKernelManager(MappingKernelSettings):
     async def _start(self, kernel_id: str, name: str, path: str | None, env: Mapping[str, str] | None) -> Kernel:
         cwd = None if path is None else await self.in_thread(self.cwd_for_path, path)
         kernel = Kernel(kernel_id, self.clock, frozenset(self.untracked_message_types))
-        order = Order(kernel_id, name, cwd, env, path, ask=lambda kind, content: self._ask(kernel, kind, content))
+        order = Order(
+            kernel_id,
+            name,
+            cwd,
+            env,
+            path,
+            ask=lambda kind, content: self._ask(kernel, kind, content),
+            stopped=lambda: kernel.channels.disconnect(),
+        )
         kernel.process = await self.launcher.process(order, lambda death: self._ended(kernel, death))
         if kernel_id in self._kernels:
             return self._kernels[kernel_id]
@@ -203,10 +211,16 @@ class MappingKernelManager(MappingKernelSettings):
             await self._prove(kernel)
         except Exception:
             if kernel.ending is None:
-                await self._release(kernel)
+                await self._abandon(kernel)
             raise
         self.twisted_log.info("Kernel started: {kernel_id}", kernel_id=kernel_id)
         return kernel
+
+    async def _abandon(self, kernel: Kernel) -> None:
+        try:
+            await self._release(kernel)
+        except Exception:  # noqa: BLE001 - why it did not start is what its client is told
+            self.twisted_log.failure("kernel {kernel_id} left something behind", kernel_id=kernel.id)
 
     async def _launch(self, kernel: Kernel) -> None:
         await kernel.turn.acquire()
@@ -312,7 +326,7 @@ class MappingKernelManager(MappingKernelSettings):
             await self._shut_down(kernel, now)
         else:
             done: Deferred[None] = Deferred()
-            kernel.ending.addBoth(lambda result: done.callback(None) or result)
+            kernel.ending.chainDeferred(done)
             await done
 
     async def _shut_down(self, kernel: Kernel, now: bool) -> None:

@@ -7,6 +7,8 @@ import os
 import signal
 import sys
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
+from itertools import pairwise
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
@@ -16,13 +18,16 @@ from twisted.logger import Logger
 from jupyterd.aio import from_asyncio
 from jupyterd.errors import Failed, JupyterdError
 from jupyterd.kernels.death import Death, oom_kills
-from jupyterd.kernels.ipc import SocketDirectory
+from jupyterd.kernels.directory import DaemonDirectory
 from jupyterd.kernels.launcher import KernelProcess, Order
 from jupyterd.kernels.settings import KernelRestarter, MappingKernelSettings, with_sections
 from jupyterd.kernels.watch import ProcessWatch, StandardError
 
 IPC_MODULES = ("ipykernel_launcher", "ipykernel", "xpython", "xpython_launcher", "bash_kernel")
 """Python modules that run kernels which take the ipc transport as jupyter_client writes it."""
+
+SOCKET_PATH_LIMIT = 103
+"""Bytes that the path of a UNIX socket may have: 103 on macOS and BSD, 107 on Linux."""
 
 PORT_TAKEN = ("address already in use", "address in use")
 
@@ -45,10 +50,11 @@ class ProcessLauncher:
     :param settings: the parent of each kernel's traitlets objects, and its ``kernel_manager_class``.
     :param specs: kernelspecs.
     :param connection_dir: where connection files are written.
+    :param sockets: where the ipc transport's sockets lie.
     """
 
     def __init__(
-        self, reactor: Any, settings: MappingKernelSettings, specs: Specs, connection_dir: str, sockets: SocketDirectory
+        self, reactor: Any, settings: MappingKernelSettings, specs: Specs, connection_dir: str, sockets: DaemonDirectory
     ) -> None:
         self.reactor = reactor
         self.settings = settings
@@ -76,12 +82,10 @@ class ProcessLauncher:
 
         :raises NoSuchKernelSpec: there is no kernelspec of that name.
         """
+        # jupyter_client calls the native kernel so, whatever its version.
+        order = replace(order, name="python3") if order.name == "python" else order
         spec = await self.specs.spec(order.name)
         return ClientProcess(self, order, spec, ended)
-
-    async def close(self) -> None:
-        """Remove the directory of sockets."""
-        self.sockets.close()
 
 
 class ClientProcess:
@@ -223,7 +227,7 @@ class ClientProcess:
 
     def retry(self, death: Death) -> bool:
         """See :class:`KernelProcess`: an ipc kernel may start with tcp, one whose ports were taken with others."""
-        if self.transport == "ipc" and not _transport_is_set(self._launcher):
+        if self.transport == "ipc" and _configured(self._launcher, "transport") is None:
             self.log.info(
                 "kernel {kernel_id} does not start with the ipc transport, trying tcp", kernel_id=self._order.kernel_id
             )
@@ -239,11 +243,15 @@ class ClientProcess:
         """See :class:`KernelProcess`."""
         self._stopping = True
         try:
-            await from_asyncio(self._manager.shutdown_kernel(now=now))
+            if self._manager.has_kernel:
+                await from_asyncio(self._manager.shutdown_kernel(now=now))
         finally:
             await self._clean_up()
 
     async def _clean_up(self) -> None:
+        provisioner = self._manager.provisioner
+        if provisioner is not None and not provisioner.has_process and provisioner.connection_info:
+            await from_asyncio(self._manager.cleanup_resources())
         if self._watch is not None:
             self._watch.stop()
             self._watch = None
@@ -266,8 +274,7 @@ class ClientProcess:
     def _new_manager(self, transport: str | None) -> Any:
         launcher = self._launcher
         traits: dict[str, Any] = {}
-        address = launcher.sockets.address(self._order.kernel_id) if transport == "ipc" else None
-        if address is not None:
+        if transport == "ipc" and (address := socket_address(launcher.sockets, self._order.kernel_id)) is not None:
             traits = {"transport": "ipc", "ip": address}
         manager = launcher.kernel_class(
             parent=launcher.settings,
@@ -281,6 +288,7 @@ class ClientProcess:
         )
         manager._kernel_spec = self._spec
         manager.ask = self._order.ask
+        manager.stopped = self._order.stopped
         self._autorestart = manager.autorestart
         manager.autorestart = False  # its restarter polls; the end of the process is an event here
         return manager
@@ -292,7 +300,11 @@ class PollingWatch:
     log = Logger()
 
     def __init__(
-        self, clock: Any, poll: Callable[[], Awaitable[int | None]], interval: float, ended: Callable[[int | None], None]
+        self,
+        clock: Any,
+        poll: Callable[[], Awaitable[int | None]],
+        interval: float,
+        ended: Callable[[int | None], None],
     ) -> None:
         self._poll = poll
         self._ended = ended
@@ -317,24 +329,42 @@ class PollingWatch:
 
 
 def _is_local(spec: Any, settings: MappingKernelSettings) -> bool:
-    from jupyter_client.provisioning import KernelProvisionerFactory
+    from jupyter_client.provisioning.factory import KernelProvisionerFactory
 
     factory = KernelProvisionerFactory.instance(parent=settings)
     return bool(factory._get_provisioner_config(spec).get("provisioner_name") == "local-provisioner")
 
 
-def _transport_is_set(launcher: ProcessLauncher) -> bool:
+def _configured(launcher: ProcessLauncher, trait: str) -> Any:
+    """What the operator set a trait of the kernel's class to; None where it is not set."""
     config = launcher.settings.config
     names = [base.__name__ for base in launcher.kernel_class.__mro__]
-    names += ["IOLoopKernelManager", "AsyncIOLoopKernelManager"]
-    return any(name in config and ("transport" in config[name] or "ip" in config[name]) for name in names)
+    for name in (*names, "IOLoopKernelManager", "AsyncIOLoopKernelManager"):
+        if name in config and trait in config[name]:
+            return config[name][trait]
+    return None
 
 
 def _transport(launcher: ProcessLauncher, spec: Any) -> str | None:
-    """``ipc`` for kernels known to take it, unless the operator says what is to be used."""
-    if _transport_is_set(launcher) or not _is_local(spec, launcher.settings):
+    """``ipc`` for kernels known to take it, unless the operator says otherwise; None leaves it to jupyter_client."""
+    if _configured(launcher, "ip") is not None or not _is_local(spec, launcher.settings):
         return None
-    return "ipc" if takes_ipc(spec.argv, spec.metadata or {}) else None
+    wanted = _configured(launcher, "transport")
+    if wanted is None:
+        return "ipc" if takes_ipc(spec.argv, spec.metadata or {}) else None
+    return str(wanted)
+
+
+def socket_address(directory: DaemonDirectory, kernel_id: str) -> str | None:
+    """What a kernel's ``ip`` is for the ipc transport; its sockets are ``<ip>-<port>``.
+
+    None where their paths would be longer than the system takes.
+    """
+    try:
+        address = directory.join(kernel_id.replace("-", "")[:32])
+    except OSError:
+        return None
+    return address if len(os.fsencode(address)) + len("-5") <= SOCKET_PATH_LIMIT else None
 
 
 def takes_ipc(argv: list[str], metadata: Mapping[str, Any]) -> bool:
@@ -346,7 +376,7 @@ def takes_ipc(argv: list[str], metadata: Mapping[str, Any]) -> bool:
     if isinstance(said, list):
         return "ipc" in said
     words = argv[1:]
-    return any(word == "-m" and module in IPC_MODULES for word, module in zip(words, words[1:], strict=False))
+    return any(word == "-m" and module in IPC_MODULES for word, module in pairwise(words))
 
 
 def _port_taken(stderr: str) -> bool:

@@ -13,10 +13,12 @@ class ServerKernelManager(AsyncKernelManager):
     """Runs one kernel by its provisioner.
 
     :ivar ask: sends a request on the kernel's control channel; None makes a socket for it, as jupyter_client does.
+    :ivar stopped: called when the process has ended as it was asked to, before it is run again.
     :ivar exited: done when the kernel's process has ended; None where only polling tells.
     """
 
     ask: Callable[[str, dict[str, Any]], None] | None = None
+    stopped: Callable[[], None] | None = None
     exited: asyncio.Future[None] | None = None
 
     async def _async_wait(self, pollinterval: float = 0.1) -> None:
@@ -24,6 +26,11 @@ class ServerKernelManager(AsyncKernelManager):
             await super()._async_wait(pollinterval)
         else:
             await asyncio.shield(self.exited)
+
+    async def _async_cleanup_resources(self, restart: bool = False) -> None:
+        if self.stopped is not None:
+            self.stopped()
+        await super()._async_cleanup_resources(restart)
 
     def _connect_control_socket(self) -> None:
         if self.ask is None:
@@ -44,5 +51,6 @@ class ServerKernelManager(AsyncKernelManager):
         else:
             self.ask("interrupt_request", {})
 
+    cleanup_resources = _async_cleanup_resources
     request_shutdown = _async_request_shutdown
     interrupt_kernel = _async_interrupt_kernel

@@ -30,7 +30,11 @@ class KernelsResource:
     @api("POST", "/api/kernels", status=201)
     async def start(self, call: Call) -> dict[str, Any]:
         """Start one: ``name``, ``path`` and ``kernel_id`` may be given."""
-        body = await call.json_object()
+        body = await call.json(default={})
+        if body is None:
+            body = {}
+        if not isinstance(body, dict):
+            raise Invalid("The request body must be a JSON object")
         path = body.get("path")
         try:
             kernel = await self._kernels.start(

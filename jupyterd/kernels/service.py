@@ -6,16 +6,24 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 
 from jupyterd.kernels.culling import Culler
+from jupyterd.kernels.directory import DaemonDirectory
 from jupyterd.kernels.manager import MappingKernelManager
 
 
 class KernelsService(Service):
-    """Culls idle kernels; ends all when the daemon stops."""
+    """Culls idle kernels; ends all when the daemon stops.
 
-    def __init__(self, kernels: MappingKernelManager) -> None:
+    :param directories: what all kernels share on disk; removed in the end.
+    """
+
+    def __init__(self, kernels: MappingKernelManager, *directories: DaemonDirectory) -> None:
         self._kernels = kernels
+        self._directories = directories
         self._culler = Culler(
-            kernels, kernels.clock, lambda: kernels, lambda kernel_id: Deferred.fromCoroutine(kernels.shutdown(kernel_id))
+            kernels,
+            kernels.clock,
+            lambda: kernels,
+            lambda kernel_id: Deferred.fromCoroutine(kernels.shutdown(kernel_id)),
         )
 
     def startService(self) -> None:
@@ -31,4 +39,5 @@ class KernelsService(Service):
 
     async def _end(self) -> None:
         await self._kernels.shutdown_all()
-        await self._kernels.launcher.close()
+        for directory in self._directories:
+            directory.close()

@@ -5,7 +5,18 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from traitlets import Bool, CaselessStrEnum, DottedObjectName, Float, Integer, List, TraitError, Unicode, default, validate
+from traitlets import (
+    Bool,
+    CaselessStrEnum,
+    DottedObjectName,
+    Float,
+    Integer,
+    List,
+    TraitError,
+    Unicode,
+    default,
+    validate,
+)
 from traitlets.config import Config, LoggingConfigurable
 
 from jupyterd.kernels.channels import UNTRACKED
@@ -45,11 +56,11 @@ class MappingKernelSettings(AsyncMultiKernelManager):
 
     @default("root_dir")
     def _default_root_dir(self) -> str:
-        return str(getattr(self.parent, "root_dir", "") or os.getcwd())
+        return str(getattr(self.parent, "root_dir", "")) or os.getcwd()
 
     @validate("root_dir")
     def _absolute_root_dir(self, proposal: Any) -> str:
-        path = os.path.abspath(proposal["value"])
+        path = os.path.abspath(str(proposal["value"]))
         if not os.path.isdir(path):
             raise TraitError(f"kernel root dir {path!r} is not a directory")
         return path
@@ -61,7 +72,8 @@ class MappingKernelSettings(AsyncMultiKernelManager):
     ).tag(config=True)
 
     cull_idle_timeout = Integer(
-        0, help="How long a kernel may be idle before it is shut down; 0 or less never. A kernelspec's metadata may differ."
+        0,
+        help="How long a kernel may be idle before it is shut down; 0 never. A kernelspec's metadata may differ.",
     ).tag(config=True)
 
     cull_interval = Integer(CULL_INTERVAL, help="How often idle kernels are looked for.").tag(config=True)
@@ -111,7 +123,9 @@ class KernelRestarter(LoggingConfigurable):
 
     restart_limit = Integer(5, help="Automatic restarts in a row before the kernel is given up.").tag(config=True)
 
-    stable_start_time = Float(10.0, help="A kernel that lived so long is not counted as failing in a row.").tag(config=True)
+    stable_start_time = Float(10.0, help="A kernel that lived so long is not counted as failing in a row.").tag(
+        config=True
+    )
 
     random_ports_until_alive = Bool(
         True, help="Whether a kernel that died before it ever answered gets new ports."

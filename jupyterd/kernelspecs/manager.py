@@ -58,7 +58,7 @@ class KernelSpecs:
         found = await self._in_thread(self._all_models)
         if inspect.isawaitable(found):
             found = self._to_models(await from_asyncio(found))
-        return found
+        return dict(found)
 
     async def model(self, name: str) -> dict[str, Any]:
         """The REST model of one.
@@ -153,4 +153,4 @@ class KernelSpecs:
 
 
 def _is_model(info: Any) -> bool:
-    return isinstance(info, dict) and {"name", "spec", "resources"} <= info.keys()
+    return isinstance(info, dict) and not {"name", "spec", "resources"}.difference(info)

@@ -70,7 +70,7 @@ class SessionManager(LoggingConfigurable):
     ) -> None:
         """Begin to manage.
 
-        :param kernel_path: the API path of the directory that a document's kernel works in; None for the document's own.
+        :param kernel_path: the API path of the directory for a document's kernel; None for the document's own.
         """
         self._kernels = kernels
         self._in_thread = in_thread
@@ -193,8 +193,8 @@ class SessionManager(LoggingConfigurable):
     async def _own_directory(self, path: str) -> str:
         return await self._in_thread(_directory_of, self._kernels.root_dir, path)
 
-    async def update(self, session_id: str, changes: dict[str, str | None]) -> dict[str, Any]:
-        """Change a session's ``path``, ``name``, ``type`` or ``kernel_id``; a kernel that no session has then is shut down.
+    async def update(self, session_id: str, changes: dict[str, Any]) -> dict[str, Any]:
+        """Change a session's ``path``, ``name``, ``type`` or ``kernel_id``; a kernel left without session is shut down.
 
         :raises NoSuchSession: there is none of that id.
         :raises Invalid: there is no such kernel.

@@ -58,7 +58,8 @@ class SessionsResource:
     def _unavailable(self, name: str) -> Reply:
         self.log.warn("Kernel not found: {name}", name=name)
         return _not_available(
-            f"The '{name}' kernel is not available. Please pick another suitable kernel instead, or install that kernel.",
+            f"The '{name}' kernel is not available. "
+            "Please pick another suitable kernel instead, or install that kernel.",
             f"{name} not found",
         )
 
@@ -72,7 +73,7 @@ class SessionsResource:
         """Rename a session's document, or give it another kernel: one that runs, by id, or a new one, by name."""
         body = _with_old_names(await _body(call), "path")
         await self._sessions.get(session_id)
-        changes = {field: _text(body, field) for field in ("path", "name", "type") if field in body}
+        changes: dict[str, Any] = {field: _text(body, field) for field in ("path", "name", "type") if field in body}
         kernel = _kernel(body)
         kernel_id, kernel_name = kernel.get("id"), _text(kernel, "name")
         if kernel_id is not None:
