@@ -14,7 +14,7 @@ from traitlets.config.loader import DeferredConfigList, DeferredConfigString
 Aliases = Mapping[str, str]
 Flags = Mapping[str, tuple[Mapping[str, Mapping[str, Any]], str]]
 
-_TRAIT = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+")
+_TRAIT = re.compile(r"([A-Z]\w*\.)+[a-z_]\w*")
 _NUMBER = re.compile(r"-\d+(\.\d+)?")
 
 
@@ -88,8 +88,7 @@ class _Once(DeferredConfigString):
             return DeferredConfigList([str(self)]).get_value(trait)
         return super().get_value(trait)
 
-    def _super_repr(self) -> str:
-        return str.__repr__(self)  # traitlets' own goes round in circles for a subclass
+    __repr__ = str.__repr__  # traitlets' own goes round in circles for a subclass
 
 
 class _Repeated(DeferredConfigList):
@@ -100,8 +99,7 @@ class _Repeated(DeferredConfigList):
             return super().get_value(trait)
         return DeferredConfigString(self[-1]).get_value(trait)
 
-    def _super_repr(self) -> str:
-        return list.__repr__(self)
+    __repr__ = list.__repr__
 
 
 def _set_flag(config: Config, settings: Mapping[str, Mapping[str, Any]]) -> None:

@@ -84,6 +84,7 @@ jupyterd stop 9999                # stop the one on that port
         given = deepcopy(self.config)
         self.load_config_file()
         self.update_config(given)
+        self.hand_over_moved()
 
     def parse_command_line(self, argv: list[str] | None = None) -> None:
         """Take the settings of a command line; may print help or the version and leave."""

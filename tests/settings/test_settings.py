@@ -1,0 +1,341 @@
+"""Files, environment and options: which is read, which wins, what is said about it."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+from pathlib import Path
+
+import pytest
+
+from jupyterd import stock
+from jupyterd.serverapp import ServerApp
+from jupyterd.settings import BadSettings, Settings, act, load
+
+
+@pytest.fixture(autouse=True)
+def as_anybody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 1000)
+    monkeypatch.setattr("jupyter_core.paths.SYSTEM_CONFIG_PATH", [str(tmp_path / "system")])
+    monkeypatch.setattr("jupyter_core.paths.ENV_CONFIG_PATH", [])
+    (tmp_path / "system").mkdir()
+
+
+@pytest.fixture
+def user(jupyter_home: Path) -> Path:
+    """The user's configuration directory."""
+    directory = jupyter_home / "config"
+    directory.mkdir()
+    return directory
+
+
+@pytest.fixture
+def system(tmp_path: Path) -> Path:
+    """One of the machine's."""
+    return tmp_path / "system"
+
+
+@pytest.fixture
+def told(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> pytest.LogCaptureFixture:
+    """What the server's logger was told."""
+    monkeypatch.setattr(logging.getLogger("ServerApp"), "handlers", [caplog.handler])
+    return caplog
+
+
+def server(*argv: str) -> ServerApp:
+    return load(argv).server
+
+
+def refused(*argv: str) -> str:
+    with pytest.raises(BadSettings) as caught:
+        load(argv)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+# -- where settings come from
+
+
+def test_without_any() -> None:
+    made = server()
+    assert (made.port, made.port_retries, made.base_url, made.sock_mode) == (8888, 50, "/", "0600")
+    assert made.root_dir == os.getcwd()
+    assert made.open_browser is False
+    assert made.allow_remote_access is False
+
+
+def test_files_environment_and_options(user: Path, system: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JUPYTER_PORT", "1001")
+    monkeypatch.setenv("JUPYTER_PORT_RETRIES", "7")
+    assert (server().port, server().port_retries) == (1001, 7)
+    (system / "jupyter_server_config.py").write_text("c.ServerApp.port = 1002\nc.ServerApp.port_retries = 1")
+    assert server().port == 1002
+    (user / "jupyter_config.py").write_text("c.ServerApp.port = 1")
+    assert server().port == 1002, "a file of the server wins over one for all of Jupyter"
+    (user / "jupyter_server_config.py").write_text("c.ServerApp.port = 1003")
+    assert server().port == 1003
+    (user / "jupyter_server_config.json").write_text(json.dumps({"ServerApp": {"port": 1004}}))
+    assert server().port == 1004
+    (system / "jupyterd_config.py").write_text("c.ServerApp.port = 1005")
+    assert server().port == 1005
+    (system / "jupyterd_config.d").mkdir()
+    (system / "jupyterd_config.d" / "a.json").write_text(json.dumps({"ServerApp": {"port": 1, "ip": "::1"}}))
+    assert (server().port, server().ip) == (1005, "::1")
+    made = server("--port=1006")
+    assert (made.port, made.port_retries) == (1006, 1)
+
+
+def test_a_number_that_is_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JUPYTER_PORT", "many")
+    assert refused("--sock=/tmp/x") == "JUPYTER_PORT is 'many', which is not a number"
+
+
+def test_one_file_instead_of_the_server_s(user: Path, tmp_path: Path) -> None:
+    (user / "jupyter_server_config.py").write_text("c.ServerApp.port = 1003")
+    (tmp_path / "mine.py").write_text("c.ServerApp.ip = '127.0.0.1'")
+    made = server(f"--config={tmp_path / 'mine.py'}")
+    assert (made.port, made.ip) == (8888, "127.0.0.1")
+    assert "no such config file" in refused("--config=/nowhere.py")
+
+
+def test_a_file_may_load_another_and_use_get_config(user: Path) -> None:
+    (user / "more.py").write_text("c = get_config()\nc.ServerApp.port = 4")
+    (user / "jupyter_server_config.py").write_text("load_subconfig('more.py')\nc.ServerApp.port_retries = 2")
+    assert (server().port, server().port_retries) == (4, 2)
+
+
+@pytest.mark.parametrize(("name", "text"), [("x.py", "c.ServerApp.port = 1/0"), ("x.py", "c."), ("x.json", "{")])
+def test_a_broken_file_is_left_out(user: Path, told: pytest.LogCaptureFixture, name: str, text: str) -> None:
+    (user / name.replace("x", "jupyter_server_config")).write_text(text)
+    (user / "jupyterd_config.py").write_text("c.ServerApp.ip = '::1'")
+    assert (server().port, server().ip) == (8888, "::1")
+    assert "is left out" in told.text
+
+
+def test_extensions_enable_themselves_in_the_server_s_drop_ins(user: Path, system: Path) -> None:
+    for directory, name, extensions in (
+        (system, "a", {"one": True, "two": True}),
+        (user, "b", {"two": False, "three": True}),
+    ):
+        (directory / "jupyter_server_config.d").mkdir()
+        content = {"ServerApp": {"jpserver_extensions": extensions, "port": 3}}
+        (directory / "jupyter_server_config.d" / f"{name}.json").write_text(json.dumps(content))
+    (user / "jupyter_server_config.py").write_text("c.ServerApp.jpserver_extensions = {'three': False, 'four': True}")
+    made = server()
+    assert made.jpserver_extensions == {"one": True, "two": False, "three": False, "four": True}
+    assert made.port == 8888, "nothing else in these files is for the server"
+
+
+def test_a_directory_or_file_on_the_command_line(tmp_path: Path) -> None:
+    assert server(str(tmp_path)).root_dir == str(tmp_path)
+    (tmp_path / "a.ipynb").write_text("{}")
+    made = server(str(tmp_path / "a.ipynb"))
+    assert (made.root_dir, made.file_to_run) == (str(tmp_path), str(tmp_path / "a.ipynb"))
+    assert refused("/nowhere") == "no such file or directory: /nowhere"
+    assert "incompatible" in refused(str(tmp_path / "a.ipynb"), "--root-dir=/usr")
+
+
+def test_settings_are_read_again(user: Path) -> None:
+    settings = load(["--port=5"])
+    (user / "jupyter_server_config.py").write_text("c.ServerApp.ip = '::1'\nc.ServerApp.port = 6")
+    again = settings.again().server
+    assert (again.ip, again.port) == ("::1", 5)
+
+
+def test_a_front_end_s_own_files(user: Path) -> None:
+    (user / "jupyter_lab_config.py").write_text("c.LabApp.app_dir = '/a'\nc.LabApp.copy_absolute_path = True")
+    config = load(["--app-dir=/b"]).front_end("jupyter_lab_config")
+    assert (str(config.LabApp.app_dir), config.LabApp.copy_absolute_path) == ("/b", True)
+
+
+# -- values
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ("--port=abc", "The 'port' trait of a ServerApp instance expected an int, not the str 'abc'."),
+        ("--port=70000", "invalid port: 70000, ports are 0 to 65535"),
+        ("--root-dir=/nowhere", "No such directory: ''/nowhere''"),
+        ("--sock-mode=8", 'invalid --sock-mode value: 8, please specify as e.g. "0600"'),
+        ("--sock-mode=0400", "invalid --sock-mode value: 0400, must have u+rw (0600) at a minimum"),
+        ("--certfile=/nowhere.pem", "certfile can not be read: /nowhere.pem"),
+        (
+            "--ServerApp.contents_manager_class=no.such.Thing",
+            "ServerApp.contents_manager_class: 'no.such.Thing' can not",
+        ),
+        ("--pylab=inline", "Support for specifying --pylab on the command line has been removed. Please use `%pylab"),
+        (f"--sock=/{'x' * 120}", "the path of a UNIX socket has at most 107 bytes"),
+    ],
+)
+def test_a_bad_value_is_one_line(option: str, message: str) -> None:
+    assert refused(option).startswith(message)
+
+
+@pytest.mark.parametrize("written", ["x", "/x", "x/", "/x/", "//x//"])
+def test_slashes_of_the_base_url_may_be_left_out(written: str) -> None:
+    assert server(f"--base-url={written}").base_url == "/x/"
+
+
+def test_the_base_url_alone_is_a_slash() -> None:
+    assert server("--base-url=").base_url == "/"
+
+
+@pytest.mark.parametrize(
+    ("ip", "remote"),
+    [("*", True), ("", True), ("0.0.0.0", True), ("127.0.0.2", False), ("::1", False), ("localhost", False)],
+)
+def test_who_listens_on_loopback_alone_refuses_other_hosts(ip: str, remote: bool) -> None:
+    assert server(f"--ip={ip}").allow_remote_access is remote
+
+
+def test_paths_are_absolute_and_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("WHERE", "sub")
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "cert.pem").touch()
+    made = server("--root-dir=$WHERE", "--certfile=~/cert.pem", "--ServerApp.cookie_secret_file=secret")
+    assert made.root_dir == str(tmp_path / "sub")
+    assert made.certfile == str(tmp_path / "cert.pem")
+    assert made.cookie_secret_file == str(tmp_path / "secret")
+    assert server("--sock=s").sock == str(tmp_path / "s")
+    assert server("--root-dir=/").root_dir == "/"
+
+
+def test_port_and_socket_exclude_each_other() -> None:
+    assert refused("--port=1", "--sock=/tmp/s") == "Options --port and --sock are mutually exclusive."
+    assert server("--sock=/tmp/s").port == 0
+
+
+def test_root_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    assert refused() == "Running as root is not recommended. Use --allow-root to bypass."
+    server("--allow-root")
+
+
+def test_a_default_without_localhost(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken(socket.socket):
+        def bind(self, address: object) -> None:
+            raise OSError("no")
+
+    monkeypatch.setattr(socket, "socket", Broken)
+    assert server().ip == "127.0.0.1"
+
+
+# -- names that have moved, or are misspelt
+
+
+@pytest.mark.parametrize(
+    ("option", "section", "name", "value"),
+    [
+        ("--ServerApp.token=abc", "IdentityProvider", "token", "abc"),
+        ("--ServerApp.password=hash", "PasswordIdentityProvider", "hashed_password", "hash"),
+        ("--ServerApp.password_required=True", "PasswordIdentityProvider", "password_required", True),
+        ("--ServerApp.limit_rate=False", "ZMQChannelsWebsocketConnection", "limit_rate", False),
+        ("--ServerApp.iopub_data_rate_limit=5", "ZMQChannelsWebsocketConnection", "iopub_data_rate_limit", 5.0),
+    ],
+)
+def test_a_setting_that_has_moved(
+    told: pytest.LogCaptureFixture, option: str, section: str, name: str, value: object
+) -> None:
+    assert load([option]).config[section][name] == value
+    old = option.removeprefix("--").partition("=")[0]
+    assert f"{old} config is deprecated in 2.0. Use {section}.{name}." in told.text
+
+
+def test_the_new_name_wins(told: pytest.LogCaptureFixture) -> None:
+    settings = load(["--ServerApp.token=old", "--IdentityProvider.token=new"])
+    assert settings.token == "new"
+    assert "Ignoring deprecated ServerApp.token config. Using IdentityProvider.token." in told.text
+
+
+def test_the_token_of_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("JUPYTER_TOKEN", "from-env")
+    assert load([]).token == "from-env"
+    monkeypatch.delenv("JUPYTER_TOKEN")
+    assert len(load([]).token) == 48
+
+
+def test_notebook_dir(tmp_path: Path, told: pytest.LogCaptureFixture) -> None:
+    assert server(f"--ServerApp.notebook_dir={tmp_path}").root_dir == str(tmp_path)
+    assert "notebook_dir is deprecated, use root_dir" in told.text
+    assert server(f"--ServerApp.notebook_dir={tmp_path}", "--root-dir=/usr").root_dir == "/usr"
+
+
+def test_settings_of_notebook_six(user: Path, told: pytest.LogCaptureFixture) -> None:
+    (user / "jupyter_server_config.py").write_text(
+        "c.NotebookApp.port = 7\nc.NotebookApp.ip = '::1'\nc.ServerApp.port = 8"
+    )
+    made = server()
+    assert (made.port, made.ip) == (8, "::1")
+    assert "'ip' has moved from NotebookApp to ServerApp" in told.text
+
+
+def test_a_misspelt_trait_or_class_is_told(told: pytest.LogCaptureFixture) -> None:
+    load(["--ServerApp.prot=1", "--ServrApp.port=1"])
+    assert "Config option `prot` not recognized by `ServerApp`.  Did you mean `port`?" in told.text
+    assert "Config section `ServrApp` is not known. Did you mean `ServerApp`?" in told.text
+
+
+def test_no_secret_reaches_the_log_of_debugging(told: pytest.LogCaptureFixture) -> None:
+    load(["--debug", "--IdentityProvider.token=hush"])
+    assert "hush" not in told.text
+
+
+# -- stock classes
+
+
+def test_a_stock_class_of_the_reference_is_ours() -> None:
+    assert stock.ours("jupyter_server.services.config.ConfigManager") == "jupyterd.config.manager.ConfigManager"
+    made = load(["--ServerApp.config_manager_class=jupyter_server.services.config.manager.ConfigManager"])
+    assert type(made.make("config_manager_class")).__module__ == "jupyterd.config.manager"
+
+
+def test_a_class_of_one_s_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: Path) -> None:
+    (tmp_path / "own_manager.py").write_text(
+        "from jupyterd.config.manager import ConfigManager\nclass Own(ConfigManager): pass"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (user / "jupyter_server_config.py").write_text(
+        "c.ServerApp.config_manager_class = 'own_manager.Own'\nc.ConfigManager.config_dir_name = 'elsewhere'"
+    )
+    made = load([]).make("config_manager_class")
+    assert (type(made).__name__, made.config_dir_name) == ("Own", "elsewhere")
+
+
+# -- what is done instead of serving
+
+
+def test_show_config(capsys: pytest.CaptureFixture[str]) -> None:
+    assert act(load(["--port=9", "--show-config"]))
+    assert ".port = '9'" in capsys.readouterr().out
+    assert act(load(["--port=9", "--show-config-json"]))
+    assert json.loads(capsys.readouterr().out)["ServerApp"]["port"] == "9"
+    assert not act(Settings(ServerApp()))
+
+
+def test_generate_config(user: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert act(load(["--generate-config", "-y"]))
+    text = (user / "jupyter_server_config.py").read_text()
+    assert "# c.ServerApp.port" in text
+    assert "# c.ConfigManager.config_dir_name" in text
+    assert load([]).server.port == 8888
+
+
+@pytest.mark.parametrize(
+    ("option", "expected"), [("--help", "--port=<ServerApp.port>"), ("--help-all", "--ServerApp.port=")]
+)
+def test_help(option: str, expected: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        load([option])
+    assert caught.value.code == 0
+    assert expected in capsys.readouterr().out
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        load(["--version"])
+    assert capsys.readouterr().out.strip() == ServerApp.version
