@@ -90,7 +90,11 @@ class Replacement:
             aside = _recovery_directory()
         self._temporary = os.path.join(aside, TEMPORARY + secrets.token_hex(8))
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
-        fd = os.open(self._temporary, flags, 0o666)
+        try:
+            fd = os.open(self._temporary, flags, 0o666)
+        except OSError as error:
+            self._temporary = None
+            raise OSError(error.errno, error.strerror, self.target) from None
         self._file = os.fdopen(fd, "w+b", buffering=0)
         try:
             if self._old is not None and not self._in_place:

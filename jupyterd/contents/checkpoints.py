@@ -206,11 +206,8 @@ class FileCheckpoints(Checkpoints):
             os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
-class AsyncFileCheckpoints(FileCheckpoints, AsyncCheckpoints):
+class AsyncFileCheckpoints(FileCheckpoints):
     """The same, under the name by which asynchronous managers are configured; its methods are called in threads."""
-
-    rename_all_checkpoints = FileCheckpoints.rename_all_checkpoints
-    delete_all_checkpoints = FileCheckpoints.delete_all_checkpoints
 
 
 class GenericCheckpointsMixin:

@@ -33,13 +33,12 @@ class FilesResource:
     async def download(self, call: Call, path: str) -> Reply | Served:
         """The file.
 
-        :raises NotFound: nothing there, a directory, a special file, or hidden.
+        :raises NotFound: nothing there, or hidden.
+        :raises Forbidden: a directory, a special file, or a link out of the root.
         """
         path = clean(call.path.removeprefix("/files"))
         name = path.rsplit("/", 1)[-1]
-        headers = {}
-        if call.arg("v") is None:
-            headers["Cache-Control"] = "no-cache"
+        headers = {"Cache-Control": "no-cache" if call.arg("v") is None else "max-age=315360000"}
         if call.arg("download") or name.endswith(".ipynb"):
             headers["Content-Disposition"] = attachment(name)
         if isinstance(self._contents.manager, FileContentsManager):

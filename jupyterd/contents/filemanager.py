@@ -183,7 +183,7 @@ class FileContentsManager(ContentsManager):
         :raises NotFound: nothing there, or hidden.
         """
         os_path = self._get_os_path(path)
-        missing = NotFound(f"file or directory does not exist: {path!r}")
+        missing = NotFound(f"No such file or directory: {path}")
         try:
             status = os.stat(os_path)
         except OSError:
@@ -227,8 +227,8 @@ class FileContentsManager(ContentsManager):
         read, notebook = self._read_notebook_file(os_path)
         self.mark_trusted_cells(notebook.content, path)
         extra = {"type": "notebook", "content": notebook.content, "format": "json"}
-        if notebook.message is not None:
-            extra["message"] = notebook.message
+        if notebook.error is not None:
+            extra["message"] = notebooks.message_of(notebook.error)
         found = self._model(path, os_path, read.status, extra, read.data, hashed)
         return Found(found.model, found.status, notebook.plain)
 
@@ -344,11 +344,11 @@ class FileContentsManager(ContentsManager):
         os_path = self._get_os_path(path)
         if not self.allow_hidden and paths.is_hidden(os_path, self.root_dir):
             raise Invalid(f"Cannot delete file or directory {os_path!r}")
-        if not self._exists(path):
-            raise NotFound(f"file or directory does not exist: {path!r}")
+        if not os.path.lexists(os_path):
+            raise NotFound(f"File or directory does not exist: {os_path}")
         leftover = getattr(self.checkpoints, "checkpoint_dir", None)
         if self.delete_to_trash:
-            if not self.is_writable(path) and not os.path.islink(os_path):
+            if not os.path.islink(os_path) and not self.is_writable(path):
                 raise Forbidden(f"Permission denied: {path}")
             removal.to_trash(os_path)
             return

@@ -28,12 +28,12 @@ class Notebook:
     """A notebook's content, as clients have it.
 
     :param plain: see :class:`jupyterd.contents.jsonio.Parsed`.
-    :param message: what is wrong with it, for people; None for a valid one.
+    :param error: nbformat's validation error; None for a valid one. See :func:`message_of`.
     """
 
     content: Any
     plain: bool
-    message: str | None = None
+    error: Any = None
 
 
 def parse(raw: bytes) -> Notebook:
@@ -60,7 +60,7 @@ def _parse_any(text: str, plain: bool) -> Notebook:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of ids that it adds
         content = nbformat.reads(text, as_version=4, capture_validation_error=caught)
-    return Notebook(content, plain, message_of(caught.get("ValidationError")))
+    return Notebook(content, plain, caught.get("ValidationError"))
 
 
 def render(content: Any, plain: bool, trust: Callable[[Any], None]) -> tuple[bytes, str | None]:
@@ -73,21 +73,15 @@ def render(content: Any, plain: bool, trust: Callable[[Any], None]) -> tuple[byt
         trust(content)
         if _is_valid(content):
             return jsonio.to_disk(_split(content), plain), None
-    else:
-        trust(_node(content))
-    return _render_any(content)
+        return _render_any(content, lambda _: None)
+    return _render_any(content, trust)
 
 
-def _node(content: Any) -> Any:
-    import nbformat
-
-    return nbformat.from_dict(content)
-
-
-def _render_any(content: Any) -> tuple[bytes, str | None]:
+def _render_any(content: Any, trust: Callable[[Any], None]) -> tuple[bytes, str | None]:
     import nbformat
 
     nb = nbformat.from_dict(content)
+    trust(nb)
     caught: dict[str, Any] = {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")

@@ -7,6 +7,7 @@ the built-in ones each runs as a whole in one thread. Source: the reference's ``
 from __future__ import annotations
 
 import os
+import stat
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -16,7 +17,7 @@ from jupyterd.contents.either import settled
 from jupyterd.contents.filemanager import FileContentsManager, Found
 from jupyterd.contents.models import Model, check, encode, encode_any
 from jupyterd.contents.paths import OutsideRoot, clean
-from jupyterd.errors import Invalid, NotFound, PreconditionFailed
+from jupyterd.errors import Forbidden, Invalid, NotFound, PreconditionFailed
 
 TYPES = ("directory", "file", "notebook")
 
@@ -138,7 +139,7 @@ async def put(manager: Any, path: str, body: bytes, if_match: str | None = None)
     if is_native(manager):
         model = model if exists else composites.fill(model, clean(path))
         found = manager._keep(model, path, parsed.plain)
-        return _answer(found, encode(found.model), not exists)
+        return _answer(found, encode(found.model), not exists and model.get("chunk") in (None, 1))
     saved = await settled(manager.save(model, path) if exists else manager.new(model, path))
     return _encoded(saved, created=not exists)
 
@@ -278,9 +279,17 @@ async def file_exists(manager: Any, path: str) -> bool:
 async def locate(manager: FileContentsManager, path: str) -> str:
     """Where the bytes of a file are on disk.
 
-    :raises NotFound: nothing there, a directory, or hidden.
+    A link that leads out of the root is refused here, though ``get`` follows it. Source: the reference's ``/files``.
+
+    :raises NotFound: nothing there, or hidden.
+    :raises Forbidden: a directory, a special file, or out of the root.
     """
-    os_path, _status = manager._look(clean(path))
-    if os.path.isdir(os_path):
+    os_path, status = manager._look(clean(path))
+    real, root = os.path.realpath(os_path), os.path.realpath(manager.root_dir)
+    if not real.startswith(root.rstrip(os.sep) + os.sep):
+        raise Forbidden(f"{clean(path)} is not in root static directory")
+    if stat.S_ISLNK(status.st_mode):
         raise NotFound("")
-    return os_path
+    if not stat.S_ISREG(status.st_mode):
+        raise Forbidden(f"{clean(path)} is not a file")
+    return real

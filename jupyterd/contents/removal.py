@@ -19,6 +19,9 @@ def to_trash(os_path: str) -> None:
     """
     from send2trash import send2trash
 
+    if os.path.islink(os_path) and not os.path.exists(os_path):
+        os.unlink(os_path)  # a broken link: nothing that could be taken back
+        return
     try:
         send2trash(os_path)
     except OSError as error:
