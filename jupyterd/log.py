@@ -164,7 +164,7 @@ def application_log(name: str) -> logging.Logger:
     """The logger of an application: straight to stderr until :func:`bridge` is called."""
     log = logging.getLogger(name)
     log.propagate = False
-    if not log.handlers:
+    if not any(isinstance(handler, (Direct, Bridge)) for handler in log.handlers):
         log.addHandler(Direct())
     return log
 
