@@ -296,6 +296,12 @@ class House:
 
     def _frontends(self) -> None:
         """JupyterLab, Notebook, and what lies at the root."""
+        from jupyterd.frontends.build import FrontEnds, mount
+
+        fronts = FrontEnds(
+            self.settings, self.reactor, self.in_thread, lambda: self.contents, lambda: self.kernels
+        )
+        mount(self.root, fronts)
 
     def _listening(self) -> None:
         """The ports, last: everything behind them is there when the first client comes."""

@@ -1,0 +1,106 @@
+"""Small JSON files: layered for reading, replaced in one step for writing."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import tempfile
+from glob import glob
+from typing import Any
+
+from jupyter_core.paths import jupyter_config_path
+from twisted.logger import Logger
+
+log = Logger()
+
+
+def merge(target: dict[str, Any], new: dict[str, Any]) -> None:
+    """Lay ``new`` over ``target``: dictionaries are merged, None deletes a key, an emptied dictionary goes."""
+    for key, value in new.items():
+        if isinstance(value, dict):
+            below = target.get(key)
+            if not isinstance(below, dict):
+                below = {}
+            merge(below, value)
+            if below:
+                target[key] = below
+            else:
+                target.pop(key, None)
+        elif value is None:
+            target.pop(key, None)
+        else:
+            target[key] = value
+
+
+def section_of(directory: str, name: str, own_file: bool = True) -> dict[str, Any]:
+    """The section ``name`` of one configuration directory: ``<name>.d/*.json``, then ``<name>.json`` over them."""
+    paths = sorted(glob(os.path.join(glob_escape(directory), f"{name}.d", "*.json")))
+    if own_file:
+        paths.append(os.path.join(directory, f"{name}.json"))
+    section: dict[str, Any] = {}
+    for path in paths:
+        merge(section, read_object(path))
+    return section
+
+
+def glob_escape(path: str) -> str:
+    """A directory's name with nothing special for :func:`glob.glob`."""
+    from glob import escape
+
+    return escape(path)
+
+
+def read_object(path: str) -> dict[str, Any]:
+    """A JSON object from a file; an empty one where there is no file, or nothing useful in it."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            text = file.read()
+        value = json.loads(text) if text.strip() else {}
+    except FileNotFoundError:
+        return {}
+    except (OSError, ValueError) as error:
+        log.warn("skipping {path}: {error}", path=path, error=error)
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def layered(name: str, directories: list[str] | None = None) -> dict[str, Any]:
+    """The section ``name`` of ``labconfig`` along the Jupyter configuration path; users' own wins.
+
+    :param directories: ``labconfig`` directories, the one that wins first.
+    """
+    if directories is None:
+        directories = [os.path.join(path, "labconfig") for path in jupyter_config_path()]
+    section: dict[str, Any] = {}
+    for directory in reversed(directories):
+        merge(section, section_of(directory, name))
+    return section
+
+
+def replace(path: str, text: str) -> None:
+    """Write a file in one step: readers, and a crash, find the old text or the new one.
+
+    :raises OSError: it can not be written; the old file is as it was.
+    """
+    directory = os.path.dirname(path)
+    os.makedirs(directory, exist_ok=True)
+    fd, temporary = tempfile.mkstemp(prefix=".~", dir=directory)
+    try:
+        with os.fdopen(fd, "w", encoding="utf-8") as file:
+            os.fchmod(file.fileno(), _mode_of(path))
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, os.path.realpath(path))
+    except BaseException:
+        with contextlib.suppress(OSError):
+            os.unlink(temporary)
+        raise
+
+
+def _mode_of(path: str) -> int:
+    try:
+        return os.stat(path).st_mode & 0o777
+    except OSError:
+        return 0o600

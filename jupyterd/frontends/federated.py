@@ -1,0 +1,114 @@
+"""Prebuilt extensions on disk, and the part of a page's configuration that comes from files."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterable, Iterator
+from glob import glob
+from typing import Any
+
+from twisted.logger import Logger
+
+from jupyterd.frontends.disk import glob_escape, layered, merge, read_object
+
+DISABLED = "disabledExtensions"
+log = Logger()
+
+
+def packages(directories: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """The ``package.json`` of each prebuilt extension by its name; of two with one name the first wins.
+
+    An extension lies in a directory of its own, or two deep below an ``@organisation``. The key ``ext_path`` is added.
+    """
+    found: dict[str, dict[str, Any]] = {}
+    for directory in directories:
+        for path in _package_files(directory):
+            package = read_object(path)
+            name = package.get("name")
+            if isinstance(name, str) and isinstance(package.get("jupyterlab"), dict):
+                found.setdefault(name, {**package, "ext_path": os.path.dirname(path)})
+    return found
+
+
+def _package_files(directory: str) -> Iterator[str]:
+    top = glob_escape(directory)
+    yield from sorted(glob(os.path.join(top, "[!@]*", "package.json")))
+    yield from sorted(glob(os.path.join(top, "@*", "*", "package.json")))
+
+
+def page_settings(directories: Iterable[str], app_settings_dir: str = "") -> dict[str, Any]:
+    """What a page is told by files: ``page_config`` of the application, of ``labconfig``, and the prebuilt extensions.
+
+    :param directories: of prebuilt extensions.
+    :param app_settings_dir: of the application; empty for none.
+    """
+    settings = _of_application(app_settings_dir)
+    merge(settings, layered("page_config"))
+    found = packages(directories)
+    disabled = _disabled_by(found, app_settings_dir, settings.get(DISABLED, {}))
+    disabled.update(settings.get(DISABLED, {}))
+    settings[DISABLED] = disabled
+    settings["federated_extensions"] = [
+        _entry(name, package) for name, package in found.items() if _built(name, package)
+    ]
+    for key, value in settings.items():
+        if isinstance(value, dict):
+            settings[key] = [name for name in value if value[name]]
+    return settings
+
+
+def _of_application(directory: str) -> dict[str, Any]:
+    if not directory:
+        return {}
+    path = os.path.join(directory, "page_config.json5")
+    settings = read_json5(path) if os.path.isfile(path) else read_object(os.path.join(directory, "page_config.json"))
+    for key in (DISABLED, "deferredExtensions"):
+        if key in settings:
+            settings[key] = dict.fromkeys(settings[key], True)
+    return settings
+
+
+def read_json5(path: str) -> dict[str, Any]:
+    """An object of a JSON5 file; an empty one where it can not be read."""
+    import json5
+
+    try:
+        with open(path, encoding="utf-8") as file:
+            value = json5.load(file)
+    except (OSError, ValueError) as error:
+        log.warn("skipping {path}: {error}", path=path, error=error)
+        return {}
+    return value if isinstance(value, dict) else {}
+
+
+def _built(name: str, package: dict[str, Any]) -> bool:
+    if "_build" in package["jupyterlab"]:
+        return True
+    log.warn("{name} is not a prebuilt extension", name=name)
+    return False
+
+
+def _entry(name: str, package: dict[str, Any]) -> dict[str, Any]:
+    build = package["jupyterlab"]["_build"]
+    optional = {key: build[key] for key in ("extension", "mimeExtension", "style") if key in build}
+    return {"name": name, "load": build["load"], **optional, "entrypoints": build.get("entrypoints")}
+
+
+def _disabled_by(found: dict[str, dict[str, Any]], app_settings_dir: str, disabled: dict[str, Any]) -> dict[str, bool]:
+    """What enabled extensions switch off in others."""
+    lists = {name: package["jupyterlab"].get(DISABLED) for name, package in found.items()}
+    if app_settings_dir:
+        core = read_object(os.path.join(os.path.dirname(app_settings_dir), "static", "package.json"))
+        for name, data in core.get("jupyterlab", {}).get("extensionMetadata", {}).items():
+            lists[name] = lists.get(name) or data.get(DISABLED)
+    return {item: True for name in sorted(lists) if disabled.get(name) is not True for item in lists[name] or ()}
+
+
+def application_version(static_dir: str) -> str:
+    """The version of the application that is built in ``static_dir``; empty where it does not say."""
+    try:
+        with open(os.path.join(static_dir, "package.json"), encoding="utf-8") as file:
+            return str(json.load(file)["jupyterlab"]["version"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return ""

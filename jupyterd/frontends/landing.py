@@ -1,0 +1,42 @@
+"""What lies at ``/``: the way to the front end."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from urllib.parse import urlsplit
+
+from klein import Klein
+
+from jupyterd.frontends.lab import HTML
+from jupyterd.utils import url_path_join
+from jupyterd.web.api import Call, Reply, json_api
+
+NOTHING = (
+    '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>jupyterd</title></head><body><p>'
+    "jupyterd is running; JupyterLab is not installed on this server: "
+    "<code>pip install jupyterlab</code> puts it here.</p></body></html>"
+)
+
+
+class Landing:
+    """``/``.
+
+    :param default_url: where it leads to; None where no front end is installed.
+    """
+
+    app = Klein()
+    api = json_api(app)
+
+    def __init__(self, default_url: Callable[[], str | None]) -> None:
+        self._default_url = default_url
+
+    @api(("GET", "HEAD"), "/")
+    async def landing(self, call: Call) -> Reply:
+        """The way to the front end; the query, a token perhaps, goes along."""
+        target = self._default_url()
+        if target is None:
+            return Reply(NOTHING.encode(), HTML)
+        if not urlsplit(target).scheme and not target.startswith(call.base_url):
+            target = url_path_join(call.base_url, target)
+        query = call.request.uri.decode("ascii", "replace").partition("?")[2]
+        return Reply(b"", HTML, 302, {"Location": f"{target}?{query}" if query else target})
