@@ -196,7 +196,7 @@ def running(home: Path, *options: str, argv: Sequence[str] = DEFAULT, **env: str
         daemon.stop()
 
 
-def await_answer(daemon: Daemon, patience: float = 40.0) -> None:
+def await_answer(daemon: Daemon, patience: float = 20.0) -> None:
     deadline = time.monotonic() + patience
     while True:
         try:
@@ -204,8 +204,8 @@ def await_answer(daemon: Daemon, patience: float = 40.0) -> None:
                 return
         except OSError:
             pass
-        assert daemon.process.poll() is None, daemon.log
-        assert time.monotonic() < deadline, daemon.log
+        assert daemon.process.poll() is None, daemon.log[-3000:]
+        assert time.monotonic() < deadline, daemon.log[-1000:]
         time.sleep(0.02)
 
 
