@@ -21,7 +21,10 @@ from jupyterd.kernels.external import ExternalProcess, read_directory
 from jupyterd.kernels.kernel import Kernel, isoformat
 from jupyterd.kernels.launcher import Launcher, Order
 from jupyterd.kernels.settings import KernelRestarter, MappingKernelSettings, with_sections
+from jupyterd.kernelspecs.manager import NoSuchKernelSpec
 from jupyterd.threads import InThread
+
+__all__ = ["AsyncMappingKernelManager", "MappingKernelManager", "NoSuchKernel", "NoSuchKernelSpec"]
 
 ACTIONS = "https://events.jupyter.org/jupyter_server/kernel_actions/v1"
 DEATHS = "https://events.jupyter.org/jupyterd/kernel_death/v1"

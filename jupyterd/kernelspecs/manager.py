@@ -118,7 +118,7 @@ class KernelSpecs:
         changed = fingerprint != self._fingerprint
         if changed:
             self._specs, self._models, self._fingerprint = {}, {}, fingerprint
-        return changed
+        return bool(changed)
 
     def _all_models(self) -> Any:
         client = self.client
@@ -153,4 +153,4 @@ class KernelSpecs:
 
 
 def _is_model(info: Any) -> bool:
-    return isinstance(info, dict) and not {"name", "spec", "resources"}.difference(info)
+    return isinstance(info, dict) and {"name", "spec", "resources"} <= set(info)

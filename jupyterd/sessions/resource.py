@@ -9,7 +9,7 @@ from klein import Klein
 from twisted.logger import Logger
 
 from jupyterd.errors import Failed, Invalid, JupyterdError
-from jupyterd.kernelspecs.manager import NoSuchKernelSpec
+from jupyterd.kernels.manager import NoSuchKernelSpec
 from jupyterd.sessions.manager import SessionManager, Wanted
 from jupyterd.web.api import Call, Reply, json_api
 
