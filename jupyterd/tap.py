@@ -119,6 +119,7 @@ def makeService(options: Options) -> IService:
     from jupyterd.supervision.daemon import Daemon
 
     settings, twistd = options.settings, options.parent
+    keep_secrets(settings)
     daemon = Daemon(
         reactor,
         settings.server,
@@ -127,6 +128,17 @@ def makeService(options: Options) -> IService:
     )
     jupyterd(reactor, settings).setServiceParent(daemon)
     return daemon
+
+
+def keep_secrets(settings: Settings) -> None:
+    """From now on no log holds a token, password or cookie."""
+    from jupyterd.scrub import Scrubber, install
+
+    def known() -> list[str]:
+        provider = settings.server.identity_provider
+        return [str(getattr(provider, name, "") or "") for name in ("token", "hashed_password")]
+
+    install(Scrubber(known, settings.server.extra_log_scrub_param_keys))
 
 
 def _give_up(twistd: Any, message: str) -> None:

@@ -96,9 +96,9 @@ class Front(Service):
         if not server.no_browser_open_file:
             server.write_browser_open_files()
         for line in greeting.lines_of(server):
-            self.log.info("{line}", line=line)
+            self.log.info("{line}", line=line, shows_secret=True)
         if invitation := greeting.invitation(server):
-            self.log.critical("{invitation}", invitation=invitation)
+            self.log.critical("{invitation}", invitation=invitation, shows_secret=True)
         if server.open_browser and not server.sock:
             self._reactor.callInThread(greeting.open_browser, server)
         self._notify.ready()
