@@ -8,7 +8,7 @@ ask, may they. A route can not forget any of it.
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Coroutine, Iterable, Mapping
+from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, urlencode
@@ -85,7 +85,7 @@ class Guard:
 
     def admit(self, request: Request, mount: Mount | None) -> Verdict | Deferred[Verdict]:
         """None to let the request through, else the answer. Sets ``request.user`` and ``request.handler``."""
-        host = request.getHeader("host") or "127.0.0.1"
+        host = request.host_header or "127.0.0.1"
         if not self.doors.host_allowed(host):
             self.log.warn(
                 "Blocking request with non-local 'Host' {host!r}. If the server should be accessible at that name,"
@@ -106,9 +106,9 @@ class Guard:
             peer = self._trusted_peer(request, handler)
             if peer is not None:
                 return peer
+        if self._stock:
+            return self.provider.user_of(handler)
         found = self.provider.get_user(handler)
-        if self._stock and isinstance(found, Coroutine):
-            return _run(found)
         if isinstance(found, Awaitable):
             return from_asyncio(found)
         return found
@@ -236,16 +236,16 @@ class Guard:
         origin = request.getHeader("origin")
         if origin is None:
             origin = request.getHeader("sec-websocket-origin")
-        return self.doors.origin_allowed(origin, request.getHeader("host"))
+        return self.doors.origin_allowed(origin, request.host_header)
 
     def _referer_allowed(self, request: Request, handler: Handler) -> bool:
         return not self.provider.should_check_origin(handler) or self.doors.referer_allowed(
-            request.getHeader("referer"), request.getHeader("host")
+            request.getHeader("referer"), request.host_header
         )
 
     def _foreign(self, request: Request, mount: Mount) -> Refusal:
         kind = "WebSocket" if mount.websocket else "API request"
-        origin, host = _shown(request.getHeader("origin")), _shown(request.getHeader("host"))
+        origin, host = _shown(request.getHeader("origin")), _shown(request.host_header)
         complaint = f"Blocking Cross Origin {kind}. Origin: {origin}, Host: {host}"
         self.log.warn("{why} ({path})", why=complaint, path=request.path.decode("latin-1"))
         return Refusal(403 if mount.websocket else 404, complaint)
@@ -345,16 +345,6 @@ class Guard:
 
     def _preflight(self) -> Refusal:
         return Refusal(200, empty=True, headers=self.response_headers.preflight)
-
-
-def _run(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """The result of a coroutine that waits for nothing, without the cost of a Deferred or task."""
-    try:
-        coroutine.send(None)
-    except StopIteration as stop:
-        return stop.value
-    coroutine.close()
-    raise RuntimeError("a hook of the identity provider waits for something: make it an override of get_user")
 
 
 def _is_form(request: Request) -> bool:

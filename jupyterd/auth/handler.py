@@ -219,6 +219,10 @@ class Handler:
             raise Invalid(f"Missing argument {name}")
         return default
 
+    def has_argument(self, name: str) -> bool:
+        """Whether there is a query argument that is not empty."""
+        return bool(self._web.args) and any(self._web.args.get(name.encode(), ()))
+
     def get_arguments(self, name: str, strip: bool = True) -> list[str]:
         """All values of a query argument and form field, the form's last."""
         values = [value.decode("utf-8", "replace") for value in self._web.args.get(name.encode(), ())]

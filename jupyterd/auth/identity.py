@@ -21,6 +21,9 @@ from jupyterd.auth.user import User, anonymous_user, from_json, to_json
 UPDATABLE = ("name", "display_name", "initials", "avatar_url", "color")
 LONGEST_FIELD = 1024  # characters of one field of a user; the whole has to fit into a cookie
 
+ANYBODY = User("anybody")
+"""Stands for whoever shows the token, which says nothing of who that is."""
+
 _NOT_ALPHANUMERIC = re.compile(r"[^A-Za-z0-9]")
 
 
@@ -99,15 +102,25 @@ class IdentityProvider(LoggingConfigurable):
     async def _get_user(self, handler: Handler) -> User | None:
         token_user: User | None = await _settled(self.get_user_token(handler))
         cookie_user: User | None = await _settled(self.get_user_cookie(handler))
-        if token_user is not None:
-            handler._token_authenticated = True
-            if token_user != cookie_user and self._token_in_query(handler):
-                # A browser followed a link with a token in it: the next request has the cookie alone.
-                self.set_login_cookie(handler, token_user)
-            return token_user
+        return self._decide(handler, token_user, cookie_user)
+
+    def user_of(self, handler: Handler) -> User | None:
+        """What :meth:`get_user` comes to where no subclass has changed anything that it asks."""
+        return self._decide(handler, self._token_user(handler), cast("User | None", self.get_user_cookie(handler)))
+
+    def _decide(self, handler: Handler, token_user: User | None, cookie_user: User | None) -> User | None:
+        if token_user is None:
+            return cookie_user or self._stranger(handler)
+        handler._token_authenticated = True
         if cookie_user is not None:
-            return cookie_user
-        return self._stranger(handler)
+            return cookie_user if token_user is ANYBODY else token_user
+        if not handler.has_argument("token"):
+            # A program, which sends its token each time and keeps no cookie: one name for all of them.
+            return self._program() if token_user is ANYBODY else token_user
+        # A browser that followed a link with a token in it: its next request has the cookie alone.
+        user = self.generate_anonymous_user(handler) if token_user is ANYBODY else token_user
+        self.set_login_cookie(handler, user)
+        return user
 
     def _stranger(self, handler: Handler) -> User | None:
         cookie_name = self.get_cookie_name(handler)
@@ -122,30 +135,31 @@ class IdentityProvider(LoggingConfigurable):
 
     def get_token(self, handler: Handler) -> str | None:
         """The token that a request shows: in its query or its Authorization header."""
-        user_token = handler.get_argument("token", "")
-        if user_token:
-            return cast(str, user_token)
+        if handler.has_argument("token"):
+            return cast(str, handler.get_argument("token"))
         match = self.auth_header_pat.match(handler.request.headers.get("Authorization", ""))
         return match.group(2).strip() if match else ""
 
     async def get_user_token(self, handler: Handler) -> User | None:
         """The user that a token stands for: the one in the request's cookie, else an anonymous one."""
-        given = self.get_token(handler) if self.token else ""
-        if not given or not hmac.compare_digest(given.encode("utf-8", "replace"), self.token.encode()):
-            return None
+        found = self._token_user(handler)
+        if found is not ANYBODY:
+            return found
         known: User | None = await _settled(self.get_user_cookie(handler))
         if known is not None:
             return known
-        return self.generate_anonymous_user(handler) if self._token_in_query(handler) else self._program()
+        return self.generate_anonymous_user(handler) if handler.has_argument("token") else self._program()
 
-    def _token_in_query(self, handler: Handler) -> bool:
-        return bool(handler.get_argument("token", ""))
+    def _token_user(self, handler: Handler) -> User | None:
+        token = self.token
+        given = self.get_token(handler) if token else ""
+        if given and hmac.compare_digest(given.encode("utf-8", "replace"), token.encode()):
+            return ANYBODY
+        return None
 
     _program_user: User | None = None
 
     def _program(self) -> User:
-        # Programs send the token each time and keep no cookie: one name for all of them, not a new one for each
-        # request.
         if self._program_user is None:
             self._program_user = anonymous_user()
         return copy.copy(self._program_user)
@@ -299,5 +313,5 @@ class IdentityProvider(LoggingConfigurable):
 
 
 async def _settled(value: Any) -> Any:
-    """``value``, or what it comes to where it is awaitable."""
+    """``value``, or what it comes to."""
     return await value if isinstance(value, Awaitable) else value

@@ -68,6 +68,8 @@ class Request(server.Request):
     segments: list[str]
     user: Any = None
     token_authenticated = False
+    host_header = ""
+    """The Host header; empty where HTTP/1.0 has none."""
     handler: Any = None
     """The request as identity providers and authorizers see it; set by the guard."""
     cors: tuple[tuple[bytes, bytes], ...] = ()
@@ -131,6 +133,8 @@ class Request(server.Request):
         hosts = self.requestHeaders.getRawHeaders(b"host") or ()
         if len(hosts) != 1 and (hosts or self.clientproto == b"HTTP/1.1"):
             return Refusal(400, "A request has one Host header")
+        if hosts:
+            self.host_header = hosts[0].decode("utf-8", "replace")
         if not path.startswith(b"/"):
             return Refusal(400, "The path does not begin with a slash")
         try:
