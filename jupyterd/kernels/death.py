@@ -92,22 +92,31 @@ def oom_kills(pid: int | str = "self") -> int | None:
             lines = groups.read().splitlines()
     except OSError:
         return None
-    for path in _counters(lines):
+    return counted(lines, "/sys/fs/cgroup")
+
+
+def counted(lines: list[str], mount: str) -> int | None:
+    """The count of a process's group.
+
+    :param lines: of its ``/proc/<pid>/cgroup``.
+    :param mount: where control groups are mounted.
+    """
+    for path in _counters(lines, mount):
         count = _counted(path)
         if count is not None:
             return count
     return None
 
 
-def _counters(lines: list[str]) -> Iterator[str]:
+def _counters(lines: list[str], mount: str) -> Iterator[str]:
     for line in lines:
         _, controllers, path = line.split(":", 2)
         if "memory" in controllers.split(","):
-            yield os.path.join("/sys/fs/cgroup/memory", path.lstrip("/"), "memory.oom_control")
-            yield "/sys/fs/cgroup/memory/memory.oom_control"
+            yield os.path.join(mount, "memory", path.lstrip("/"), "memory.oom_control")
+            yield os.path.join(mount, "memory", "memory.oom_control")
         elif controllers == "":
-            yield os.path.join("/sys/fs/cgroup", path.lstrip("/"), "memory.events")
-            yield "/sys/fs/cgroup/memory.events"
+            yield os.path.join(mount, path.lstrip("/"), "memory.events")
+            yield os.path.join(mount, "memory.events")
 
 
 def _counted(path: str) -> int | None:

@@ -42,6 +42,8 @@ class Kernel:
     """Deaths in a row, without a stable life between them."""
     spoke: bool = False
     """It has been heard since it was last launched."""
+    ever_spoke: bool = False
+    """It has been heard since it was first launched."""
     turn: DeferredLock = field(default_factory=DeferredLock)
     """Held while its process is being started or stopped."""
     ending: Deferred[None] | None = None
@@ -85,7 +87,7 @@ class Kernel:
     def heard(self) -> None:
         """It said something: it lives."""
         if not self.spoke:
-            self.spoke = True
+            self.spoke = self.ever_spoke = True
             self._tell(None)
 
     # -- its start

@@ -406,11 +406,11 @@ class MappingKernelManager(MappingKernelSettings):
         try:
             if kernel.execution_state != "autorestarting":
                 return
-            if not kernel.spoke and kernel.process.retry(death):
+            if not kernel.ever_spoke and kernel.process.retry(death):
                 await kernel.process.start()
                 self._launched(kernel)
             else:
-                new_ports = self.restarter.random_ports_until_alive and not kernel.spoke
+                new_ports = self.restarter.random_ports_until_alive and not kernel.ever_spoke
                 await self._run_again(kernel, now=True, new_ports=new_ports)
         except Exception as error:  # noqa: BLE001 - nobody waits for it: it is told to the clients
             self._lose(kernel, Death(stderr=str(error)))
