@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from subprocess import TimeoutExpired
 
 import pytest
 
@@ -30,5 +32,5 @@ def reference(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     """The reference server, to compare answers with."""
     if not (BIN / "jupyter-server").exists():
         pytest.skip("jupyter_server is not installed")
-    with running(tmp_path_factory.mktemp("reference"), argv=REFERENCE) as reference:
+    with suppress(TimeoutExpired), running(tmp_path_factory.mktemp("reference"), argv=REFERENCE, end=5.0) as reference:
         yield reference

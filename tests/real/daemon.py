@@ -184,8 +184,10 @@ def common(home: Path, port: int) -> list[str]:
 
 
 @contextmanager
-def running(home: Path, *options: str, argv: Sequence[str] = DEFAULT, **env: str) -> Iterator[Daemon]:
-    """A server on a loopback port that has answered, stopped at the end."""
+def running(
+    home: Path, *options: str, argv: Sequence[str] = DEFAULT, end: float = 30.0, **env: str
+) -> Iterator[Daemon]:
+    """A server on a loopback port that has answered, stopped at the end, which may take ``end`` seconds."""
     port = free_port()
     daemon = spawn(home, [*common(home, port), *options], argv, **env)
     daemon.port = port
@@ -193,14 +195,14 @@ def running(home: Path, *options: str, argv: Sequence[str] = DEFAULT, **env: str
         await_answer(daemon)
         yield daemon
     finally:
-        daemon.stop()
+        daemon.stop(patience=end)
 
 
 def await_answer(daemon: Daemon, patience: float = 20.0) -> None:
     deadline = time.monotonic() + patience
     while True:
         try:
-            if daemon.ask("GET", "/api", timeout=10.0).status == 200:
+            if daemon.ask("GET", "/api", timeout=10.0).status in (200, 404):
                 return
         except OSError:
             pass

@@ -67,11 +67,15 @@ REQUESTS: list[tuple[str, str, Any]] = [
 
 
 def told(daemon: Daemon, method: str, path: str, body: Any) -> tuple[int, Any]:
-    """The status, and the JSON's shape and message with what differs by server (ids, its own paths) taken out."""
+    """The status, and the JSON's shape and message with what differs by server (ids, its own paths) taken out.
+
+    A page instead of JSON is None.
+    """
     answer = daemon.ask(method, path, body)
-    if "json" not in answer.headers.get("Content-Type", "") or not answer.body:
-        return answer.status, answer.headers.get("Content-Type", "").split(";")[0]
-    decoded = answer.json
+    try:
+        decoded = answer.json
+    except ValueError:
+        return answer.status, None
     if isinstance(decoded, dict) and "message" in decoded:
         message = str(decoded["message"] or "").replace(str(daemon.home), "HOME")
         return answer.status, (sorted(decoded), re.sub(r"0x[0-9a-f]+|\d{4,}", "N", message), decoded.get("reason"))
@@ -80,16 +84,23 @@ def told(daemon: Daemon, method: str, path: str, body: Any) -> tuple[int, Any]:
 
 @pytest.mark.parametrize(("method", "path", "body"), REQUESTS, ids=[f"{m} {p} {b}"[:70] for m, p, b in REQUESTS])
 def test_answers_as_the_reference(daemon: Daemon, reference: Daemon, method: str, path: str, body: Any) -> None:
-    assert told(daemon, method, path, body) == told(reference, method, path, body)
+    ours, theirs = told(daemon, method, path, body), told(reference, method, path, body)
+    if theirs[0] == 500 and "Unhandled error" in theirs[1][1]:
+        assert 400 <= ours[0] <= 500, (ours, theirs)
+        assert ours[1][1] not in ("", "Unhandled error"), "it says nothing more than the reference"
+    elif theirs[1] is None:
+        assert ours[0] == theirs[0]
+    else:
+        assert ours == theirs
 
 
 def test_no_request_did_harm(daemon: Daemon) -> None:
-    """A session without a kernel's name got the default one; nothing else is there."""
+    """A session without a kernel's name got the default one, base64 is read leniently; nothing else is there."""
     assert [session["path"] for session in daemon.json("GET", "/api/sessions")] in ([], ["x.ipynb"])
     for kernel in daemon.json("GET", "/api/kernels"):
         daemon.ask("DELETE", f"/api/kernels/{kernel['id']}")
     assert daemon.json("GET", "/api/kernels") == []
-    assert daemon.json("GET", "/api/contents")["content"] == []
+    assert {entry["name"] for entry in daemon.json("GET", "/api/contents")["content"]} <= {"x.txt"}
 
 
 def connect(daemon: Daemon, path: str, *headers: str, token: str = TOKEN) -> websocket.WebSocket:
@@ -148,7 +159,7 @@ GARBAGE: list[tuple[str, str, bytes | str]] = [
 @pytest.mark.parametrize(("name", "protocol", "data"), GARBAGE, ids=[name for name, _, _ in GARBAGE])
 def test_garbage_harms_nobody(daemon: Daemon, name: str, protocol: str, data: bytes | str) -> None:
     """Whatever becomes of the tab that sent it, the kernel and the other tabs go on."""
-    kernel = _kernel(daemon)
+    kernel, logged = _kernel(daemon), len(daemon.log)
     good, bad = Tab(daemon, kernel).ready(), Tab(daemon, kernel, protocol)
     if isinstance(data, bytes):
         bad.socket.send_binary(data)
@@ -158,7 +169,7 @@ def test_garbage_harms_nobody(daemon: Daemon, name: str, protocol: str, data: by
     good.close()
     bad.close()
     until(lambda: daemon.json("GET", f"/api/kernels/{kernel}")["connections"] == 0, what="a websocket leaked")
-    assert "Traceback" not in daemon.log[-20_000:] or "jupyter-server" in str(daemon.process.args)
+    assert daemon.log[logged:].count("Traceback") == 0
 
 
 def _kernel(daemon: Daemon) -> str:
