@@ -14,7 +14,7 @@ from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerPr
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
-from jupyterd.errors import Invalid
+from jupyterd.errors import Failed, Invalid
 from jupyterd.web.api import Call
 
 txaio.set_global_log_level("info")  # else Autobahn formats several debug events a message, read or not
@@ -119,6 +119,9 @@ async def upgrade(call: Call, make: Callable[[], Coroutine[Any, Any, SocketProto
     if "upgrade" not in (call.header("connection") or "").lower():
         raise Invalid('"Connection" must be "Upgrade".')
     request = call.request
+    if request.mount is None or not request.mount.websocket:
+        # The guard judges by the mount: one that does not say so was judged as something to read.
+        raise Failed("The path is not mounted as a websocket")
     if request.channel.transport is None:
         raise Invalid("This connection can not be upgraded")
     protocol = await make()

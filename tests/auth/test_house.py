@@ -1,0 +1,145 @@
+"""The whole daemon, wired: nobody gets in where they do not belong."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from twisted.internet.testing import MemoryReactorClock
+
+from jupyterd.app import House
+from jupyterd.settings import load
+from jupyterd.testing import MemorySite
+from jupyterd.web.root import Mount
+from tests.auth.test_guard import UPGRADE
+
+TOKEN = "a-token-of-more-than-thirty-two-characters"
+
+PUBLIC = {
+    ("api",): "the version, which every client asks for first",
+    ("login",): "the way in",
+    ("logout",): "the way out",
+    ("static",): "what the login page looks like",
+    ("healthz",): "says that the server is there, nothing else",
+    ("readyz",): "says that the server is ready, nothing else",
+    ("favicon.ico",): "an icon",
+    ("robots.txt",): "asks robots to stay away",
+    (): "leads to the front end, which asks for the login; nothing below it",
+    ("lab", "extensions"): "scripts of installed extensions, as static as those of the page",
+    ("lab", "api", "themes"): "style sheets of installed themes",
+}
+VOCABULARY = {
+    "/api/config": "config", "/api/contents": "contents", "/api/events": "events", "/api/kernels": "kernels",
+    "/api/kernels/*/channels": "kernels", "/api/kernelspecs": "kernelspecs", "/api/nbconvert": "nbconvert",
+    "/api/resolvePath": "api", "/api/security/csp-report": "csp", "/api/sessions": "sessions", "/api/shutdown": "server",
+    "/api/spec.yaml": "api", "/api/status": "api", "/api/terminals": "terminals", "/files": "contents",
+    "/kernelspecs": "kernelspecs", "/nbconvert": "nbconvert", "/terminals/websocket": "terminals", "/view": "contents",
+    "/api/events/subscribe": "events",
+}  # fmt: skip
+"""What authorizers written against the Jupyter Server call what lies at these prefixes."""
+NAMELESS = ("/api/me", "/lab", "/doc", "/tree", "/custom", "/notebooks", "/edit", "/consoles", "/terminals")
+"""Pages, and what belongs to each user by itself: any known user may see them."""
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "PROPFIND")
+
+
+@pytest.fixture
+def house(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> House:
+    for name in ("CONFIG", "DATA", "RUNTIME"):
+        monkeypatch.setenv(f"JUPYTER_{name}_DIR", os.path.join(tmp_path, name))
+    monkeypatch.delenv("JUPYTER_TOKEN", raising=False)
+    os.makedirs(os.path.join(tmp_path, "root"))
+    options = ["--allow-root", f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={tmp_path}/root"]
+    house = House(MemoryReactorClock(), load(options))
+    house.build()
+    return house
+
+
+def knocking(house: House) -> MemorySite:
+    site = MemorySite(house.root, house.guard, house.reactor)
+    site.site.error_page = house.pages.error
+    return site
+
+
+def routes(mount: Mount) -> Iterator[str]:
+    """Every path that a mount's resource knows, with its variables filled in."""
+    prefix = "/" + "/".join("x" if segment == "*" else segment for segment in mount.prefix)
+    yield prefix
+    if not mount.exact:
+        yield f"{prefix.rstrip('/')}/x"
+    app = getattr(mount.resource(), "_app", None)
+    for rule in () if app is None else app.url_map.iter_rules():
+        path = "".join("x" if dynamic else text for dynamic, text in rule._trace).lstrip("|")
+        if path.startswith(prefix) and (not mount.exact or path == prefix):
+            yield path
+
+
+def test_every_public_mount_is_on_the_list(house: House) -> None:
+    public = {mount.prefix for mount in house.root.mounts() if mount.public}
+    unexpected = {prefix for prefix in public if prefix not in PUBLIC and prefix[:1] not in PUBLIC}
+    assert unexpected == set()
+    assert all(mount.exact for mount in house.root.mounts() if mount.prefix == ())
+
+
+def test_cve_2026_39987_2024_28179_walk_of_all_routes_without_credentials(house: House) -> None:
+    site = knocking(house)
+    mounts = [mount for mount in house.root.mounts() if not mount.public]
+    assert len(mounts) > 5
+    walked = 0
+    for mount in mounts:
+        for path in routes(mount):
+            for method in METHODS:
+                answer = site.request(method, path, body=b"{}" if method not in ("GET", "HEAD") else None)
+                if answer.status == 302:
+                    assert str(answer.header("location")).startswith("/login?next=%2F"), (method, path)
+                else:
+                    assert answer.status == 403, (method, path, answer.status)
+                walked += 1
+            for headers in (UPGRADE, {**UPGRADE, "Sec-WebSocket-Protocol": "v1.kernel.websocket.jupyter.org"}):
+                answer = site.request("GET", path, headers=headers)
+                assert answer.status in (302, 403), path
+    assert walked > 100
+
+
+def test_walk_of_all_websockets_with_a_foreign_origin(house: House) -> None:
+    site = knocking(house)
+    login = site.request("GET", f"/login?token={TOKEN}")
+    cookies = "; ".join(line.partition(";")[0] for line in login.headers["set-cookie"])
+    sockets = [mount for mount in house.root.mounts() if mount.websocket]
+    assert sockets
+    for mount in sockets:
+        for path in routes(mount):
+            for origin in ("http://evil.example", "null", "http://127.0.0.1:8888.evil.example"):
+                answer = site.request("GET", path, headers={**UPGRADE, "Cookie": cookies, "Origin": origin})
+                assert answer.status == 403, path
+
+
+def test_every_websocket_route_is_mounted_as_one(house: House) -> None:
+    """A websocket on a mount that does not say so would be judged as something to read."""
+    for mount in house.root.mounts():
+        app = getattr(mount.resource(), "_app", None)
+        endpoints = () if app is None else app.url_map.iter_rules()
+        for rule in endpoints:
+            if rule.endpoint.endswith(" websocket"):
+                path = rule.rule.split("/")[1:]
+                found = house.root.find(["x" if part.startswith("<") else part for part in path])
+                assert found is not None
+                assert found.websocket, rule.rule
+
+
+def test_foreign_host_is_refused_everywhere(house: House) -> None:
+    site = knocking(house)
+    for mount in house.root.mounts():
+        for path in routes(mount):
+            headers = {"Host": "evil.example", "Authorization": f"token {TOKEN}"}
+            assert site.request("GET", path, headers=headers).status == 403, path
+
+
+def test_authorizer_knows_every_private_mount_by_its_usual_name(house: House) -> None:
+    for mount in house.root.mounts():
+        path = "/" + "/".join(mount.prefix)
+        if path in VOCABULARY:
+            assert mount.auth == VOCABULARY[path], path
+        elif not mount.public and not mount.auth:
+            assert path.startswith(NAMELESS), path
