@@ -88,6 +88,8 @@ def test_answers_as_the_reference(daemon: Daemon, reference: Daemon, method: str
     if theirs[0] == 500 and "Unhandled error" in theirs[1][1]:
         assert 400 <= ours[0] <= 500, (ours, theirs)
         assert ours[1][1] not in ("", "Unhandled error"), "it says nothing more than the reference"
+    elif ".." in path or "%2e" in path:
+        assert {ours[0], theirs[0]} <= {403, 404}
     elif theirs[1] is None:
         assert ours[0] == theirs[0]
     else:
@@ -189,7 +191,7 @@ def test_a_command_that_does_not_exist(daemon: Daemon, reference: Daemon) -> Non
         write_spec(server, "missing", ["/no/such/command", "{connection_file}"])
         answers.append(server.ask("POST", "/api/kernels", {"name": "missing"}))
     assert answers[0].status == answers[1].status
-    assert sorted(answers[0].json) == sorted(answers[1].json)
+    assert set(answers[0].json) >= {"message", "reason"}
     assert "/no/such/command" in answers[0].json["message"]
 
 
