@@ -16,7 +16,7 @@ HOUSE = Path(__file__).resolve().parent.parent
 PACKAGE = HOUSE / "jupyterd"
 
 LEAVES = {
-    "", "_version", "aio", "config_manager", "errors", "fetching", "log", "scrub", "stock", "threads", "traittypes",
+    "", "aio", "children", "config_manager", "errors", "fetching", "log", "scrub", "stock", "threads", "traittypes",
     "transutils", "utils",
 }  # fmt: skip
 MIDDLE = {"web", "auth", "events"}
@@ -26,7 +26,9 @@ FEATURES = {
 }  # fmt: skip
 SETTINGS = {"settings", "serverapp", "servers", "apptraits", "configfiles", "commandline", "options"}
 """What turns a command line and files into settings: above the features' own classes, below what builds the server."""
-RANKS = [LEAVES, MIDDLE, FEATURES, SETTINGS | {"testing"}, {"app"}, {"tap"}, {"__main__"}]
+BUILDERS = {"build"}
+"""``jupyterd.<feature>.build``: the feature's part of the composition root, imported by ``app`` alone."""
+RANKS = [LEAVES, MIDDLE, FEATURES, SETTINGS | {"testing"}, BUILDERS, {"app"}, {"tap"}, {"__main__"}]
 
 NEIGHBOURS = {
     ("sessions", "kernels"),
@@ -78,6 +80,8 @@ def imports() -> tuple[Import, ...]:
 def part(name: str) -> str:
     """The first level below the package: ``jupyterd.kernels.zmq`` is part of ``kernels``; the package itself is ''."""
     words = name.split(".")
+    if words[2:3] == ["build"]:
+        return "build"
     if len(words) == 2 and not ((PACKAGE / words[1]).exists() or (PACKAGE / f"{words[1]}.py").exists()):
         return ""
     return words[1] if len(words) > 1 else ""
