@@ -49,6 +49,24 @@ def test_starts_prints_its_url_and_leaves_nothing(tmp_path: Path, argv: tuple[st
     assert list((tmp_path / "runtime").glob("jpserver-*")) == []
 
 
+def test_the_printed_url_opens(tmp_path: Path) -> None:
+    """No token is configured: one is made, and the URL that is printed, and no other, lets its user in."""
+    port = free_port()
+    options = [option for option in common(tmp_path, port) if "token" not in option]
+    daemon = spawn(tmp_path, options)
+    daemon.port = port
+    try:
+        url = until(lambda: printed_url(daemon.log), what="no URL was printed")
+        await_answer(daemon)
+        path = url.partition(str(port))[2]
+        assert daemon.ask("GET", path, token="").status in (200, 302)
+        token = path.partition("token=")[2]
+        assert daemon.ask("GET", f"/api/kernels?token={token}", token="").status == 200
+        assert daemon.ask("GET", "/api/kernels?token=...", token="").status == 403
+    finally:
+        assert daemon.stop() == 0
+
+
 @pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGINT], ids=["TERM", "INT"])
 def test_a_signal_ends_it_and_its_kernels(tmp_path: Path, how: signal.Signals) -> None:
     with running(tmp_path) as daemon:
