@@ -51,6 +51,8 @@ class House:
     :param settings: what the operator wants.
     """
 
+    log = Logger()
+
     def __init__(self, reactor: Any, settings: Settings) -> None:
         self.reactor = reactor
         self.settings = settings
@@ -122,12 +124,20 @@ class House:
             reactor=self.reactor,
             in_thread=self.in_thread,
             max_body=self.server.max_body_size,
-            access=AccessLog(self.settings.verbose),
+            access=AccessLog(self.settings.verbose, self._answered),
             error_page=self.pages.error,
         )
 
+    @cached_property
+    def bus(self) -> Any:
+        """Who hears what happens."""
+        from jupyterd.events.bus import EventBus
+
+        return EventBus(self.config)
+
     def emit(self, schema_id: str, data: dict[str, Any]) -> None:
-        """Tell the event bus; replaced by the bus's own once it is mounted."""
+        """Tell the event bus."""
+        self.bus.emit(schema_id, data)
 
     # -- objects that several features use
 
@@ -189,10 +199,67 @@ class House:
         sessions.serve(kernels=self.kernels, in_thread=self.in_thread)
         return sessions
 
+    @cached_property
+    def terminals(self) -> Any:
+        """All terminals."""
+        from jupyterd.terminals.build import terminals
+
+        service = terminals(self.reactor, self.settings)
+        service.setServiceParent(self.services)
+        return service
+
+    @cached_property
+    def activity(self) -> Any:
+        """When the daemon was last used."""
+        from jupyterd.status.activity import Activity
+
+        others: list[Any] = [lambda: self.kernels.last_activity]
+        if self.server.terminals_enabled:
+            others.append(lambda: self.terminals.active_at())
+        return Activity(self.reactor, others)
+
+    @cached_property
+    def request_times(self) -> Any:
+        """How long answers take."""
+        from jupyterd.status.metrics import RequestTimes
+
+        return RequestTimes()
+
+    def _answered(self, request: Any, seconds: float) -> None:
+        """Count an answer as use, and its time."""
+        self.activity.request(request)
+        if self.server.record_http_request_metrics:
+            self.request_times(request, seconds)
+
+    def _status_resource(self) -> Any:
+        from jupyterd.status.build import STOP_DELAY
+        from jupyterd.status.metrics import Metrics
+        from jupyterd.status.resource import StatusResource
+
+        def connections() -> int:
+            return int(self.kernels.connections)
+
+        def terminals() -> int:
+            return len(self.terminals) if self.server.terminals_enabled else 0
+
+        return StatusResource(
+            activity=self.activity,
+            metrics=Metrics(self.request_times, self.activity, lambda: self.kernels.running(), connections, terminals),
+            kernels=lambda: len(self.kernels),
+            connections=connections,
+            stop=lambda: self.reactor.callLater(STOP_DELAY, self.reactor.stop),
+            ready=lambda: bool(self.services.running),
+            in_thread=self.in_thread,
+        )
+
     # -- features, one builder each
 
     def _status(self) -> None:
         """/api, /api/status, metrics, health."""
+        from jupyterd.status.build import mount
+
+        _ = self.activity  # the daemon's time begins here
+        mount(self.root, self.settings, self._status_resource)
 
     def _identity(self) -> None:
         """/login, /logout, /api/me, CSP reports."""
@@ -287,9 +354,17 @@ class House:
 
     def _events(self) -> None:
         """/api/events."""
+        from jupyterd.events.build import mount
+
+        mount(self.root, self.bus, self.in_thread)
 
     def _terminals(self) -> None:
         """/api/terminals and their websockets."""
+        if not self.server.terminals_enabled:
+            return
+        from jupyterd.terminals.build import mount
+
+        mount(self.root, self.terminals, self.settings, self.in_thread)
 
     def _nbconvert(self) -> None:
         """/nbconvert, /api/nbconvert."""
@@ -298,9 +373,7 @@ class House:
         """JupyterLab, Notebook, and what lies at the root."""
         from jupyterd.frontends.build import FrontEnds, mount
 
-        fronts = FrontEnds(
-            self.settings, self.reactor, self.in_thread, lambda: self.contents, lambda: self.kernels
-        )
+        fronts = FrontEnds(self.settings, self.reactor, self.in_thread, lambda: self.contents, lambda: self.kernels)
         mount(self.root, fronts)
 
     def _listening(self) -> None:
@@ -308,9 +381,30 @@ class House:
         from jupyterd.supervision.front import Front
         from jupyterd.supervision.notify import Notify
 
-        Front(self.reactor, self.site, self.server, Notify.from_environment()).setServiceParent(self.services)
+        self.front = Front(self.reactor, self.site, self.server, Notify.from_environment())
+        self.front.setServiceParent(self.services)
+
+    def reload(self) -> None:
+        """Read certificates, password, token, origins and headers again; connections that are open stay.
+
+        What can not be read or understood is told to the log, and all stays as it was.
+        """
+        from jupyterd.auth.build import refresh
+        from jupyterd.settings import BadSettings
+        from jupyterd.supervision.tls import BadCertificate
+
+        try:
+            refresh(self.guard, self.settings.again().server)
+            if self.front.certificates is not None:
+                self.front.certificates.reload()
+        except (BadSettings, BadCertificate) as error:
+            self.log.error("reload: {error}", error=str(error))
+        else:
+            self.log.info("settings and certificates are reloaded")
 
 
-def jupyterd(reactor: Any, settings: Settings) -> MultiService:
-    """The whole daemon, wired and not yet started."""
-    return House(reactor, settings).build()
+def jupyterd(reactor: Any, settings: Settings) -> House:
+    """The whole daemon, wired and not yet started: ``services`` is its root."""
+    house = House(reactor, settings)
+    house.build()
+    return house

@@ -1,0 +1,68 @@
+"""``/api/events``: emit an event; ``/api/events/subscribe``: hear all."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from klein import Klein
+
+from jupyterd.errors import Invalid
+from jupyterd.events.bus import EventBus
+from jupyterd.threads import InThread
+from jupyterd.web.api import Call, json_api
+
+if TYPE_CHECKING:
+    from jupyterd.events.protocol import EventsProtocol
+
+
+class EventsResource:
+    """The bus, for clients."""
+
+    app = Klein()
+    api = json_api(app)
+
+    def __init__(self, bus: EventBus, in_thread: InThread) -> None:
+        self._bus = bus
+        self._in_thread = in_thread
+
+    @api("POST", "/api/events", status=204)
+    async def emit(self, call: Call) -> None:
+        """Emit an event: ``schema_id``, ``version``, ``data``, and maybe ``timestamp``.
+
+        :raises Invalid: something is missing, or the schema does not allow it.
+        """
+        body = await call.json()
+        if body is None:
+            raise Invalid("No JSON data provided")
+        for key in ("schema_id", "version", "data"):
+            if not isinstance(body, dict) or key not in body:
+                raise Invalid(f"Missing `{key}` in the JSON request body.")
+        schema_id, data = body["schema_id"], body["data"]
+        if not isinstance(schema_id, str) or not isinstance(data, dict):
+            raise Invalid("`schema_id` is a string, `data` is an object.")
+        await self._in_thread(lambda: self._bus.logger)  # the first time, its imports take a second
+        self._bus.emit_from_client(schema_id, str(body["version"]), data, when(body.get("timestamp")))
+
+    @api.websocket("/api/events/subscribe")
+    async def subscribe(self, call: Call) -> EventsProtocol:
+        """Hear all events."""
+        from jupyterd.events.protocol import EventsProtocol
+
+        return EventsProtocol(self._bus)
+
+
+def when(text: Any) -> datetime | None:
+    """The time that a client gives an event: ISO 8601 with an offset, and a Z behind it.
+
+    :raises Invalid: not such a time.
+    """
+    if text is None:
+        return None
+    try:
+        return datetime.strptime(text, "%Y-%m-%dT%H:%M:%S%zZ")
+    except (ValueError, TypeError):
+        raise Invalid(
+            "Failed to parse timestamp from JSON request body, an ISO format datetime string with UTC offset is "
+            "expected, for example, 2022-05-26T13:50:00+05:00Z"
+        ) from None

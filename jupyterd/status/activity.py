@@ -1,0 +1,52 @@
+"""When the server was last used, and when it started."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime, timezone
+from typing import Any
+
+from jupyterd.web.site import Request
+
+# Asking about activity is none: a monitor must not keep an idle server alive.
+QUIET = frozenset({("api",), ("api", "status"), ("api", "resolvePath"), ("api", "security", "csp-report")})
+
+
+class Activity:
+    """Counts requests to the API as use.
+
+    :param clock: the reactor.
+    :param others: tell when other parts were last used, in the clock's seconds; None for never.
+    """
+
+    def __init__(self, clock: Any, others: Sequence[Callable[[], float | None]] = ()) -> None:
+        self._clock = clock
+        self._others = others
+        self.started: float = clock.seconds()
+        self._used: float = self.started
+
+    def request(self, request: Request) -> None:
+        """A request was answered."""
+        segments = request.__dict__.get("segments") or ()
+        if not _is_api(segments) or tuple(segments) in QUIET or b"no_track_activity" in (request.args or ()):
+            return
+        if request.code not in (401, 403, 404):
+            self._used = self._clock.seconds()
+
+    def last(self) -> float:
+        """When anything was last used, in the clock's seconds."""
+        return max([self._used, *(when() or 0.0 for when in self._others)])
+
+    def text(self, seconds: float) -> str:
+        """A time of the clock in ISO 8601, in UTC with microseconds and Z."""
+        return datetime.fromtimestamp(self.wall(seconds), tz=timezone.utc).isoformat(timespec="microseconds")[:-6] + "Z"
+
+    def wall(self, seconds: float) -> float:
+        """A time of the clock in seconds since 1970."""
+        ago: float = self._clock.seconds() - seconds
+        return time.time() - ago
+
+
+def _is_api(segments: Sequence[str]) -> bool:
+    return bool(segments) and (segments[0] == "api" or list(segments[:2]) == ["lab", "api"])

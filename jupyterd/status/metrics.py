@@ -1,0 +1,118 @@
+"""Metrics for Prometheus, under the reference's names and a few more.
+
+``prometheus_client`` is imported when the first scrape comes; until then requests are counted in plain lists.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+from jupyterd import __version__
+from jupyterd.status.activity import Activity
+from jupyterd.status.version import API_VERSION
+from jupyterd.web.site import Request
+
+BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
+"""Seconds; the default of prometheus_client."""
+
+
+class RequestTimes:
+    """How long answers took, by method, mount and status: counts for each bucket, the last for all above; the sum."""
+
+    def __init__(self) -> None:
+        self.counts: dict[tuple[str, str, str], list[int]] = {}
+        self.sums: dict[tuple[str, str, str], float] = {}
+
+    def __call__(self, request: Request, seconds: float) -> None:
+        """An answer was given."""
+        mount = request.mount
+        where = "/" + "/".join(mount.prefix) if mount is not None else "none"
+        key = (request.method.decode("latin-1"), where, str(request.code))
+        counts = self.counts.get(key)
+        if counts is None:
+            if key[0] not in _METHODS:  # clients may invent methods; metrics must not grow with them
+                key = ("other", where, key[2])
+            counts = self.counts.setdefault(key, [0] * (len(BUCKETS) + 1))
+            self.sums.setdefault(key, 0.0)
+        counts[bisect_left(BUCKETS, seconds)] += 1
+        self.sums[key] += seconds
+
+
+_METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+
+class Metrics:
+    """All of them.
+
+    :param kernels: how many kernels run, by the kernelspec's name.
+    :param connections: open websockets to kernels.
+    :param terminals: how many terminals run.
+    """
+
+    def __init__(
+        self,
+        times: RequestTimes,
+        activity: Activity,
+        kernels: Callable[[], Mapping[str, int]],
+        connections: Callable[[], int],
+        terminals: Callable[[], int],
+    ) -> None:
+        self._times = times
+        self._activity = activity
+        self._kernels = kernels
+        self._connections = connections
+        self._terminals = terminals
+        self._registry: Any = None
+
+    def render(self, accept: str) -> tuple[bytes, str]:
+        """All metrics in the format that the client prefers, and its media type."""
+        from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
+        from prometheus_client.exposition import choose_encoder
+
+        if self._registry is None:
+            self._registry = CollectorRegistry(auto_describe=False)
+            for collector in (GCCollector, PlatformCollector, ProcessCollector):
+                collector(registry=self._registry)
+            self._registry.register(self)
+        encode, media_type = choose_encoder(accept)
+        return encode(self._registry), media_type
+
+    def collect(self) -> Iterator[Any]:
+        """Called by prometheus_client's registry."""
+        from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
+
+        yield self._durations()
+        kernels = GaugeMetricFamily("kernel_currently_running_total", "kernels that run, by type", labels=["type"])
+        for name, number in self._kernels().items():
+            kernels.add_metric([name], number)
+        yield kernels
+        last, started = self._activity.last(), self._activity.started
+        for name, text, value in (
+            ("terminal_currently_running_total", "terminals that run", self._terminals()),
+            ("jupyterd_kernel_connections", "open websockets to kernels", self._connections()),
+            ("jupyter_server_last_activity_timestamp_seconds", "last use", self._activity.wall(last)),
+            ("jupyter_server_started_timestamp_seconds", "start", self._activity.wall(started)),
+            ("jupyter_server_active_duration_seconds", "from the start to the last use", last - started),
+        ):
+            yield GaugeMetricFamily(name, text, value=value)
+        yield InfoMetricFamily("jupyter_server", "the Jupyter Server API's version", value={"version": API_VERSION})
+        yield InfoMetricFamily("jupyterd", "jupyterd's version", value={"version": __version__})
+
+    def _durations(self) -> Any:
+        from prometheus_client.core import HistogramMetricFamily
+
+        family = HistogramMetricFamily(
+            "http_request_duration_seconds",
+            "duration of HTTP requests in seconds, by where they were answered",
+            labels=["method", "handler", "status_code"],
+        )
+        bounds = [*(str(bound) for bound in BUCKETS), "+Inf"]
+        for key, counts in self._times.counts.items():
+            total, buckets = 0, []
+            for bound, count in zip(bounds, counts, strict=True):
+                total += count
+                buckets.append((bound, total))
+            family.add_metric(key, buckets, sum_value=self._times.sums[key])
+        return family

@@ -1,0 +1,89 @@
+"""``/api``, ``/api/status``, ``/api/spec.yaml``, ``/api/shutdown``, ``/metrics``, ``/healthz``, ``/readyz``."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from klein import Klein
+from twisted.logger import Logger
+
+from jupyterd.status.activity import Activity
+from jupyterd.status.metrics import Metrics
+from jupyterd.status.version import API_VERSION
+from jupyterd.threads import InThread
+from jupyterd.web.api import Call, Reply, json_api
+from jupyterd.web.files import FileReply
+
+SPEC = os.path.join(os.path.dirname(__file__), "openapi.yaml")
+PLAIN = "text/plain; charset=utf-8"
+
+
+@dataclass
+class StatusResource:
+    """The server about itself.
+
+    :param kernels: how many kernels run.
+    :param connections: open websockets to kernels.
+    :param stop: ends the daemon, soon.
+    :param ready: whether the daemon takes work: it has started, and is not about to end.
+    """
+
+    app = Klein()
+    api = json_api(app)
+    log = Logger()
+
+    activity: Activity
+    metrics: Metrics
+    kernels: Callable[[], int]
+    connections: Callable[[], int]
+    stop: Callable[[], None]
+    ready: Callable[[], bool]
+    in_thread: InThread
+
+    @api(("GET", "HEAD"), "/api")
+    @api(("GET", "HEAD"), "/api/")
+    async def version(self, call: Call) -> object:
+        """The version of the API; the one thing that is told to everybody."""
+        return {"version": API_VERSION}
+
+    @api(("GET", "HEAD"), "/api/status")
+    async def status(self, call: Call) -> object:
+        """How much runs, and when it was last used."""
+        return {
+            "connections": self.connections(),
+            "kernels": self.kernels(),
+            "last_activity": self.activity.text(self.activity.last()),
+            "started": self.activity.text(self.activity.started),
+        }
+
+    @api(("GET", "HEAD"), "/api/spec.yaml")
+    async def spec(self, call: Call) -> object:
+        """The API's description."""
+        return FileReply(SPEC, "text/x-yaml")
+
+    @api("POST", "/api/shutdown")
+    async def shutdown(self, call: Call) -> object:
+        """End the server, and all kernels with it."""
+        self.log.info("shutting down: asked for by a client")
+        self.stop()
+        return Reply(b"", PLAIN)
+
+    @api(("GET", "HEAD"), "/metrics")
+    async def prometheus(self, call: Call) -> object:
+        """Metrics."""
+        body, media_type = await self.in_thread(self.metrics.render, call.header("accept") or "")
+        return Reply(body, media_type)
+
+    @api(("GET", "HEAD"), "/healthz")
+    async def alive(self, call: Call) -> object:
+        """The process lives, its reactor turns and its threads work."""
+        await self.in_thread(lambda: None)
+        return Reply(b"ok\n", PLAIN, headers={"Cache-Control": "no-store"})
+
+    @api(("GET", "HEAD"), "/readyz")
+    async def takes_work(self, call: Call) -> object:
+        """Whether to send work here: 200 or 503."""
+        ready = self.ready()
+        return Reply(b"ok\n" if ready else b"stopping\n", PLAIN, 200 if ready else 503, {"Cache-Control": "no-store"})

@@ -1,0 +1,1 @@
+"""Terminals: shells on pseudo-terminals of the daemon, shown by clients over websockets."""

@@ -1,0 +1,152 @@
+"""All terminals of the daemon."""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+from datetime import datetime, timezone
+from itertools import count
+from shutil import which
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.interfaces import IDelayedCall
+from twisted.logger import Logger
+
+from jupyterd.errors import Failed, Invalid, NotFound
+from jupyterd.terminals.settings import DEFAULT_CULL_INTERVAL, Shell, TerminalManager
+from jupyterd.terminals.terminal import COLUMNS, ROWS, Terminal
+
+NAME = re.compile(r"\w+")
+MOST = 1000
+"""Terminals at a time; each is two descriptors and a process."""
+
+
+class NoSuchTerminal(NotFound):
+    """No terminal has that name."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"Terminal not found: {name}")
+
+
+class Terminals(Service):
+    """Starts terminals, knows them by name, ends those that nobody uses.
+
+    :param shell: tells what runs in a new one; called for each.
+    """
+
+    log = Logger()
+
+    def __init__(self, reactor: Any, settings: TerminalManager, shell: Any) -> None:
+        self._reactor = reactor
+        self._settings = settings
+        self._shell = shell
+        self._terminals: dict[str, Terminal] = {}
+        self._timer: IDelayedCall | None = None
+        self.last_activity: float | None = None
+
+    def __getitem__(self, name: str) -> Terminal:
+        """The terminal of that name.
+
+        :raises NoSuchTerminal: there is none.
+        """
+        try:
+            return self._terminals[name]
+        except KeyError:
+            raise NoSuchTerminal(name) from None
+
+    def __len__(self) -> int:
+        """How many run."""
+        return len(self._terminals)
+
+    def list(self) -> list[dict[str, str]]:
+        """All of them, as clients are told."""
+        return [self.model(terminal) for terminal in self._terminals.values()]
+
+    def model(self, terminal: Terminal) -> dict[str, str]:
+        """A terminal, as clients are told."""
+        when = time.time() - (self._reactor.seconds() - terminal.last_activity)
+        text = datetime.fromtimestamp(when, tz=timezone.utc).isoformat(timespec="microseconds")
+        return {"name": terminal.name, "last_activity": text.replace("+00:00", "Z")}
+
+    def create(self, name: str | None = None, directory: str | None = None) -> Terminal:
+        """Start a terminal, or give the one that has that name already.
+
+        :param directory: an existing one; None for the default.
+        :raises Invalid: not a name.
+        :raises Failed: no process could be started.
+        """
+        if name is None:
+            name = next(str(number) for number in count(1) if str(number) not in self._terminals)
+        elif NAME.fullmatch(name) is None:
+            raise Invalid("A terminal's name is letters, digits and underscores")
+        elif name in self._terminals:
+            return self._terminals[name]
+        if len(self._terminals) >= MOST:
+            raise Failed(f"Cannot create more than {MOST} terminals")
+        terminal = Terminal(name, self._reactor, self._forget)
+        self._spawn(terminal, self._shell(), directory)
+        self._terminals[name] = terminal
+        self.log.info("terminal {name} started", name=name)
+        self._watch()
+        return terminal
+
+    def _spawn(self, terminal: Terminal, shell: Shell, directory: str | None) -> None:
+        where = directory or (shell.directory if os.path.isdir(shell.directory) else None)
+        program = which(shell.command[0])
+        if program is None:
+            raise Failed(f"No terminal could be started: there is no program {shell.command[0]}")
+        try:
+            self._reactor.spawnProcess(
+                terminal,
+                program,
+                shell.command,
+                env=shell.variables(ROWS, COLUMNS),
+                path=where,
+                usePTY=True,
+            )
+        except OSError as error:
+            raise Failed(f"No terminal could be started: {error.strerror or error}") from None
+
+    def _forget(self, terminal: Terminal) -> None:
+        self.last_activity = max(self.last_activity or 0.0, terminal.last_activity)
+        if self._terminals.get(terminal.name) is terminal:
+            del self._terminals[terminal.name]
+            self.log.info("terminal {name} ended", name=terminal.name)
+
+    def active_at(self) -> float | None:
+        """When a terminal was last used, in seconds of the reactor's clock; None for never."""
+        times = [terminal.last_activity for terminal in self._terminals.values()]
+        return max([*times, self.last_activity or 0.0]) or None
+
+    # -- culling
+
+    def _watch(self) -> None:
+        if self._settings.cull_inactive_timeout > 0 and self._timer is None and self._terminals:
+            interval = self._settings.cull_interval if self._settings.cull_interval > 0 else DEFAULT_CULL_INTERVAL
+            self._timer = self._reactor.callLater(interval, self._cull)
+
+    def _cull(self) -> None:
+        self._timer = None
+        now = self._reactor.seconds()
+        for terminal in list(self._terminals.values()):
+            idle = now - terminal.last_activity
+            if idle > self._settings.cull_inactive_timeout:
+                self.log.warn("ending terminal {name}, idle for {idle:.0f} seconds", name=terminal.name, idle=idle)
+                self._end(terminal)
+        self._watch()
+
+    def _end(self, terminal: Terminal) -> Deferred[None]:
+        ending = Deferred.fromCoroutine(terminal.end())
+        ending.addErrback(lambda failure: self.log.failure("a terminal did not end", failure))
+        return ending
+
+    def stopService(self) -> Deferred[Any]:
+        """End all terminals."""
+        super().stopService()
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        return DeferredList([self._end(terminal) for terminal in list(self._terminals.values())])

@@ -1,0 +1,73 @@
+"""``/api/terminals``: list, start, end; ``/terminals/websocket/<name>``: show one."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from klein import Klein
+
+from jupyterd.errors import Invalid
+from jupyterd.terminals.manager import Terminals
+from jupyterd.threads import InThread
+from jupyterd.web.api import Call, json_api
+
+if TYPE_CHECKING:
+    from jupyterd.terminals.protocol import TerminalProtocol
+
+
+class TerminalsResource:
+    """Terminals, for clients.
+
+    :param root_dir: directories that clients name are relative to it, where they do not exist otherwise.
+    """
+
+    app = Klein()
+    api = json_api(app)
+
+    def __init__(self, terminals: Terminals, root_dir: str, in_thread: InThread, ping: tuple[float, float]) -> None:
+        self._terminals = terminals
+        self._root_dir = root_dir
+        self._in_thread = in_thread
+        self._ping = ping
+
+    @api("GET", "/api/terminals")
+    async def all(self, call: Call) -> object:
+        """All terminals."""
+        return self._terminals.list()
+
+    @api("POST", "/api/terminals")
+    async def create(self, call: Call) -> object:
+        """Start one: ``name`` and ``cwd`` may be given."""
+        body = await call.json_object()
+        name, directory = body.get("name"), body.get("cwd")
+        if not all(value is None or isinstance(value, str) for value in (name, directory)):
+            raise Invalid("name and cwd are strings")
+        if directory is not None:
+            directory = await self._in_thread(existing, directory, self._root_dir)
+        return self._terminals.model(self._terminals.create(name, directory))
+
+    @api("GET", "/api/terminals/<name>")
+    async def get(self, call: Call, name: str) -> object:
+        """One terminal."""
+        return self._terminals.model(self._terminals[name])
+
+    @api("DELETE", "/api/terminals/<name>", status=204)
+    async def delete(self, call: Call, name: str) -> None:
+        """End one terminal and what runs in it."""
+        await self._terminals[name].end()
+
+    @api.websocket("/terminals/websocket/<name>")
+    async def show(self, call: Call, name: str) -> TerminalProtocol:
+        """Show one terminal."""
+        from jupyterd.terminals.protocol import TerminalProtocol
+
+        return TerminalProtocol(self._terminals[name], *self._ping)
+
+
+def existing(directory: str, root_dir: str) -> str | None:
+    """The directory that a client means; None where there is no such; blocks."""
+    for candidate in (directory, os.path.join(os.path.expanduser(root_dir), directory)):
+        if "\0" not in candidate and os.path.isdir(candidate):
+            return os.path.realpath(candidate)
+    return None
