@@ -124,9 +124,11 @@ def makeService(options: Options) -> IService:
         reactor,
         settings.server,
         make_observer=lambda: observer_of(twistd, cast(int, settings.server.log_level)),
+        reload=lambda: house.reload(),
         give_up=lambda message: _give_up(twistd, message),
     )
-    jupyterd(reactor, settings).setServiceParent(daemon)
+    house = jupyterd(reactor, settings)
+    house.services.setServiceParent(daemon)
     return daemon
 
 
@@ -147,5 +149,6 @@ def _give_up(twistd: Any, message: str) -> None:
         return
     if twistd["pidfile"]:
         os.unlink(twistd["pidfile"])
-    sys.stderr.write(f"jupyterd: {message}\n")
+    if sys.__stderr__ is not None and not hasattr(twistd, "console"):
+        sys.__stderr__.write(f"jupyterd: {message}\n")  # its log, on stdout, has said so too
     raise SystemExit(1)

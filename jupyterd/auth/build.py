@@ -33,7 +33,7 @@ def make_guard(server: ServerApp, make: Callable[..., Any], clock: IReactorTime)
         _doors(server),
         CookieKey(server.cookie_secret_file, server.cookie_secret),
         clock,
-        ResponseHeaders(server.base_url, configured.get("headers"), configured.get("csp_report_uri")),
+        _headers(server),
         server.base_url,
         trust_xheaders=server.trust_xheaders,
         disable_check_xsrf=server.disable_check_xsrf,
@@ -42,6 +42,22 @@ def make_guard(server: ServerApp, make: Callable[..., Any], clock: IReactorTime)
         trusted_peers=tuple(getattr(provider, "unix_peers", ())),
         settings=_settings(server, configured),
     )
+
+
+def refresh(guard: Guard, server: ServerApp) -> None:
+    """Use what ``server``, the settings read again, says of passwords, tokens, origins and headers.
+
+    Logins end where the password, or a token that somebody chose, is another one.
+    """
+    old, new = guard.provider, server.identity_provider
+    token = new.token
+    old.hashed_password = getattr(new, "hashed_password", "")
+    if not new.token_generated:
+        old.token, old.token_generated = token, False
+    guard.doors = _doors(server)
+    guard.trust_xheaders = server.trust_xheaders
+    guard.disable_check_xsrf = server.disable_check_xsrf
+    guard.response_headers = _headers(server)
 
 
 def warn(server: ServerApp, tls: bool) -> None:
@@ -62,6 +78,11 @@ def _authorizer(make: Callable[..., Any], provider: Any) -> Any:
     except TraitError:
         # A class of another server's family only takes a provider of that family; most never look at it.
         return make("authorizer_class")
+
+
+def _headers(server: ServerApp) -> ResponseHeaders:
+    configured = server.tornado_settings
+    return ResponseHeaders(server.base_url, configured.get("headers"), configured.get("csp_report_uri"))
 
 
 def _doors(server: ServerApp) -> Doors:
