@@ -92,6 +92,12 @@ class Kernel:
 
     # -- its start
 
+    def answered(self) -> None:
+        """It answered the server's own first request; the statuses around that answer may have gone unheard."""
+        self.heard()
+        if self.execution_state == "starting":
+            self.life.idle()
+
     def first_word(self, patience: float) -> Deferred[Death | None]:
         """Wait until it is heard (None), has ended (its death), or ``patience`` seconds have passed (None)."""
         waiting: Deferred[Death | None] = Deferred()

@@ -247,7 +247,7 @@ class MappingKernelManager(MappingKernelSettings):
             if kernel.process and kernel.id in self._kernels and not kernel.spoke:
                 self.twisted_log.warn("Timeout waiting for kernel_info_reply: {kernel_id}", kernel_id=kernel.id)
         else:
-            kernel.heard()
+            kernel.answered()
 
     async def _prove(self, kernel: Kernel) -> None:
         """Wait for a new kernel's first word; where it ends in place of that, start it otherwise or fail."""

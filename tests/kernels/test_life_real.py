@@ -1,0 +1,347 @@
+"""Real ipykernels, started, interrupted, restarted, killed and culled; nothing of them is left."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytest_twisted import ensureDeferred, inlineCallbacks
+from traitlets.config import Config
+from twisted.internet import reactor
+from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
+
+from jupyterd.errors import Failed
+from jupyterd.kernels.channels import KernelChannels, MessagePolicy
+from jupyterd.kernels.connection import ZMQChannelsWebsocketConnection
+from jupyterd.kernels.directory import DaemonDirectory
+from jupyterd.kernels.kernel import Kernel
+from jupyterd.kernels.manager import MappingKernelManager
+from jupyterd.kernels.processes import ProcessLauncher
+from jupyterd.kernels.service import KernelsService
+from jupyterd.kernelspecs.client import KernelSpecManager
+from jupyterd.kernelspecs.manager import KernelSpecs
+from jupyterd.testing import at_once
+
+pytestmark = pytest.mark.real
+PATIENCE = 30.0
+
+
+class House:
+    """A manager of real kernels in directories of its own."""
+
+    def __init__(self, home: Path, **settings: dict[str, Any]) -> None:
+        self.run, self.sockets, self.logs = home / "run", home / "s", home / "logs"
+        for directory in (self.run, self.sockets, self.logs, home / "kernels"):
+            directory.mkdir()
+        self.specs_dir = home / "kernels"
+        self.events: list[dict[str, Any]] = []
+        config = Config(settings)
+        self.kernels = MappingKernelManager(config=config, root_dir=str(home))
+        specs = KernelSpecs(self._spec_manager, at_once)
+        sockets = DaemonDirectory("jupyterd-ipc-", [os.environ.get("TMPDIR", "/tmp")])
+        logs = DaemonDirectory("jupyterd-log-", [str(self.logs)])
+        self.kernels.serve(
+            launcher=ProcessLauncher(reactor, self.kernels, specs, str(self.run), sockets),
+            channels=lambda kernel_id, observer: KernelChannels(
+                kernel_id,
+                reactor=reactor,  # type: ignore[arg-type]
+                settings=ZMQChannelsWebsocketConnection(),
+                in_thread=at_once,
+                spill_dir=logs.join(kernel_id),
+                observer=observer,
+                policy=MessagePolicy.of(self.kernels),
+            ),
+            clock=reactor,  # type: ignore[arg-type]
+            in_thread=at_once,
+            emit=lambda _, data: self.events.append(data),
+        )
+        self.service = KernelsService(self.kernels, sockets, logs)
+        self.service.startService()
+
+    def _spec_manager(self) -> KernelSpecManager:
+        manager = KernelSpecManager()
+        manager.kernel_dirs = [str(self.specs_dir), *manager.kernel_dirs]
+        return manager
+
+    def spec(self, name: str, argv: list[str], **more: Any) -> None:
+        """Install a kernelspec."""
+        (self.specs_dir / name).mkdir()
+        model = {"argv": argv, "display_name": name, "language": "python", **more}
+        (self.specs_dir / name / "kernel.json").write_text(json.dumps(model))
+
+    def pid(self, kernel: Kernel) -> int:
+        """The kernel's process."""
+        pid: int = kernel.process.pid  # type: ignore[attr-defined]
+        return pid
+
+    async def ready(self, kernel: Kernel) -> None:
+        """Wait until it answers."""
+        await kernel.channels.ready(PATIENCE)
+        await until(lambda: kernel.execution_state == "idle")
+
+    async def run_code(self, kernel: Kernel, code: str) -> dict[str, Any]:
+        """The content of the reply to a cell."""
+        content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": False}
+        reply = await kernel.channels.request("execute_request", content, timeout=PATIENCE)
+        return dict(reply["content"])
+
+    async def value(self, kernel: Kernel, expression: str) -> str:
+        """What an expression is in the kernel."""
+        content = {"code": "", "user_expressions": {"x": expression}, "allow_stdin": False}
+        reply = await kernel.channels.request("execute_request", content, timeout=PATIENCE)
+        return str(reply["content"]["user_expressions"]["x"]["data"]["text/plain"])
+
+
+async def until(true: Any) -> None:
+    """Wait for something that no event tells."""
+    deadline = time.monotonic() + PATIENCE
+    while not true():
+        assert time.monotonic() < deadline, "it never happened"
+        await deferLater(reactor, 0.01)  # type: ignore[arg-type]
+
+
+def alive(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Path:
+    return tmp_path
+
+
+@pytest.fixture
+def houses(home: Path) -> Iterator[Any]:
+    made: list[House] = []
+
+    def make(**settings: dict[str, Any]) -> House:
+        made.append(House(home, **settings))
+        return made[-1]
+
+    yield make
+
+    @inlineCallbacks
+    def stop() -> Iterator[Any]:
+        for house in made:
+            yield house.service.stopService()
+
+    import pytest_twisted
+
+    pytest_twisted.blockon(stop())
+
+
+@ensureDeferred
+async def test_a_kernel_from_start_to_end_leaves_nothing(houses: Any) -> None:
+    house = houses()
+    first = await house.kernels.start()
+    await house.ready(first)
+    await house.kernels.shutdown(first.id)
+    fds = len(os.listdir("/proc/self/fd"))
+    kernel = await house.kernels.start()
+    await house.ready(kernel)
+    pid = house.pid(kernel)
+    assert kernel.process.transport == "ipc"  # type: ignore[attr-defined]
+    address = kernel.process.connection_info["ip"]
+    assert oct(os.stat(os.path.dirname(address)).st_mode & 0o777) == "0o700"
+    assert await house.value(kernel, "6*7") == "42"
+    await until(lambda: kernel.execution_state == "idle")
+    await house.kernels.shutdown(kernel.id)
+    assert not alive(pid)
+    assert os.listdir(house.run) == []
+    assert os.listdir(os.path.dirname(address)) == []
+    await until(lambda: len(os.listdir("/proc/self/fd")) <= fds)  # ZeroMQ closes them in a thread of its own
+
+
+@ensureDeferred
+async def test_interrupt_stops_a_cell_and_keeps_variables(houses: Any, home: Path) -> None:
+    house = houses()
+    house.spec(
+        "by-message", [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"], interrupt_mode="message"
+    )
+    for name in ("python3", "by-message"):
+        kernel = await house.kernels.start(name)
+        await house.ready(kernel)
+        await house.run_code(kernel, "x = 5")
+        began = home / name
+        endless = f"import pathlib, time\npathlib.Path({str(began)!r}).touch()\nwhile True: time.sleep(0.01)"
+        running = Deferred.fromCoroutine(house.run_code(kernel, endless))
+        await until(began.exists)
+        await house.kernels.interrupt(kernel.id)
+        assert (await running)["ename"] == "KeyboardInterrupt"
+        assert await house.value(kernel, "x") == "5"
+
+
+@ensureDeferred
+async def test_restart_forgets_variables_and_keeps_the_id(houses: Any) -> None:
+    house = houses()
+    kernel = await house.kernels.start()
+    await house.ready(kernel)
+    await house.run_code(kernel, "x = 5")
+    before = house.pid(kernel)
+    assert (await house.kernels.restart(kernel.id)) is kernel
+    await house.ready(kernel)
+    assert house.pid(kernel) != before
+    assert not alive(before)
+    assert (await house.run_code(kernel, "x"))["ename"] == "NameError"
+    assert kernel.failures == 0
+
+
+@ensureDeferred
+async def test_restarts_in_a_row_do_not_end_the_last_kernel(houses: Any) -> None:
+    house = houses()
+    kernel = await house.kernels.start()
+    for _ in range(3):
+        await house.kernels.restart(kernel.id)
+    await house.ready(kernel)
+    assert await house.value(kernel, "1") == "1"
+    assert not kernel.reason
+
+
+@ensureDeferred
+async def test_a_killed_kernel_is_noticed_at_once_and_runs_again(houses: Any) -> None:
+    house = houses()
+    kernel = await house.kernels.start()
+    await house.ready(kernel)
+    killed = house.pid(kernel)
+    told: list[float] = []
+    tell_death = kernel.tell_death
+    kernel.tell_death = lambda death, state: (told.append(time.monotonic()), tell_death(death, state))  # type: ignore
+    killed_at = time.monotonic()
+    os.kill(killed, signal.SIGKILL)
+    await until(lambda: told)
+    assert told[0] - killed_at < 0.25
+    await house.ready(kernel)
+    assert house.pid(kernel) != killed
+    assert "SIGKILL" in kernel.model()["reason"]
+    assert await house.value(kernel, "1+1") == "2"
+
+
+@ensureDeferred
+async def test_a_segmentation_fault_leaves_its_traceback(houses: Any) -> None:
+    house = houses(KernelManager={"autorestart": False})
+    kernel = await house.kernels.start()
+    await house.ready(kernel)
+    Deferred.fromCoroutine(house.run_code(kernel, "import os, signal; os.kill(os.getpid(), 11)")).addErrback(
+        lambda _: 0
+    )
+    await until(lambda: kernel.execution_state == "dead")
+    assert "SIGSEGV" in kernel.reason
+    assert house.events[-1]["signal"] == "SIGSEGV"
+
+
+@ensureDeferred
+async def test_what_it_started_ends_with_it(houses: Any) -> None:
+    house = houses(KernelManager={"autorestart": False})
+    kernel = await house.kernels.start()
+    await house.ready(kernel)
+    child = int(
+        await house.value(
+            kernel, "__import__('subprocess').Popen(['sleep', '1000'], stdin=-3, stdout=-3, stderr=-3).pid"
+        )
+    )
+    assert alive(child)
+    os.kill(house.pid(kernel), signal.SIGKILL)
+    await until(lambda: kernel.execution_state == "dead")
+    await until(lambda: not alive(child))
+
+
+@ensureDeferred
+async def test_a_kernel_that_can_not_start_says_why(houses: Any) -> None:
+    house = houses()
+    house.spec("dies", [sys.executable, "-c", "import sys; sys.exit('it can not start')", "{connection_file}"])
+    house.spec("no-command", ["/no/such/command", "{connection_file}"])
+    with pytest.raises(Failed, match="(?s)exit code 1.*it can not start"):
+        await house.kernels.start("dies")
+    with pytest.raises(Failed, match="/no/such/command"):
+        await house.kernels.start("no-command")
+    assert len(house.kernels) == 0
+    assert os.listdir(house.run) == []
+
+
+@ensureDeferred
+async def test_a_kernel_without_ipc_gets_tcp_when_it_dies_of_it(houses: Any) -> None:
+    house = houses()
+    program = (
+        "import json, sys, os; info = json.load(open(sys.argv[-1])); "
+        "sys.exit('no ipc here') if info['transport'] == 'ipc' else "
+        f"os.execv({sys.executable!r}, [{sys.executable!r}, '-m', 'ipykernel_launcher', '-f', sys.argv[-1]])"
+    )
+    house.spec("tcp-only", [sys.executable, "-c", program, "-m", "ipykernel", "{connection_file}"])
+    kernel = await house.kernels.start("tcp-only")
+    await house.ready(kernel)
+    assert kernel.process.transport == "tcp"  # type: ignore[attr-defined]
+
+
+@ensureDeferred
+async def test_the_transport_is_a_setting_and_the_session_s_key_too(houses: Any) -> None:
+    house = houses(KernelManager={"transport": "tcp"}, Session={"key": b"secret", "signature_scheme": "hmac-sha512"})
+    kernel = await house.kernels.start()
+    await house.ready(kernel)
+    info = json.loads((house.run / f"kernel-{kernel.id}.json").read_text())
+    assert (info["transport"], info["key"], info["signature_scheme"]) == ("tcp", "secret", "hmac-sha512")
+    assert await house.value(kernel, "2*3") == "6"
+
+
+@ensureDeferred
+async def test_environment_and_directory(houses: Any, home: Path) -> None:
+    house = houses()
+    (home / "sub").mkdir()
+    env = {**os.environ, "KERNEL_SOMETHING": "7"}
+    kernel = await house.kernels.start(path="sub/not/there.ipynb", env=env)
+    await house.ready(kernel)
+    assert await house.value(kernel, "__import__('os').getcwd()") == repr(str(home / "sub"))
+    assert await house.value(kernel, "__import__('os').environ['KERNEL_SOMETHING']") == "'7'"
+    await house.kernels.restart(kernel.id)
+    await house.ready(kernel)
+    assert await house.value(kernel, "__import__('os').environ['KERNEL_SOMETHING']") == "'7'"
+
+
+@ensureDeferred
+async def test_several_kernels_at_once_all_come_up(houses: Any) -> None:
+    house = houses()
+    from twisted.internet.defer import gatherResults
+
+    kernels = await gatherResults([Deferred.fromCoroutine(house.kernels.start()) for _ in range(6)])
+    for kernel in kernels:
+        await house.ready(kernel)
+    assert all(not kernel.reason for kernel in kernels)
+
+
+@ensureDeferred
+async def test_an_idle_kernel_is_culled(houses: Any) -> None:
+    house = houses(MappingKernelManager={"cull_idle_timeout": 1, "cull_interval": 1})
+    kernel = await house.kernels.start()
+    pid = house.pid(kernel)
+    await until(lambda: len(house.kernels) == 0)
+    assert not alive(pid)
+
+
+DAEMON = """
+import sys
+from jupyterd.kernels.processes import die_with_parent
+import subprocess
+print(subprocess.Popen(["sleep", "1000"], preexec_fn=die_with_parent, stdout=subprocess.DEVNULL).pid, flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the system does not tell children")
+@ensureDeferred
+async def test_a_kernel_dies_with_a_killed_daemon() -> None:
+    with subprocess.Popen([sys.executable, "-c", DAEMON], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as daemon:
+        assert daemon.stdout is not None
+        child = int(daemon.stdout.readline())
+        assert alive(child)
+        daemon.kill()
+    await until(lambda: not alive(child))
