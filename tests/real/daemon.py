@@ -202,7 +202,7 @@ def await_answer(daemon: Daemon, patience: float = 20.0) -> None:
     deadline = time.monotonic() + patience
     while True:
         try:
-            if daemon.ask("GET", "/api", timeout=10.0).status in (200, 404):
+            if daemon.ask("GET", "/api", timeout=10.0).status == 200:
                 return
         except OSError:
             pass
