@@ -368,6 +368,9 @@ class House:
 
     def _nbconvert(self) -> None:
         """/nbconvert, /api/nbconvert."""
+        from jupyterd.nbconvert.build import mount
+
+        mount(self.root, self.settings, self.reactor, self.in_thread, lambda: self.contents)
 
     def _frontends(self) -> None:
         """JupyterLab, Notebook, and what lies at the root."""
