@@ -49,7 +49,8 @@ def refresh(guard: Guard, server: ServerApp) -> None:
 
     Logins end where the password, or a token that somebody chose, is another one.
     """
-    old, new = guard.provider, server.identity_provider
+    old: Any = guard.provider
+    new = server.identity_provider
     token = new.token
     old.hashed_password = getattr(new, "hashed_password", "")
     if not new.token_generated:

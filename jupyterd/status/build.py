@@ -47,4 +47,4 @@ def mount(root: Root, settings: Settings, status: Callable[[], StatusResource]) 
         root.mount(path, files, auth="", public=True, exact=True, page=True)
     root.mount("/static", files, auth="", public=True, page=True)
     if package_dir("jupyterlab") is not None:
-        root.mount("/lsp", languages, auth="")
+        root.mount("/lsp", languages, auth="lsp")

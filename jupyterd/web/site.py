@@ -239,7 +239,7 @@ class Request(server.Request):
         return values[-1].decode("utf-8", "replace") if values else None
 
     def getRequestHostname(self) -> bytes:
-        """What Klein's router is told: no route depends on the host, and a Host header may hold what it can not take."""
+        """What Klein's router is told: no route depends on it, and a Host header may hold what the router can not take."""
         return b"localhost"
 
     # -- the answer

@@ -33,7 +33,8 @@ PUBLIC = {
 VOCABULARY = {
     "/api/config": "config", "/api/contents": "contents", "/api/events": "events", "/api/kernels": "kernels",
     "/api/kernels/*/channels": "kernels", "/api/kernelspecs": "kernelspecs", "/api/nbconvert": "nbconvert",
-    "/api/resolvePath": "api", "/api/security/csp-report": "csp", "/api/sessions": "sessions", "/api/shutdown": "server",
+    "/api/resolvePath": "api", "/api/security/csp-report": "csp", "/api/sessions": "sessions",
+    "/api/shutdown": "server", "/lsp": "lsp", "/lsp/status": "lsp",
     "/api/spec.yaml": "api", "/api/status": "api", "/api/terminals": "terminals", "/files": "contents",
     "/kernelspecs": "kernelspecs", "/nbconvert": "nbconvert", "/terminals/websocket": "terminals", "/view": "contents",
     "/api/events/subscribe": "events",

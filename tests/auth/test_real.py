@@ -299,35 +299,35 @@ def test_behind_nginx_with_tls_and_a_base_url(tmp_path: Path) -> None:
         "--ServerApp.trust_xheaders=True",
         "--ServerApp.allow_remote_access=True",
     )
-    with daemon(tmp_path, *options, f"--PasswordIdentityProvider.hashed_password={hashed}") as server:
-        with nginx(tmp_path, server.port) as (port, cert):
-            client = secure(port, cert)
-            answer = ask(client, "/user/ada/view/x?a=1")
-            assert (answer.status, answer.headers["Location"]) == (
-                302,
-                "/user/ada/login?next=%2Fuser%2Fada%2Fview%2Fx%3Fa%3D1",
-            )
-            form = ask(client, "/user/ada/login?next=%2Fuser%2Fada%2Fapi%2Fme").cookies
-            body = urlencode({"_xsrf": form.partition("=")[2], "password": "sesame"}).encode()
-            origin = f"https://localhost:{port}"
-            path = "/user/ada/login?next=%2Fuser%2Fada%2Fapi%2Fme"
-            answer = ask(client, path, "POST", body, {**FORM, "Cookie": form, "Origin": origin})
-            assert (answer.status, answer.headers["Location"]) == (302, "/user/ada/api/me")
-            cookie = answer.headers.get_all("Set-Cookie")[0]  # type: ignore[index]
-            assert cookie.startswith(f"username-localhost-{port}=")
-            assert cookie.endswith("; HttpOnly; Path=/user/ada/; Secure")
-            session = {"Cookie": f"{form}; {answer.cookies}", "Origin": origin, "Referer": f"{origin}/user/ada/lab"}
-            assert ask(client, "/user/ada/api/me", headers=session).status == 200
-            xsrf = {"X-XSRFToken": form.partition("=")[2]}
-            assert ask(client, "/user/ada/api/contents", "POST", b"{}", {**session, **xsrf}).status == 201
-            assert ask(client, "/user/ada/api/contents", "POST", b"{}", session).status == 403
-            assert ask(client, "/user/ada/api/me", headers={**session, "Origin": "https://evil.example"}).status == 404
-            _websocket_through(port, cert, {**session, "Cookie": session["Cookie"]})
-            wrong = {"Authorization": "token wrong"}
-            for number in range(8):
-                wrong["Authorization"] = f"token wrong{number}"
-                assert ask(client, "/user/ada/api/me", headers=wrong).status in (403, 429)
-            server.wait_for("127.0.0.1")
+    options += (f"--PasswordIdentityProvider.hashed_password={hashed}",)
+    with daemon(tmp_path, *options) as server, nginx(tmp_path, server.port) as (port, cert):
+        client = secure(port, cert)
+        answer = ask(client, "/user/ada/view/x?a=1")
+        assert (answer.status, answer.headers["Location"]) == (
+            302,
+            "/user/ada/login?next=%2Fuser%2Fada%2Fview%2Fx%3Fa%3D1",
+        )
+        form = ask(client, "/user/ada/login?next=%2Fuser%2Fada%2Fapi%2Fme").cookies
+        body = urlencode({"_xsrf": form.partition("=")[2], "password": "sesame"}).encode()
+        origin = f"https://localhost:{port}"
+        path = "/user/ada/login?next=%2Fuser%2Fada%2Fapi%2Fme"
+        answer = ask(client, path, "POST", body, {**FORM, "Cookie": form, "Origin": origin})
+        assert (answer.status, answer.headers["Location"]) == (302, "/user/ada/api/me")
+        cookie = answer.headers.get_all("Set-Cookie")[0]  # type: ignore[index]
+        assert cookie.startswith(f"username-localhost-{port}=")
+        assert cookie.endswith("; HttpOnly; Path=/user/ada/; Secure")
+        session = {"Cookie": f"{form}; {answer.cookies}", "Origin": origin, "Referer": f"{origin}/user/ada/lab"}
+        assert ask(client, "/user/ada/api/me", headers=session).status == 200
+        xsrf = {"X-XSRFToken": form.partition("=")[2]}
+        assert ask(client, "/user/ada/api/contents", "POST", b"{}", {**session, **xsrf}).status == 201
+        assert ask(client, "/user/ada/api/contents", "POST", b"{}", session).status == 403
+        assert ask(client, "/user/ada/api/me", headers={**session, "Origin": "https://evil.example"}).status == 404
+        _websocket_through(port, cert, {**session, "Cookie": session["Cookie"]})
+        wrong = {"Authorization": "token wrong"}
+        for number in range(8):
+            wrong["Authorization"] = f"token wrong{number}"
+            assert ask(client, "/user/ada/api/me", headers=wrong).status in (403, 429)
+        server.wait_for("127.0.0.1")
 
 
 def _websocket_through(port: int, cert: str, headers: dict[str, str]) -> None:
