@@ -87,5 +87,6 @@ def test_the_wheel_alone_serves(tmp_path: Path, dist: Path) -> None:
     (wheel,) = dist.glob("*.whl")
     install(home, str(wheel))
     with running(tmp_path / "home", argv=[str(home / "bin/jupyterd")]) as daemon:
-        for path in ("/api", "/login", "/api/spec.yaml", "/api/me", "/api/contents"):
+        for path in ("/api", "/api/spec.yaml", "/api/me", "/api/contents"):
             assert daemon.ask("GET", path).status == 200, path
+        assert b"<form" in daemon.ask("GET", "/login", token="").body
