@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
+from urllib.parse import unquote
 
 from twisted.web.resource import IResource
 
@@ -84,7 +85,8 @@ class Root:
 
     def __init__(self, base_url: str = "/") -> None:
         self.base_url = base_url
-        self._base = [segment for segment in base_url.split("/") if segment]
+        # Hubs give names as they stand in URLs: /user/me%40here/
+        self._base = [unquote(segment) for segment in base_url.split("/") if segment]
         self._top = _Node()
 
     def mount(
