@@ -84,9 +84,7 @@ class Front(Service):
             from twisted.protocols.tls import TLSMemoryBIOFactory
 
             factory = TLSMemoryBIOFactory(self.certificates, False, factory)
-        for listening in self._listening:
-            self._ports.append(self._reactor.adoptStreamPort(listening.fileno(), listening.family, factory))
-            listening.close()  # the reactor has its own descriptor of it
+        self._ports = [sockets.adopt(self._reactor, listening, factory) for listening in self._listening]
         self._listening = []
         self._tell()
 

@@ -56,7 +56,8 @@ def write_open_files(server: Server) -> None:
 
 def start_url(server: Server) -> str:
     """Where a browser starts, token included."""
-    return _with_token(server, url_path_join(server.connection_url, server.default_path[len(server.base_url) :]))
+    origin = server.connection_url.removesuffix(server.base_url)
+    return _with_token(server, f"{origin}{server.default_path}")
 
 
 def file_url(server: Server) -> str:

@@ -12,6 +12,9 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
+from twisted.internet import tcp, unix
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory
+
 from jupyterd.utils import unix_socket_in_use
 
 BACKLOG = 1024
@@ -120,22 +123,27 @@ def _listen(family: int, address: tuple[str | int, ...]) -> socket.socket:
 class UnixSocket:
     """A UNIX socket of ours.
 
-    :ivar inode: by which it is known: somebody else's at the same path is left alone.
+    :ivar mark: by which it is known: somebody else's at the same path is left alone.
     """
 
     listening: socket.socket
     path: str
-    inode: int
+    mark: tuple[int, int]
 
     def remove(self) -> None:
         """Remove it from the file system."""
         with suppress(OSError):  # it is gone
-            if os.stat(self.path).st_ino == self.inode:
+            if _mark(self.path) == self.mark:
                 os.unlink(self.path)
 
 
+def _mark(path: str) -> tuple[int, int]:
+    found = os.stat(path)
+    return found.st_ino, found.st_mtime_ns  # inodes are used again at once
+
+
 def open_unix(path: str, mode: int) -> UnixSocket:
-    """Listen on a UNIX socket; one that a dead server has left is replaced, without a moment of wrong permissions.
+    """Listen on a UNIX socket; one that a dead server has left is replaced. Its permissions are never too wide.
 
     :param path: absolute.
     :param mode: its permissions.
@@ -146,40 +154,49 @@ def open_unix(path: str, mode: int) -> UnixSocket:
     if os.path.lexists(path) and not stat.S_ISSOCK(os.lstat(path).st_mode):
         raise CannotListen(f"{path} is not a socket.")
     listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    previous = os.umask(0o177)  # nobody else can connect before the mode is set
     try:
-        inode = _bind_beside(listening, path, mode)
+        with suppress(FileNotFoundError):
+            os.unlink(path)
+        listening.bind(path)
+        os.chmod(path, mode)
         listening.listen(BACKLOG)
         listening.setblocking(False)
+        return UnixSocket(listening, path, _mark(path))
     except OSError as error:
         listening.close()
         raise CannotListen(f"can not listen on the socket {path}: {_text(error)}") from error
-    return UnixSocket(listening, path, inode)
-
-
-def _bind_beside(listening: socket.socket, path: str, mode: int) -> int:
-    """Bind under another name in the same directory, set the mode, then rename: it is never there half made."""
-    directory, name = os.path.split(path)
-    # Bound by a path relative to the directory, as paths of sockets are short.
-    home = os.open(".", os.O_RDONLY)
-    temporary = f".{os.getpid()}"
-    previous = os.umask(0o177)
-    try:
-        os.chdir(directory)
-        _unlink_if_there(temporary)
-        listening.bind(temporary)
-        os.chmod(temporary, mode)
-        inode = os.stat(temporary).st_ino
-        os.replace(temporary, name)
     finally:
         os.umask(previous)
-        os.fchdir(home)
-        os.close(home)
-    return inode
 
 
-def _unlink_if_there(path: str) -> None:
-    with suppress(FileNotFoundError):
-        os.unlink(path)
+class UnixPort(unix.Port):
+    """A UNIX socket that was opened by somebody else, who has set its mode and is also the one to remove it."""
+
+    def startListening(self) -> None:
+        """Accept connections; twisted's own would make it writable for all the world."""
+        self.factory.doStart()
+        assert self._preexistingSocket is not None
+        self.socket, self._preexistingSocket = self._preexistingSocket, None
+        self.connected = True
+        self.fileno = self.socket.fileno  # type: ignore[method-assign]
+        self.numberAccepts = 100
+        self.startReading()
+
+    def connectionLost(self, reason: Any) -> None:
+        """Close it; twisted's own would unlink whatever is at its path."""
+        tcp.Port.connectionLost(self, reason)
+
+
+def adopt(reactor: Any, listening: socket.socket, factory: IProtocolFactory) -> IListeningPort:
+    """Accept connections on an open socket, of which the port keeps a descriptor of its own."""
+    if listening.family != socket.AF_UNIX:
+        port: IListeningPort = reactor.adoptStreamPort(listening.fileno(), listening.family, factory)
+    else:
+        port = UnixPort._fromListeningDescriptor(reactor, listening.fileno(), factory)
+        port.startListening()
+    listening.close()
+    return port
 
 
 # -- from the service manager

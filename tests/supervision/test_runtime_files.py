@@ -1,0 +1,129 @@
+"""The files by which tools find a server, and what it prints."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+from pathlib import Path
+
+import pytest
+
+from jupyterd.supervision import greeting, runtimefiles
+from tests.supervision.server import server
+
+
+def mode(path: str) -> int:
+    return stat.S_IMODE(os.stat(path).st_mode)
+
+
+def test_the_info_file_is_private_and_complete(tmp_path: Path) -> None:
+    made = server(tmp_path, port=1, ip="127.0.0.1")
+    assert made.info_file == str(tmp_path / "runtime" / f"jpserver-{os.getpid()}.json")
+    made.write_server_info_file()
+    assert mode(made.info_file) == 0o600
+    info = json.loads(Path(made.info_file).read_text())
+    assert info == made.server_info()
+    assert set(info) == {
+        "base_url", "hostname", "password", "pid", "port", "root_dir", "secure", "sock", "token", "url", "version",
+    }  # fmt: skip
+    made.remove_server_info_file()
+    made.remove_server_info_file()
+    assert os.listdir(tmp_path / "runtime") == []
+
+
+def test_the_page_that_leads_a_browser_here(tmp_path: Path) -> None:
+    made = server(tmp_path, port=1, ip="127.0.0.1", base_url="/b/", default_url="/lab?a=1&b=<")
+    made.write_browser_open_files()
+    page = Path(made.browser_open_file).read_text()
+    assert 'content="1;url=http://127.0.0.1:1/b/lab?a=1&amp;b=&lt;?token=t"' in page
+    assert mode(made.browser_open_file) == 0o600
+    assert os.listdir(tmp_path / "runtime") == [os.path.basename(made.browser_open_file)]
+    made.remove_browser_open_files()
+    assert os.listdir(tmp_path / "runtime") == []
+
+
+def test_a_page_for_a_file(tmp_path: Path) -> None:
+    made = server(tmp_path, port=1, ip="127.0.0.1")
+    made.file_to_run = str(tmp_path / "a b" / "n.ipynb")
+    made.write_browser_open_files()
+    page = Path(made.browser_open_file_to_run).read_text()
+    assert "http://127.0.0.1:1/notebooks/a%20b/n.ipynb?token=t" in page
+    made.remove_browser_open_files()
+    assert os.listdir(tmp_path / "runtime") == []
+
+
+def test_a_directory_that_can_not_be_written_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    made = server(tmp_path, port=1)
+    made.info_file = str(tmp_path / "none" / "x.json")
+    made.write_server_info_file()
+    assert "Failed to write" in caplog.text
+
+
+def test_a_link_that_somebody_has_put_there_is_not_followed(tmp_path: Path) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    os.symlink(victim, tmp_path / "x.new")
+    with pytest.raises(OSError):
+        runtimefiles.write_private(str(tmp_path / "x"), "text")
+    assert victim.read_text() == "precious"
+
+
+def test_the_invitation_has_the_words_that_tools_look_for(tmp_path: Path) -> None:
+    made = server(tmp_path, port=1, ip="127.0.0.1")
+    lines = greeting.invitation(made).split("\n")
+    assert lines[2:] == [
+        "To access the server, open this file in a browser:",
+        f"    file://{made.browser_open_file}",
+        "Or copy and paste one of these URLs:",
+        "    http://127.0.0.1:1/?token=t",
+    ]
+    made.no_browser_open_file = True
+    assert "copy and paste one of these URLs:\n    http://127.0.0.1:1/?token=t" in greeting.invitation(made)
+
+
+def test_no_invitation_where_the_operator_knows_the_token(tmp_path: Path) -> None:
+    made = server(tmp_path, port=1, ip="127.0.0.1")
+    made.identity_provider.token_generated = False
+    assert greeting.invitation(made) == ""
+    assert "token=t" not in "\n".join(greeting.lines_of(made))
+
+
+def test_a_password_on_a_wildcard_address_shows_where_to_go(tmp_path: Path) -> None:
+    made = server(tmp_path, port=1, ip="0.0.0.0")
+    made.identity_provider.token = ""
+    made.identity_provider.token_generated = False
+    assert "listening on all interfaces" in greeting.invitation(made)
+
+
+def test_a_socket_s_invitation(tmp_path: Path) -> None:
+    made = server(tmp_path, sock=str(tmp_path / "s"), port=0)
+    assert f"ssh -L 8888:{tmp_path / 's'} -N user@this_host" in greeting.invitation(made)
+
+
+def test_what_is_said_at_the_start(tmp_path: Path) -> None:
+    made = server(tmp_path, port=1, ip="localhost")
+    lines = greeting.lines_of(made)
+    assert lines[0] == f"Serving notebooks from local directory: {tmp_path}"
+    assert lines[1].endswith("is running at:")
+    assert lines[2:4] == ["http://localhost:1/?token=t", "    http://127.0.0.1:1/?token=t"]
+
+
+def test_the_browser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[tuple[str, int]] = []
+
+    class Browser:
+        def open(self, url: str, new: int) -> None:
+            opened.append((url, new))
+
+    monkeypatch.setattr("webbrowser.get", lambda name: Browser())
+    made = server(tmp_path, port=1, ip="127.0.0.1")
+    greeting.open_browser(made)
+    made.use_redirect_file = False
+    greeting.open_browser(made)
+    assert opened == [(f"file://{made.browser_open_file}", 2), ("http://127.0.0.1:1/?token=t", 2)]
+
+
+def test_no_browser_found(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    greeting.open_browser(server(tmp_path, port=1, browser="no such browser"))
+    assert "No web browser found" in caplog.text
