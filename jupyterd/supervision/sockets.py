@@ -175,6 +175,7 @@ class UnixPort(unix.Port):
 
     def startListening(self) -> None:
         """Accept connections; twisted's own would make it writable for all the world."""
+        assert self.factory is not None
         self.factory.doStart()
         assert self._preexistingSocket is not None
         self.socket, self._preexistingSocket = self._preexistingSocket, None
