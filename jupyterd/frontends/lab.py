@@ -84,7 +84,7 @@ class LabPages:
         if view is not None:
             extra |= {"workspace": view[1] or "default", "treePath": view[2] or ""}
         else:
-            extra["notFoundUrl"] = url_path_join(call.base_url, call.path)
+            extra["notFoundUrl"] = call.request.path.decode("latin-1")
         if self._lab.extension_manager not in MANAGERS and not self._lab.core_mode:
             self._manager = self._manager or await self._metadata()
             extra["extensionManager"] = self._manager
