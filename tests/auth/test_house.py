@@ -40,7 +40,7 @@ VOCABULARY = {
     "/api/events/subscribe": "events",
 }  # fmt: skip
 """What authorizers written against the Jupyter Server call what lies at these prefixes."""
-NAMELESS = ("/api/me", "/lab", "/doc", "/tree", "/custom", "/notebooks", "/edit", "/consoles", "/terminals")
+NAMELESS = ("/api/me", "/metrics", "/lab", "/doc", "/tree", "/custom", "/notebooks", "/edit", "/consoles", "/terminals")
 """Pages, and what belongs to each user by itself: any known user may see them."""
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "PROPFIND")
 
