@@ -185,7 +185,10 @@ class MessageLog:
         for cursor in attached if len(attached) == 1 else tuple(attached):
             client = cursor.client
             if cursor.position == chunk.first and client is not None and not client.blocked and not cursor.pulling:
-                self._deliver(cursor, client, chunk)
+                try:
+                    self._deliver(cursor, client, chunk)
+                except Exception:  # noqa: BLE001 - one client's trouble is not the others', nor the kernel's
+                    self.log.failure("a client can not be written to")
         if self.memory > self._look_at:
             self._look()
 
@@ -194,6 +197,9 @@ class MessageLog:
         self._drop_until(self.needed, self._retained)
         if self.memory > self._limit:
             self._write()
+        if self._held_back != (self.memory > self._limit + SLACK):
+            self._held_back = not self._held_back
+            self._flow(not self._held_back)
         look_at = self.memory + STEP
         self._look_at = max(self._retained, self._limit if self.memory < self._limit < look_at else look_at)
 
@@ -209,35 +215,46 @@ class MessageLog:
     _written_from = 0
 
     def _write(self) -> None:
-        if self.memory > self._limit + SLACK and not self._held_back:
-            self._held_back = True
-            self._flow(False)
         if self._writing or self._closed:
             return
-        chunks: list[Chunk] = []
-        size = 0
-        for chunk in self._chunks:
-            chunks.append(chunk)
-            size += chunk.size
-            if size >= BLOCK:
-                break
-        self._writing, self._written_from = True, chunks[0].first
+        groups = self._groups(self.memory - self._limit // 2)
+        self._writing, self._written_from = True, groups[0][0].first
         segment = self.spill.target()
-        done = self._in_thread(disk.write, segment.path, segment.size, chunks)
-        done.addCallbacks(self._written, self._not_written, (segment,), errbackArgs=(len(chunks),))
+        done = self._in_thread(disk.write, segment.path, segment.size, groups)
+        done.addCallbacks(self._written, self._not_written, (segment,), errbackArgs=(sum(map(len, groups)),))
         done.addErrback(self._bug)
 
-    def _written(self, block: Block, segment: Segment) -> None:
+    def _groups(self, excess: int) -> list[list[Chunk]]:
+        """The oldest chunks, of ``excess`` bytes, in groups of a block each."""
+        groups: list[list[Chunk]] = [[]]
+        size = 0
+        for chunk in self._chunks:
+            if size >= BLOCK:
+                groups.append([])
+                excess -= size
+                size = 0
+            if excess <= 0 and groups[0]:
+                break
+            groups[-1].append(chunk)
+            size += chunk.size
+        return [group for group in groups if group]
+
+    def _written(self, blocks: list[Block], segment: Segment) -> None:
         self._writing = False
         if self._closed:
-            disk.remove([block.path])
+            self._remove([segment.path])
             return
-        self.spill.added(segment, block)
-        while self._chunks and self._chunks[0].first < block.end:
-            self.memory -= self._chunks.pop(0).size
+        self.spill.added(segment, blocks)
+        count = 0
+        for chunk in self._chunks:
+            if chunk.first >= blocks[-1].end:
+                break
+            self.memory -= chunk.size
+            count += 1
+        del self._chunks[:count]
         self._reclaim()
         self._enforce_quota()
-        self._wrote()
+        self._look()
 
     def _not_written(self, failure: Failure, count: int) -> None:
         """The disk does not take it: memory stays bounded, and who needed it is told that it is lost."""
@@ -246,14 +263,7 @@ class MessageLog:
         for chunk in self._chunks[:count]:
             self.memory -= chunk.size
         del self._chunks[:count]
-        self._wrote()
-
-    def _wrote(self) -> None:
-        if self._held_back and self.memory <= self._limit + SLACK:
-            self._held_back = False
-            self._flow(True)
-        if self.memory > self._limit:
-            self._look()
+        self._look()
 
     def _reclaim(self) -> None:
         if self.spill.segments:
@@ -308,6 +318,8 @@ class MessageLog:
                     return
         finally:
             cursor.pulling = False
+        if self.memory > self._retained + STEP:
+            self._look()
         if self.caught_up is not None and cursor.client is not None and cursor.position >= self.next:
             self.caught_up(cursor)
 

@@ -24,6 +24,9 @@ from jupyterd.web.websocket import SocketProtocol
 PIECE = 128 * 1024
 """What is given to the transport at once."""
 
+TURN = 1024 * 1024
+"""What one client is sent of a large message before the reactor serves the others."""
+
 GOODBYE = (1000, 1001, 1005)
 """Close codes of a client that leaves on purpose. Source: RFC 6455, section 7.4.1."""
 
@@ -103,8 +106,8 @@ class ChannelsProtocol(SocketProtocol):
     def write(self, frames: list[Bytes]) -> int:
         """Take whole frames; the number of bytes taken in all."""
         self._written += sum(map(len, frames))
-        if len(frames) == 1 and len(frames[0]) <= PIECE and self._plain_transport and not self._pending:
-            self.transport.write(frames[0])
+        if len(frames) == 1 and not self._pending and isinstance(first := frames[0], bytes) and len(first) <= PIECE:
+            self.transport.write(first)
         else:
             self._pending.extend(frames)
             self._flush()
@@ -115,9 +118,27 @@ class ChannelsProtocol(SocketProtocol):
             piece = self._pending.popleft()
             if len(piece) > PIECE:
                 view = memoryview(piece)
+                if self._plain_transport:
+                    view = view[self._sent(view) :]
                 self._pending.appendleft(view[PIECE:])
                 piece = view[:PIECE]
-            self.transport.write(piece if self._plain_transport else bytes(piece))
+            if piece:
+                self.transport.write(bytes(piece))
+        while self._pending and not self._pending[0]:
+            self._pending.popleft()
+
+    def _sent(self, view: memoryview) -> int:
+        """Bytes of a large piece that the system takes at once, past the transport's buffer, which would copy them."""
+        transport = self.transport
+        if transport._tempDataLen or transport.offset != len(transport.dataBuffer):
+            return 0
+        begin = 0
+        while begin < min(len(view), TURN):
+            sent = transport.writeSomeData(view[begin:])
+            if not isinstance(sent, int) or sent <= 0:
+                break  # the transport finds out itself, with the next piece that it is given
+            begin += sent
+        return begin
 
     def unacknowledged(self) -> int:
         """Bytes that the peer's TCP has not confirmed: in our hands, in the transport's, in the system's."""

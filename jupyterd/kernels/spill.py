@@ -78,10 +78,10 @@ class Spill:
         self._count += 1
         return Segment(os.path.join(self.directory, f"{self._count}.log"), [])
 
-    def added(self, segment: Segment, block: Block) -> None:
-        """A block has been written."""
-        segment.blocks.append(block)
-        self.bytes += block.size
+    def added(self, segment: Segment, blocks: list[Block]) -> None:
+        """Blocks have been written."""
+        segment.blocks += blocks
+        self.bytes += sum(block.size for block in blocks)
 
     def find(self, seq: int) -> Block | None:
         """The block with ``seq``, or the next one after it; None if all are older."""
@@ -137,24 +137,30 @@ class Spill:
 # -- the functions below run in a thread
 
 
-def write(path: str, offset: int, chunks: Sequence[Chunk]) -> Block:
-    """Append a block to the file at ``path``, which has ``offset`` bytes.
+def write(path: str, offset: int, groups: Sequence[Sequence[Chunk]]) -> list[Block]:
+    """Append a block for each group of chunks to the file at ``path``, which has ``offset`` bytes.
 
     :raises OSError: the disk does not take it; the file is as it was.
     """
-    pieces = gather(piece for chunk in chunks for piece in _pack(chunk))
-    size = sum(map(len, pieces))
     os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         os.lseek(fd, offset, os.SEEK_SET)
-        _write_all(fd, pieces)
+        return list(_write_blocks(fd, path, offset, groups))
     except OSError:
         os.ftruncate(fd, offset)
         raise
     finally:
         os.close(fd)
-    return Block(chunks[0].first, chunks[-1].end, path, offset, size)
+
+
+def _write_blocks(fd: int, path: str, offset: int, groups: Sequence[Sequence[Chunk]]) -> Iterable[Block]:
+    for chunks in groups:
+        pieces = gather(piece for chunk in chunks for piece in _pack(chunk))
+        _write_all(fd, pieces)
+        size = sum(map(len, pieces))
+        yield Block(chunks[0].first, chunks[-1].end, path, offset, size)
+        offset += size
 
 
 def _write_all(fd: int, pieces: list[Bytes]) -> None:
@@ -192,7 +198,7 @@ def compact(segment: Segment, path: str) -> list[Block]:
     for block in segment.blocks:
         chunks = [left for chunk in read(block) for left in _without_streams(chunk)]
         offset = blocks[-1].offset + blocks[-1].size if blocks else 0
-        blocks.append(write(path, offset, chunks))
+        blocks += write(path, offset, [chunks])
     return blocks
 
 

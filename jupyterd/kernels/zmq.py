@@ -27,8 +27,11 @@ SHARED = 16 * 1024
 SEND_LIMIT = 1000
 """Messages to a kernel that ZeroMQ holds before a send has to wait."""
 
-RECEIVE_LIMIT = 100_000
-"""Messages from a kernel that ZeroMQ holds while the reactor is busy; then the kernel's own limit counts."""
+RECEIVE_LIMIT = 2000
+"""Messages from a kernel that ZeroMQ holds while the reactor is busy; beyond it the kernel's own limit counts.
+
+It can not be changed while messages come: libzmq may then wait for ever for a reader that has read all.
+"""
 
 _NOBLOCK = int(zmq.NOBLOCK)
 Batch = list[list[Bytes]]
@@ -160,10 +163,10 @@ class KernelSocket(ZmqConnection):  # type: ignore[misc]
         if self._paused or self.factory is None:
             return
         batch, more = self._read()
-        if batch:
-            self._received(batch)
         if more:
             self._turn_later()
+        if batch:
+            self._received(batch)
 
     def _turn_later(self) -> None:
         # the descriptor is edge-triggered: what is left in the socket will not wake the reactor again
@@ -226,8 +229,11 @@ class KernelSocket(ZmqConnection):  # type: ignore[misc]
             self.factory.reactor.addReader(self)
             self._turn_later()
 
-    def close(self, linger: int = 1000) -> None:
-        """Close; what was sent has ``linger`` milliseconds to leave, in ZeroMQ's own thread."""
+    def close(self, linger: int = 0) -> None:
+        """Close; what was sent has ``linger`` milliseconds to leave, in ZeroMQ's own thread.
+
+        None by default: what the old process did not take must not reach the new one that binds the same address.
+        """
         if self.factory is not None:
             self.socket.set(zmq.LINGER, linger)
             self.shutdown()
