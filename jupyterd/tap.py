@@ -116,18 +116,20 @@ def makeService(options: Options) -> IService:
     from twisted.internet import reactor
 
     from jupyterd.app import jupyterd
+    from jupyterd.lean import without_iri_grammar
     from jupyterd.supervision.daemon import Daemon
 
+    without_iri_grammar()
     settings, twistd = options.settings, options.parent
     keep_secrets(settings)
+    house = jupyterd(reactor, settings)
     daemon = Daemon(
         reactor,
         settings.server,
         make_observer=lambda: observer_of(twistd, cast(int, settings.server.log_level)),
-        reload=lambda: house.reload(),
+        reload=house.reload,
         give_up=lambda message: _give_up(twistd, message),
     )
-    house = jupyterd(reactor, settings)
     house.services.setServiceParent(daemon)
     return daemon
 
