@@ -1,7 +1,7 @@
 """What is kept out of memory: a grammar that a library loads for a check that nothing here makes.
 
-jsonschema looks for ``rfc3987_syntax`` while it is imported, to check strings of the format ``iri``. Where that package is
-installed it builds a parser from a grammar: 0.85 s of CPU time and 17 MB for every process that imports nbformat or
+jsonschema looks for ``rfc3987_syntax`` while it is imported, to check strings of the format ``iri``. Where that package
+is installed it builds a parser from a grammar: 0.85 s of CPU time and 17 MB for every process that imports nbformat or
 jupyter_events, whose schemas have no such format. jsonschema does without it where it is absent.
 """
 

@@ -16,7 +16,7 @@ HOUSE = Path(__file__).resolve().parent.parent
 PACKAGE = HOUSE / "jupyterd"
 
 LEAVES = {
-    "", "aio", "children", "config_manager", "errors", "fetching", "log", "scrub", "stock", "threads", "traittypes",
+    "", "aio", "children", "config_manager", "errors", "fetching", "lean", "log", "scrub", "stock", "threads", "traittypes",
     "transutils", "utils",
 }  # fmt: skip
 MIDDLE = {"web", "auth", "events"}
