@@ -73,7 +73,14 @@ class Settings:
 
         :raises BadSettings: they can not be used.
         """
-        return load(self.argv)
+        here = os.getcwd()
+        try:
+            os.chdir(self.directory)  # a daemon is somewhere else than its command line was written
+            return load(self.argv)
+        except OSError as error:
+            raise BadSettings(f"{self.directory}: {error.strerror}") from error
+        finally:
+            os.chdir(here)
 
 
 def load(argv: Sequence[str]) -> Settings:

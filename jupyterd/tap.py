@@ -61,9 +61,7 @@ def install_reactor() -> None:
 
     loop = getattr(reactor, "_asyncioEventloop", None)
     if loop is None:
-        _refuse(
-            f"jupyterd needs the asyncio reactor, not {type(reactor).__name__}: leave out --reactor, or choose asyncio"
-        )
+        _refuse(f"needs the asyncio reactor, not {type(reactor).__name__}: leave out --reactor, or choose asyncio")
     asyncio.set_event_loop(loop)
 
 

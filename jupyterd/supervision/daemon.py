@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import logging
 import os
 from collections.abc import Callable
@@ -83,6 +84,11 @@ class Daemon(MultiService):
             self.log.critical("{error}", error=error)
             self._give_up(str(error))
             raise
+
+    def startService(self) -> None:
+        """Start all services; what is there then is there for good, and not looked through again for garbage."""
+        super().startService()
+        gc.freeze()
 
     def stopService(self) -> Deferred[None]:
         """Stop all services; the Deferred fires when they have, or when there is no more time."""

@@ -137,11 +137,14 @@ def test_a_directory_or_file_on_the_command_line(tmp_path: Path) -> None:
     assert "incompatible" in refused(str(tmp_path / "a.ipynb"), "--root-dir=/usr")
 
 
-def test_settings_are_read_again(user: Path) -> None:
-    settings = load(["--port=5"])
+def test_settings_are_read_again(user: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = load(["--port=5", "--root-dir=."])
     (user / "jupyter_server_config.py").write_text("c.ServerApp.ip = '::1'\nc.ServerApp.port = 6")
+    monkeypatch.chdir("/")
     again = settings.again().server
-    assert (again.ip, again.port) == ("::1", 5)
+    assert (again.ip, again.port, again.root_dir) == ("::1", 5, str(tmp_path))
+    assert os.getcwd() == "/"
 
 
 def test_a_front_end_s_own_files(user: Path) -> None:

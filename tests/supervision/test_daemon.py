@@ -27,11 +27,12 @@ from tests.supervision.server import server
 
 
 @pytest.fixture(autouse=True)
-def as_it_was() -> Iterator[None]:
+def as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The process has the signals, loggers and limits that it had."""
     import logging
     import resource
 
+    monkeypatch.setattr("gc.freeze", lambda: None)
     root = logging.getLogger()
     handlers, level, limit = list(root.handlers), root.level, resource.getrlimit(resource.RLIMIT_NOFILE)
     signals = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
