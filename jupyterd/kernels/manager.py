@@ -295,6 +295,8 @@ class MappingKernelManager(MappingKernelSettings):
         try:
             if kernel.ending is not None:
                 raise NoSuchKernel(kernel_id)
+            if not kernel.process.owned:
+                raise Failed("An external kernel can not be restarted from here")
             kernel.life.restart()
             kernel.reason, kernel.failures = "", 0
             _cancel(kernel)

@@ -1,0 +1,87 @@
+"""A daemon's private directories: made, locked, swept after a kill."""
+
+from __future__ import annotations
+
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from jupyterd.kernels.directory import DaemonDirectory, sweep
+from jupyterd.kernels.processes import SOCKET_PATH_LIMIT, socket_address, takes_ipc
+
+KERNEL = "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"
+
+
+def old(path: Path) -> Path:
+    hour_ago = time.time() - 3600
+    os.utime(path, (hour_ago, hour_ago))
+    return path
+
+
+def test_it_is_made_when_used_for_its_owner_alone_and_removed(tmp_path: Path) -> None:
+    directory = DaemonDirectory("x-", [str(tmp_path)])
+    assert list(tmp_path.iterdir()) == []
+    path = Path(directory.join("file"))
+    assert path.parent.parent == tmp_path
+    assert path.parent.stat().st_mode & 0o777 == 0o700
+    path.write_text("")
+    assert directory.join("other") == str(path.parent / "other")
+    directory.close()
+    assert list(tmp_path.iterdir()) == []
+    directory.close()
+
+
+def test_the_next_place_is_taken_where_the_first_can_not_be(tmp_path: Path) -> None:
+    directory = DaemonDirectory("x-", ["/no/such/place", str(tmp_path)])
+    assert directory.join("f").startswith(str(tmp_path))
+    directory.close()
+    with pytest.raises(OSError, match="No such file"):
+        DaemonDirectory("x-", ["/no/such/place"]).join("f")
+
+
+def test_what_a_killed_daemon_left_is_removed_and_nothing_else(tmp_path: Path) -> None:
+    living = DaemonDirectory("x-", [str(tmp_path)])
+    kept = old(Path(living.join("f")).parent)
+    (tmp_path / "x-left").mkdir()
+    (tmp_path / "x-left" / "file").write_text("")
+    old(tmp_path / "x-left")
+    fresh = tmp_path / "x-fresh"
+    fresh.mkdir()
+    other = tmp_path / "other"
+    other.mkdir()
+    old(other)
+    (tmp_path / "x-link").symlink_to(other)
+    sweep(str(tmp_path), "x-")
+    assert sorted(tmp_path.iterdir()) == sorted([kept, fresh, other, tmp_path / "x-link"])
+    living.close()
+
+
+def test_sockets_paths_fit_or_there_is_none(tmp_path: Path) -> None:
+    directory = DaemonDirectory("x-", [str(tmp_path)])
+    address = socket_address(directory, KERNEL)
+    too_long = len(str(tmp_path)) > SOCKET_PATH_LIMIT - 50
+    assert (address is None) == too_long
+    directory.close()
+    deep = tmp_path / ("d" * 100)
+    deep.mkdir()
+    directory = DaemonDirectory("x-", [str(deep)])
+    assert socket_address(directory, KERNEL) is None
+    directory.close()
+
+
+@pytest.mark.parametrize(
+    ("argv", "metadata", "taken"),
+    [
+        (["python", "-m", "ipykernel_launcher", "-f", "{connection_file}"], {}, True),
+        (["python", "-Xfrozen_modules=off", "-m", "ipykernel_launcher", "-f", "x"], {}, True),
+        (["R", "--slave", "-e", "IRkernel::main()"], {}, False),
+        (["python", "-m", "something"], {}, False),
+        (["docker", "run", "image"], {"supported_transports": ["ipc", "tcp"]}, True),
+        (["python", "-m", "ipykernel_launcher"], {"supported_transports": ["tcp"]}, False),
+        ([], {}, False),
+    ],
+)
+def test_which_kernels_take_ipc(argv: list[str], metadata: dict[str, object], taken: bool) -> None:
+    assert takes_ipc(argv, metadata) is taken
