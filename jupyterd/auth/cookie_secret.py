@@ -62,6 +62,9 @@ class CookieKey:
                     os.fchmod(file.fileno(), 0o600)
         except FileNotFoundError:
             return b""
+        except OSError as error:
+            self.log.error("can not read the cookie secret: {error}", error=str(error))
+            return b""
         if len(secret) >= SHORTEST_SECRET:
             return secret
         self.log.warn("{file} holds no usable secret; making a new one, all logins end", file=self.file)

@@ -337,7 +337,7 @@ def test_operators_template_wins(tmp_path: object) -> None:
         file.write(
             '{% extends "page.html" %}{% block site %}'
             '<p>{% trans %}Ours{% endtrans %} {{ static_url("a b") }}</p>'
-            '{{ xsrf_form_html() | safe }}{% endblock %}'
+            "{{ xsrf_form_html() | safe }}{% endblock %}"
         )
     site, guard = guarded_site()
     from jupyterd.auth.login import LoginPages

@@ -1,6 +1,7 @@
-"""Break-ins that were published of servers of this kind, tried on the whole daemon. Others are beside what they concern:
+"""Break-ins that were published of servers of this kind, tried on the whole daemon.
 
-origins and websockets in test_guard, redirects in test_rules and test_login, logs in test_scrub, parsing in tests/web/test_http.
+Others are beside what they concern: origins and websockets in test_guard, redirects in test_rules and test_login, logs
+in test_scrub, parsing in tests/web/test_http.
 """
 
 from __future__ import annotations
@@ -111,7 +112,8 @@ def test_cve_2019_9644_listings_can_not_be_included_as_scripts(server: Server) -
 # -- redirects
 
 HOSTILE_PATHS = [
-    "//evil.example", "//evil.example/", "///evil.example/", "//evil.example/%2e%2e", "/%2fevil.example", "/%2Fevil.example/",
+    "//evil.example", "//evil.example/", "///evil.example/", "//evil.example/%2e%2e", "/%2fevil.example",
+    "/%2Fevil.example/",
     "/%5cevil.example/", "/\\evil.example/", "//evil.example//", "/lab//evil.example/", "/api//kernels/", "/./",
     "//evil.example?token=" + TOKEN, "/%09/evil.example/", "/;@evil.example/",
 ]  # fmt: skip
@@ -133,7 +135,8 @@ CLIMBING = [
     "../secret.txt", "..%2fsecret.txt", "%2e%2e/secret.txt", "%2e%2e%2fsecret.txt", "%252e%252e%252fsecret.txt",
     "sub/../../secret.txt", "sub/%2e%2e/%2e%2e/secret.txt", "..%5csecret.txt", "..\\secret.txt", "....//secret.txt",
     "../xy/secret.txt", "..%2Fxy%2Fsecret.txt", "%2e%2e/xy/secret.txt", "/../secret.txt", "%2f..%2fsecret.txt",
-    "a.txt/../../secret.txt", ".%2e/secret.txt", "%c0%ae%c0%ae/secret.txt", "..;/secret.txt", "a.txt%00/../../secret.txt",
+    "a.txt/../../secret.txt", ".%2e/secret.txt", "%c0%ae%c0%ae/secret.txt", "..;/secret.txt",
+    "a.txt%00/../../secret.txt",
 ]  # fmt: skip
 READERS = ["/files/{}", "/api/contents/{}", "/view/{}", "/nbconvert/html/{}", "/api/contents/{}/checkpoints"]
 INSTALLED = [
