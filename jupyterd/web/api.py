@@ -163,6 +163,7 @@ class JSONApi:
         self._app = app
         app.url_map.strict_slashes = False
         app.url_map.merge_slashes = False
+        self._routes = app.url_map.routes = Routes(app)  # type: ignore[attr-defined]  # found there by Mount
         app.handle_errors(HTTPException)(_no_route)  # type: ignore[arg-type]
 
     def __call__(self, methods: str | tuple[str, ...], path: str, status: int = 200) -> Callable[[Method], Method]:
@@ -181,7 +182,7 @@ class JSONApi:
 
             names = [methods] if isinstance(methods, str) else list(methods)
             endpoint.__name__ = f"{method.__name__} {path} {names[0]}"
-            self._app.route(path, methods=names)(endpoint)
+            self._add(path, names, endpoint)
             return method
 
         return decorate
@@ -198,10 +199,38 @@ class JSONApi:
                 return run(call, upgrade(call, lambda: method(resource, call, **values)))
 
             endpoint.__name__ = f"{method.__name__} {path} websocket"
-            self._app.route(path, methods=["GET"])(endpoint)
+            self._add(path, ["GET"], endpoint)
             return method
 
         return decorate
+
+    def _add(self, path: str, methods: list[str], endpoint: Callable[..., Any]) -> None:
+        self._app.route(path, methods=methods)(endpoint)
+        self._routes.endpoints[endpoint.__name__] = endpoint
+
+
+class Routes:
+    """The routes of one class, asked directly.
+
+    Klein would take each request through several Deferreds to render a body, which these routes do not return: a good
+    part of what a small answer costs.
+    """
+
+    def __init__(self, app: Klein) -> None:
+        self._map = app.url_map
+        self.endpoints: dict[str, Callable[..., Any]] = {}
+        self._bound: Any = None
+
+    def __call__(self, resource: Any, request: Request) -> None:
+        """Let the route of ``resource`` (an instance of the class) that fits answer ``request``."""
+        if self._bound is None:
+            self._bound = self._map.bind("localhost")
+        try:
+            name, values = self._bound.match("/" + "/".join(request.segments), request.method.decode("latin-1"))
+        except HTTPException as error:
+            _fail(Failure(error), Call(request, 200))
+        else:
+            self.endpoints[name](resource, request, **values)
 
 
 def json_api(app: Klein) -> JSONApi:

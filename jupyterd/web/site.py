@@ -239,7 +239,7 @@ class Request(server.Request):
         return values[-1].decode("utf-8", "replace") if values else None
 
     def getRequestHostname(self) -> bytes:
-        """What Klein's router is told: no route depends on it, and a Host header may hold what the router can not take."""
+        """What Klein's router is told; no route depends on it, and a Host header may hold what it can not take."""
         return b"localhost"
 
     # -- the answer
@@ -255,7 +255,7 @@ class Request(server.Request):
             elif self.mount is None:
                 self._answer(Refusal(404))
             else:
-                self.render(self.mount.resource())
+                self.mount.respond(self)
         except Exception:  # noqa: BLE001 - told to the log, answered with 500
             self.processingFailed(Failure())
 
