@@ -195,8 +195,14 @@ class House:
     @cached_property
     def sessions(self) -> Any:
         """Which document runs on which kernel."""
+        from jupyterd.sessions.manager import kernel_path_of
+
         sessions = self.settings.make("session_manager_class")
-        sessions.serve(kernels=self.kernels, in_thread=self.in_thread)
+        sessions.serve(
+            kernels=self.kernels,
+            in_thread=self.in_thread,
+            kernel_path=lambda path: self.contents.run(kernel_path_of, path),
+        )
         return sessions
 
     @cached_property

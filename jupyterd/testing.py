@@ -207,6 +207,10 @@ class MemoryProcess:
         """Another one after each start."""
         return {"key": b"secret", "transport": "tcp", "ip": "127.0.0.1", "shell_port": len(self.calls)}
 
+    def resolve_path(self, path: str) -> str | None:
+        """Beside its working directory."""
+        return f"{self.order.cwd}/{path}"
+
     def update_env(self, env: Mapping[str, str]) -> None:
         """Note it."""
         self.env.update(env)

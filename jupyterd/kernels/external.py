@@ -27,6 +27,10 @@ class ExternalProcess:
         self.metadata: Mapping[str, Any] = {}
         self._ask = ask
 
+    def resolve_path(self, path: str) -> str | None:
+        """Where it runs is not known."""
+        return None
+
     def update_env(self, env: Mapping[str, str]) -> None:
         """It is never started by us."""
 

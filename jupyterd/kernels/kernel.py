@@ -40,6 +40,8 @@ class Kernel:
     launched_at: float = field(init=False)
     failures: int = 0
     """Deaths in a row, without a stable life between them."""
+    running: bool = False
+    """Its process has been launched."""
     spoke: bool = False
     """It has been heard since it was last launched."""
     ever_spoke: bool = False
@@ -127,7 +129,7 @@ class Kernel:
     def launched(self) -> None:
         """Its process runs."""
         self.launched_at = self.clock.seconds()
-        self.spoke = False
+        self.running, self.spoke = True, False
 
     # -- the machine's body
 

@@ -58,6 +58,9 @@ class KernelProcess(Protocol):
     def shutdown_wait_time(self) -> float:
         """Seconds it has to end by itself when it is stopped."""
 
+    def resolve_path(self, path: str) -> str | None:
+        """The absolute path of a file that the kernel calls ``path``, None where there is none; blocks."""
+
     def update_env(self, env: Mapping[str, str]) -> None:
         """Variables for its next start."""
 

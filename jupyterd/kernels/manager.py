@@ -14,7 +14,7 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from jupyterd.errors import Failed, Invalid, NotFound, TimedOut
+from jupyterd.errors import Failed, Gone, Invalid, NotFound, TimedOut
 from jupyterd.kernels.channels import KernelChannels, Observer
 from jupyterd.kernels.death import Death
 from jupyterd.kernels.external import ExternalProcess, read_directory
@@ -156,6 +156,13 @@ class MappingKernelManager(MappingKernelSettings):
             cwd = parent
         return cwd
 
+    async def resolve_path(self, kernel_id: str, path: str) -> str | None:
+        """The absolute path of a file that a kernel calls ``path``, None where it has none.
+
+        :raises NoSuchKernel: there is no kernel of that id.
+        """
+        return await self.in_thread(self[kernel_id].process.resolve_path, path)
+
     # -- what is done with them
 
     async def start(
@@ -244,8 +251,10 @@ class MappingKernelManager(MappingKernelSettings):
         try:
             await kernel.channels.ready(self.kernel_info_timeout)
         except TimedOut:
-            if kernel.process and kernel.id in self._kernels and not kernel.spoke:
+            if kernel.id in self._kernels and not kernel.spoke:
                 self.twisted_log.warn("Timeout waiting for kernel_info_reply: {kernel_id}", kernel_id=kernel.id)
+        except Gone:
+            pass  # it was shut down meanwhile
         else:
             kernel.answered()
 
@@ -276,6 +285,8 @@ class MappingKernelManager(MappingKernelSettings):
         try:
             if kernel.execution_state in ("dead", "terminating"):
                 raise Failed("Cannot interrupt kernel. No kernel is running!")
+            if not kernel.running:
+                raise Failed("Kernel is in a pending state. Cannot interrupt.")
             await kernel.process.interrupt()
         except Exception as error:
             self._told("interrupt", "error", str(error), kernel.process.name, kernel_id)
@@ -458,6 +469,7 @@ class MappingKernelManager(MappingKernelSettings):
         kernel.process = ExternalProcess(connection, lambda kind, content: self._ask(kernel, kind, content))
         kernel.channels = self._channels(kernel.id, kernel)
         kernel.channels.connect(kernel.process.connection_info)
+        kernel.running = True
         kernel.life.idle()
         self._kernels[kernel.id] = kernel
         return kernel.id

@@ -145,6 +145,12 @@ class ClientProcess:
         """``ipc`` or ``tcp``."""
         return str(self._manager.transport)
 
+    def resolve_path(self, path: str) -> str | None:
+        """See :class:`KernelProcess`."""
+        provisioner = self._manager.provisioner
+        resolve = getattr(provisioner, "resolve_path", None)
+        return None if resolve is None else resolve(path)
+
     def update_env(self, env: Mapping[str, str]) -> None:
         """See :class:`KernelProcess`."""
         if self._env is not None:

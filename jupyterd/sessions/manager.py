@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 import uuid
 from collections.abc import Awaitable, Callable
@@ -244,6 +245,12 @@ class SessionManager(LoggingConfigurable):
     async def _release(self, kernel_id: str) -> None:
         if kernel_id in self._kernels and not await self._in_table(self._table.sharing, kernel_id):
             await self._kernels.shutdown(kernel_id)
+
+
+async def kernel_path_of(contents: Any, path: str) -> str:
+    """The API path of the directory that a contents manager wants a document's kernel to work in."""
+    found = contents.get_kernel_path(path=path)
+    return str(await found if inspect.isawaitable(found) else found)
 
 
 def _orphaned(row: Row) -> str:

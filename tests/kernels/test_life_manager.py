@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from twisted.internet.defer import Deferred
 
@@ -103,6 +105,8 @@ def test_a_pending_kernel_is_listed_before_it_runs() -> None:
     kernel = result_of(keeping.starting())
     assert kernel.id in keeping.kernels
     assert keeping.channels(kernel).connected is None
+    with pytest.raises(Failed, match="pending state"):
+        keeping.do(keeping.kernels.interrupt(kernel.id))
 
 
 def test_a_pending_kernel_that_can_not_be_run_is_dead_with_its_reason() -> None:
@@ -306,6 +310,14 @@ def test_shutting_down_counts_as_activity_of_the_server() -> None:
     keeping.clock.advance(100)
     keeping.do(keeping.kernels.shutdown(kernel.id))
     assert keeping.kernels.last_activity == keeping.clock.seconds()
+
+
+def test_a_kernel_s_paths_are_resolved_by_its_process(tmp_path: Path) -> None:
+    keeping = Keeping({"MappingKernelManager": {"root_dir": str(tmp_path)}})
+    kernel = keeping.start(path="")
+    assert keeping.do(keeping.kernels.resolve_path(kernel.id, "a.py")) == f"{tmp_path}/a.py"
+    with pytest.raises(NoSuchKernel):
+        keeping.do(keeping.kernels.resolve_path("nope", "a.py"))
 
 
 def test_kernels_are_counted_by_kernelspec() -> None:
