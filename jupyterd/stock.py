@@ -78,6 +78,10 @@ CLASSES: list[str] = [
     "jupyterd.kernels.connection.ZMQChannelsWebsocketConnection",
     "jupyterd.sessions.manager.SessionManager",
     f"{_GATEWAY}.client.GatewayClient",
+    "jupyterd.terminals.settings.TerminalManager",
+    "jupyterd.frontends.apps.LabServerApp",
+    "jupyterd.frontends.apps.LabApp",
+    "jupyterd.frontends.apps.JupyterNotebookApp",
 ]
 
 
