@@ -177,10 +177,15 @@ class LabApp(LabServerApp):
     def _cache_files(self) -> bool:
         return False
 
-    @default("labextensions_path")
-    def _labextensions_path(self) -> list[str]:
-        bare = self.core_mode or (self.dev_mode and not self.extensions_in_dev_mode)
-        return [] if bare else jupyter_path("labextensions")
+    @property
+    def bare(self) -> bool:
+        """Only what the package itself contains is served."""
+        return self.core_mode or (self.dev_mode and not self.extensions_in_dev_mode)
+
+    @property
+    def extension_paths(self) -> list[str]:
+        """Directories of prebuilt extensions, the one that wins first."""
+        return [] if self.bare else super().extension_paths
 
 
 class JupyterNotebookApp(LabServerApp):

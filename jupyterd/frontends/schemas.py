@@ -63,7 +63,7 @@ class PluginSettings:
         models = []
         for name in sorted(found, reverse=True):
             try:
-                models.append(self._model(name, found[name], overrides, locale))
+                models.append({**self._model(name, found[name], overrides, locale), "warning": None})
             except Failed as error:
                 # One broken schema of an extension must not take the settings of all others away.
                 self.log.warn("{error}", error=error.message)
