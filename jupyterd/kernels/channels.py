@@ -146,7 +146,7 @@ class KernelChannels:
             retained=settings.log_retained,
             memory=settings.log_memory,
             late=settings.coalesce_after,
-            seconds=reactor.seconds,
+            clock=reactor,
             flow=self._flow,
             notice=self._author.notice,
         )

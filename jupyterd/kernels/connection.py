@@ -41,7 +41,7 @@ class ZMQChannelsWebsocketConnection(LoggingConfigurable):
     ).tag(config=True)
 
     log_memory = Integer(
-        16 * MIB, help="What each kernel's log keeps in memory for clients that lag or are away; the rest goes to disk."
+        12 * MIB, help="What each kernel's log keeps in memory for clients that lag or are away; the rest goes to disk."
     ).tag(config=True)
 
     log_disk_quota = Integer(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import deque
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -29,8 +29,14 @@ if TYPE_CHECKING:
 BLOCK = 512 * 1024
 """About so many bytes are written to disk at once, and read at once by a client that lags."""
 
-SLACK = 8 * 1024 * 1024
+SLACK = 4 * 1024 * 1024
 """What may be in memory beyond the limit while the disk is being written; then the kernel is not read until it is."""
+
+LARGE = 64 * 1024
+"""Chunks of so many bytes on average may wait in the kernel for clients that are reading, before they go to disk."""
+
+PATIENCE, PROGRESS = 1.0, 0.2
+"""For so many seconds in all, while a client takes something each so many seconds."""
 
 STEP = 256 * 1024
 """Memory grows by so much before the log looks again at what it can let go."""
@@ -95,7 +101,7 @@ class MessageLog:
     :param retained: bytes kept in memory although nobody needs them.
     :param memory: bytes kept in memory for who needs them.
     :param late: seconds after which a message is merged with its neighbours, if it may be; 0 for never.
-    :param seconds: the clock.
+    :param clock: the reactor's.
     :param flow: called with False when the kernel must not be read for a while, and with True when it may again.
     :ivar caught_up: called with each cursor whose client has got all, once nothing more will come.
     :param notice: makes the parts of a message that tells a text below the parent header given.
@@ -111,7 +117,7 @@ class MessageLog:
         retained: int,
         memory: int,
         late: float,
-        seconds: Callable[[], float],
+        clock: Any,
         flow: Callable[[bool], None],
         notice: Callable[[str, bytes], Parts],
     ) -> None:
@@ -122,9 +128,13 @@ class MessageLog:
         self.spill = spill
         self._in_thread = in_thread
         self._retained, self._limit, self._late = retained, memory, late
-        self._seconds, self._flow, self._notice = seconds, flow, notice
+        self._clock, self._seconds, self._flow, self._notice = clock, clock.seconds, flow, notice
         self._chunks: list[Chunk] = []
         self._look_at = retained
+        self._written_from = 0
+        self._progress = 0.0
+        self._patient_since: float | None = None
+        self._looks_again: Any = None
         self._numbers = 0
         self.caught_up: Callable[[Cursor], None] | None = None
         self._writing = self._compacting = self._held_back = self._closed = False
@@ -195,13 +205,34 @@ class MessageLog:
     def _look(self) -> None:
         """Let go of what nobody needs; write to disk what does not fit."""
         self._drop_until(self.needed, self._retained)
+        waits = False
         if self.memory > self._limit:
-            self._write()
-        if self._held_back != (self.memory > self._limit + SLACK):
+            waits = self._clients_are_reading()
+            if not waits:
+                self._write()
+        elif self.memory <= self._limit // 2:
+            self._patient_since = None
+        if self._held_back != (waits or self.memory > self._limit + SLACK):
             self._held_back = not self._held_back
             self._flow(not self._held_back)
         look_at = self.memory + STEP
         self._look_at = max(self._retained, self._limit if self.memory < self._limit < look_at else look_at)
+
+    def _clients_are_reading(self) -> bool:
+        """Whether large messages had better wait in the kernel for a moment than go to disk and back."""
+        first = self._chunks[0]
+        if self.memory < LARGE * len(self._chunks) or any(
+            cursor.client is None and cursor.position < first.end for cursor in self.cursors.values()
+        ):
+            return False
+        now = self._seconds()
+        if self._patient_since is None:
+            self._patient_since = now
+        if now - self._patient_since > PATIENCE or now - self._progress > PROGRESS:
+            return False
+        if self._looks_again is None or not self._looks_again.active():
+            self._looks_again = self._clock.callLater(PROGRESS, self._look)
+        return True
 
     def _drop_until(self, needed: int, floor: int) -> None:
         count = 0
@@ -211,8 +242,6 @@ class MessageLog:
             self.memory -= chunk.size
             count += 1
         del self._chunks[:count]
-
-    _written_from = 0
 
     def _write(self) -> None:
         if self._writing or self._closed:
@@ -319,6 +348,7 @@ class MessageLog:
         finally:
             cursor.pulling = False
         if self.memory > self._retained + STEP:
+            self._progress = self._seconds()
             self._look()
         if self.caught_up is not None and cursor.client is not None and cursor.position >= self.next:
             self.caught_up(cursor)
@@ -487,6 +517,8 @@ class MessageLog:
     def close(self) -> Deferred[None]:
         """Forget all, on disk too."""
         self._closed = True
+        if self._looks_again is not None and self._looks_again.active():
+            self._looks_again.cancel()
         self._chunks.clear()
         self.memory = 0
         self.spill.clear()

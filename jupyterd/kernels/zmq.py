@@ -27,11 +27,10 @@ SHARED = 16 * 1024
 SEND_LIMIT = 1000
 """Messages to a kernel that ZeroMQ holds before a send has to wait."""
 
-RECEIVE_LIMIT = 2000
-"""Messages from a kernel that ZeroMQ holds while the reactor is busy; beyond it the kernel's own limit counts.
-
-It can not be changed while messages come: libzmq may then wait for ever for a reader that has read all.
-"""
+RECEIVE_BYTES = 12 * 1024 * 1024
+RECEIVE_MESSAGES = 4096
+LEAST_MESSAGES = 4
+"""What ZeroMQ holds of a kernel's messages while the reactor is busy; beyond it the kernel's own limit counts."""
 
 _NOBLOCK = int(zmq.NOBLOCK)
 Batch = list[list[Bytes]]
@@ -110,6 +109,55 @@ def address(info: dict[str, Any], channel: str) -> str:
     return f"{info.get('transport', 'tcp')}://{info['ip']}{between}{info[f'{channel}_port']}"
 
 
+class ReceiveLimit:
+    """A high-water mark in bytes: ZeroMQ counts messages, so its mark follows their size.
+
+    libzmq's reader tells its writer how much it has read only at multiples of half the mark. A mark lowered in between, or
+    raised to more than twice, may leave the writer waiting for a reader that has read all. So it is changed where the reader
+    has just told, and at most doubled. Source: libzmq 4.3.5, ``pipe.cpp`` (``read``, ``check_hwm``, ``compute_lwm``).
+
+    :ivar left: messages until the mark may be changed; no batch goes beyond.
+    :ivar mark: the mark now.
+    """
+
+    def __init__(self, change: Callable[[int], None]) -> None:
+        self._change = change
+        self.mark = 2 * LEAST_MESSAGES
+        self.left = LEAST_MESSAGES
+        self._bytes = 0
+        self._told = self._read = 0
+        self._frozen = False
+
+    def took(self, messages: int, size: int) -> None:
+        """A batch was read."""
+        self._bytes += size
+        self._read += messages
+        self.left -= messages
+        if self.left <= 0:
+            self._fit()
+
+    def lost_count(self) -> None:
+        """Malformed messages make the count unsure: the mark stays where it is."""
+        self._frozen = True
+
+    def _fit(self) -> None:
+        average = max(1, self._bytes // (self._read - self._told))
+        fitting = max(LEAST_MESSAGES, min(RECEIVE_MESSAGES, RECEIVE_BYTES // average))
+        if not self._frozen:
+            if fitting >= 2 * self.mark:
+                self._set(2 * self.mark)
+            elif fitting <= self.mark // 2:
+                self._set(fitting & ~1)
+        step = self.mark // 2
+        self.left = step - self._read % step
+        self._told = self._read
+        self._bytes = 0
+
+    def _set(self, mark: int) -> None:
+        self.mark = mark
+        self._change(mark)
+
+
 class KernelSocket(ZmqConnection):  # type: ignore[misc]
     """A channel's socket; see :class:`Socket`."""
 
@@ -129,9 +177,10 @@ class KernelSocket(ZmqConnection):  # type: ignore[misc]
         self._writable = writable
         self._paused = False
         self._waiting = False
+        self._limit = ReceiveLimit(lambda mark: self.socket.set(zmq.RCVHWM, mark))
         super().__init__(factory, None, identity)
         self.socket.set(zmq.SNDHWM, SEND_LIMIT)
-        self.socket.set(zmq.RCVHWM, RECEIVE_LIMIT)
+        self.socket.set(zmq.RCVHWM, self._limit.mark)
         _encrypt(self.socket, info)
         if channel == "iopub":
             self.socket.set(zmq.SUBSCRIBE, b"")
@@ -184,7 +233,7 @@ class KernelSocket(ZmqConnection):  # type: ignore[misc]
         budget = TURN_BYTES
         message: list[Any] = []
         try:
-            for _ in range(TURN_MESSAGES):
+            for _ in range(min(TURN_MESSAGES, self._limit.left)):
                 message = [receive(_NOBLOCK)]
                 if message[0] != DELIMITER:
                     message = [receive(_NOBLOCK)]
@@ -198,14 +247,20 @@ class KernelSocket(ZmqConnection):  # type: ignore[misc]
                     if not frame.more:
                         break
                     frame = receive(_NOBLOCK, False)
-                batch.append(realigned(message) if DELIMITER in message else message)
+                if DELIMITER in message:
+                    self._limit.lost_count()
+                    message = realigned(message)
+                batch.append(message)
                 message = []
                 if budget < 0:
-                    return batch, True
+                    break
         except zmq.Again:
             if message:
+                self._limit.lost_count()
                 self.log.warn("a message of too few parts from a kernel is dropped")
+            self._limit.took(len(batch), TURN_BYTES - budget)
             return batch, False
+        self._limit.took(len(batch), TURN_BYTES - budget)
         return batch, True
 
     def drain(self) -> None:
