@@ -76,9 +76,13 @@ def notebook(size: int, seed: int = 0) -> dict[str, Any]:
             output = {"output_type": "display_data", "metadata": {}, "data": data}
         cells.append(
             {
-                "cell_type": "code", "id": f"cell-{number}", "metadata": {"trusted": True}, "execution_count": number,
-                "source": f"for i in range({number}):\n    plot(i)\n", "outputs": [output],
-            }  # fmt: skip
+                "cell_type": "code",
+                "id": f"cell-{number}",
+                "metadata": {"trusted": True},
+                "execution_count": number,
+                "source": f"for i in range({number}):\n    plot(i)\n",
+                "outputs": [output],
+            }
         )
     language = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
     return {"cells": cells, "metadata": language, "nbformat": 4, "nbformat_minor": 5}
@@ -167,10 +171,23 @@ def send(server: Server, method: str, path: str, source: Path | None = None) -> 
     """One request by curl, outside this process, so that only the server is slow."""
     import subprocess
 
-    command = ["curl", "-s", "-o", "/dev/null", "-w", "%{http_code}", "-X", method, "-H", f"Authorization: token {TOKEN}"]
+    command = [
+        "curl",
+        "-s",
+        "-o",
+        "/dev/null",
+        "-w",
+        "%{http_code}",
+        "-X",
+        method,
+        "-H",
+        f"Authorization: token {TOKEN}",
+    ]
     if source is not None:
         command += ["-H", "Expect:", "-T", str(source)]
-    done = subprocess.run([*command, f"http://127.0.0.1:{server.port}{path}"], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [*command, f"http://127.0.0.1:{server.port}{path}"], capture_output=True, text=True, check=True
+    )
     assert done.stdout in ("200", "201"), done.stdout
 
 
@@ -208,7 +225,9 @@ def large_files(server: Server) -> Figures:
         for _ in range(1024):
             file.write(block)
     (server.root / "gib.bin").hardlink_to(source)
-    figures = {"download 1 GiB: memory growth, MiB": family_growth(server, lambda: send(server, "GET", "/files/gib.bin"))}
+    figures = {
+        "download 1 GiB: memory growth, MiB": family_growth(server, lambda: send(server, "GET", "/files/gib.bin"))
+    }
     if server.name == "jupyterd":
         upload = family_growth(server, lambda: send(server, "PUT", "/files/copy.bin", source))
         assert (server.root / "copy.bin").stat().st_size == 1 << 30

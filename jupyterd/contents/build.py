@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from jupyterd.threads import InThread
@@ -36,10 +37,14 @@ def mount(root: Root, service: Callable[[], Contents], render: Callable[..., byt
     :param service: gives the one service; called at the first request.
     """
 
-    def api() -> Any:
+    @cache
+    def resource() -> Any:
         from jupyterd.contents.resource import ContentsResource
 
-        return ContentsResource(service()).app.resource()
+        return ContentsResource(service())
+
+    def api() -> Any:
+        return resource().app.resource()
 
     def download() -> Any:
         from jupyterd.contents.downloads import FilesResource
@@ -61,7 +66,7 @@ def mount(root: Root, service: Callable[[], Contents], render: Callable[..., byt
 
         return NotebooksResource().app.resource()
 
-    root.mount("/api/contents", api, auth="contents")
+    root.mount("/api/contents", api, auth="contents", body=lambda request: resource().body(request))
     root.mount("/files", download, auth="contents", page=True, untrusted=True)
     root.mount("/view", view, auth="contents", page=True)
     root.mount("/api/resolvePath", resolve, auth="api", exact=True)

@@ -246,11 +246,9 @@ class FileContentsManager(ContentsManager):
     def _read_notebook_file(self, os_path: str) -> tuple[files.Bytes, notebooks.Notebook]:
         found = files.read(os_path, self.root_dir)
         try:
-            found.data.decode()
+            return found, notebooks.parse(found.data)
         except UnicodeDecodeError:
             raise Invalid(f"{os_path} is not UTF-8 encoded", reason="bad format") from None
-        try:
-            return found, notebooks.parse(found.data)
         except Exception as error:
             if not self.use_atomic_writing or not atomic.recover(os_path):
                 raise Invalid(f"Unreadable Notebook: {os_path} {error!r}") from error

@@ -62,12 +62,16 @@ def is_native(manager: Any) -> bool:
     return all(getattr(type(manager), name).__module__.startswith("jupyterd.") for name in names)
 
 
-async def get(manager: Any, path: str, query: Query) -> Answer:
+async def get(manager: Any, path: str, query: Query, limit: int | None = None) -> Answer | None:
     """Read a file, a notebook or a directory.
 
+    :param limit: bytes; a notebook that has more is not read here.
+    :returns: None for such a notebook.
     :raises Missing: nothing there, or hidden.
     """
     if is_native(manager):
+        if limit is not None and query.content and _is_large_notebook(manager, path, query.type, limit):
+            return None
         return _get_native(manager, path, query)
     missing = Missing(f"file or directory {path!r} does not exist")
     if not manager.allow_hidden and await settled(manager.is_hidden(path)):
@@ -86,6 +90,15 @@ async def get(manager: Any, path: str, query: Query) -> Answer:
         raise
     check(model, query.content, hashed)
     return Answer(encode_any(model), model["path"], model["last_modified"])
+
+
+def _is_large_notebook(manager: FileContentsManager, path: str, kind: str | None, limit: int) -> bool:
+    if kind != "notebook" and not (kind is None and path.endswith(".ipynb")):
+        return False
+    try:
+        return os.stat(manager._get_os_path(clean(path))).st_size > limit
+    except (OSError, NotFound):
+        return False
 
 
 def _get_native(manager: FileContentsManager, path: str, query: Query) -> Answer:
@@ -147,7 +160,7 @@ async def put(manager: Any, path: str, body: bytes, if_match: str | None = None)
 def parse_body(body: bytes | memoryview) -> jsonio.Parsed:
     """The JSON object of a request; an empty one where there is no body.
 
-    :raises Invalid: not JSON, or not an object. The reference's text.
+    :raises Invalid: not JSON, not an object (the reference's texts), or a name that is not text.
     """
     if not body:
         return jsonio.Parsed({}, True)
@@ -159,6 +172,10 @@ def parse_body(body: bytes | memoryview) -> jsonio.Parsed:
         return jsonio.Parsed({}, True)
     if not isinstance(parsed.value, dict):
         raise Invalid("The request body must be a JSON object")
+    for name in ("path", "copy_from", "type", "format", "ext"):
+        value = parsed.value.get(name)
+        if value is not None and not isinstance(value, str):
+            raise Invalid(f"{name} must be text, not {type(value).__name__}")
     return parsed
 
 
@@ -232,11 +249,21 @@ async def delete(manager: Any, path: str) -> None:
     await settled(manager.delete(path))
 
 
+async def _seen(manager: Any, path: str) -> None:
+    """What is hidden has no checkpoints and is not trusted either.
+
+    :raises NotFound: hidden.
+    """
+    if not manager.allow_hidden and await settled(manager.is_hidden(path)):
+        raise NotFound(f"No such file or directory: {path}")
+
+
 async def list_checkpoints(manager: Any, path: str, with_versions: bool = False) -> bytes:
     """The checkpoints of a file, as JSON.
 
     :param with_versions: its last saved versions too, where they are kept.
     """
+    await _seen(manager, path)
     found = list(await settled(manager.list_checkpoints(path)))
     if with_versions and hasattr(manager.checkpoints, "list_versions"):
         found += manager.checkpoints.list_versions(path)
@@ -245,22 +272,26 @@ async def list_checkpoints(manager: Any, path: str, with_versions: bool = False)
 
 async def create_checkpoint(manager: Any, path: str) -> tuple[str, bytes]:
     """Keep a file as it is; gives the checkpoint's id and JSON."""
+    await _seen(manager, path)
     checkpoint = await settled(manager.create_checkpoint(path))
     return checkpoint["id"], encode_any(checkpoint)
 
 
 async def restore_checkpoint(manager: Any, path: str, checkpoint_id: str) -> None:
     """Make a file what it was."""
+    await _seen(manager, path)
     await settled(manager.restore_checkpoint(checkpoint_id, path))
 
 
 async def delete_checkpoint(manager: Any, path: str, checkpoint_id: str) -> None:
     """Forget a checkpoint."""
+    await _seen(manager, path)
     await settled(manager.delete_checkpoint(checkpoint_id, path))
 
 
 async def trust(manager: Any, path: str) -> None:
     """Trust a notebook's outputs."""
+    await _seen(manager, path)
     await settled(manager.trust_notebook(path))
 
 

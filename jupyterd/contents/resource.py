@@ -15,9 +15,13 @@ from twisted.logger import Logger
 
 from jupyterd.contents import operations
 from jupyterd.contents.operations import Answer, Missing, Query
-from jupyterd.contents.service import Contents
+from jupyterd.contents.service import Contents, FileAnswer
+from jupyterd.contents.sink import Sink, SpoolFile
+from jupyterd.contents.streams import InSlices, Temporary
+from jupyterd.contents.workshop import LARGE
 from jupyterd.errors import Invalid, MethodNotAllowed
 from jupyterd.web.api import Call, Reply, json_api
+from jupyterd.web.served import Served
 
 
 class ContentsResource:
@@ -32,7 +36,7 @@ class ContentsResource:
 
     @api(("GET", "HEAD"), "/api/contents", status=200)
     @api(("GET", "HEAD"), "/api/contents/<path:path>", status=200)
-    async def get(self, call: Call, path: str = "") -> Reply:
+    async def get(self, call: Call, path: str = "") -> Reply | Served:
         """A model, or the list of a file's checkpoints."""
         path = path_of(call)
         target = Target.parse(path).only("", "checkpoints")
@@ -41,23 +45,31 @@ class ContentsResource:
             return Reply(await self._contents.run(operations.list_checkpoints, target.path, versions))
         query = query_of(call)
         try:
-            answer = await self._contents.run(operations.get, path, query)
+            answer = await self._contents.get(path, query)
         except Missing as error:  # the reference's answer: the bare sentence
             return Reply(error.message.encode("utf-8", "replace"), status=HTTPStatus.NOT_FOUND)
         return self._reply(call, answer, located=False)
 
     @api("PUT", "/api/contents")
     @api("PUT", "/api/contents/<path:path>")
-    async def put(self, call: Call, path: str = "") -> Reply:
+    async def put(self, call: Call, path: str = "") -> Reply | Served:
         """Save."""
-        path, body, tags = path_of(call), call.body(), call.header("if-match")
+        path, body, tags = path_of(call), call.request.content, call.header("if-match")
         Target.parse(path).only("")
-        answer = await self._contents.alone([path], lambda: self._contents.run(operations.put, path, body, tags))
-        return self._reply(call, answer)
+        if not isinstance(body, Sink):
+            return self._reply(call, await self._contents.put(path, call.body(), tags))
+        data = body.in_memory()
+        if data is not None:
+            return self._reply(call, await self._contents.put(path, data, tags))
+        await body.complete()
+        spooled = body.target
+        assert isinstance(spooled, SpoolFile)
+        assert spooled.path is not None
+        return self._reply(call, await self._contents.put_spooled(path, spooled.path, tags))
 
     @api("POST", "/api/contents")
     @api("POST", "/api/contents/<path:path>")
-    async def post(self, call: Call, path: str = "") -> Reply:
+    async def post(self, call: Call, path: str = "") -> Reply | Served:
         """Make something new; or a checkpoint, its restoration, trust."""
         path = path_of(call)
         target = Target.parse(path)
@@ -80,7 +92,7 @@ class ContentsResource:
 
     @api("PATCH", "/api/contents")
     @api("PATCH", "/api/contents/<path:path>")
-    async def patch(self, call: Call, path: str = "") -> Reply:
+    async def patch(self, call: Call, path: str = "") -> Reply | Served:
         """Rename or move."""
         path, body = path_of(call), call.body()
         Target.parse(path).only("")
@@ -103,7 +115,14 @@ class ContentsResource:
         else:
             await contents.alone([path], lambda: contents.run(operations.delete, path))
 
-    def _reply(self, call: Call, answer: Answer, located: bool = True) -> Reply:
+    def body(self, request: Any) -> Sink | None:
+        """A large body goes to a temporary file while it comes."""
+        length = request.getHeader("content-length")
+        if request.method != b"PUT" or (length is not None and length.isdigit() and int(length) <= LARGE):
+            return None
+        return Sink(request, SpoolFile(self._contents.workshop.new_path), self._contents.in_thread)
+
+    def _reply(self, call: Call, answer: Answer | FileAnswer, located: bool = True) -> Reply | Served:
         headers: dict[str, str] = {}
         if located:
             headers["Location"] = location_of(call, answer.path)
@@ -111,6 +130,10 @@ class ContentsResource:
             headers["Last-Modified"] = http_date(answer.last_modified)
         if answer.etag is not None:
             headers["ETag"] = answer.etag
+        if isinstance(answer, FileAnswer):
+            return Temporary(answer.os_path, headers)
+        if len(answer.body) > LARGE:
+            return InSlices(answer.body, headers)
         return Reply(answer.body, status=201 if answer.created else 200, headers=headers)
 
 

@@ -4,15 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
+from dataclasses import astuple, dataclass
+from datetime import datetime
 from threading import Thread
 from typing import Any, TypeVar
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredLock
 
+from jupyterd.contents import operations
 from jupyterd.contents.either import at_once
+from jupyterd.contents.operations import Answer, Query
 from jupyterd.contents.paths import clean
+from jupyterd.contents.workshop import LARGE, Workshop, can_delegate
 from jupyterd.threads import InThread
 
 T = TypeVar("T")
@@ -28,15 +35,49 @@ class Contents(Service):
 
     def __init__(self, reactor: Any, manager: Any, in_thread: InThread) -> None:
         self.manager = manager
-        self._in_thread = in_thread
+        self.in_thread = in_thread
         self._asyncio = AsyncioThread(reactor) if is_asynchronous(manager) else None
         self._locks: dict[str, DeferredLock] = {}
+        self.workshop = Workshop(manager)
 
     def run(self, operation: Operation[T], *args: Any) -> Deferred[T]:
         """Run an operation where it may block; the Deferred fires in the reactor's thread."""
         if self._asyncio is not None:
             return self._asyncio.run(operation(self.manager, *args))
-        return self._in_thread(lambda: at_once(operation(self.manager, *args)))
+        return self.in_thread(lambda: at_once(operation(self.manager, *args)))
+
+    async def get(self, path: str, query: Query) -> Answer | FileAnswer:
+        """Read; a large notebook in a child process, whose answer is in a file."""
+        answer = await self.run(operations.get, path, query, LARGE)
+        if answer is not None:
+            return answer
+        if not await self.in_thread(can_delegate, self.manager):
+            answer = await self.run(operations.get, path, query)
+            assert answer is not None
+            return answer
+        out = self.workshop.new_path()
+        try:
+            head = await self.in_thread(self.workshop.do, "get", path=path, query=list(astuple(query)), out=out)
+        except BaseException:
+            self.in_thread(_remove, out)
+            raise
+        return FileAnswer(out, **_head_of(head))
+
+    async def put(self, path: str, body: bytes, if_match: str | None) -> Answer:
+        """Save; nothing else changes the path meanwhile."""
+        return await self.alone([path], lambda: self.run(operations.put, path, body, if_match))
+
+    async def put_spooled(self, path: str, spooled: str, if_match: str | None) -> Answer:
+        """The same of a large body that is in a file: in a child process where that can be."""
+
+        async def work() -> Answer:
+            if not await self.in_thread(can_delegate, self.manager):
+                return await self.run(operations.put, path, await self.in_thread(_contents_of, spooled), if_match)
+            reply = await self.in_thread(self.workshop.do, "put", path=path, body=spooled, if_match=if_match)
+            self.manager.emit(data={"action": "save", "path": clean(path)})
+            return Answer(reply.pop("body").encode(), **_head_of(reply))
+
+        return await self.alone([path], work)
 
     async def alone(self, paths: list[str], work: Callable[[], Awaitable[T]]) -> T:
         """Run ``work`` while nothing else changes any of the paths."""
@@ -45,8 +86,8 @@ class Contents(Service):
         try:
             for name in names:
                 lock = self._locks.setdefault(name, DeferredLock())
-                taken.append((name, lock))
                 await lock.acquire()
+                taken.append((name, lock))
             return await work()
         finally:
             for name, lock in taken:
@@ -58,13 +99,40 @@ class Contents(Service):
             del self._locks[name]
 
     def stopService(self) -> None:
-        """Drop unfinished uploads; end the asyncio thread."""
+        """Drop unfinished uploads; end the child process and the asyncio thread."""
         super().stopService()
         uploads = getattr(self.manager, "uploads", None)
         if uploads is not None and hasattr(uploads, "close"):
             uploads.close()
+        self.workshop.close()
         if self._asyncio is not None:
             self._asyncio.stop()
+
+
+@dataclass(frozen=True)
+class FileAnswer:
+    """As :class:`Answer`, its body in a file that is removed once it is sent."""
+
+    os_path: str
+    path: str
+    last_modified: datetime | None
+    etag: str | None
+    created: bool
+
+
+def _head_of(head: dict[str, Any]) -> dict[str, Any]:
+    modified = head["last_modified"]
+    return {**head, "last_modified": datetime.fromisoformat(modified) if modified else None}
+
+
+def _contents_of(os_path: str) -> bytes:
+    with open(os_path, "rb", buffering=0) as file:
+        return file.read()
+
+
+def _remove(os_path: str) -> None:
+    with suppress(FileNotFoundError):
+        os.unlink(os_path)
 
 
 PUBLIC = (

@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 
 DIRECTORY = "versions"
+LARGE = 1 << 20
+"""Bytes from which on a version does not stay in the system's cache."""
+
 _ID = re.compile(r"v(\d{8}-\d{6}-\d{6})\Z")
 
 
@@ -54,6 +57,8 @@ class Versions:
             os.makedirs(self.directory, exist_ok=True)
             self._link(os_path, os.path.basename(os_path), status, in_place)
             self._prune(os.path.basename(os_path))
+            if status.st_size > LARGE:
+                forget(os_path)
         except OSError:
             pass  # a version less is no reason not to save
 
@@ -100,6 +105,16 @@ class Versions:
             oldest = kept.pop(0)
             total -= oldest.status.st_size
             os.unlink(oldest.os_path)
+
+
+def forget(os_path: str) -> None:
+    """Tell the system that a file will hardly be read again: its memory is better used for the next one."""
+    if hasattr(os, "posix_fadvise"):
+        fd = os.open(os_path, os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+        finally:
+            os.close(fd)
 
 
 def is_version(checkpoint_id: str) -> bool:

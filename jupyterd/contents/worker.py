@@ -1,0 +1,145 @@
+"""The child process of :mod:`jupyterd.contents.workshop`: one line of JSON asks, one line answers.
+
+It ends when its input does, or when nothing was asked for a while.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import select
+import sys
+import traceback
+from base64 import b64decode
+from collections.abc import Callable
+from logging import Handler, LogRecord, getLogger
+from typing import Any, BinaryIO
+
+from jupyterd.contents import operations
+from jupyterd.contents.either import at_once
+from jupyterd.contents.filemanager import FileContentsManager
+from jupyterd.contents.largefile import LargeFileManager
+from jupyterd.contents.operations import Answer, Query
+from jupyterd.errors import JupyterdError
+
+
+class Kept(Handler):
+    """Keeps what is logged, for the server's own log."""
+
+    def __init__(self) -> None:
+        super().__init__(level="WARNING")
+        self.lines: list[str] = []
+
+    def emit(self, record: LogRecord) -> None:
+        """Keep one line."""
+        self.lines.append(record.getMessage())
+
+
+def manager_of(settings: dict[str, Any]) -> FileContentsManager:
+    """The manager that the server described."""
+    from jupyterd.contents.trust import make_notary
+
+    log = getLogger("jupyterd.contents.worker")
+    log.propagate = False
+    told = settings["notary"]
+    notary = make_notary(algorithm=told["algorithm"], db_file=told["db_file"], secret=b64decode(told["secret"]))
+    manager = LargeFileManager(log=log, notary=notary, **settings["traits"])
+    manager.checkpoints_kwargs = {"parent": manager, "log": log, **settings["checkpoints"]}
+    return manager
+
+
+def get(manager: FileContentsManager, path: str, query: list[Any], out: str) -> dict[str, Any]:
+    """Read; the body goes to the file ``out``."""
+    answer = at_once(operations.get(manager, path, Query(*query)))
+    assert answer is not None
+    with open(out, "xb", opener=_private, buffering=0) as file:
+        view = memoryview(answer.body)
+        while view:
+            view = view[file.write(view) :]
+    return _head(answer)
+
+
+def put(manager: FileContentsManager, path: str, body: str, if_match: str | None) -> dict[str, Any]:
+    """Save the model in the file ``body``."""
+    with open(body, "rb", buffering=0) as file:
+        data = file.read()
+    answer = at_once(operations.put(manager, path, data, if_match))
+    return {**_head(answer), "body": answer.body.decode()}
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
+
+
+def _head(answer: Answer) -> dict[str, Any]:
+    modified = answer.last_modified.isoformat() if answer.last_modified is not None else None
+    return {"path": answer.path, "last_modified": modified, "etag": answer.etag, "created": answer.created}
+
+
+OPERATIONS: dict[str, Callable[..., dict[str, Any]]] = {"get": get, "put": put}
+
+
+def answer(manager: FileContentsManager, request: dict[str, Any]) -> dict[str, Any]:
+    """Do what is asked; what fails is told."""
+    try:
+        return {"result": OPERATIONS[request.pop("do")](manager, **request)}
+    except JupyterdError as error:
+        return {"error": {"kind": _name(error), "message": error.message, "reason": error.reason}}
+    except Exception as error:  # noqa: BLE001 - told to the server, which logs it
+        trace = traceback.format_exc()
+        return {"error": {"kind": _name(error), "message": str(error), "reason": None, "traceback": trace}}
+
+
+def _name(error: BaseException) -> str:
+    return f"{type(error).__module__}.{type(error).__qualname__}"
+
+
+class Lines:
+    """Lines from a descriptor.
+
+    :param idle: seconds to wait for one.
+    """
+
+    def __init__(self, fd: int, idle: float) -> None:
+        self._fd = fd
+        self._idle = idle
+        self._held = b""
+
+    def next(self) -> bytes | None:
+        """The next line; None at the end, or when none came in time."""
+        while b"\n" not in self._held:
+            if not select.select([self._fd], [], [], self._idle)[0]:
+                return None
+            data = os.read(self._fd, 65536)
+            if not data:
+                return None
+            self._held += data
+        line, _, self._held = self._held.partition(b"\n")
+        return line
+
+
+def serve(asked: int, told: BinaryIO, idle: float) -> None:
+    """Answer until nobody asks.
+
+    :param asked: the descriptor of the questions.
+    """
+    lines = Lines(asked, idle)
+    settings = lines.next()
+    if settings is None:
+        return
+    manager = manager_of(json.loads(settings))
+    kept = Kept()
+    manager.log.addHandler(kept)
+    gc.freeze()
+    gc.disable()
+    while (line := lines.next()) is not None:
+        reply = answer(manager, json.loads(line))
+        reply["log"], kept.lines = kept.lines, []
+        told.write(json.dumps(reply).encode() + b"\n")
+        told.flush()
+        gc.collect()
+
+
+if __name__ == "__main__":
+    serve(sys.stdin.fileno(), sys.stdout.buffer, float(sys.argv[1]))
