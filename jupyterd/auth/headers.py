@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from twisted.web.http_headers import Headers
+
 from jupyterd.auth.origin import Doors
 
 if TYPE_CHECKING:
@@ -67,7 +69,8 @@ class ResponseHeaders:
 
 
 def _lines(headers: Mapping[str, str]) -> Lines:
-    return tuple((name.encode("ascii"), _clean(value)) for name, value in headers.items())
+    canonical = Headers({name.encode("ascii"): [_clean(value)] for name, value in headers.items()})
+    return tuple((name, values[0]) for name, values in canonical.getAllRawHeaders())
 
 
 def _clean(value: str) -> bytes:

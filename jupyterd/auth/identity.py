@@ -162,7 +162,7 @@ class IdentityProvider(LoggingConfigurable):
     def _program(self) -> User:
         if self._program_user is None:
             self._program_user = anonymous_user()
-        return copy.copy(self._program_user)
+        return self._program_user
 
     def generate_anonymous_user(self, handler: Handler) -> User:
         """A user with a random name: the token is shared and says nothing of who holds it."""
@@ -227,6 +227,7 @@ class IdentityProvider(LoggingConfigurable):
         :raises ValueError: a field is not updatable, or its value is not text.
         """
         self.check_update(user_data)
+        handler.current_user = copy.copy(handler.current_user)  # all programs share one
         updated = self.update_user_model(handler.current_user, user_data)
         self.persist_user_model(handler)
         return updated

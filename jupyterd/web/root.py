@@ -84,7 +84,7 @@ class Mount:
 
 def _directly(resource: Any) -> Callable[[Request], None] | None:
     """How to ask a resource of :func:`~jupyterd.web.api.json_api`, not by way of Klein; None for any other."""
-    app = getattr(resource, "_app", None)
+    app: Any = getattr(resource, "_app", None)
     routes = getattr(getattr(app, "url_map", None), "routes", None)
     return None if routes is None else partial(routes, app._instance)
 

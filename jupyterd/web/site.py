@@ -16,7 +16,8 @@ from urllib.parse import unquote_to_bytes
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web import http, server
+from twisted.web import server
+from twisted.web.http import datetimeToString
 from twisted.web.iweb import INonQueuedRequestFactory
 from zope.interface import provider
 
@@ -39,7 +40,7 @@ class Gate(Protocol):
         """Asked before the resource where :attr:`Request.xsrf_pending` is set: the token is in the body."""
 
     def headers(self, request: Request) -> Iterable[tuple[bytes, bytes]]:
-        """Headers of every response, asked for just before its head is written."""
+        """Headers of every response, just before its head is written; names spelt as ``Content-Type`` is."""
 
 
 class _Memory(BytesIO):
@@ -304,12 +305,12 @@ class Request(server.Request):
     def write(self, data: bytes) -> None:
         """Write some of the response; its head first."""
         if not self.startedWriting:
-            headers = self.responseHeaders
+            # The names are canonical: checking and encoding each again would cost more than all of the guard.
+            headers = self.responseHeaders._rawHeaders
             for name, value in self.site.gate.headers(self):
-                if not headers.hasHeader(name):
-                    headers.setRawHeaders(name, [value])
-            headers.setRawHeaders(b"date", [http.datetimeToString()])
-            headers.setRawHeaders(b"server", [b"jupyterd"])
+                headers.setdefault(name, [value])
+            headers[b"Date"] = [datetimeToString()]
+            headers[b"Server"] = [b"jupyterd"]
         super().write(data)
 
     def finish(self) -> None:
