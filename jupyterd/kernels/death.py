@@ -81,31 +81,26 @@ class Tail:
         return "\n".join(self._lines).strip()[-self._size :]
 
 
-def oom_kills(pid: int | str = "self") -> int | None:
-    """How many processes of ``pid``'s memory control group the system killed for want of memory.
+def oom_counter(pid: int) -> str | None:
+    """The file in which Linux counts a process's out-of-memory kills: its memory control group's, of either version.
 
-    None where the system does not say. Both versions of Linux's control groups are read; inside of a container the
-    group's own path may not be visible, its root then stands for it.
+    None where there is none. Inside of a container the group's own path may not be visible; its root then stands for it.
     """
     try:
         with open(f"/proc/{pid}/cgroup", encoding="ascii", errors="replace") as groups:
             lines = groups.read().splitlines()
     except OSError:
         return None
-    return counted(lines, "/sys/fs/cgroup")
+    return find_counter(lines, "/sys/fs/cgroup")
 
 
-def counted(lines: list[str], mount: str) -> int | None:
-    """The count of a process's group.
+def find_counter(lines: list[str], mount: str) -> str | None:
+    """The same.
 
-    :param lines: of its ``/proc/<pid>/cgroup``.
+    :param lines: of the process's ``/proc/<pid>/cgroup``.
     :param mount: where control groups are mounted.
     """
-    for path in _counters(lines, mount):
-        count = _counted(path)
-        if count is not None:
-            return count
-    return None
+    return next((path for path in _counters(lines, mount) if oom_kills(path) is not None), None)
 
 
 def _counters(lines: list[str], mount: str) -> Iterator[str]:
@@ -119,10 +114,11 @@ def _counters(lines: list[str], mount: str) -> Iterator[str]:
             yield os.path.join(mount, "memory.events")
 
 
-def _counted(path: str) -> int | None:
+def oom_kills(counter: str) -> int | None:
+    """How many processes were killed so, by a file of :func:`oom_counter`; None where it does not say."""
     try:
-        with open(path, encoding="ascii") as counter:
-            for line in counter:
+        with open(counter, encoding="ascii") as lines:
+            for line in lines:
                 name, _, value = line.partition(" ")
                 if name == "oom_kill":
                     return int(value)

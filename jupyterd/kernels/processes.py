@@ -17,7 +17,7 @@ from twisted.logger import Logger
 
 from jupyterd.aio import from_asyncio
 from jupyterd.errors import Failed, JupyterdError
-from jupyterd.kernels.death import Death, oom_kills
+from jupyterd.kernels.death import Death, oom_counter, oom_kills
 from jupyterd.kernels.directory import DaemonDirectory
 from jupyterd.kernels.launcher import KernelProcess, Order
 from jupyterd.kernels.settings import KernelRestarter, MappingKernelSettings, with_sections
@@ -103,7 +103,7 @@ class ClientProcess:
         self._retries = 0
         self._stderr: StandardError | None = None
         self._watch: ProcessWatch | PollingWatch | None = None
-        self._oom_before: int | None = None
+        self._oom: tuple[str, int] | None = None
         self._env = None if order.env is None else dict(order.env)
         self._manager = self._new_manager(_transport(launcher, spec))
 
@@ -210,7 +210,8 @@ class ClientProcess:
         process = getattr(provisioner, "process", None)
         self._manager.exited = None
         if process is not None and hasattr(process, "pid") and hasattr(process, "wait"):
-            self._oom_before = oom_kills(process.pid)
+            counter = oom_counter(process.pid)
+            self._oom = None if counter is None else (counter, oom_kills(counter) or 0)
             self._manager.exited = asyncio.get_running_loop().create_future()
             self._watch = ProcessWatch(self._launcher.reactor, process, self._exited)
         else:
@@ -227,9 +228,10 @@ class ClientProcess:
         self._ended(Death(status, self._out_of_memory(status), stderr))
 
     def _out_of_memory(self, status: int | None) -> bool:
-        if status != -signal.SIGKILL or self._oom_before is None:
+        if status != -signal.SIGKILL or self._oom is None:
             return False
-        return (oom_kills() or 0) > self._oom_before
+        counter, before = self._oom
+        return (oom_kills(counter) or 0) > before
 
     def retry(self, death: Death) -> bool:
         """See :class:`KernelProcess`: an ipc kernel may start with tcp, one whose ports were taken with others."""

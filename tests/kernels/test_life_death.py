@@ -58,7 +58,8 @@ def counted(tmp_path: Path, cgroup: str, name: str, text: str) -> int | None:
     group = tmp_path / name
     group.parent.mkdir(parents=True, exist_ok=True)
     group.write_text(text)
-    return death.counted(cgroup.splitlines(), str(tmp_path))
+    counter = death.find_counter(cgroup.splitlines(), str(tmp_path))
+    return None if counter is None else death.oom_kills(counter)
 
 
 def test_out_of_memory_kills_are_counted_in_both_versions_of_control_groups(tmp_path: Path) -> None:
@@ -71,4 +72,5 @@ def test_out_of_memory_kills_are_counted_in_both_versions_of_control_groups(tmp_
 
 
 def test_a_system_that_does_not_say_is_no_error() -> None:
-    assert death.oom_kills(2**22 + 1) is None
+    assert death.oom_counter(2**22 + 1) is None
+    assert death.oom_kills("/no/such/file") is None
