@@ -141,7 +141,7 @@ class Guard:
             return self._unknown(request, handler, mount)
         if not mount.page and not mount.reports and not self._origin_allowed(request, handler):
             return self._foreign(request, mount)
-        if mount.page:
+        if mount.page and (mount.exact or not mount.public):  # pages, not trees of static files
             self._ensure_xsrf_cookie(request)
         return self._may(request, handler, mount)
 

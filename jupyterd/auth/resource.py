@@ -10,7 +10,7 @@ from twisted.logger import Logger
 
 from jupyterd.auth.guard import Guard
 from jupyterd.errors import Invalid, Unsupported
-from jupyterd.web.api import Call, json_api
+from jupyterd.web.api import Call, Reply, json_api
 
 MOST_REPORT_BYTES = 64 * 1024
 MOST_LOGGED = 2048  # characters of a report
@@ -85,9 +85,8 @@ class ReportResource:
     log = Logger()
 
     @api("POST", "/api/security/csp-report")
-    async def post(self, call: Call) -> None:
+    async def post(self, call: Call) -> Reply:
         """Log the report."""
         report = call.body().decode("utf-8", "replace")[:MOST_LOGGED]
         self.log.warn("Content security violation: {report!r}", report=report)
-        call.set_header("Content-Type", "application/json")
-        call.status = 204
+        return Reply()

@@ -151,6 +151,8 @@ class Root:
         for index, segment in enumerate(segments):
             child = node.children.get(segment) or node.children.get("*")
             if child is None:
+                if segment == "" and index == last and node.mount is not None:
+                    found = node.mount  # a slash at the end makes no other path
                 break
             node = child
             if node.mount is not None and (not node.mount.exact or index == last):

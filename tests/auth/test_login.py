@@ -420,4 +420,4 @@ def test_csp_report_is_taken_without_xsrf_but_not_from_strangers() -> None:
     body = b'{"csp-report": {"blocked-uri": "http://evil"}}'
     assert site.request("POST", "/api/security/csp-report", body=body).status == 403
     headers = {"Cookie": sent(logged_in(site)), "Origin": "null"}
-    assert site.request("POST", "/api/security/csp-report", body=body, headers=headers).status == 204
+    assert site.request("POST", "/api/security/csp-report", body=body, headers=headers).status == 200

@@ -409,3 +409,21 @@ def test_path_rules() -> None:
     ):
         assert site.request("GET", path).status == 404
     assert len(seen) == 3
+
+
+def test_slash_at_the_end_makes_no_other_path() -> None:
+    root = Root()
+    echo = Echo()
+    root.mount("/api", lambda: echo, auth="", exact=True)
+    root.mount("/", lambda: echo, auth="", exact=True)
+    site = MemorySite(root)
+    for path, status in (
+        ("/api", 200),
+        ("/api/", 200),
+        ("/api//", 404),
+        ("/api/x", 404),
+        ("/", 200),
+        ("//", 404),
+        ("//api", 404),
+    ):
+        assert site.request("GET", path).status == status, path
