@@ -107,7 +107,7 @@ class Tab:
 
     def ready(self) -> Tab:
         """Wait until the kernel has answered and iopub is heard."""
-        deadline = time.monotonic() + 60.0
+        deadline = time.monotonic() + 20.0
         while True:
             try:
                 self.until_done(self.send("kernel_info_request", {}), 2.0)
