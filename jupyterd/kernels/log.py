@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from jupyterd.kernels.limits import RateLimit
     from jupyterd.threads import InThread
 
-BLOCK = 512 * 1024
-"""About so many bytes are written to disk at once, and read at once by a client that lags."""
-
 SLACK = 4 * 1024 * 1024
 """What may be in memory beyond the limit while the disk is being written; then the kernel is not read until it is."""
 
@@ -76,6 +73,7 @@ class Cursor:
     :ivar number: the addressee of what is meant for it alone.
     :ivar position: the number of the next message it gets.
     :ivar held: chunks read from disk and not yet taken.
+    :ivar flight: what was written last: begin and end in the client's stream, the first message, whether frames are messages.
     """
 
     __slots__ = (
@@ -88,7 +86,7 @@ class Cursor:
         self.position = position
         self.client: Client | None = None
         self.held: deque[Chunk] = deque()
-        self.flight: deque[tuple[int, int, bool]] = deque()
+        self.flight: deque[tuple[int, int, int, bool]] = deque()
         self.pulling = False
         self.reading = False
         self.limit: RateLimit | None = None
@@ -258,7 +256,7 @@ class MessageLog:
         groups: list[list[Chunk]] = [[]]
         size = 0
         for chunk in self._chunks:
-            if size >= BLOCK:
+            if size >= disk.BLOCK:
                 groups.append([])
                 excess -= size
                 size = 0
@@ -350,6 +348,7 @@ class MessageLog:
         if self.memory > self._retained + STEP:
             self._progress = self._seconds()
             self._look()
+        self._reclaim()
         if self.caught_up is not None and cursor.client is not None and cursor.position >= self.next:
             self.caught_up(cursor)
 
@@ -440,8 +439,8 @@ class MessageLog:
             return
         written = client.write(frames)
         flight = cursor.flight
-        flight.append((written, first, plain))
-        while flight[0][0] < written - WINDOW:
+        flight.append((written - sum(map(len, frames)), written, first, plain))
+        while flight[0][1] < written - WINDOW:
             flight.popleft()
 
     def _frames(self, chunk: Chunk, codec: Codec) -> list[Bytes]:
@@ -489,15 +488,10 @@ class MessageLog:
         """The first message that the client's peer did not acknowledge whole."""
         if not cursor.flight:
             return cursor.position
-        written = cursor.flight[-1][0]
-        received = written - client.unacknowledged()
-        if received >= written:
-            return cursor.position
-        begin = 0
-        for end, first, plain in cursor.flight:
+        received = cursor.flight[-1][1] - client.unacknowledged()
+        for begin, end, first, plain in cursor.flight:
             if end > received:
-                return self._within(first, received - begin, client.codec) if plain and begin else first
-            begin = end
+                return self._within(first, received - begin, client.codec) if plain else first
         return cursor.position
 
     def _within(self, first: int, received: int, codec: Codec) -> int:

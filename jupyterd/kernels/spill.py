@@ -19,6 +19,9 @@ from struct import Struct
 from jupyterd.kernels.chunk import Chunk
 from jupyterd.kernels.wire import JOINED, Bytes, gather, read_header
 
+BLOCK = 512 * 1024
+"""About so many bytes are written at once, and read at once by a client that lags."""
+
 SEGMENT = 16 * 1024 * 1024
 """A segment file is closed when it has so many bytes, or an eighth of the quota if that is less."""
 
@@ -194,12 +197,31 @@ def compact(segment: Segment, path: str) -> list[Block]:
 
     :raises OSError: it can not be done; the segment is as it was.
     """
-    blocks: list[Block] = []
-    for block in segment.blocks:
-        chunks = [left for chunk in read(block) for left in _without_streams(chunk)]
-        offset = blocks[-1].offset + blocks[-1].size if blocks else 0
-        blocks += write(path, offset, [chunks])
-    return blocks
+    groups: list[list[Chunk]] = [[]]
+    size = 0
+    for chunk in _joined_gaps(left for block in segment.blocks for each in read(block) for left in _without_streams(each)):
+        if size >= BLOCK:
+            groups.append([])
+            size = 0
+        groups[-1].append(chunk)
+        size += chunk.size
+    return write(path, 0, groups)
+
+
+def _joined_gaps(chunks: Iterable[Chunk]) -> Iterable[Chunk]:
+    """Neighbours that only tell of lost messages, made one."""
+    gap: Chunk | None = None
+    for chunk in chunks:
+        if gap is not None and chunk.lost and (chunk.first, chunk.to) == (gap.end, gap.to):
+            gap.count += chunk.count
+            continue
+        if gap is not None:
+            yield gap
+        gap = chunk if chunk.lost else None
+        if gap is None:
+            yield chunk
+    if gap is not None:
+        yield gap
 
 
 def _without_streams(chunk: Chunk) -> Iterable[Chunk]:

@@ -1,0 +1,380 @@
+"""The message log: whatever happens in whatever order, nothing is lost, order is kept, memory is bounded."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections import deque
+
+import orjson
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from twisted.internet.defer import Deferred, fail, maybeDeferred
+from twisted.internet.task import Clock
+
+from jupyterd.kernels import log as log_module
+from jupyterd.kernels import spill
+from jupyterd.kernels.chunk import Chunk
+from jupyterd.kernels.log import MessageLog
+from jupyterd.kernels.spill import Spill
+from jupyterd.testing import at_once, result_of
+
+
+class Plain:
+    """A codec whose frames are the messages' own first parts."""
+
+    name = "plain"
+
+    def encode(self, channel, messages):
+        return [bytes(parts[0]) for parts in messages]
+
+    def decode(self, payload, binary):
+        raise NotImplementedError
+
+
+class Reader:
+    """A client that takes what it is given unless told not to."""
+
+    codec = Plain()
+
+    def __init__(self) -> None:
+        self.blocked = False
+        self.got: list[bytes] = []
+        self.bytes = 0
+        self.lost_in_flight = 0
+        self.capacity = None
+
+    def write(self, frames):
+        self.got += frames
+        self.bytes += sum(map(len, frames))
+        if self.capacity is not None:
+            self.capacity -= len(frames)
+            self.blocked = self.blocked or self.capacity <= 0
+        return self.bytes
+
+    def unacknowledged(self):
+        return self.lost_in_flight
+
+
+class Later:
+    """Threads that work when the test says."""
+
+    def __init__(self) -> None:
+        self.jobs: deque = deque()
+
+    def __call__(self, function, /, *args, **kwargs):
+        done: Deferred = Deferred()
+        self.jobs.append((done, function, args, kwargs))
+        return done
+
+    def work(self, count=1) -> None:
+        for _ in range(min(count, len(self.jobs))):
+            done, function, args, kwargs = self.jobs.popleft()
+            maybeDeferred(function, *args, **kwargs).chainDeferred(done)
+
+    def work_all(self) -> None:
+        while self.jobs:
+            self.work()
+
+
+def message(number: int, size: int = 10, kind: str = "stream"):
+    header = orjson.dumps({"msg_id": f"{number}", "msg_type": kind})
+    return [header, b"{}", b"{}", orjson.dumps({"name": "stdout", "text": "x" * size})]
+
+
+def notice(text, parent):
+    return [b"LOST " + text.split()[1].encode(), parent, b"{}", b"{}"]
+
+
+class Kit:
+    def __init__(self, directory, in_thread=at_once, *, retained=0, memory=4000, quota=10**9, late=0.0) -> None:
+        self.clock = Clock()
+        self.flow: list[bool] = []
+        self.log = MessageLog(
+            Spill(os.path.join(directory, "spill"), quota), in_thread, retained=retained, memory=memory, late=late,
+            clock=self.clock, flow=self.flow.append, notice=notice,
+        )  # fmt: skip
+        self.said = 0
+
+    def say(self, count=1, size=10, to=0, kind="stream") -> list[bytes]:
+        messages = [message(self.said + index, size, kind) for index in range(count)]
+        self.said += count
+        self.log.append(Chunk(b"iopub" if not to else b"shell", messages, self.clock.seconds(), to))
+        return [parts[0] for parts in messages]
+
+
+@pytest.fixture
+def directory():
+    with tempfile.TemporaryDirectory() as name:
+        yield name
+
+
+@pytest.fixture(autouse=True)
+def small_blocks(monkeypatch):
+    monkeypatch.setattr(spill, "BLOCK", 1500)
+    monkeypatch.setattr(log_module, "SLACK", 4000)
+    monkeypatch.setattr(log_module, "STEP", 500)
+    monkeypatch.setattr(spill, "SEGMENT", 6000)
+
+
+def test_a_client_that_keeps_up_gets_each_chunk_as_it_comes(directory) -> None:
+    kit, reader = Kit(directory), Reader()
+    kit.log.attach(kit.log.open(), reader)
+    expected = [header for _ in range(100) for header in kit.say(3)]
+    assert reader.got == expected
+    assert kit.log.spill.bytes == 0, "nothing was written to disk"
+
+
+def test_memory_is_let_go_when_nobody_needs_it(directory) -> None:
+    kit = Kit(directory, retained=2000)
+    kit.log.attach(kit.log.open(), Reader())
+    for _ in range(200):
+        kit.say()
+    assert kit.log.memory <= 2000 + 1000
+
+
+def test_a_client_that_does_not_read_costs_bounded_memory_and_gets_all_later(directory) -> None:
+    kit, reader = Kit(directory), Reader()
+    cursor = kit.log.open()
+    kit.log.attach(cursor, reader)
+    reader.blocked = True
+    expected = [header for _ in range(300) for header in kit.say(2, 100)]
+    assert kit.log.memory <= 4000 + 4000 + 3000
+    assert kit.log.spill.bytes > 50_000
+    assert reader.got == []
+    reader.blocked = False
+    kit.log.pull(cursor)
+    assert reader.got == expected
+    kit.say()
+    assert kit.log.spill.bytes == 0 or kit.log.spill.segments[0].blocks[-1].end > kit.log.needed
+    assert len(os.listdir(kit.log.spill.directory)) <= 1
+
+
+def test_another_client_is_not_held_back(directory) -> None:
+    kit, slow, fast = Kit(directory), Reader(), Reader()
+    kit.log.attach(kit.log.open(), slow)
+    kit.log.attach(kit.log.open(), fast)
+    slow.blocked = True
+    expected = [header for _ in range(100) for header in kit.say(2, 100)]
+    assert (slow.got, fast.got) == ([], expected)
+
+
+def test_what_is_for_one_reaches_one(directory) -> None:
+    kit, mine, other = Kit(directory), Reader(), Reader()
+    cursor = kit.log.open("mine")
+    kit.log.attach(cursor, mine)
+    kit.log.attach(kit.log.open("other"), other)
+    everybody = kit.say()
+    private = kit.say(to=cursor.number)
+    assert (mine.got, other.got) == ([*everybody, *private], everybody)
+
+
+def test_a_session_that_comes_back_gets_what_it_missed(directory) -> None:
+    kit, reader = Kit(directory), Reader()
+    cursor = kit.log.open("s")
+    kit.log.attach(cursor, reader)
+    before = kit.say(2)
+    kit.log.detach(cursor)
+    missed = [*kit.say(3), *kit.say(to=cursor.number), *kit.say(200, 50)]
+    again = Reader()
+    kit.log.attach(cursor, again)
+    assert (reader.got, again.got) == (before, missed)
+
+
+def test_what_its_peer_did_not_acknowledge_is_said_again(directory) -> None:
+    kit, reader = Kit(directory, retained=10**6), Reader()
+    cursor = kit.log.open("s")
+    kit.log.attach(cursor, reader)
+    kit.say(5)
+    said = kit.say(5)
+    reader.lost_in_flight = len(said[-1]) + len(said[-2]) + 1  # and one byte of the third last
+    kit.log.detach(cursor)
+    again = Reader()
+    kit.log.attach(cursor, again)
+    assert again.got == said[-3:]
+
+
+def test_late_neighbours_are_merged(directory) -> None:
+    kit, reader = Kit(directory, late=30.0), Reader()
+    cursor = kit.log.open("s")
+    kit.log.attach(cursor, reader)
+    reader.blocked = True
+    kit.say(5)
+    first, *_ = said = kit.say(1, kind="error")
+    kit.say(4)
+    kit.clock.advance(31)
+    reader.blocked = False
+    kit.log.pull(cursor)
+    assert len(reader.got) == 3
+    assert reader.got[1] == first
+    assert said
+
+
+def test_the_kernel_is_not_read_while_the_disk_is_slow(directory) -> None:
+    threads = Later()
+    kit, reader = Kit(directory, threads), Reader()
+    kit.log.attach(kit.log.open(), reader)
+    reader.blocked = True
+    while not kit.flow:
+        kit.say(1, 100)
+    assert kit.flow == [False]
+    assert kit.log.memory <= 4000 + 4000 + 1500
+    threads.work_all()
+    assert kit.flow == [False, True]
+
+
+def test_a_full_disk_loses_but_tells_and_stays_bounded(directory) -> None:
+    def no_disk(function, /, *args, **kwargs):
+        return fail(OSError(28, "No space left on device")) if function is spill.write else at_once(function, *args, **kwargs)
+
+    kit, reader = Kit(directory, no_disk), Reader()
+    cursor = kit.log.open()
+    kit.log.attach(cursor, reader)
+    reader.blocked = True
+    said = [header for _ in range(100) for header in kit.say(1, 100)]
+    assert kit.log.memory <= 4000 + 4000
+    reader.blocked = False
+    kit.log.pull(cursor)
+    lost = int(reader.got[0].split()[1])
+    assert reader.got[0].startswith(b"LOST")
+    assert reader.got[1:] == said[lost:]
+
+
+def test_at_the_quota_streams_go_first_and_all_else_stays(directory) -> None:
+    kit, reader = Kit(directory, quota=40_000), Reader()
+    cursor = kit.log.open()
+    kit.log.attach(cursor, reader)
+    reader.blocked = True
+    kept = []
+    for number in range(1500):
+        said = kit.say(1, 100, kind="display_data" if number % 50 == 0 else "stream")
+        kept += said if number % 50 == 0 else []
+    assert kit.log.spill.bytes <= 40_000 + 6000
+    reader.blocked = False
+    kit.log.pull(cursor)
+    assert [header for header in reader.got if b"display_data" in header] == kept
+    assert any(frame.startswith(b"LOST") for frame in reader.got)
+    told = sum(int(frame.split()[1]) for frame in reader.got if frame.startswith(b"LOST"))
+    assert told + sum(not frame.startswith(b"LOST") for frame in reader.got) == 1500
+
+
+def test_at_the_quota_with_nothing_to_compact_the_oldest_go(directory) -> None:
+    kit, reader = Kit(directory, quota=20_000), Reader()
+    cursor = kit.log.open()
+    kit.log.attach(cursor, reader)
+    reader.blocked = True
+    said = [header for _ in range(600) for header in kit.say(1, 100, kind="error")]
+    assert kit.log.spill.bytes <= 20_000 + 6000
+    reader.blocked = False
+    kit.log.pull(cursor)
+    lost = int(reader.got[0].split()[1])
+    assert reader.got[1:] == said[lost:]
+
+
+def test_reading_without_a_client(directory) -> None:
+    kit = Kit(directory)
+    cursor = kit.log.open(position=1)
+    said = [header for _ in range(100) for header in kit.say(2, 100)]
+    found = []
+    while (chunk := result_of(Deferred.fromCoroutine(kit.log.take(cursor)))) is not None:
+        found += [parts[0] for parts in chunk.messages]
+    assert found == said
+
+
+def test_closing_removes_the_files(directory) -> None:
+    kit, reader = Kit(directory), Reader()
+    kit.log.attach(kit.log.open(), reader)
+    reader.blocked = True
+    for _ in range(200):
+        kit.say(1, 100)
+    assert oct(os.stat(kit.log.spill.directory).st_mode)[-3:] == "700"
+    assert {oct(os.stat(os.path.join(kit.log.spill.directory, name)).st_mode)[-3:] for name in os.listdir(kit.log.spill.directory)} == {"600"}
+    result_of(kit.log.close())
+    assert not os.path.exists(kit.log.spill.directory)
+
+
+actions = st.lists(
+    st.one_of(
+        st.tuples(st.just("say"), st.integers(1, 5), st.integers(0, 300)),
+        st.tuples(st.just("private"), st.integers(0, 2), st.integers(0, 300)),
+        st.tuples(st.just("block"), st.integers(0, 2), st.just(0)),
+        st.tuples(st.just("read"), st.integers(0, 2), st.integers(1, 30)),
+        st.tuples(st.just("drop"), st.integers(0, 2), st.integers(0, 500)),
+        st.tuples(st.just("resume"), st.integers(0, 2), st.just(0)),
+        st.tuples(st.just("work"), st.integers(1, 4), st.just(0)),
+        st.tuples(st.just("time"), st.integers(0, 1), st.just(0)),
+    ),
+    max_size=80,
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(actions, st.sampled_from([0, 3000]))
+def test_nothing_is_lost_whatever_happens(steps, retained) -> None:
+    """Three sessions; any interleaving of saying, blocking, reading, dropping, resuming and slow threads."""
+    with tempfile.TemporaryDirectory() as directory:
+        threads = Later()
+        kit = Kit(directory, threads, retained=retained)
+        cursors = [kit.log.open(f"s{index}") for index in range(3)]
+        readers = [Reader() for _ in cursors]
+        expected: list[list[bytes]] = [[], [], []]
+        got: list[list[bytes]] = [[], [], []]
+        attached = [True] * 3
+        for cursor, reader in zip(cursors, readers, strict=True):
+            kit.log.attach(cursor, reader)
+        held_back = False
+
+        def drop(index: int, unacknowledged: int) -> None:
+            reader = readers[index]
+            reader.lost_in_flight = min(unacknowledged, reader.bytes, sum(map(len, reader.got[-3:]))) if retained else 0
+            before = cursors[index].position
+            kit.log.detach(cursors[index])
+            assert cursors[index].position <= before
+            arrived, size = 0, 0
+            for frame in reader.got:
+                size += len(frame)
+                if size <= reader.bytes - reader.lost_in_flight:
+                    arrived += 1
+            got[index] += reader.got[:arrived]
+            readers[index] = Reader()
+            attached[index] = False
+
+        for what, a, b in steps:
+            held_back = kit.flow[-1:] == [False]
+            if what == "say" and not held_back:
+                for each in expected:
+                    each.extend([])
+                said = kit.say(a, b)
+                for each in expected:
+                    each += said
+            elif what == "private" and not held_back:
+                expected[a] += kit.say(1, b, to=cursors[a].number)
+            elif what == "block":
+                readers[a].blocked = True
+            elif what == "read":
+                readers[a].blocked, readers[a].capacity = False, b
+                kit.log.pull(cursors[a])
+            elif what == "drop" and attached[a]:
+                drop(a, b)
+            elif what == "resume" and not attached[a]:
+                attached[a] = True
+                kit.log.attach(cursors[a], readers[a])
+            elif what == "work":
+                threads.work(a)
+            elif what == "time":
+                kit.clock.advance(a)
+            assert kit.log.memory <= 4000 + 4000 + 5 * 800 + 500, "memory is bounded"
+        for index, cursor in enumerate(cursors):
+            readers[index].blocked, readers[index].capacity = False, None
+            if not attached[index]:
+                kit.log.attach(cursor, readers[index])
+            kit.log.pull(cursor)
+        threads.work_all()
+        for index in range(3):
+            assert got[index] + readers[index].got == expected[index]
+        assert kit.log.needed == kit.log.next
+        threads.work_all()
+        kit.log._look()
+        threads.work_all()
+        assert kit.log.spill.bytes == 0
