@@ -45,6 +45,13 @@ class ServerKernelManager(AsyncKernelManager):
         await self.provisioner.shutdown_requested(restart=restart)
 
     async def _async_interrupt_kernel(self) -> None:
+        try:
+            await self._interrupt()
+        except ProcessLookupError:  # it has ended already, which is all that a shutdown wants
+            if not self.shutting_down:
+                raise
+
+    async def _interrupt(self) -> None:
         by_message = self.kernel_spec is not None and self.kernel_spec.interrupt_mode == "message"
         if self.ask is None or not self.has_kernel or not by_message:
             await super()._async_interrupt_kernel()

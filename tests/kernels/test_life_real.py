@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import os
 import signal
@@ -9,10 +10,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
+from jupyter_client.provisioning import KernelProvisionerBase
+from jupyter_client.provisioning.factory import KernelProvisionerFactory
 from pytest_twisted import ensureDeferred, inlineCallbacks
 from traitlets.config import Config
 from twisted.internet import reactor
@@ -345,3 +350,71 @@ async def test_a_kernel_dies_with_a_killed_daemon() -> None:
         assert alive(child)
         daemon.kill()
     await until(lambda: not alive(child))
+
+
+@ensureDeferred
+async def test_encrypted_channels(houses: Any) -> None:
+    house = houses(MappingKernelManager={"transport_encryption": "auto"})
+    kernel = await house.kernels.start()
+    await house.ready(kernel)
+    assert kernel.process.connection_info["curve_publickey"]
+    assert await house.value(kernel, "2*3") == "6"
+
+
+class Remote(KernelProvisionerBase):  # type: ignore[misc]
+    """A provisioner of kernels that are nobody's children here: it has no process to show."""
+
+    child: Any = None
+
+    @property
+    def has_process(self) -> bool:
+        return self.child is not None
+
+    async def poll(self) -> int | None:
+        return None if self.child is None else self.child.returncode
+
+    async def wait(self) -> int | None:
+        status = await self.child.wait()
+        self.child = None
+        return int(status)
+
+    async def send_signal(self, signum: int) -> None:
+        self.child.send_signal(signum)
+
+    async def kill(self, restart: bool = False) -> None:
+        with suppress(ProcessLookupError):
+            self.child.kill()
+
+    async def terminate(self, restart: bool = False) -> None:
+        with suppress(ProcessLookupError):
+            self.child.terminate()
+
+    async def cleanup(self, restart: bool = False) -> None:
+        pass
+
+    async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
+        manager = self.parent
+        manager.write_connection_file()
+        self.connection_info = manager.get_connection_info()
+        return await super().pre_launch(cmd=manager.format_kernel_cmd(), **kwargs)
+
+    async def launch_kernel(self, cmd: list[str], **kwargs: Any) -> Any:
+        self.child = await asyncio.create_subprocess_exec(*cmd, env=kwargs["env"])
+        return self.connection_info
+
+
+@ensureDeferred
+async def test_a_provisioner_without_a_process_is_asked(houses: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = mock.Mock(load=lambda: Remote)
+    monkeypatch.setitem(KernelProvisionerFactory.provisioners, "remote", entry)
+    house = houses(KernelRestarter={"time_to_dead": 0.2})
+    argv = [sys.executable, "-m", "ipykernel_launcher", "-f", "{connection_file}"]
+    house.spec("remote", argv, metadata={"kernel_provisioner": {"provisioner_name": "remote"}})
+    kernel = await house.kernels.start("remote")
+    await house.ready(kernel)
+    assert kernel.process.transport == "tcp"  # type: ignore[attr-defined]
+    kernel.process._manager.provisioner.child.kill()  # type: ignore[attr-defined]
+    await until(lambda: kernel.reason)
+    await house.ready(kernel)
+    assert "SIGKILL" in kernel.reason
+    assert await house.value(kernel, "2*3") == "6"
