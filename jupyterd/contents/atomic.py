@@ -13,6 +13,7 @@ import os
 import secrets
 import shutil
 import stat
+from collections.abc import Iterable
 from contextlib import suppress
 from typing import BinaryIO, Protocol
 
@@ -55,9 +56,17 @@ def write(os_path: str, data: bytes, *, atomic: bool = True, keep_old: KeepOld |
     :raises NotAFile: a directory, a fifo, a device.
     :raises OSError: nothing was changed.
     """
+    return write_all(os_path, (data,), atomic=atomic, keep_old=keep_old)
+
+
+def write_all(
+    os_path: str, pieces: Iterable[bytes], *, atomic: bool = True, keep_old: KeepOld | None = None
+) -> os.stat_result:
+    """The same with content that comes in pieces; what making one of them raises changes nothing either."""
     replacement = Replacement(os_path, atomic=atomic)
     try:
-        replacement.write(data)
+        for piece in pieces:
+            replacement.write(piece)
         return replacement.commit(keep_old)
     except BaseException:
         replacement.abort()
@@ -72,7 +81,7 @@ class Replacement:
     """
 
     def __init__(self, os_path: str, *, atomic: bool = True) -> None:
-        self.target = os.path.realpath(os_path)
+        self.target = os.path.realpath(os_path) if os.path.islink(os_path) else os_path
         self.size = 0
         self._old = _status_of(self.target)
         self._temporary: str | None = None

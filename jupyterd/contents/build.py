@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -31,10 +31,16 @@ def contents(
     return Contents(reactor, manager, in_thread)
 
 
-def mount(root: Root, service: Callable[[], Contents], render: Callable[..., bytes]) -> None:
+def mount(
+    root: Root,
+    service: Callable[[], Contents],
+    render: Callable[..., bytes],
+    kernel_path: Callable[[str, str], Awaitable[str | None]] | None = None,
+) -> None:
     """Put the resources where clients look for them.
 
     :param service: gives the one service; called at the first request.
+    :param kernel_path: what a kernel calls a path; see :class:`~jupyterd.contents.pages.ResolvePathResource`.
     """
 
     @cache
@@ -59,7 +65,7 @@ def mount(root: Root, service: Callable[[], Contents], render: Callable[..., byt
     def resolve() -> Any:
         from jupyterd.contents.pages import ResolvePathResource
 
-        return ResolvePathResource(service()).app.resource()
+        return ResolvePathResource(service(), kernel_path).app.resource()
 
     def moved() -> Any:
         from jupyterd.contents.pages import NotebooksResource

@@ -138,7 +138,8 @@ class FileCheckpoints(Checkpoints):
         directory = os.path.join(self._directory(path), versions.DIRECTORY)
         count = getattr(self.parent, "notebook_versions", 0)
         megabytes = getattr(self.parent, "notebook_versions_size_mb", 0)
-        return versions.Versions(directory, count, megabytes << 20)
+        interval = getattr(self.parent, "notebook_versions_interval", 0.0)
+        return versions.Versions(directory, count, megabytes << 20, interval)
 
     def list_versions(self, path: str) -> list[dict[str, Any]]:
         """The last saved versions of a file, as checkpoints, oldest first."""

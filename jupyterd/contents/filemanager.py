@@ -16,7 +16,7 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from traitlets import Bool, Enum, Int, TraitError, Unicode, default, validate
+from traitlets import Bool, Enum, Float, Int, TraitError, Unicode, default, validate
 
 from jupyterd.contents import atomic, composites, files, listing, naming, notebooks, paths, removal
 from jupyterd.contents.checkpoints import AsyncFileCheckpoints, FileCheckpoints
@@ -62,6 +62,10 @@ class FileContentsManager(ContentsManager):
     )
     notebook_versions_size_mb = Int(
         200, min=0, config=True, help="How much the kept versions of one notebook may take together, in MB."
+    )
+
+    notebook_versions_interval = Float(
+        10.0, min=0.0, config=True, help="Seconds that a version must have lasted to be kept; 0 keeps each."
     )
 
     @default("root_dir")
@@ -317,7 +321,7 @@ class FileContentsManager(ContentsManager):
         data, message = notebooks.render(content, plain, lambda nb: self.check_and_sign(nb, path))
         keep_old = self.checkpoints.versions_of(path).keep if hasattr(self.checkpoints, "versions_of") else None
         with self.perm_to_403(os_path):
-            status = atomic.write(os_path, data, atomic=self.use_atomic_writing, keep_old=keep_old)
+            status = atomic.write_all(os_path, data, atomic=self.use_atomic_writing, keep_old=keep_old)
         if not _finished(self.checkpoints.list_checkpoints(path)):
             _finished(self.checkpoints.create_checkpoint(self, path))
         return status, message

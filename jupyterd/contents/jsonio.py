@@ -84,6 +84,12 @@ def _indented(value: Any) -> bytes:
     return msgspec.json.format(flat, indent=1) + b"\n"
 
 
+def inner_list(key: str, items: list[Any]) -> bytes:
+    """The lines of ``items`` as :func:`to_disk` writes them in ``{key: items}``; no float in them is odd."""
+    data = msgspec.json.format(_sorted_encoder.encode({key: items}), indent=1)
+    return data[len(key) + 9 : -5]
+
+
 def utf8(text: str) -> bytes:
     """UTF-8, with lone surrogates as JSON escapes."""
     try:

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from twisted.logger import Logger
 
 from jupyterd.contents import jsonio
+from jupyterd.contents.shape import is_json_mime, is_ordinary
 
 log = Logger()
+
+GROUP = 8
+"""Cells that are written at a time."""
 
 _SPLIT_TOO = frozenset({"application/javascript", "image/svg+xml"})
 _TRANSIENT = ("orig_nbformat", "orig_nbformat_minor", "signature")
@@ -45,10 +49,11 @@ def parse(raw: bytes) -> Notebook:
         parsed = jsonio.loads(raw)
     except ValueError:
         return _parse_any(raw.decode(), False)
-    if _is_current(parsed.value):
+    ordinary = is_ordinary(parsed.value)
+    if ordinary or _is_current(parsed.value):
         _join(parsed.value)
         _strip(parsed.value)
-        if _is_valid(parsed.value):
+        if ordinary or _is_valid(parsed.value):
             return Notebook(parsed.value, parsed.plain)
     return _parse_any(raw.decode(), parsed.plain)
 
@@ -63,21 +68,35 @@ def _parse_any(text: str, plain: bool) -> Notebook:
     return Notebook(content, plain, caught.get("ValidationError"))
 
 
-def render(content: Any, plain: bool, trust: Callable[[Any], None]) -> tuple[bytes, str | None]:
-    """What is written to disk for a client's notebook, and what is wrong with it.
+def render(content: Any, plain: bool, trust: Callable[[Any], None]) -> tuple[Iterable[bytes], str | None]:
+    """What is written to disk for a client's notebook, in pieces, and what is wrong with it.
 
     :param trust: called before, with the notebook; it takes the marks of trusted cells off and signs.
     :raises Exception: not a notebook at all.
     """
-    if _is_current(content):
+    ordinary = is_ordinary(content)
+    if ordinary or _is_current(content):
         trust(content)
-        if _is_valid(content):
-            return jsonio.to_disk(_split(content), plain), None
+        if ordinary and plain and not jsonio.has_odd_float(content):
+            return _pieces(content), None
+        if ordinary or _is_valid(content):
+            return [jsonio.to_disk(_split(content), plain)], None
         return _render_any(content, lambda _: None)
     return _render_any(content, trust)
 
 
-def _render_any(content: Any, trust: Callable[[Any], None]) -> tuple[bytes, str | None]:
+def _pieces(nb: dict[str, Any]) -> Iterator[bytes]:
+    """The same bytes as of the whole, a few cells at a time: large buffers cost more than the work."""
+    cells = nb["cells"]
+    yield b'{\n "cells": [' + (b"\n" if cells else b"")
+    for start in range(0, len(cells), GROUP):
+        group = [_split_cell(cell) for cell in cells[start : start + GROUP]]
+        yield jsonio.inner_list("cells", group) + (b",\n" if start + GROUP < len(cells) else b"\n ")
+    rest = {key: value for key, value in _split({**nb, "cells": []}).items() if key != "cells"}
+    yield b"],\n" + jsonio.to_disk(rest, True)[2:]
+
+
+def _render_any(content: Any, trust: Callable[[Any], None]) -> tuple[Iterable[bytes], str | None]:
     import nbformat
 
     nb = nbformat.from_dict(content)
@@ -87,7 +106,7 @@ def _render_any(content: Any, trust: Callable[[Any], None]) -> tuple[bytes, str 
         warnings.simplefilter("ignore")
         text = nbformat.writes(nb, version=nbformat.NO_CONVERT, capture_validation_error=caught)
     data = jsonio.utf8(text)
-    return data if data.endswith(b"\n") else data + b"\n", message_of(caught.get("ValidationError"))
+    return [data if data.endswith(b"\n") else data + b"\n"], message_of(caught.get("ValidationError"))
 
 
 def message_of(error: Any) -> str | None:
@@ -184,11 +203,6 @@ def _join_bundle(bundle: dict[str, Any]) -> None:
     for mime, value in bundle.items():
         if type(value) is list and not is_json_mime(mime) and all(type(line) is str for line in value):
             bundle[mime] = "".join(value)
-
-
-def is_json_mime(mime: str) -> bool:
-    """Data of this type are values, never lines of text."""
-    return mime == "application/json" or (mime.startswith("application/") and mime.endswith("+json"))
 
 
 def _strip(nb: dict[str, Any]) -> None:

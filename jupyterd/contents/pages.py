@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
 from klein import Klein
@@ -53,7 +53,7 @@ class ResolvePathResource:
     app = Klein()
     api = json_api(app)
 
-    def __init__(self, contents: Contents, kernel_path: Callable[[str, str], Any] | None = None) -> None:
+    def __init__(self, contents: Contents, kernel_path: Callable[[str, str], Awaitable[str | None]] | None = None) -> None:
         self._contents = contents
         self._kernel_path = kernel_path
 
@@ -70,7 +70,7 @@ class ResolvePathResource:
         answer: dict[str, Any] = {}
         if kernel and self._kernel_path is not None:
             try:
-                found.append({"scope": "kernel", "path": self._kernel_path(kernel, path)})
+                found.append({"scope": "kernel", "path": await self._kernel_path(kernel, path)})
             except NotFound:
                 reason = f"Kernel {kernel} could not be found"
                 answer["unresolved"] = [{"scope": "kernel", "reason": reason}]

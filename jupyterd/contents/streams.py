@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING
 
-from twisted.internet.interfaces import IPullProducer
+from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
 from jupyterd.web.served import Served
@@ -37,7 +37,7 @@ class _Json(Served):
             request.write(b"")
             request.finish()
         else:
-            request.registerProducer(producer, False)
+            producer.begin()
 
 
 class InSlices(_Json):
@@ -68,21 +68,36 @@ class Temporary(_Json):
         self._begin(request, size, FileSlices(request, fd, size))
 
 
-@implementer(IPullProducer)
+@implementer(IPushProducer)
 class SliceProducer:
-    """One slice for each time that the transport asks."""
+    """Slices, until the transport has enough."""
 
     def __init__(self, request: Request, size: int) -> None:
         self._request = request
         self._size = size
         self._at = 0
+        self._flowing = False
+
+    def begin(self) -> None:
+        """Write the head, then become the request's producer."""
+        self._request.registerProducer(self, True)
+        self.resumeProducing()
 
     def slice(self, start: int, end: int) -> bytes:
         """Some of the body."""
         raise NotImplementedError
 
     def resumeProducing(self) -> None:
-        """Send the next slice. Called by the transport."""
+        """Send slices. Called by the transport."""
+        self._flowing = True
+        while self._flowing:
+            self._send()
+
+    def pauseProducing(self) -> None:
+        """The transport has enough. Called by it."""
+        self._flowing = False
+
+    def _send(self) -> None:
         end = min(self._at + SLICE, self._size)
         data = self.slice(self._at, end)
         self._at = end
@@ -96,6 +111,7 @@ class SliceProducer:
 
     def stopProducing(self) -> None:
         """No more is wanted. Called by the transport."""
+        self._flowing = False
 
 
 class MemorySlices(SliceProducer):
@@ -124,6 +140,7 @@ class FileSlices(SliceProducer):
 
     def stopProducing(self) -> None:
         """Close the file."""
+        super().stopProducing()
         if self._fd is not None:
             os.close(self._fd)
             self._fd = None

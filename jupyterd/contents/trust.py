@@ -151,11 +151,19 @@ def make_notary(**kwargs: Any) -> NotebookNotary:
 def signature_of(nb: dict[str, Any], notary: NotebookNotary) -> str:
     """What nbformat's ``compute_signature`` gives: the keys (sorted) and values, one after the other, hashed."""
     with _without(nb.get("metadata", {}), "signature"):
+        mac = hmac.new(notary.secret, digestmod=notary.digestmod)
         parts: list[str] = []
+        cells = nb.get("cells")
+        if isinstance(cells, list) and all(key >= "cells" for key in nb):
+            parts.append("cells")
+            for cell in cells:
+                _collect(cell, parts)
+                mac.update("".join(parts).encode())
+                parts = []
+            nb = {key: value for key, value in nb.items() if key != "cells"}
         _collect(nb, parts)
-    mac = hmac.new(notary.secret, digestmod=notary.digestmod)
     mac.update("".join(parts).encode())
-    return mac.hexdigest()
+    return str(mac.hexdigest())
 
 
 @contextmanager

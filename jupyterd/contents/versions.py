@@ -17,6 +17,10 @@ DIRECTORY = "versions"
 LARGE = 1 << 20
 """Bytes from which on a version does not stay in the system's cache."""
 
+_REMEMBERED = 1000
+_newest: dict[str, float] = {}
+"""When the content of each file's newest version was written: saves look there before they look on disk."""
+
 _ID = re.compile(r"v(\d{8}-\d{6}-\d{6})\Z")
 
 
@@ -36,11 +40,13 @@ class Versions:
     :param directory: where they are kept; made when the first comes.
     :param count: how many of one file are kept.
     :param total: how many bytes, together, of one file's versions.
+    :param interval: seconds; what was replaced sooner after the version before it is not kept.
     """
 
     directory: str
     count: int
     total: int
+    interval: float = 0.0
 
     def keep(self, os_path: str, in_place: bool = False) -> None:
         """Keep what is in a file now; the oldest versions go when there are too many. Failing does not matter.
@@ -52,7 +58,7 @@ class Versions:
             return
         try:
             status = os.stat(os_path)
-            if status.st_size == 0 or status.st_size > self.total:
+            if status.st_size == 0 or status.st_size > self.total or self._is_too_soon(os_path, status):
                 return
             os.makedirs(self.directory, exist_ok=True)
             self._link(os_path, os.path.basename(os_path), status, in_place)
@@ -61,6 +67,19 @@ class Versions:
                 forget(os_path)
         except OSError:
             pass  # a version less is no reason not to save
+
+    def _is_too_soon(self, os_path: str, status: os.stat_result) -> bool:
+        if not self.interval:
+            return False
+        newest = _newest.get(os_path)
+        if newest is None:
+            kept = self.list(os.path.basename(os_path))
+            newest = kept[-1].status.st_mtime if kept else 0.0
+        soon = 0 <= status.st_mtime - newest < self.interval
+        if len(_newest) >= _REMEMBERED:
+            _newest.clear()
+        _newest[os_path] = newest if soon else status.st_mtime
+        return soon
 
     def _link(self, os_path: str, name: str, status: os.stat_result, in_place: bool) -> None:
         moment = datetime.fromtimestamp(status.st_mtime_ns // 1000 / 1e6, timezone.utc)

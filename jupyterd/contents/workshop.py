@@ -39,6 +39,7 @@ _TRAITS = (
     "hash_algorithm",
     "notebook_versions",
     "notebook_versions_size_mb",
+    "notebook_versions_interval",
 )
 
 
