@@ -1,0 +1,88 @@
+"""Starting again when a Python file changes: for those who develop the server or an extension (``--autoreload``)."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from jupyterd.threads import InThread
+
+LOOK_SECONDS = 1.0
+
+
+def python_files() -> list[str]:
+    """The files of all modules that are loaded now."""
+    files = (getattr(module, "__file__", None) for module in list(sys.modules.values()))
+    return [name for name in files if name and name.endswith(".py")]
+
+
+def again() -> None:
+    """Replace this process by a new one with the same command line."""
+    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - it is our own
+
+
+class Autoreload(Service):
+    """Stops the daemon when a file changes, and starts it again once all has stopped.
+
+    :param reactor: its last event is what the new start waits for.
+    :param files: names what is watched.
+    :param restart: called after the reactor has stopped.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        reactor: Any,
+        in_thread: InThread,
+        files: Callable[[], Iterable[str]] = python_files,
+        restart: Callable[[], None] = again,
+    ) -> None:
+        self._reactor = reactor
+        self._in_thread = in_thread
+        self._files = files
+        self._restart = restart
+        self._seen: dict[str, float] = {}
+        self._loop = LoopingCall(self._look)
+        self._loop.clock = reactor
+
+    def startService(self) -> None:
+        """Begin to watch."""
+        super().startService()
+        self._loop.start(LOOK_SECONDS)
+
+    def stopService(self) -> None:
+        """Watch no more."""
+        super().stopService()
+        if self._loop.running:
+            self._loop.stop()
+
+    def _look(self) -> Deferred[None]:
+        return self._in_thread(_times, list(self._files())).addCallback(self._compare)
+
+    def _compare(self, times: dict[str, float]) -> None:
+        changed = [name for name, time in times.items() if self._seen.get(name, time) != time]
+        self._seen.update(times)
+        if not changed or not self.running:
+            return
+        self.log.info("{name} has changed, starting again", name=changed[0])
+        self._loop.stop()
+        self._reactor.addSystemEventTrigger("after", "shutdown", self._restart)
+        self._reactor.stop()
+
+
+def _times(files: Iterable[str]) -> dict[str, float]:
+    found = {}
+    for name in files:
+        try:
+            found[name] = os.stat(name).st_mtime
+        except OSError:
+            continue  # an editor is just replacing it
+    return found
