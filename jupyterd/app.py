@@ -346,7 +346,12 @@ class House:
         """/api/contents, /files, /view."""
         from jupyterd.contents.build import mount
 
-        mount(self.root, lambda: self.contents, lambda *args, **kwargs: self.pages.render(*args, **kwargs))
+        mount(
+            self.root,
+            lambda: self.contents,
+            lambda *args, **kwargs: self.pages.render(*args, **kwargs),
+            lambda kernel_id, path: self.kernels.resolve_path(kernel_id, path),
+        )
 
     def _config_sections(self) -> None:
         """/api/config."""
@@ -390,8 +395,29 @@ class House:
         from jupyterd.supervision.front import Front
         from jupyterd.supervision.notify import Notify
 
+        self._watching()
         self.front = Front(self.reactor, self.site, self.server, Notify.from_environment())
         self.front.setServiceParent(self.services)
+
+    def _watching(self) -> None:
+        """What ends or restarts the daemon by itself, where the operator asks for it."""
+        if self.server.shutdown_no_activity_timeout > 0:
+            from jupyterd.supervision.idle import IdleStop
+
+            def busy() -> int:
+                return len(self.kernels) + (len(self.terminals) if self.server.terminals_enabled else 0)
+
+            IdleStop(
+                self.reactor,
+                self.server.shutdown_no_activity_timeout,
+                busy=busy,
+                last_used=self.activity.last,
+                stop=self.reactor.stop,
+            ).setServiceParent(self.services)
+        if self.server.autoreload:
+            from jupyterd.supervision.autoreload import Autoreload
+
+            Autoreload(self.reactor, self.in_thread).setServiceParent(self.services)
 
     def reload(self) -> None:
         """Read certificates, password, token, origins and headers again; connections that are open stay.

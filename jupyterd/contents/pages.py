@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any, Protocol
 
-from klein import Klein
-
 from jupyterd.contents import operations
 from jupyterd.contents.resource import escape
 from jupyterd.contents.service import Contents
 from jupyterd.errors import Invalid, NotFound
-from jupyterd.web.api import Call, Reply, json_api
+from jupyterd.web.api import Call, Reply, Routes, json_api
+
+
+KernelPath = Callable[[str, str], Awaitable[str | None]]
 
 
 class Render(Protocol):
@@ -23,7 +24,7 @@ class Render(Protocol):
 class ViewResource:
     """``/view/<path>``: a file in a frame without rights."""
 
-    app = Klein()
+    app = Routes()
     api = json_api(app)
 
     def __init__(self, contents: Contents, render: Render) -> None:
@@ -50,10 +51,10 @@ class ResolvePathResource:
     :param kernel_path: resolves a path for a kernel: gives its path, or None; raises NotFound for an unknown kernel.
     """
 
-    app = Klein()
+    app = Routes()
     api = json_api(app)
 
-    def __init__(self, contents: Contents, kernel_path: Callable[[str, str], Awaitable[str | None]] | None = None) -> None:
+    def __init__(self, contents: Contents, kernel_path: KernelPath | None = None) -> None:
         self._contents = contents
         self._kernel_path = kernel_path
 
@@ -80,7 +81,7 @@ class ResolvePathResource:
 class NotebooksResource:
     """``/api/notebooks``: where old clients looked for what is at ``/api/contents``."""
 
-    app = Klein()
+    app = Routes()
     api = json_api(app)
 
     @api(("GET", "HEAD", "PUT", "PATCH", "POST", "DELETE"), "/api/notebooks")
