@@ -11,7 +11,6 @@ from jupyterd.contents.service import Contents
 from jupyterd.errors import Invalid, NotFound
 from jupyterd.web.api import Call, Reply, Routes, json_api
 
-
 KernelPath = Callable[[str, str], Awaitable[str | None]]
 
 
