@@ -5,12 +5,10 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from klein import Klein
-
 from jupyterd.errors import Invalid
 from jupyterd.terminals.manager import Terminals
 from jupyterd.threads import InThread
-from jupyterd.web.api import Call, json_api
+from jupyterd.web.api import Call, Routes, json_api
 
 if TYPE_CHECKING:
     from jupyterd.terminals.protocol import TerminalProtocol
@@ -22,7 +20,7 @@ class TerminalsResource:
     :param root_dir: directories that clients name are relative to it, where they do not exist otherwise.
     """
 
-    app = Klein()
+    app = Routes()
     api = json_api(app)
 
     def __init__(self, terminals: Terminals, root_dir: str, in_thread: InThread, ping: tuple[float, float]) -> None:

@@ -13,7 +13,7 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IPushProducer
+from twisted.internet.interfaces import IDelayedCall, IPushProducer
 from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
@@ -25,6 +25,8 @@ from jupyterd.terminals.screen import Screen
 ROWS, COLUMNS = 25, 80
 PATIENCE = 0.1
 """Seconds that a process is given after each signal."""
+LINGER = 0.5
+"""Seconds in which the last output of a process that has exited is read."""
 SIGNALS = (signal.SIGHUP, signal.SIGCONT, signal.SIGINT, signal.SIGTERM, signal.SIGKILL)
 
 
@@ -73,6 +75,7 @@ class Terminal(ProcessProtocol):
         self._viewers: dict[Viewer, int] = {}
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._size = (ROWS, COLUMNS)
+        self._lingering: IDelayedCall | None = None
         self._waiting = False
         self._full = False
         self.alive = True
@@ -100,15 +103,27 @@ class Terminal(ProcessProtocol):
                 viewer.show(text)
         self._balance()
 
+    def processExited(self, reason: Failure) -> None:
+        """It has exited; what it wrote last may still have to be read.
+
+        A job that it left in the background may hold the pseudo-terminal open: that does not keep the terminal.
+        """
+        transport: Any = self.transport
+        if self._waiting:
+            transport.resumeProducing()
+        self._lingering = self._reactor.callLater(LINGER, transport.loseConnection)
+
     def processEnded(self, reason: Failure) -> None:
         """It has gone."""
+        if self._lingering is not None and self._lingering.active():
+            self._lingering.cancel()
         self.alive = False
+        self._ended(self)
         viewers, self._viewers = list(self._viewers), {}
         for viewer in viewers:
             if self._full:
                 viewer.resume_client()
             viewer.died()
-        self._ended(self)
         waiting, self._gone = self._gone, []
         for deferred in waiting:
             deferred.callback(None)
@@ -164,7 +179,7 @@ class Terminal(ProcessProtocol):
     def _balance(self) -> None:
         """Let the process wait while there are viewers and none of them reads."""
         wait = bool(self._viewers) and not any(viewer.reads for viewer in self._viewers)
-        if wait == self._waiting or self.transport is None or not self.alive:
+        if wait == self._waiting or self.transport is None or self._lingering is not None:
             return
         self._waiting = wait
         transport: Any = self.transport

@@ -91,7 +91,7 @@ def test_names_that_are_none(serve: Serve, home: Path, method: str, name: str) -
 def test_defaults_of_operators(serve: Serve, home: Path) -> None:
     settings = home / "app" / "settings"
     write(settings / "overrides.d" / "a.json", {THEMES: {"theme": "A", "overrides": {"b": 2}, "new": 3}})
-    write(settings / "overrides.json5", '// operator\n{"%s": {"theme": "B"}}' % THEMES)
+    write(settings / "overrides.json5", f'// operator\n{{"{THEMES}": {{"theme": "B"}}}}')
     properties = serve().request("GET", URL).json()["schema"]["properties"]
     assert properties["theme"]["default"] == "B"
     assert properties["overrides"]["default"] == {"a": 1, "b": 2}
