@@ -1,0 +1,455 @@
+"""A kernel's channels, against a kernel in memory."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+
+import orjson
+import pytest
+from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
+
+from jupyterd.errors import Gone, TimedOut
+from jupyterd.kernels.channels import KernelChannels, MessagePolicy
+from jupyterd.kernels.connection import ZMQChannelsWebsocketConnection
+from jupyterd.kernels.memory import MemoryKernel
+from jupyterd.testing import at_once, result_of
+
+
+class Watch:
+    """What a kernel's record is told."""
+
+    def __init__(self) -> None:
+        self.active = 0
+        self.states: list[tuple[str, str]] = []
+
+    def activity(self) -> None:
+        self.active += 1
+
+    def status(self, state, parent_type) -> None:
+        self.states.append((state, parent_type))
+
+
+class Parts:
+    name = "parts"
+
+    def encode(self, channel, messages):
+        return [(channel, [bytes(part) for part in parts]) for parts in messages]
+
+
+class Tab:
+    """A websocket's place: collects channel and parts of what it is given."""
+
+    codec = Parts()
+
+    def __init__(self) -> None:
+        self.got = []
+        self.blocked = self.reading_paused = self.finished = False
+
+    def write(self, frames):
+        self.got += frames
+        return len(self.got)
+
+    def unacknowledged(self):
+        return 0
+
+    def pause_client(self) -> None:
+        self.reading_paused = True
+
+    def resume_client(self) -> None:
+        self.reading_paused = False
+
+    def finish(self) -> None:
+        self.finished = True
+
+    def types(self):
+        got, self.got = self.got, []
+        return [(channel.decode(), orjson.loads(parts[0])["msg_type"]) for channel, parts in got]
+
+
+class Kit:
+    def __init__(self, directory, ready=True, policy=None, kernel=None, **traits) -> None:
+        self.clock = Clock()
+        self.kernel = kernel or MemoryKernel()
+        self.watch = Watch()
+        self.channels = KernelChannels(
+            "k", reactor=self.clock, settings=ZMQChannelsWebsocketConnection(**traits), in_thread=at_once,
+            spill_dir=os.path.join(directory, "spill"), observer=self.watch, policy=policy, network=self.kernel,
+        )  # fmt: skip
+        self.channels.connect(self.kernel.info)
+        if ready:
+            self.kernel.answer_kernel_info()
+            self.watch.active = 0
+            self.watch.states.clear()
+
+    def tab(self, session=None):
+        tab = Tab()
+        tab.cursor = self.channels.attach(tab, session)
+        return tab
+
+    def ask(self, tab, msg_type, channel="shell", msg_id="m1", session="", content=b"{}", buffers=()):
+        header = orjson.dumps({"msg_id": msg_id, "msg_type": msg_type, "session": session})
+        self.channels.send(tab.cursor, channel, [header, b"{}", b"{}", content, *buffers])
+        return header
+
+
+@pytest.fixture
+def directory():
+    with tempfile.TemporaryDirectory() as name:
+        yield name
+
+
+def test_each_tab_sees_iopub_and_the_one_that_asked_gets_the_reply(directory) -> None:
+    kit = Kit(directory)
+    one, other = kit.tab("one"), kit.tab("other")
+    header = kit.ask(one, "execute_request")
+    kit.kernel.say("status", {"execution_state": "busy"}, header)
+    kit.kernel.say("stream", {"name": "stdout", "text": "x"}, header)
+    kit.kernel.reply("shell", "execute_reply", {"status": "ok"}, header)
+    assert one.types() == [("iopub", "status"), ("iopub", "stream"), ("shell", "execute_reply")]
+    assert other.types() == [("iopub", "status"), ("iopub", "stream")]
+
+
+def test_messages_reach_the_kernel_as_they_were_and_signed(directory) -> None:
+    kit = Kit(directory)
+    tab = kit.tab("s")
+    header = kit.ask(tab, "comm_msg", content=b'{"a":   1}', buffers=[b"\0\1", memoryview(b"abc")])
+    (frames,) = kit.kernel.sockets["shell"].sent
+    assert frames[0] == b"<IDS|MSG>"
+    assert frames[1] == kit.kernel.signer.sign(frames[2:])
+    assert [bytes(frame) for frame in frames[2:]] == [header, b"{}", b"{}", b'{"a":   1}', b"\0\1", b"abc"]
+
+
+def test_one_identity_for_all_channels_so_that_input_is_asked_where_the_request_came_from(directory) -> None:
+    kit = Kit(directory)
+    assert len({kit.kernel.sockets[channel].identity for channel in ("shell", "control", "stdin")}) == 1
+
+
+def test_input_is_asked_of_the_tab_that_runs_the_cell(directory) -> None:
+    kit = Kit(directory)
+    one, other = kit.tab("one"), kit.tab("other")
+    header = kit.ask(one, "execute_request")
+    kit.kernel.reply("stdin", "input_request", {"prompt": "?"}, header)
+    assert (one.types(), other.types()) == ([("stdin", "input_request")], [])
+    kit.ask(one, "input_reply", "stdin", "m2")
+    assert [header["msg_type"] for header, _, _ in kit.kernel.heard("stdin")] == ["input_reply"]
+    kit.kernel.reply("shell", "execute_reply", {}, header)
+    assert one.types() == [("shell", "execute_reply")]
+
+
+def test_a_tab_that_is_away_finds_replies_and_outputs_in_order(directory) -> None:
+    kit = Kit(directory)
+    tab = kit.tab("s")
+    header = kit.ask(tab, "execute_request")
+    kit.channels.detach(tab.cursor, tab, said_goodbye=False)
+    kit.kernel.say("stream", {"text": "a"}, header)
+    kit.kernel.reply("shell", "execute_reply", {}, header)
+    kit.kernel.say("status", {"execution_state": "idle"}, header)
+    assert kit.tab("s").types() == [("iopub", "stream"), ("shell", "execute_reply"), ("iopub", "status")]
+    assert tab.got == []
+
+
+def test_the_session_in_a_header_is_enough_to_find_its_tab(directory) -> None:
+    kit = Kit(directory)
+    tab = kit.tab("s")
+    kit.kernel.reply("stdin", "input_request", {}, b'{"msg_id": "forgotten", "session": "s"}')
+    assert tab.types() == [("stdin", "input_request")]
+
+
+def test_a_new_session_gets_what_is_new_only(directory) -> None:
+    kit = Kit(directory)
+    kit.kernel.say("stream", {"text": "old"})
+    tab = kit.tab("new")
+    kit.kernel.say("stream", {"text": "new"})
+    assert len(tab.got) == 1
+
+
+def test_a_second_websocket_of_a_session_replaces_the_first(directory) -> None:
+    kit = Kit(directory)
+    first = kit.tab("s")
+    second = kit.tab("s")
+    kit.kernel.say("stream", {})
+    assert (first.finished, first.got, len(second.got)) == (True, [], 1)
+    assert kit.channels.connections == 1
+    kit.channels.detach(first.cursor, first, said_goodbye=True)
+    assert kit.channels.connections == 1, "the stale one's end is not the session's"
+
+
+def test_absent_sessions_are_forgotten_after_their_grace(directory) -> None:
+    kit = Kit(directory, offline_grace=100.0, closed_grace=10.0)
+    lost, left, kept = kit.tab("lost"), kit.tab("left"), kit.tab("kept")
+    kit.channels.detach(lost.cursor, lost, said_goodbye=False)
+    kit.channels.detach(left.cursor, left, said_goodbye=True)
+    kit.channels.detach(kept.cursor, kept, said_goodbye=True)
+    kit.kernel.say("stream", {})
+    kept = kit.tab("kept")
+    kit.clock.advance(11)
+    assert len(kept.got) == 1
+    assert kit.tab("left").got == []
+    kit.clock.advance(100)
+    assert kit.tab("lost").got == []
+
+
+def test_without_buffering_nothing_waits(directory) -> None:
+    kit = Kit(directory, policy=MessagePolicy(buffer_offline_messages=False))
+    tab = kit.tab("s")
+    kit.channels.detach(tab.cursor, tab, said_goodbye=False)
+    kit.kernel.say("stream", {})
+    assert kit.tab("s").got == []
+
+
+def test_a_tab_without_a_session_leaves_nothing_behind(directory) -> None:
+    kit = Kit(directory)
+    tab = kit.tab(None)
+    kit.channels.detach(tab.cursor, tab, said_goodbye=False)
+    assert kit.channels.messages.cursors == {}
+
+
+def test_no_more_absent_sessions_are_kept_than_allowed(directory) -> None:
+    kit = Kit(directory)
+    for number in range(300):
+        tab = kit.tab(f"s{number}")
+        kit.channels.detach(tab.cursor, tab, said_goodbye=False)
+    assert len(kit.channels.messages.cursors) == 256
+    assert len(kit.clock.getDelayedCalls()) <= 257
+
+
+def test_what_is_said_before_the_kernel_is_heard_waits(directory) -> None:
+    kit = Kit(directory, ready=False)
+    tab = kit.tab("s")
+    kit.ask(tab, "execute_request")
+    assert all(header["msg_type"] == "kernel_info_request" for header, _, _ in kit.kernel.heard("shell"))
+    kit.channels.connect(kit.kernel.info)
+    kit.clock.advance(61)
+    assert [header["msg_type"] for header, _, _ in kit.kernel.heard("shell")] == ["execute_request"]
+
+
+def test_the_kernel_is_asked_again_until_its_iopub_is_heard(directory) -> None:
+    kit = Kit(directory, ready=False)
+    ready = Deferred.fromCoroutine(kit.channels.ready(60.0))
+    ((_, asked, _),) = kit.kernel.heard("shell")
+    kit.kernel.reply("shell", "kernel_info_reply", {"banner": "hello"}, asked)
+    assert not ready.called
+    kit.clock.advance(0.5)
+    ((_, asked, _),) = kit.kernel.heard("shell")
+    kit.kernel.reply("shell", "kernel_info_reply", {"banner": "hello"}, asked)
+    kit.kernel.say("status", {"execution_state": "idle"}, asked)
+    assert result_of(ready) == {"banner": "hello"}
+    kit.clock.advance(5)
+    assert kit.kernel.heard("shell") == []
+
+
+def test_an_iopub_welcome_is_enough(directory) -> None:
+    kit = Kit(directory, ready=False)
+    kit.kernel.say("iopub_welcome", {"subscription": ""})
+    ready = Deferred.fromCoroutine(kit.channels.ready(60.0))
+    ((_, asked, _),) = kit.kernel.heard("control")
+    kit.kernel.reply("control", "kernel_info_reply", {}, asked)
+    assert result_of(ready) == {}
+
+
+def test_a_kernel_that_never_answers_is_timed_out(directory) -> None:
+    kit = Kit(directory, ready=False)
+    ready = Deferred.fromCoroutine(kit.channels.ready(5.0))
+    kit.clock.advance(5.1)
+    with pytest.raises(TimedOut):
+        result_of(ready)
+
+
+def test_the_server_asks_for_itself_and_no_tab_sees_the_reply(directory) -> None:
+    kit = Kit(directory)
+    tab = kit.tab("s")
+    asked = Deferred.fromCoroutine(kit.channels.request("shutdown_request", {"restart": True}, channel="control", timeout=5))
+    ((header, data, content),) = kit.kernel.heard("control")
+    assert (header["msg_type"], content) == ("shutdown_request", {"restart": True})
+    kit.kernel.reply("control", "shutdown_reply", {"restart": True}, data)
+    assert result_of(asked)["content"] == {"restart": True}
+    assert tab.got == []
+
+
+def test_a_request_times_out_and_leaves_nothing(directory) -> None:
+    kit = Kit(directory)
+    asked = Deferred.fromCoroutine(kit.channels.request("interrupt_request", {}, channel="control", timeout=5))
+    kit.clock.advance(6)
+    with pytest.raises(TimedOut):
+        result_of(asked)
+    assert kit.channels._requests == {}
+
+
+def test_forged_and_repeated_messages_are_refused_and_counted(directory) -> None:
+    kit = Kit(directory)
+    tab = kit.tab("s")
+    message = kit.kernel.message("stream", {"text": "x"})
+    kit.kernel.sockets["iopub"].received([list(message)])
+    kit.kernel.sockets["iopub"].received([list(message)])
+    kit.kernel.sockets["iopub"].received([[b"0" * 64, *message[1:]], [b"", *message[1:]]])
+    kit.kernel.sockets["shell"].received([[b"0" * 64, *message[1:]]])
+    assert len(tab.got) == 1
+    assert kit.channels.refused == {"replay": 1, "signature": 2, "no signature": 1}
+
+
+def test_without_a_key_messages_pass_unsigned(directory) -> None:
+    kit = Kit(directory, kernel=MemoryKernel(key=b""))
+    tab = kit.tab("s")
+    kit.kernel.say("stream", {})
+    assert len(tab.got) == 1
+
+
+def test_a_header_that_is_no_header_is_refused(directory) -> None:
+    kit = Kit(directory, kernel=MemoryKernel(key=b""))
+    tab = kit.tab("s")
+    for header in (b"", b"[]", b'{"msg_id": "x"}', b'{"msg_type": 5}', b"\xff"):
+        kit.kernel.sockets["iopub"].received([[b"", header, b"{}", b"{}", b"{}"]])
+    assert (tab.got, kit.channels.refused) == ([], {"header": 5})
+
+
+def test_states_and_activity_are_told(directory) -> None:
+    kit = Kit(directory)
+    tab = kit.tab("s")
+    header = kit.ask(tab, "execute_request")
+    kit.kernel.say("status", {"execution_state": "busy"}, header)
+    kit.kernel.say("status", {"execution_state": "idle"}, header)
+    assert kit.watch.states == [("busy", "execute_request"), ("idle", "execute_request")]
+    assert kit.watch.active == 2
+
+
+def test_the_servers_own_questions_are_no_activity(directory) -> None:
+    kit = Kit(directory)
+    kit.kernel.say("status", {"execution_state": "busy"}, b'{"msg_type": "kernel_info_request"}')
+    kit.kernel.say("status", {"execution_state": "idle"}, b'{"msg_type": "kernel_info_request"}')
+    assert kit.watch.active == 0
+
+
+def test_all_that_a_busy_kernel_says_is_activity_once_a_batch(directory) -> None:
+    kit = Kit(directory)
+    kit.kernel.say("status", {"execution_state": "busy"}, b'{"msg_type": "execute_request"}')
+    kit.watch.active = 0
+    kit.kernel.sockets["iopub"].received([kit.kernel.message("stream", {}, b'{"msg_type": "comm_info_request"}') for _ in range(9)])
+    assert kit.watch.active == 1
+
+
+def test_what_runs_is_known_until_its_reply(directory) -> None:
+    kit = Kit(directory)
+    tab = kit.tab("s")
+    first = kit.ask(tab, "execute_request", msg_id="a")
+    second = kit.ask(tab, "execute_request", msg_id="b")
+    kit.ask(tab, "complete_request", msg_id="c")
+    assert kit.channels.executing == [("a", first), ("b", second)]
+    kit.kernel.reply("shell", "execute_reply", {}, first)
+    assert kit.channels.executing == [("b", second)]
+    kit.channels.disconnect()
+    assert kit.channels.executing == []
+
+
+def test_announcements_come_behind_what_the_kernel_said(directory) -> None:
+    kit = Kit(directory)
+    tab = kit.tab("s")
+    kit.kernel.sockets["iopub"].arrived.append(kit.kernel.message("stream", {}))
+    kit.channels.announce("status", {"execution_state": "restarting"})
+    assert tab.types() == [("iopub", "stream"), ("iopub", "status")]
+
+
+def test_after_a_restart_with_another_key_all_goes_on(directory) -> None:
+    kit = Kit(directory)
+    tab = kit.tab("s")
+    old = dict(kit.kernel.sockets)
+    kit.channels.disconnect()
+    kit.ask(tab, "execute_request")
+    assert all(socket.closed for socket in old.values())
+    kit.kernel = MemoryKernel(key=b"another")
+    kit.channels._network = kit.kernel
+    kit.channels.connect(kit.kernel.info)
+    kit.kernel.answer_kernel_info()
+    ((header, _, _),) = kit.kernel.heard("shell")
+    assert header["msg_type"] == "execute_request"
+    assert kit.channels.refused == {}
+
+
+def test_connecting_twice_to_the_same_does_nothing(directory) -> None:
+    kit = Kit(directory)
+    before = dict(kit.kernel.sockets)
+    kit.channels.connect(kit.kernel.info)
+    assert kit.kernel.sockets == before
+
+
+def test_a_kernel_that_takes_nothing_pauses_who_asks_too_much_and_nobody_else(directory) -> None:
+    kit = Kit(directory, client_hold=1000)
+    loud, quiet = kit.tab("loud"), kit.tab("quiet")
+    kit.kernel.sockets["shell"].full = True
+    for number in range(20):
+        kit.ask(loud, "comm_msg", msg_id=f"{number}", content=b'{"x": "%s"}' % (b"y" * 100))
+    kit.ask(quiet, "comm_msg", msg_id="last")
+    assert (loud.reading_paused, quiet.reading_paused) == (True, False)
+    kit.ask(quiet, "interrupt_request", "control")
+    assert len(kit.kernel.heard("control")) == 1, "another channel is free"
+    kit.kernel.sockets["shell"].room()
+    assert loud.reading_paused is False
+    assert [header["msg_id"] for header, _, _ in kit.kernel.heard("shell")] == [*map(str, range(20)), "last"]
+
+
+def test_what_may_not_be_sent_is_ignored(directory) -> None:
+    kit = Kit(directory, policy=MessagePolicy(allowed_message_types=frozenset(["kernel_info_request"])))
+    tab = kit.tab("s")
+    kit.ask(tab, "execute_request")
+    kit.ask(tab, "kernel_info_request", "nope")
+    kit.ask(tab, "kernel_info_request", "iopub")
+    kit.channels.send(tab.cursor, "shell", [b"no json", b"{}", b"{}", b"{}"])
+    assert kit.kernel.heard("shell") == []
+    kit.ask(tab, "kernel_info_request")
+    assert len(kit.kernel.heard("shell")) == 1
+
+
+def test_tracebacks_are_hidden_where_the_operator_says_so(directory) -> None:
+    kit = Kit(directory, policy=MessagePolicy(allow_tracebacks=False, traceback_replacement_message="hidden"))
+    tab = kit.tab("s")
+    header = kit.ask(tab, "execute_request")
+    secret = {"ename": "E", "evalue": "secret", "traceback": ["secret"]}
+    kit.kernel.say("error", secret, header)
+    kit.kernel.reply("shell", "execute_reply", {**secret, "status": "error", "execution_count": 3}, header)
+    shown = [orjson.loads(parts[3]) for _, parts in tab.got]
+    assert shown[0] == {"ename": "ExecutionError", "evalue": "Execution error", "traceback": ["hidden"]}
+    assert shown[1] == {**shown[0], "status": "error", "execution_count": 3}
+
+
+def test_rate_limits_hold_back_and_tell_as_the_reference_does(directory) -> None:
+    kit = Kit(directory, limit_rate=True, iopub_msg_rate_limit=10.0, rate_limit_window=1.0)
+    tab = kit.tab("s")
+    for _ in range(20):
+        kit.kernel.say("display_data", {})
+    types = tab.types()
+    assert types == [("iopub", "display_data")] * 10 + [("iopub", "stream")]
+    kit.kernel.say("status", {"execution_state": "idle"})
+    kit.kernel.say("display_data", {})
+    assert tab.types() == [("iopub", "status"), ("iopub", "display_data")]
+
+
+def test_when_the_kernel_is_gone_tabs_are_closed_and_nothing_is_left(directory) -> None:
+    kit = Kit(directory)
+    tab, lagging = kit.tab("s"), kit.tab("l")
+    lagging.blocked = True
+    kit.kernel.say("stream", {})
+    waiting = Deferred.fromCoroutine(kit.channels.request("x_request", {}, timeout=50))
+    kit.channels.close("shut down")
+    with pytest.raises(Gone):
+        result_of(waiting)
+    assert (tab.finished, lagging.finished) == (True, False)
+    kit.channels.detach(tab.cursor, tab, said_goodbye=False)
+    lagging.blocked = False
+    kit.channels.messages.pull(lagging.cursor)
+    assert (len(lagging.got), lagging.finished) == (1, True)
+    kit.channels.detach(lagging.cursor, lagging, said_goodbye=False)
+    assert kit.clock.getDelayedCalls() == []
+    assert not os.path.exists(os.path.join(directory, "spill"))
+    kit.channels.close()
+
+
+def test_who_does_not_read_the_last_words_is_closed_all_the_same(directory) -> None:
+    kit = Kit(directory)
+    tab = kit.tab("s")
+    tab.blocked = True
+    kit.kernel.say("stream", {})
+    kit.channels.close()
+    kit.clock.advance(31)
+    assert tab.finished
+    assert kit.clock.getDelayedCalls() == []
