@@ -6,7 +6,6 @@ from collections.abc import Awaitable, Mapping
 from typing import Any
 from urllib.parse import quote, quote_plus
 
-from klein import Klein
 from markupsafe import Markup
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
@@ -19,7 +18,7 @@ from jupyterd.auth.handler import Handler
 from jupyterd.auth.nexturl import safe_next
 from jupyterd.errors import Forbidden
 from jupyterd.threads import InThread
-from jupyterd.web.api import Call, Reply, json_api
+from jupyterd.web.api import Call, Reply, Routes, json_api
 from jupyterd.web.pages import Pages
 
 MOST_FORM_BYTES = 64 * 1024
@@ -35,7 +34,7 @@ class LoginPages:
     :param in_thread: where passwords are hashed, which takes its time.
     """
 
-    app = Klein()
+    app = Routes()
     api = json_api(app)
     log = Logger()
 

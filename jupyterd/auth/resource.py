@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from klein import Klein
 from twisted.logger import Logger
 
 from jupyterd.auth.guard import Guard
 from jupyterd.errors import Invalid, Unsupported
-from jupyterd.web.api import Call, Reply, json_api
+from jupyterd.web.api import Call, Reply, Routes, json_api
 
 MOST_REPORT_BYTES = 64 * 1024
 MOST_LOGGED = 2048  # characters of a report
@@ -20,7 +19,7 @@ MOST_PERMISSIONS = 1000
 class IdentityResource:
     """``/api/me``: who asks, what they may, and their own changes to it."""
 
-    app = Klein()
+    app = Routes()
     api = json_api(app)
 
     def __init__(self, guard: Guard) -> None:
@@ -80,7 +79,7 @@ def _permissions(text: str) -> dict[str, list[str]]:
 class ReportResource:
     """``/api/security/csp-report``: a browser tells that a page tried what its policy forbids."""
 
-    app = Klein()
+    app = Routes()
     api = json_api(app)
     log = Logger()
 

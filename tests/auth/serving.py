@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from klein import Klein
 from twisted.internet.testing import MemoryReactorClock
 
 from jupyterd.auth.authorizer import AllowAllAuthorizer
@@ -16,7 +15,7 @@ from jupyterd.auth.origin import Doors
 from jupyterd.auth.password_identity import PasswordIdentityProvider
 from jupyterd.auth.resource import IdentityResource, ReportResource
 from jupyterd.testing import Answer, MemorySite, at_once
-from jupyterd.web.api import Call, Reply, json_api
+from jupyterd.web.api import Call, Reply, Routes, json_api
 from jupyterd.web.pages import Pages
 from jupyterd.web.root import Root
 from jupyterd.web.websocket import SocketProtocol
@@ -29,7 +28,7 @@ COOKIE_NAME = "username-127-0-0-1-8888"
 class Echo:
     """A resource of each kind, to knock at."""
 
-    app = Klein()
+    app = Routes()
     api = json_api(app)
 
     @api(("GET", "HEAD", "POST", "PUT", "DELETE"), "/api/things")

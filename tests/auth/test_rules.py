@@ -223,9 +223,7 @@ def test_next_never_leaves(url: str) -> None:
         assert target.startswith("/")
         assert not target.startswith("//")
         assert not re.search(r"[\\\x00-\x20\x7f]", target)
-        assert (re.split("[?#]", target)[0] + "/").startswith("/base/") or "/." in target.replace("%2e", ".").replace(
-            "%2E", "."
-        )
+        assert (re.split("[?#]", target)[0] + "/").startswith("/base/")
 
 
 # -- proxies
