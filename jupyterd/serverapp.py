@@ -258,7 +258,7 @@ jupyterd stop 9999                # stop the one on that port
         lines = [f"Serving notebooks from local directory: {self.root_dir}"]
         if kernel_count:
             lines.append(f"{kernels} active kernel{'' if kernels == 1 else 's'}")
-        lines += [f"jupyterd {self.version} is running at:", self.display_url]
+        lines += [f"Jupyter Server (jupyterd {self.version}) is running at:", self.display_url]
         return "\n".join(lines)
 
     @default("info_file")
