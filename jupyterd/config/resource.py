@@ -5,13 +5,12 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from klein import Klein
 from twisted.internet.defer import DeferredLock
 
 from jupyterd.config.manager import ConfigManager
 from jupyterd.errors import NotFound
 from jupyterd.threads import InThread
-from jupyterd.web.api import Call, json_api
+from jupyterd.web.api import Call, Routes, json_api
 
 _NAME = re.compile(r"\w+")
 
@@ -26,7 +25,7 @@ class ConfigResource:
     Changes are made one after the other: two front ends that change the same section at once both keep their part.
     """
 
-    app = Klein()
+    app = Routes()
     api = json_api(app)
 
     def __init__(self, sections: ConfigManager, in_thread: InThread) -> None:

@@ -7,15 +7,13 @@ from mimetypes import guess_type
 from typing import Any
 from urllib.parse import quote
 
-from klein import Klein
-
 from jupyterd.contents import operations
 from jupyterd.contents.either import settled
 from jupyterd.contents.filemanager import FileContentsManager
 from jupyterd.contents.paths import clean
 from jupyterd.contents.service import Contents
 from jupyterd.errors import NotFound
-from jupyterd.web.api import Call, Reply, json_api
+from jupyterd.web.api import Call, Reply, Routes, json_api
 from jupyterd.web.files import FileReply
 from jupyterd.web.served import Served
 
@@ -23,7 +21,7 @@ from jupyterd.web.served import Served
 class FilesResource:
     """Downloads; of any contents manager. What they may do in a browser is said by the guard's headers."""
 
-    app = Klein()
+    app = Routes()
     api = json_api(app)
 
     def __init__(self, contents: Contents) -> None:

@@ -10,7 +10,6 @@ from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
 
-from klein import Klein
 from twisted.logger import Logger
 
 from jupyterd.contents import operations
@@ -20,14 +19,14 @@ from jupyterd.contents.sink import Sink, SpoolFile
 from jupyterd.contents.streams import InSlices, Temporary
 from jupyterd.contents.workshop import LARGE
 from jupyterd.errors import Invalid, MethodNotAllowed
-from jupyterd.web.api import Call, Reply, json_api
+from jupyterd.web.api import Call, Reply, Routes, json_api
 from jupyterd.web.served import Served
 
 
 class ContentsResource:
     """The contents API. A path may hold anything, so its end is told apart here and not by routes."""
 
-    app = Klein()
+    app = Routes()
     api = json_api(app)
     log = Logger()
 

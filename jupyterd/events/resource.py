@@ -5,12 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from klein import Klein
-
 from jupyterd.errors import Invalid
 from jupyterd.events.bus import EventBus
 from jupyterd.threads import InThread
-from jupyterd.web.api import Call, json_api
+from jupyterd.web.api import Call, Routes, json_api
 
 if TYPE_CHECKING:
     from jupyterd.events.protocol import EventsProtocol
@@ -19,7 +17,7 @@ if TYPE_CHECKING:
 class EventsResource:
     """The bus, for clients."""
 
-    app = Klein()
+    app = Routes()
     api = json_api(app)
 
     def __init__(self, bus: EventBus, in_thread: InThread) -> None:

@@ -9,8 +9,6 @@ from collections.abc import Awaitable, Callable
 from glob import glob
 from typing import Any
 
-from klein import Klein
-
 from jupyterd.errors import NotFound
 from jupyterd.frontends.apps import LabApp, LabServerApp
 from jupyterd.frontends.assets import find, send
@@ -20,7 +18,7 @@ from jupyterd.frontends.templates import Templates
 from jupyterd.frontends.themes import relink
 from jupyterd.threads import InThread
 from jupyterd.utils import url_path_join
-from jupyterd.web.api import Call, Reply, json_api
+from jupyterd.web.api import Call, Reply, Routes, json_api
 
 HTML = "text/html; charset=UTF-8"
 _VIEW = re.compile(r"(?:/workspaces/([A-Za-z0-9_-]+))?(?:/tree(?:/(.*))?)?", re.DOTALL)
@@ -46,7 +44,7 @@ class LabPages:
     :param metadata: of the extension manager, asked for where JupyterLab does not bring it.
     """
 
-    app = Klein()
+    app = Routes()
     api = json_api(app)
 
     def __init__(
@@ -98,7 +96,7 @@ class LabPages:
 class LabFiles:
     """Static files of JupyterLab, of prebuilt extensions and of themes; none of them is secret."""
 
-    app = Klein()
+    app = Routes()
     api = json_api(app)
 
     def __init__(self, lab: LabServerApp, base_url: str, in_thread: InThread) -> None:

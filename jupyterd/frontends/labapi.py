@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
-from klein import Klein
-
 from jupyterd.errors import Failed, Invalid
 from jupyterd.frontends.apps import LabServerApp
 from jupyterd.frontends.extensionmanager import Builder, ExtensionManager, has_source_extensions
@@ -20,14 +18,14 @@ from jupyterd.frontends.schemas import PluginSettings
 from jupyterd.frontends.translations import Translations
 from jupyterd.frontends.workspaces import Workspaces
 from jupyterd.threads import InThread
-from jupyterd.web.api import Call, Reply, encode, json_api
+from jupyterd.web.api import Call, Reply, Routes, encode, json_api
 
 
 @dataclass
 class LabAPI:
     """``/lab/api``, for JupyterLab and for Notebook."""
 
-    app = Klein()
+    app = Routes()
     api = json_api(app)
 
     lab: LabServerApp
@@ -149,7 +147,7 @@ class LabAPI:
 class LabAdministration:
     """``/lab/api/plugins``, ``/lab/api/extensions``, ``/lab/api/build``, ``/lab/api/news``, ``/lab/api/update``."""
 
-    app = Klein()
+    app = Routes()
     api = json_api(app)
 
     in_thread: InThread

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from klein import Klein
-
 from jupyterd.frontends.lab import HTML
 from jupyterd.utils import url_path_join
-from jupyterd.web.api import Call, Reply, json_api
+from jupyterd.web.api import Call, Reply, Routes, json_api
 
 NOTHING = (
     '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>jupyterd</title></head><body><p>'
@@ -24,7 +22,7 @@ class Landing:
     :param default_url: where it leads to; None where no front end is installed.
     """
 
-    app = Klein()
+    app = Routes()
     api = json_api(app)
 
     def __init__(self, default_url: Callable[[], str | None]) -> None:

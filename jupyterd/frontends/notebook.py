@@ -7,7 +7,6 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from jupyter_core.paths import jupyter_config_dir
-from klein import Klein
 
 from jupyterd.errors import NotFound
 from jupyterd.frontends.apps import JupyterNotebookApp
@@ -18,7 +17,7 @@ from jupyterd.frontends.pageconfig import Surroundings, notebook_page
 from jupyterd.frontends.templates import Templates
 from jupyterd.threads import InThread
 from jupyterd.utils import url_escape, url_path_join
-from jupyterd.web.api import Call, Reply, json_api
+from jupyterd.web.api import Call, Reply, Routes, json_api
 
 KindOf = Callable[[str], Awaitable[str | None]]
 
@@ -30,7 +29,7 @@ class NotebookPages:
     :param kind_of: what lies at a path: ``directory``, ``notebook``, ``file``, or None.
     """
 
-    app = Klein()
+    app = Routes()
     api = json_api(app)
 
     def __init__(
@@ -95,7 +94,7 @@ class NotebookPages:
 class NotebookFiles:
     """Static files of Notebook 7; none of them is secret."""
 
-    app = Klein()
+    app = Routes()
     api = json_api(app)
 
     def __init__(self, static_dir: str) -> None:
@@ -113,7 +112,7 @@ class CustomFiles:
     :param directories: of files; the Jupyter configuration's ``custom`` comes before them.
     """
 
-    app = Klein()
+    app = Routes()
     api = json_api(app)
 
     def __init__(self, directories: list[str]) -> None:

@@ -5,18 +5,16 @@ from __future__ import annotations
 from typing import Any
 from urllib.parse import quote
 
-from klein import Klein
-
 from jupyterd.errors import Failed, Invalid, JupyterdError
 from jupyterd.kernels.manager import MappingKernelManager, NoSuchKernel
 from jupyterd.kernelspecs.manager import NoSuchKernelSpec
-from jupyterd.web.api import Call, json_api
+from jupyterd.web.api import Call, Routes, json_api
 
 
 class KernelsResource:
     """The REST routes of kernels."""
 
-    app = Klein()
+    app = Routes()
     api = json_api(app)
 
     def __init__(self, kernels: MappingKernelManager) -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from klein import Klein
 from twisted.logger import Logger
 
-from jupyterd.web.api import Call, json_api
+from jupyterd.web.api import Call, Routes, json_api
 
 if TYPE_CHECKING:
     from jupyterd.kernels.channels import KernelChannels
@@ -21,7 +20,7 @@ class ChannelsResource:
     :param channels_of: a kernel's channels by its id. Raises ``NoSuchKernel``.
     """
 
-    app = Klein()
+    app = Routes()
     api = json_api(app)
     log = Logger()
 

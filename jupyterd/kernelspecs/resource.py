@@ -7,11 +7,9 @@ import os
 from collections.abc import Callable
 from typing import Any
 
-from klein import Klein
-
 from jupyterd.errors import Forbidden
 from jupyterd.kernelspecs.manager import KernelSpecs
-from jupyterd.web.api import Call, Reply, json_api
+from jupyterd.web.api import Call, Reply, Routes, json_api
 from jupyterd.web.files import FileReply
 
 MONTH = 60 * 60 * 24 * 30
@@ -23,7 +21,7 @@ class KernelSpecsResource:
     :param default: gives the name of the default kernel.
     """
 
-    app = Klein()
+    app = Routes()
     api = json_api(app)
 
     def __init__(self, specs: KernelSpecs, default: Callable[[], str]) -> None:

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from jupyter_core.paths import jupyter_config_dir
-from klein import Klein
 
 from jupyterd.contents.either import settled
 from jupyterd.errors import Invalid
 from jupyterd.nbconvert.converter import Converted, Converter
 from jupyterd.nbconvert.formats import Formats
 from jupyterd.utils import url_escape, url_path_join
-from jupyterd.web.api import Call, Reply, json_api
+from jupyterd.web.api import Call, Reply, Routes, json_api
 
 if TYPE_CHECKING:
     from jupyterd.contents.service import Contents
@@ -33,7 +32,7 @@ class NbconvertResource:
     :param policy: a Content-Security-Policy that takes the place of the sandbox; None to keep the sandbox.
     """
 
-    app = Klein()
+    app = Routes()
     api = json_api(app)
 
     def __init__(

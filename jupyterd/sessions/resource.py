@@ -5,19 +5,18 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from klein import Klein
 from twisted.logger import Logger
 
 from jupyterd.errors import Failed, Invalid, JupyterdError
 from jupyterd.kernels.manager import NoSuchKernelSpec
 from jupyterd.sessions.manager import SessionManager, Wanted
-from jupyterd.web.api import Call, Reply, json_api
+from jupyterd.web.api import Call, Reply, Routes, json_api
 
 
 class SessionsResource:
     """The REST routes of sessions."""
 
-    app = Klein()
+    app = Routes()
     api = json_api(app)
     log = Logger()
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 
-from klein import Klein
-
 import jupyterd.web
 from jupyterd.frontends.assets import send
-from jupyterd.web.api import Call, Reply, json_api
+from jupyterd.web.api import Call, Reply, Routes, json_api
 
 OWN = os.path.join(os.path.dirname(jupyterd.web.__file__), "static")
 DAY = "public, max-age=86400"
@@ -21,7 +19,7 @@ class OwnFiles:
     :param directories: of an operator; their files win (``ServerApp.extra_static_paths``).
     """
 
-    app = Klein()
+    app = Routes()
     api = json_api(app)
 
     def __init__(self, directories: Sequence[str]) -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from klein import Klein
-
-from jupyterd.web.api import Call, json_api
+from jupyterd.web.api import Call, Routes, json_api
 
 
 class NoLanguageServers:
     """Answers as the extension ``jupyter-lsp`` does when it has found no language server."""
 
-    app = Klein()
+    app = Routes()
     api = json_api(app)
 
     @api("GET", "/lsp/status")

@@ -6,14 +6,13 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from klein import Klein
 from twisted.logger import Logger
 
 from jupyterd.status.activity import Activity
 from jupyterd.status.metrics import Metrics
 from jupyterd.status.version import API_VERSION
 from jupyterd.threads import InThread
-from jupyterd.web.api import Call, Reply, json_api
+from jupyterd.web.api import Call, Reply, Routes, json_api
 from jupyterd.web.files import FileReply
 
 SPEC = os.path.join(os.path.dirname(__file__), "openapi.yaml")
@@ -30,7 +29,7 @@ class StatusResource:
     :param ready: whether the daemon takes work: it has started, and is not about to end.
     """
 
-    app = Klein()
+    app = Routes()
     api = json_api(app)
     log = Logger()
 

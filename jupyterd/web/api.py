@@ -13,7 +13,7 @@ from klein import Klein
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.resource import Resource
+from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET
 from werkzeug.exceptions import HTTPException
 
@@ -156,15 +156,45 @@ def encode(value: Any) -> bytes:
         return json.dumps(value).encode()
 
 
+class Routes(Klein):
+    """A Klein whose routes write their answers themselves.
+
+    Klein would take each request through several Deferreds to render a body, which these routes do not return: a good
+    part of what a small answer costs.
+    """
+
+    def resource(self) -> IResource:  # type: ignore[override]
+        """What is mounted."""
+        return _Routed(self)
+
+
+class _Routed(Resource):
+    """Asks the route that fits."""
+
+    isLeaf = True
+
+    def __init__(self, app: Routes) -> None:
+        super().__init__()
+        self._app = app
+        self._match = app.url_map.bind("localhost").match
+
+    def render(self, request: Any) -> Any:
+        try:
+            endpoint, values = self._match("/" + "/".join(request.segments), request.method.decode("latin-1"))
+        except HTTPException as error:
+            _fail(Failure(error), Call(request, 200))
+        else:
+            self._app.execute_endpoint(endpoint, request, **values)
+        return NOT_DONE_YET
+
+
 class JSONApi:
     """The decorator of a resource's routes; made by :func:`json_api`."""
 
-    def __init__(self, app: Klein) -> None:
+    def __init__(self, app: Routes) -> None:
         self._app = app
         app.url_map.strict_slashes = False
         app.url_map.merge_slashes = False
-        self._routes = app.url_map.routes = Routes(app)  # type: ignore[attr-defined]  # found there by Mount
-        app.handle_errors(HTTPException)(_no_route)  # type: ignore[arg-type]
 
     def __call__(self, methods: str | tuple[str, ...], path: str, status: int = 200) -> Callable[[Method], Method]:
         """Route ``methods`` of ``path`` to the decorated method.
@@ -182,7 +212,7 @@ class JSONApi:
 
             names = [methods] if isinstance(methods, str) else list(methods)
             endpoint.__name__ = f"{method.__name__} {path} {names[0]}"
-            self._add(path, names, endpoint)
+            self._app.route(path, methods=names)(endpoint)
             return method
 
         return decorate
@@ -199,61 +229,20 @@ class JSONApi:
                 return run(call, upgrade(call, lambda: method(resource, call, **values)))
 
             endpoint.__name__ = f"{method.__name__} {path} websocket"
-            self._add(path, ["GET"], endpoint)
+            self._app.route(path, methods=["GET"])(endpoint)
             return method
 
         return decorate
 
-    def _add(self, path: str, methods: list[str], endpoint: Callable[..., Any]) -> None:
-        self._app.route(path, methods=methods)(endpoint)
-        self._routes.endpoints[endpoint.__name__] = endpoint
 
-
-class Routes:
-    """The routes of one class, asked directly.
-
-    Klein would take each request through several Deferreds to render a body, which these routes do not return: a good
-    part of what a small answer costs.
-    """
-
-    def __init__(self, app: Klein) -> None:
-        self._map = app.url_map
-        self.endpoints: dict[str, Callable[..., Any]] = {}
-        self._bound: Any = None
-
-    def __call__(self, resource: Any, request: Request) -> None:
-        """Let the route of ``resource`` (an instance of the class) that fits answer ``request``."""
-        if self._bound is None:
-            self._bound = self._map.bind("localhost")
-        try:
-            name, values = self._bound.match("/" + "/".join(request.segments), request.method.decode("latin-1"))
-        except HTTPException as error:
-            _fail(Failure(error), Call(request, 200))
-        else:
-            self.endpoints[name](resource, request, **values)
-
-
-def json_api(app: Klein) -> JSONApi:
+def json_api(app: Routes) -> JSONApi:
     """Make ``app`` answer with JSON, errors too, and return the decorator of its routes."""
     return JSONApi(app)
 
 
-def run(call: Call, method: Coroutine[Any, Any, Any]) -> Any:
+def run(call: Call, method: Coroutine[Any, Any, Any]) -> None:
     """Run a route's method to its end, whatever the client does, and write what it returns."""
     Deferred.fromCoroutine(method).addCallback(_answer, call).addErrback(_fail, call)
-    return _TAKEN
-
-
-class _Taken(Resource):
-    """What Klein is given in place of a body: the answer is written by :func:`run`, now or later."""
-
-    isLeaf = True
-
-    def render(self, request: Any) -> Any:
-        return NOT_DONE_YET
-
-
-_TAKEN = _Taken()
 
 
 def _answer(value: Any, call: Call) -> None:
@@ -295,8 +284,3 @@ def _fail(failure: Failure, call: Call) -> None:
         request.channel.forceAbortClient()
         return
     request.fail(*(known or (500, "Unhandled error", None)))
-
-
-def _no_route(resource: Any, request: Any, failure: Failure) -> Any:
-    _fail(failure, Call(request, 200))
-    return _TAKEN

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from functools import partial
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Protocol
 from urllib.parse import unquote
 
 from twisted.web.resource import IResource
@@ -64,29 +63,12 @@ class Mount:
     form: bool = False
     reports: bool = False
     _resource: IResource | None = None
-    _respond: Callable[[Request], None] | None = None
 
     def resource(self) -> IResource:
         """The resource, made once."""
         if self._resource is None:
             self._resource = self.factory()
-            self._respond = _directly(self._resource)
         return self._resource
-
-    def respond(self, request: Request) -> None:
-        """Ask the resource."""
-        resource = self.resource()
-        if self._respond is not None:
-            self._respond(request)
-        else:
-            request.render(resource)
-
-
-def _directly(resource: Any) -> Callable[[Request], None] | None:
-    """How to ask a resource of :func:`~jupyterd.web.api.json_api`, not by way of Klein; None for any other."""
-    app: Any = getattr(resource, "_app", None)
-    routes = getattr(getattr(app, "url_map", None), "routes", None)
-    return None if routes is None else partial(routes, app._instance)
 
 
 @dataclass(eq=False)

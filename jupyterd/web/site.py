@@ -256,7 +256,7 @@ class Request(server.Request):
             elif self.mount is None:
                 self._answer(Refusal(404))
             else:
-                self.mount.respond(self)
+                self.render(self.mount.resource())
         except Exception:  # noqa: BLE001 - told to the log, answered with 500
             self.processingFailed(Failure())
 

@@ -1,15 +1,14 @@
 """The JSON glue: values, statuses and errors as clients see them."""
-from klein import Klein
 from twisted.internet.defer import Deferred
 
 from jupyterd.errors import NotFound
 from jupyterd.testing import MemorySite
-from jupyterd.web.api import Call, Reply, json_api
+from jupyterd.web.api import Call, Reply, Routes, json_api
 from jupyterd.web.root import Root
 
 
 class Things:
-    app = Klein()
+    app = Routes()
     api = json_api(app)
 
     def __init__(self) -> None:

@@ -7,16 +7,15 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from klein import Klein
 
 from jupyterd.testing import Answer, MemorySite
-from jupyterd.web.api import Call, json_api
+from jupyterd.web.api import Call, Routes, json_api
 from jupyterd.web.files import FileReply, content_type_of, parse_range
 from jupyterd.web.root import Root
 
 
 class Files:
-    app = Klein()
+    app = Routes()
     api = json_api(app)
 
     def __init__(self, top: Path) -> None:
