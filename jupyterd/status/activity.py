@@ -25,6 +25,7 @@ class Activity:
         self._others = others
         self.started: float = clock.seconds()
         self._used: float = self.started
+        self._offset = time.time() - self.started
 
     def request(self, request: Request) -> None:
         """A request was answered."""
@@ -44,8 +45,10 @@ class Activity:
 
     def wall(self, seconds: float) -> float:
         """A time of the clock in seconds since 1970."""
-        ago: float = self._clock.seconds() - seconds
-        return time.time() - ago
+        offset: float = time.time() - self._clock.seconds()
+        if abs(offset - self._offset) > 1.0:  # the machine slept, or its clock was set; else equal times stay equal
+            self._offset = offset
+        return seconds + self._offset
 
 
 def _is_api(segments: Sequence[str]) -> bool:
