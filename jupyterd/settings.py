@@ -23,6 +23,12 @@ from jupyterd.traittypes import ClassName
 __all__ = ["CLASSES", "STOCK", "BadSettings", "Settings", "known_classes", "load", "ours", "resolve"]
 
 
+OWN_KINDS = {
+    "kernel_manager_class": "jupyterd.kernels.manager.MappingKernelManager",
+    "session_manager_class": "jupyterd.sessions.manager.SessionManager",
+}
+
+
 class BadSettings(Exception):
     """What the operator wrote can not be done; one line for a person."""
 
@@ -123,7 +129,7 @@ def _check(server: ServerApp) -> None:
         _check_socket(server)
     for name, trait in server.traits(config=True).items():
         if isinstance(trait, ClassName) and name in server.config.get("ServerApp", {}):
-            _resolved(server, name)
+            _check_class(name, _resolved(server, name))
     for name in ("certfile", "keyfile", "client_ca"):
         path = getattr(server, name)
         if path and not os.access(path, os.R_OK):
@@ -133,6 +139,12 @@ def _check(server: ServerApp) -> None:
     if os.geteuid() == 0 and not server.allow_root and not (server.show_config or server.show_config_json):
         raise BadSettings("Running as root is not recommended. Use --allow-root to bypass.")
     _warn_of_misspelt_classes(server)
+
+
+def _check_class(name: str, value: Any) -> None:
+    """Classes that only replace ours when they extend ours: what they stand for is served by Twisted here."""
+    if name in OWN_KINDS and value is not None and not hasattr(value, "serve"):
+        raise BadSettings(f"ServerApp.{name}: {value.__module__}.{value.__qualname__} must extend {OWN_KINDS[name]}")
 
 
 def _check_socket(server: ServerApp) -> None:

@@ -58,6 +58,7 @@ STOCK |= {name.replace("jupyter_server.", "notebook.", 1): ours for name, ours i
 # What --help-all, --generate-config and the search for misspelt names know, besides ServerApp.
 CLASSES: list[str] = [
     "jupyter_client.manager.KernelManager",
+    "jupyter_client.provisioning.factory.KernelProvisionerFactory",
     "jupyter_client.session.Session",
     "jupyter_client.kernelspec.KernelSpecManager",
     "nbformat.sign.NotebookNotary",
@@ -73,6 +74,9 @@ CLASSES: list[str] = [
     f"{_CONTENTS}.largefile.LargeFileManager",
     f"{_CONTENTS}.largefile.AsyncLargeFileManager",
     f"{_CONTENTS}.checkpoints.FileCheckpoints",
+    "jupyterd.kernels.settings.MultiKernelManager",
+    "jupyterd.kernels.settings.AsyncMultiKernelManager",
+    "jupyterd.kernels.settings.KernelRestarter",
     f"{_KERNELS}.MappingKernelManager",
     f"{_KERNELS}.AsyncMappingKernelManager",
     "jupyterd.kernels.connection.ZMQChannelsWebsocketConnection",

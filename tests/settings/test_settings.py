@@ -342,3 +342,9 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
         load(["--version"])
     assert capsys.readouterr().out.strip() == ServerApp.version
+
+
+@pytest.mark.parametrize("name", ["kernel_manager_class", "session_manager_class"])
+def test_a_class_that_can_not_stand_for_ours_is_refused(name: str) -> None:
+    with pytest.raises(BadSettings, match=f"ServerApp.{name}: collections.OrderedDict must extend jupyterd"):
+        load(["--allow-root", f"--ServerApp.{name}=collections.OrderedDict"])
