@@ -89,7 +89,7 @@ class Replacement:
         directory = os.path.dirname(self.target)
         self._in_place = not atomic or _must_stay(self._old, directory)
         if self._in_place and not atomic:
-            self._file = open(self.target, "wb")  # noqa: SIM115 - closed by commit or abort
+            self._file = open(self.target, "wb", buffering=0)  # noqa: SIM115 - closed by commit or abort
         else:
             self._open_aside(directory)
 
