@@ -48,7 +48,8 @@ class Activity:
         offset: float = time.time() - self._clock.seconds()
         if abs(offset - self._offset) > 1.0:  # the machine slept, or its clock was set; else equal times stay equal
             self._offset = offset
-        return seconds + self._offset
+        wall: float = seconds + self._offset
+        return wall
 
 
 def _is_api(segments: Sequence[str]) -> bool:

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from jupyterd.frontends.packages import package_dir
 from tests.real.daemon import TOKEN, TWISTD, Daemon, running, until
 
 sync_api = pytest.importorskip("playwright.sync_api")
@@ -208,5 +209,55 @@ def test_settings_themes_and_workspaces_are_kept(tmp_path: Path) -> None:
         theme = browser.daemon.json("GET", "/lab/api/settings/@jupyterlab/apputils-extension:themes")
         assert theme["settings"] == {"theme": "JupyterLab Dark"}
         until(lambda: browser.daemon.json("GET", "/lab/api/workspaces")["workspaces"]["ids"] == ["default"])
+
+    in_browser(tmp_path, script)
+
+
+def test_a_converted_notebook_has_no_rights_on_the_server(tmp_path: Path) -> None:
+    """A script in a notebook's output must not read cookies or call the API as its reader."""
+    tricks = (
+        "<script>document.title = 'ran';"
+        "try { document.title += document.cookie } catch (e) { document.title += '-no' }"
+        "fetch('/api/kernels', {credentials: 'include'}).then(r => r.json()).then(() => document.title = 'read',"
+        " () => document.title += '-refused')</script>"
+    )
+    output = {"output_type": "display_data", "data": {"text/html": tricks}, "metadata": {}}
+    cell = {"cell_type": "code", "id": "a", "execution_count": 1, "metadata": {}, "outputs": [output], "source": ""}
+    notebook = {"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+
+    def script(browser: Browser) -> None:
+        (browser.daemon.root / "evil.ipynb").write_text(json.dumps(notebook))
+        browser.open(f"/lab?token={TOKEN}")
+        browser.see(".jp-LauncherCard")
+        assert browser.wrong == []
+        cookies = {cookie["name"]: cookie["value"] for cookie in browser.page.context.cookies()}
+        browser.open(f"/nbconvert/html/evil.ipynb?_xsrf={cookies['_xsrf']}")
+        browser.page.wait_for_function("document.title.endsWith('-refused')", timeout=LONG)
+        assert browser.page.title() == "ran-no-refused"
+        browser.wrong.clear()  # what the sandbox refused
+
+    in_browser(tmp_path, script)
+
+
+@pytest.mark.skipif(package_dir("notebook") is None, reason="no Notebook 7")
+def test_notebook_7_lists_opens_and_runs(tmp_path: Path) -> None:
+    def script(browser: Browser) -> None:
+        cell = {"cell_type": "code", "id": "a", "execution_count": None, "metadata": {}, "outputs": [], "source": "6*7"}
+        spec = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+        notebook = {"cells": [cell], "metadata": spec, "nbformat": 4, "nbformat_minor": 5}
+        (browser.daemon.root / "a b.ipynb").write_text(json.dumps(notebook))
+        browser.open(f"/tree?token={TOKEN}")
+        browser.see(".jp-DirListing-itemText", "a b.ipynb")
+        browser.open("/tree/a%20b.ipynb")
+        assert browser.page.url.endswith("/notebooks/a%20b.ipynb")
+        browser.see(".jp-Notebook .jp-CodeCell .cm-content").click()
+        browser.see(".jp-NotebookPanel .jp-Notebook-ExecutionIndicator[data-status=idle]")
+        browser.press("Shift+Enter")
+        browser.see(".jp-OutputArea-output", "42")
+        for path in ("/edit/a%20b.ipynb", "/consoles/x", "/terminals/1", "/notebooks"):
+            answer = browser.daemon.ask("GET", path)
+            assert answer.status == (302 if path == "/notebooks" else 200), path
+        # Notebook 7.6 throws this on every server.
+        browser.wrong = [text for text in browser.wrong if "reading 'schema'" not in text]
 
     in_browser(tmp_path, script)

@@ -57,7 +57,7 @@ class House:
 
 def test_the_version_is_a_jupyter_servers() -> None:
     assert House().site.request("GET", "/api").json() == {"version": API_VERSION}
-    assert API_VERSION == ".".join(map(str, API_VERSION_INFO))
+    assert ".".join(map(str, API_VERSION_INFO)) == API_VERSION
 
 
 def test_status() -> None:
