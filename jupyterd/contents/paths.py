@@ -76,7 +76,7 @@ def is_hidden(os_path: str, root: str) -> bool:
     try:
         status = os.stat(os_path)
     except OSError as error:
-        if error.errno == errno.ENOENT:
+        if error.errno in (errno.ENOENT, errno.ENOTDIR):
             return False
         raise
     return is_unlistable(os_path, status)
