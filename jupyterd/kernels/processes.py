@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
 from itertools import pairwise
@@ -198,10 +197,7 @@ class ClientProcess:
         if not _is_local(self._spec, self._launcher.settings):
             return {}
         self._stderr = StandardError(self._launcher.reactor, self._order.kernel_id)
-        kwargs: dict[str, Any] = {"stderr": self._stderr.write_fd}
-        if die_with_parent is not None:
-            kwargs["preexec_fn"] = die_with_parent
-        return kwargs
+        return {"stderr": self._stderr.write_fd}
 
     def _watch_process(self) -> None:
         if self._watch is not None:
@@ -389,25 +385,3 @@ def takes_ipc(argv: list[str], metadata: Mapping[str, Any]) -> bool:
 
 def _port_taken(stderr: str) -> bool:
     return any(phrase in stderr.lower() for phrase in PORT_TAKEN)
-
-
-def _make_die_with_parent() -> Callable[[], None] | None:
-    """A function for a new child of ours that makes the system kill it when this daemon dies; Linux only."""
-    if sys.platform != "linux":
-        return None
-    import ctypes
-
-    try:
-        prctl = ctypes.CDLL(None).prctl
-    except (OSError, AttributeError):
-        return None
-    set_parent_death_signal = 1
-    number = int(signal.SIGKILL)
-
-    def ask() -> None:
-        prctl(set_parent_death_signal, number)
-
-    return ask
-
-
-die_with_parent = _make_die_with_parent()

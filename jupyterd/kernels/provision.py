@@ -7,6 +7,9 @@ from collections.abc import Callable
 from typing import Any
 
 from jupyter_client.manager import AsyncKernelManager
+from jupyter_client.provisioning.local_provisioner import LocalProvisioner
+
+from jupyterd.kernels.parent import dying_with_us
 
 
 class ServerKernelManager(AsyncKernelManager):
@@ -26,6 +29,11 @@ class ServerKernelManager(AsyncKernelManager):
             await super()._async_wait(pollinterval)
         else:
             await asyncio.shield(self.exited)
+
+    async def _async_launch_kernel(self, kernel_cmd: list[str], **kw: Any) -> None:
+        if isinstance(self.provisioner, LocalProvisioner) and not kw.get("independent"):
+            kernel_cmd = dying_with_us(kernel_cmd, kw.get("env", {}).get("PATH"))
+        await super()._async_launch_kernel(kernel_cmd, **kw)
 
     async def _async_cleanup_resources(self, restart: bool = False) -> None:
         if self.stopped is not None:
@@ -59,5 +67,6 @@ class ServerKernelManager(AsyncKernelManager):
             self.ask("interrupt_request", {})
 
     cleanup_resources = _async_cleanup_resources
+    _launch_kernel = _async_launch_kernel
     request_shutdown = _async_request_shutdown
     interrupt_kernel = _async_interrupt_kernel

@@ -30,6 +30,7 @@ from jupyterd.kernels.connection import ZMQChannelsWebsocketConnection
 from jupyterd.kernels.directory import DaemonDirectory
 from jupyterd.kernels.kernel import Kernel
 from jupyterd.kernels.manager import MappingKernelManager
+from jupyterd.kernels.parent import dying_with_us
 from jupyterd.kernels.processes import ProcessLauncher
 from jupyterd.kernels.service import KernelsService
 from jupyterd.kernelspecs.client import KernelSpecManager
@@ -95,13 +96,20 @@ class House:
 
     async def run_code(self, kernel: Kernel, code: str) -> dict[str, Any]:
         """The content of the reply to a cell."""
-        content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": False}
+        content = {
+            "code": code,
+            "silent": False,
+            "store_history": True,
+            "user_expressions": {},
+            "allow_stdin": False,
+            "stop_on_error": False,
+        }
         reply = await kernel.channels.request("execute_request", content, timeout=PATIENCE)
         return dict(reply["content"])
 
     async def value(self, kernel: Kernel, expression: str) -> str:
         """What an expression is in the kernel."""
-        content = {"code": "", "user_expressions": {"x": expression}, "allow_stdin": False}
+        content = {"code": "", "user_expressions": {"x": expression}, "allow_stdin": False, "stop_on_error": False}
         reply = await kernel.channels.request("execute_request", content, timeout=PATIENCE)
         return str(reply["content"]["user_expressions"]["x"]["data"]["text/plain"])
 
@@ -333,21 +341,20 @@ async def test_an_idle_kernel_is_culled(houses: Any) -> None:
 
 
 DAEMON = """
-import sys
-from jupyterd.kernels.processes import die_with_parent
-import subprocess
-print(subprocess.Popen(["sleep", "1000"], preexec_fn=die_with_parent, stdout=subprocess.DEVNULL).pid, flush=True)
+import subprocess, sys
+from jupyterd.kernels.parent import dying_with_us
+print(subprocess.Popen(dying_with_us(["sleep", "1000"]), stdout=subprocess.DEVNULL).pid, flush=True)
 sys.stdin.read()
 """
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="the system does not tell children")
+@pytest.mark.skipif(dying_with_us(["true"]) == ["true"], reason="the system does not tell children")
 @ensureDeferred
 async def test_a_kernel_dies_with_a_killed_daemon() -> None:
     with subprocess.Popen([sys.executable, "-c", DAEMON], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as daemon:
         assert daemon.stdout is not None
         child = int(daemon.stdout.readline())
-        assert alive(child)
+        await until(lambda: Path(f"/proc/{child}/comm").read_text() == "sleep\n")
         daemon.kill()
     await until(lambda: not alive(child))
 
