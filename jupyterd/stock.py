@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from jupyterd.standins import standins
+
 _CONTENTS = "jupyterd.contents"
 _KERNELS = "jupyterd.kernels.manager"
 _GATEWAY = "jupyterd.gateway"
@@ -103,7 +105,10 @@ def resolve(value: Any) -> Any:
     from jupyterd.utils import import_item
 
     value = ours(value)
-    return import_item(value) if isinstance(value, str) else value
+    if not isinstance(value, str):
+        return value
+    with standins():
+        return import_item(value)
 
 
 def known_classes() -> list[type]:

@@ -25,10 +25,29 @@ def contents(
     """
     from jupyterd.contents.service import Contents
 
-    manager = settings.make("contents_manager_class")
-    if hasattr(manager, "emitter"):
-        manager.emitter = lambda data: reactor.callFromThread(emit, SCHEMA, data)
+    manager = manager_of(settings, lambda data: reactor.callFromThread(emit, SCHEMA, data))
     return Contents(reactor, manager, in_thread)
+
+
+def manager_of(settings: Settings, emit: Callable[[dict[str, Any]], None]) -> Any:
+    """The contents manager that the operator wants.
+
+    :param emit: takes events' data, in any thread.
+    """
+    from jupyterd.contents.manager import ContentsManager
+    from jupyterd.stock import resolve
+
+    kind = resolve(settings.server.contents_manager_class)
+    if not kind.__module__.startswith("jupyterd."):
+        from jupyterd.contents.foreign import adopt, on_ours
+
+        kind = on_ours(kind)
+    manager = kind(parent=settings.server)
+    if isinstance(manager, ContentsManager):
+        manager.emitter = emit
+    else:
+        adopt(manager, emit)
+    return manager
 
 
 def mount(

@@ -288,7 +288,7 @@ class FileContentsManager(ContentsManager):
         """
         if "type" not in model:
             raise Invalid("No file type provided")
-        if "content" not in model and model["type"] != "directory":
+        if model.get("content") is None and model["type"] != "directory":
             raise Invalid("No file content provided")
         os_path = self._get_os_path(path)
         if not self.allow_hidden and paths.is_hidden(os_path, self.root_dir):
@@ -491,7 +491,7 @@ async def off_loop(function: Callable[..., Any], *args: Any) -> Any:
 
 
 class AsyncFileContentsManager(FileContentsManager, AsyncContentsManager):
-    """The same with asyncio coroutines for methods."""
+    """The same with asyncio coroutines for methods; ``exists`` and ``resolve_path`` are none, as in the reference."""
 
     @default("checkpoints_class")
     def _default_checkpoints_class(self) -> Any:
@@ -508,14 +508,6 @@ class AsyncFileContentsManager(FileContentsManager, AsyncContentsManager):
     async def dir_exists(self, path: str) -> bool:
         """There is a directory at the path."""
         return bool(await off_loop(self._dir_exists, path))
-
-    async def exists(self, path: str) -> bool:
-        """There is something at the path."""
-        return bool(await off_loop(self._exists, path))
-
-    async def resolve_path(self, path: str) -> str | None:
-        """See :meth:`FileContentsManager.resolve_path`."""
-        return await off_loop(self._resolve_path, path)  # type: ignore[no-any-return]
 
     async def get_kernel_path(self, path: str, model: Model | None = None) -> str:
         """See :meth:`FileContentsManager.get_kernel_path`."""

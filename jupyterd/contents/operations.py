@@ -199,8 +199,10 @@ async def _tags(manager: Any, path: str) -> set[str]:
             return {f'"{found.model["hash"]}"', _etag(found) or ""}
         model = await settled(manager.get(path, content=False, require_hash=True))
         return {f'"{model["hash"]}"'}
-    except NotFound:
-        return set()
+    except Exception as error:
+        if isinstance(error, NotFound) or getattr(error, "status_code", None) == 404:
+            return set()
+        raise
 
 
 async def post(manager: Any, path: str, body: bytes) -> Answer:

@@ -37,13 +37,19 @@ class Contents(Service):
         self.manager = manager
         self.in_thread = in_thread
         self._asyncio = AsyncioThread(reactor) if is_asynchronous(manager) else None
+        self._turn = None if operations.is_native(manager) else DeferredLock()
         self._locks: dict[str, DeferredLock] = {}
         self.workshop = Workshop(manager)
 
     def run(self, operation: Operation[T], *args: Any) -> Deferred[T]:
-        """Run an operation where it may block; the Deferred fires in the reactor's thread."""
+        """Run an operation where it may block; the Deferred fires in the reactor's thread.
+
+        Classes that others wrote were written for one thread: they are asked one thing at a time.
+        """
         if self._asyncio is not None:
             return self._asyncio.run(operation(self.manager, *args))
+        if self._turn is not None:
+            return self._turn.run(self.in_thread, lambda: at_once(operation(self.manager, *args)))
         return self.in_thread(lambda: at_once(operation(self.manager, *args)))
 
     async def get(self, path: str, query: Query) -> Answer | FileAnswer:
