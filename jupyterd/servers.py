@@ -48,6 +48,8 @@ def list_running_servers(runtime_dir: str | None = None, log: Any = None) -> Ite
 def _forget(path: str, log: Any) -> None:
     try:
         os.unlink(path)
+        with suppress(FileNotFoundError):
+            os.unlink(f"{path.removesuffix('.json')}-open.html")
     except OSError as error:
         if log:
             log.warning("Deleting server info file failed: %s.", error)

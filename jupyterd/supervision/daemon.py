@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import logging
 import os
+import threading
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -25,12 +27,27 @@ STOP_SECONDS = 30.0
 """How long all services together may take to stop; kernels have their own, shorter time."""
 
 
+LEAVE_SECONDS = 1.0
+"""How long twistd gets to tidy up (its pid file) when something is not waited for any longer."""
+
+
+def leave(status: int) -> None:
+    """End the process in a moment, whatever still runs: a thread that hangs would otherwise keep it for ever."""
+
+    def end() -> None:
+        time.sleep(LEAVE_SECONDS)
+        os._exit(status)
+
+    threading.Thread(target=end, name="leaving", daemon=True).start()
+
+
 class Daemon(MultiService):
     """Holds all other services.
 
     :param server: the settings.
     :param make_observer: makes the log observer that leaves out what was not asked for.
     :param reload: called at SIGHUP.
+    :param leave: called with an exit status where services do not stop; ends the process.
     :param give_up: called with one line where the server can not listen; does not return, or the error is raised.
     """
 
@@ -43,6 +60,7 @@ class Daemon(MultiService):
         *,
         make_observer: Callable[[], ILogObserver],
         reload: Callable[[], None] = lambda: None,
+        leave: Callable[[int], None] = leave,
         give_up: Callable[[str], None] = lambda _: None,
     ) -> None:
         super().__init__()
@@ -50,6 +68,7 @@ class Daemon(MultiService):
         self._server = server
         self._make_observer = make_observer
         self._give_up = give_up
+        self._leave = leave
         self._hurry: Deferred[None] = Deferred()
         self._signals = Signals(
             reactor,
@@ -109,11 +128,12 @@ class Daemon(MultiService):
 
     def _too_late(self) -> None:
         self.log.critical("not everything stopped within {seconds} seconds", seconds=STOP_SECONDS)
-        self._hurry_up()
+        self._hurry_up(status=1)
 
-    def _hurry_up(self) -> None:
+    def _hurry_up(self, status: int = 0) -> None:
         if not self._hurry.called:
             self._hurry.callback(None)
+            self._leave(status)
 
     def _stop(self) -> None:
         with suppress(ReactorNotRunning):  # it stops already

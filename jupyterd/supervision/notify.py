@@ -63,7 +63,7 @@ class Watchdog(Service):
         """Begin."""
         super().startService()
         if self._seconds > 0:
-            self._loop.start(self._seconds / 2)
+            self._loop.start(self._seconds / 2, now=False)
 
     def stopService(self) -> None:
         """End."""

@@ -172,11 +172,15 @@ class Slow(Service):
         return self.stopping
 
 
-def daemon(home: Path, **settings: Any) -> tuple[Daemon, MemoryReactorClock, list[str]]:
-    reactor, lines = MemoryReactorClock(), []
+def daemon(home: Path, **settings: Any) -> tuple[Daemon, MemoryReactorClock, list[Any]]:
+    """A daemon, its reactor, and what it left with or gave up for."""
+    reactor = MemoryReactorClock()
+    lines: list[Any] = []
     observer = lambda event: None  # noqa: E731
     directlyProvides(observer, ILogObserver)
-    made = Daemon(reactor, server(home, **settings), make_observer=lambda: observer, give_up=lines.append)
+    made = Daemon(
+        reactor, server(home, **settings), make_observer=lambda: observer, give_up=lines.append, leave=lines.append
+    )
     return made, reactor, lines
 
 
@@ -194,7 +198,7 @@ def test_it_waits_for_its_services(tmp_path: Path) -> None:
 
 
 def test_it_does_not_wait_for_ever(tmp_path: Path) -> None:
-    made, reactor, _ = daemon(tmp_path)
+    made, reactor, left = daemon(tmp_path)
     Slow().setServiceParent(made)
     made.startService()
     done: list[object] = []
@@ -203,10 +207,11 @@ def test_it_does_not_wait_for_ever(tmp_path: Path) -> None:
     assert done == []
     reactor.advance(0.2)
     assert done == [None]
+    assert left == [1]
 
 
 def test_a_second_request_ends_the_waiting(tmp_path: Path) -> None:
-    made, _, _ = daemon(tmp_path)
+    made, _, left = daemon(tmp_path)
     slow = Slow()
     slow.setServiceParent(made)
     made.startService()
@@ -214,6 +219,7 @@ def test_a_second_request_ends_the_waiting(tmp_path: Path) -> None:
     made.stopService().addCallback(done.append)
     made._signals._hurry()
     assert done == [None]
+    assert left == [0]
     slow.stopping.callback(None)
     assert done == [None]
 
@@ -294,10 +300,10 @@ def test_the_watchdog_is_fed_in_time() -> None:
     watchdog.startService()
     clock.advance(5)
     clock.advance(5)
-    assert said == ["WATCHDOG=1"] * 3
+    assert said == ["WATCHDOG=1"] * 2
     watchdog.stopService()
     clock.advance(50)
-    assert len(said) == 3
+    assert len(said) == 2
 
 
 def test_nobody_watches() -> None:
