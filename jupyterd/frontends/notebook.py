@@ -8,6 +8,7 @@ from typing import Any
 
 from jupyter_core.paths import jupyter_config_dir
 
+import jupyterd.web
 from jupyterd.errors import NotFound
 from jupyterd.frontends.apps import JupyterNotebookApp
 from jupyterd.frontends.assets import send
@@ -98,12 +99,13 @@ class NotebookFiles:
     api = json_api(app)
 
     def __init__(self, static_dir: str) -> None:
-        self._static_dir = static_dir
+        # One icon that its pages ask for is missing in the package.
+        self._directories = [static_dir, os.path.join(os.path.dirname(jupyterd.web.__file__), "static")]
 
     @api(("GET", "HEAD"), "/static/notebook/<path:path>")
     async def static(self, call: Call, path: str) -> object:
         """A file of the application."""
-        return await send(call, path, [self._static_dir])
+        return await send(call, path, self._directories)
 
 
 class CustomFiles:
