@@ -317,11 +317,18 @@ class House:
         def channels() -> Any:
             from jupyterd.kernels.sockets import ChannelsResource
 
-            return ChannelsResource(self.kernels.channels_of).app.resource()
+            def may_execute(call: Any) -> Any:
+                return self.guard.allowed(call.request.handler, "execute", "kernels")
+
+            return ChannelsResource(self.kernels.channels_of, may_execute).app.resource()
+
+        channels = cache(channels)
 
         _ = self.in_thread, self.kernels  # their services start with the daemon's, threads first
         self.root.mount("/api/kernels", resource, auth="kernels")
         self.root.mount("/api/kernels/*/channels", channels, auth="kernels", websocket=True)
+        self.root.mount("/api/kernels/*/log", channels, auth="kernels")
+        self.root.mount("/api/kernels/*/execute", channels, auth="kernels")
 
     def _sessions(self) -> None:
         """/api/sessions."""

@@ -32,16 +32,19 @@ class Author:
     def message(self, msg_type: str, content: dict[str, Any], parent: bytes = b"{}") -> tuple[str, Parts]:
         """A message's id and its parts."""
         msg_id = f"{self.session}_{next(self._numbers)}"
-        date = datetime.fromtimestamp(self._seconds(), timezone.utc).isoformat().replace("+00:00", "Z")
         header = {
             "msg_id": msg_id,
             "msg_type": msg_type,
             "username": "jupyterd",
             "session": self.session,
-            "date": date,
+            "date": self.now(),
             "version": PROTOCOL_VERSION,
         }
         return msg_id, [orjson.dumps(header), parent, b"{}", orjson.dumps(content)]
+
+    def now(self) -> str:
+        """The time as headers have it. Source: ISO 8601, in UTC."""
+        return datetime.fromtimestamp(self._seconds(), timezone.utc).isoformat().replace("+00:00", "Z")
 
     def notice(self, text: str, parent: bytes) -> Parts:
         """A line on stderr, below the request of ``parent``."""

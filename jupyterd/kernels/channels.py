@@ -17,6 +17,7 @@ from twisted.logger import Logger
 from jupyterd.errors import Gone, TimedOut
 from jupyterd.kernels.author import Author
 from jupyterd.kernels.chunk import Chunk
+from jupyterd.kernels.executions import Executions
 from jupyterd.kernels.limits import RateLimit
 from jupyterd.kernels.log import Client, Cursor, MessageLog
 from jupyterd.kernels.outbox import Outbox
@@ -85,9 +86,7 @@ class MessagePolicy:
     untracked_message_types: frozenset[str] = UNTRACKED
     allowed_message_types: frozenset[str] = frozenset()
     allow_tracebacks: bool = True
-    traceback_replacement_message: str = (
-        "An exception occurred at runtime, which is not shown due to security reasons."
-    )
+    traceback_replacement_message: str = "An exception occurred at runtime, which is not shown due to security reasons."
     buffer_offline_messages: bool = True
 
     @classmethod
@@ -115,6 +114,9 @@ class KernelChannels:
     :param spill_dir: a directory of this kernel's own, made when it is needed and removed at the end.
     :param policy: what the manager's settings say about messages.
     :param network: where sockets come from; the reactor's ZeroMQ context if None.
+    :ivar messages: the log.
+    :ivar watchers: who is told of each message in answer to a request, by the request's id; told with None when it
+        is lost.
     :ivar refused: how many messages of the kernel were not taken, by reason.
     """
 
@@ -161,6 +163,8 @@ class KernelChannels:
         self._requests: dict[str, Deferred[dict[str, Any]]] = {}
         self._nudges: set[str] = set()
         self._sessions: dict[str, Cursor] = {}
+        self.executions = Executions(self)
+        self.watchers: dict[str, Callable[[str, Parts | None], None]] = {}
         self._parent: tuple[Bytes, Parent] = (b"{}", NO_PARENT)
         self._busy = False
         self._heard = False
@@ -222,6 +226,8 @@ class KernelChannels:
         self._kernel_info = None
         self._heard = self._busy = False
         self._executing.clear()
+        for heard in list(self.watchers.values()):
+            heard("", None)
 
     def close(self, reason: str = "") -> None:
         """The kernel is gone for good: close its websockets, forget its log, remove its spill.
@@ -306,6 +312,10 @@ class KernelChannels:
         self._append(b"iopub", [self._author.message(msg_type, content, parent_header)[1]])
 
     # -- for websockets and REST
+
+    def now(self) -> str:
+        """The time as headers have it."""
+        return self._author.now()
 
     def attach(self, client: ChannelsClient, session_id: str | None) -> Cursor:
         """A websocket is open: it gets what its session has missed, then all that follows.
@@ -439,8 +449,16 @@ class KernelChannels:
                 self._heard = True
                 self._check_ready()
             self._append(b"iopub", messages)
+            if self.watchers:
+                self._tell_watchers(messages)
         if active:
             self._observer.activity()
+
+    def _tell_watchers(self, messages: Sequence[Parts]) -> None:
+        for parts in messages:
+            heard = self.watchers.get(read_parent(parts[1]).msg_id)
+            if heard is not None:
+                heard(read_type(parts[0]).msg_type, parts)
 
     def _status(self, content: Bytes, parent_type: str) -> None:
         try:
@@ -457,9 +475,7 @@ class KernelChannels:
         except orjson.JSONDecodeError:
             fields = {}
         shown = self._policy.traceback_replacement_message
-        return orjson.dumps(
-            {**fields, "ename": "ExecutionError", "evalue": "Execution error", "traceback": [shown]}
-        )
+        return orjson.dumps({**fields, "ename": "ExecutionError", "evalue": "Execution error", "traceback": [shown]})
 
     def _replies(self, channel: str, batch: Batch) -> None:
         """A turn's messages on a channel of replies: each goes to who asked."""
@@ -493,6 +509,8 @@ class KernelChannels:
             self.log.warn("a kernel's {msg_type} to nobody known is dropped", msg_type=msg_type)
             return
         self._append(channel, [message], cursor.number)
+        if parent.msg_id in self.watchers:
+            self.watchers[parent.msg_id](msg_type, message)
 
     def _reply_without_traceback(self, content: Bytes) -> Bytes:
         return self._without_traceback(content) if b'"traceback"' in bytes(content) else content
@@ -527,9 +545,7 @@ class KernelChannels:
         if channel in self._outboxes:
             self._outboxes[channel].flush()
 
-    def _ask(
-        self, msg_type: str, content: dict[str, Any], channel: str, waiter: Deferred[dict[str, Any]]
-    ) -> str:
+    def _ask(self, msg_type: str, content: dict[str, Any], channel: str, waiter: Deferred[dict[str, Any]]) -> str:
         msg_id, parts = self._author.message(msg_type, content)
         self._requests[msg_id] = waiter
         self._outboxes[channel].at_once(parts)

@@ -14,7 +14,7 @@ class ZMQChannelsWebsocketConnection(LoggingConfigurable):
     kernel_ws_protocol = Unicode(
         None,
         allow_none=True,
-        help="The websocket subprotocol to prefer; None takes the newest the client offers, '' the default JSON protocol.",
+        help="The websocket subprotocol to prefer; None takes the newest the client offers, '' the JSON one.",
     ).tag(config=True)
 
     kernel_info_timeout = Float(
@@ -26,9 +26,9 @@ class ZMQChannelsWebsocketConnection(LoggingConfigurable):
         help="Whether to drop iopub messages above the rates below. Off: the message log bounds memory without loss.",
     ).tag(config=True)
 
-    iopub_msg_rate_limit = Float(1000.0, help="Messages a second above which a client gets no more, with limit_rate.").tag(
-        config=True
-    )
+    iopub_msg_rate_limit = Float(
+        1000.0, help="Messages a second above which a client gets no more, with limit_rate."
+    ).tag(config=True)
 
     iopub_data_rate_limit = Float(
         1000000.0, help="Bytes of stream output a second above which a client gets no more, with limit_rate."
@@ -37,7 +37,8 @@ class ZMQChannelsWebsocketConnection(LoggingConfigurable):
     rate_limit_window = Float(3.0, help="The time over which the rates are taken.").tag(config=True)
 
     log_retained = Integer(
-        2 * MIB, help="What each kernel's log keeps in memory although every client has it: for resuming and the REST log."
+        2 * MIB,
+        help="What each kernel's log keeps in memory although every client has it: for resuming and the REST log.",
     ).tag(config=True)
 
     log_memory = Integer(
@@ -48,9 +49,9 @@ class ZMQChannelsWebsocketConnection(LoggingConfigurable):
         1024 * MIB, help="What each kernel's log may keep on disk for clients that lag or are away."
     ).tag(config=True)
 
-    offline_grace = Float(
-        24 * 3600.0, help="How long a disconnected session's messages are kept for its return."
-    ).tag(config=True)
+    offline_grace = Float(24 * 3600.0, help="How long a disconnected session's messages are kept for its return.").tag(
+        config=True
+    )
 
     closed_grace = Float(
         900.0, help="The same for a session whose client closed its websocket itself, as a page does when it is left."

@@ -1,7 +1,8 @@
 """The rate limits of the reference, as a function of when messages came and how large they were.
 
-Off by default (``ZMQChannelsWebsocketConnection.limit_rate``): the log bounds memory without dropping. Source: the reference's documented
-behaviour of ``iopub_msg_rate_limit``, ``iopub_data_rate_limit`` and ``rate_limit_window``, tried against it.
+Off by default (``ZMQChannelsWebsocketConnection.limit_rate``): the log bounds memory without dropping. Source: the
+reference's documented behaviour of ``iopub_msg_rate_limit``, ``iopub_data_rate_limit`` and ``rate_limit_window``,
+tried against it.
 """
 
 from __future__ import annotations

@@ -1,15 +1,15 @@
 """One kernel's message log: append-only, numbered, read through cursors.
 
-The newest chunks are in memory. A client that keeps up gets each chunk as it is appended and never reads the log. A client that lags, or is
-away, has a position; what it still needs and does not fit in memory goes to disk (:mod:`jupyterd.kernels.spill`), in order. All is done
-in the reactor's thread but reading and writing files.
+The newest chunks are in memory. A client that keeps up gets each chunk as it is appended and never reads the log.
+A client that lags, or is away, has a position; what it still needs and does not fit in memory goes to disk
+(:mod:`jupyterd.kernels.spill`), in order. All is done in the reactor's thread but reading and writing files.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.internet.defer import Deferred
@@ -73,7 +73,8 @@ class Cursor:
     :ivar number: the addressee of what is meant for it alone.
     :ivar position: the number of the next message it gets.
     :ivar held: chunks read from disk and not yet taken.
-    :ivar flight: what was written last: begin and end in the client's stream, the first message, whether frames are messages.
+    :ivar flight: what was written last: begin and end in the client's stream, the first message, whether frames
+        are messages.
     """
 
     __slots__ = (
@@ -286,7 +287,9 @@ class MessageLog:
     def _not_written(self, failure: Failure, count: int) -> None:
         """The disk does not take it: memory stays bounded, and who needed it is told that it is lost."""
         self._writing = False
-        self.log.failure("{count} chunks of a kernel's messages are lost: the disk does not take them", failure, count=count)
+        self.log.failure(
+            "{count} chunks of a kernel's messages are lost: the disk does not take them", failure, count=count
+        )
         for chunk in self._chunks[:count]:
             self.memory -= chunk.size
         del self._chunks[:count]
@@ -376,7 +379,9 @@ class MessageLog:
         return disk.lost_chunk(Chunk(b"iopub", (), self._seconds()), first, end - first, b"{}")
 
     def _told(self, chunk: Chunk) -> Parts:
-        text = f"[jupyterd] {chunk.count} messages of this kernel are missing here: more than its log may keep on disk.\n"
+        text = (
+            f"[jupyterd] {chunk.count} messages of this kernel are missing here: more than its log may keep on disk.\n"
+        )
         return self._notice(text, bytes(chunk.messages[0][1]))
 
     def _fetch(self, cursor: Cursor) -> bool:
@@ -402,8 +407,12 @@ class MessageLog:
             cursor.held.append(self._lost(cursor.position, block.end))
         self.pull(cursor)
 
-    async def take(self, cursor: Cursor) -> Chunk | None:
-        """The next chunk at a cursor without a client; None at the end of the log."""
+    async def since(self, position: int, number: int | None) -> AsyncIterator[Chunk]:
+        """The chunks from ``position`` on, read without keeping a place.
+
+        :param number: whose private messages are among them; None for everybody's.
+        """
+        cursor = Cursor(number or 0, None, position)
         while cursor.position < self.next:
             chunk = self._take(cursor)
             if chunk is None:
@@ -416,9 +425,8 @@ class MessageLog:
                         cursor.held.append(self._lost(cursor.position, block.end))
                 continue
             cursor.position = chunk.end
-            if chunk.to in (EVERYBODY, cursor.number):
-                return Chunk(b"iopub", [self._told(chunk)], chunk.time, EVERYBODY, chunk.first) if chunk.lost else chunk
-        return None
+            if number is None or chunk.to in (EVERYBODY, number):
+                yield Chunk(b"iopub", [self._told(chunk)], chunk.time, EVERYBODY, chunk.first) if chunk.lost else chunk
 
     def _deliver(self, cursor: Cursor, client: Client, chunk: Chunk) -> None:
         first = cursor.position

@@ -94,7 +94,12 @@ class MemoryKernel:
         return self.sockets[channel]
 
     def message(
-        self, msg_type: str, content: dict[str, Any], parent: Bytes = b"{}", buffers: Parts = (), metadata: bytes = b"{}"
+        self,
+        msg_type: str,
+        content: dict[str, Any],
+        parent: Bytes = b"{}",
+        buffers: Parts = (),
+        metadata: bytes = b"{}",
     ) -> list[Bytes]:
         """A signed message: ``[signature, header, parent, metadata, content, *buffers]``."""
         self._count += 1

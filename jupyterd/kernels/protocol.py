@@ -1,7 +1,7 @@
 """The websocket of one tab: frames to its kernel, and from the log at its cursor.
 
-Frames are written to the transport as the log made them, many messages in one write. A tab that reads slower than its kernel speaks
-pauses its cursor and nothing else; one whose kernel takes nothing is not read.
+Frames are written to the transport as the log made them, many messages in one write. A tab that reads slower than
+its kernel speaks pauses its cursor and nothing else; one whose kernel takes nothing is not read.
 """
 
 from __future__ import annotations
@@ -143,7 +143,7 @@ class ChannelsProtocol(SocketProtocol):
     def unacknowledged(self) -> int:
         """Bytes that the peer's TCP has not confirmed: in our hands, in the transport's, in the system's."""
         transport = self.transport
-        size = sum(map(len, self._pending))
+        size: int = sum(map(len, self._pending))
         if not self._plain_transport:
             return size
         size += len(transport.dataBuffer) - transport.offset + transport._tempDataLen

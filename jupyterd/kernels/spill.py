@@ -1,8 +1,9 @@
 """What a kernel's log keeps on disk: blocks of chunks in segment files, oldest first.
 
-A block is written in one go and read in one go; the index of blocks is in memory. A segment file goes when no cursor needs it.
-At the quota the oldest segments are compacted (their ``stream`` messages go, all others stay); when that does not make room,
-the oldest segment goes whole. What went is told in its place: :class:`jupyterd.kernels.log.MessageLog` says so to the client.
+A block is written in one go and read in one go; the index of blocks is in memory. A segment file goes when no
+cursor needs it. At the quota the oldest segments are compacted (their ``stream`` messages go, all others stay);
+when that does not make room, the oldest segment goes whole. What went is told in its place:
+:class:`jupyterd.kernels.log.MessageLog` says so to the client.
 
 The functions without ``self._`` run in a thread; the class itself lives in the reactor's.
 """
@@ -13,6 +14,7 @@ import os
 import shutil
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from struct import Struct
 
@@ -199,7 +201,9 @@ def compact(segment: Segment, path: str) -> list[Block]:
     """
     groups: list[list[Chunk]] = [[]]
     size = 0
-    for chunk in _joined_gaps(left for block in segment.blocks for each in read(block) for left in _without_streams(each)):
+    for chunk in _joined_gaps(
+        left for block in segment.blocks for each in read(block) for left in _without_streams(each)
+    ):
         if size >= BLOCK:
             groups.append([])
             size = 0
@@ -294,10 +298,8 @@ def _unpack(data: bytes) -> Iterable[Chunk]:
 def remove(paths: Iterable[str]) -> None:
     """Remove files; those that are gone already are no matter."""
     for path in paths:
-        try:
+        with suppress(FileNotFoundError):
             os.unlink(path)
-        except FileNotFoundError:
-            pass
 
 
 def remove_directory(path: str) -> None:

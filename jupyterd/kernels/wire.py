@@ -1,14 +1,15 @@
 """Kernel messages <-> websocket frames: two protocols, pure functions, no parsing of content or metadata.
 
-A message's *parts* are the bytes that ZeroMQ carries behind the signature: header, parent header, metadata, content, then
-any number of binary buffers. Two protocols carry them over a websocket:
+A message's *parts* are the bytes that ZeroMQ carries behind the signature: header, parent header, metadata,
+content, then any number of binary buffers. Two protocols carry them over a websocket:
 
-- the default one: a JSON text message ``{"header": ..., "channel": ...}`` or, with buffers, a binary message: the number of pieces and
-  the offset of each as big-endian 32-bit integers, then the JSON, then the buffers;
-- ``v1.kernel.websocket.jupyter.org``: always binary: the number of offsets and the offsets as little-endian 64-bit integers, then the
-  channel's name and the parts.
+- the default one: a JSON text message ``{"header": ..., "channel": ...}`` or, with buffers, a binary message: the
+  number of pieces and the offset of each as big-endian 32-bit integers, then the JSON, then the buffers;
+- ``v1.kernel.websocket.jupyter.org``: always binary: the number of offsets and the offsets as little-endian 64-bit
+  integers, then the channel's name and the parts.
 
-Sources: Jupyter Server documentation, "WebSocket kernel wire protocols"; jupyter_client documentation, "Messaging in Jupyter".
+Sources: Jupyter Server documentation, "WebSocket kernel wire protocols"; jupyter_client documentation, "Messaging
+in Jupyter".
 """
 
 from __future__ import annotations

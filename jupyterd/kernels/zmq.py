@@ -1,7 +1,7 @@
 """ZeroMQ under the reactor: the only import of txzmq, and of what it does not do.
 
-txzmq gives the socket, its descriptor and the reactor's reader. Ours reads a bounded batch a turn, so that a flooding kernel
-leaves the reactor to others, takes its reactor from who makes it, and says when a send has to wait.
+txzmq gives the socket, its descriptor and the reactor's reader. Ours reads a bounded batch a turn, so that a
+flooding kernel leaves the reactor to others, takes its reactor from who makes it, and says when a send has to wait.
 """
 
 from __future__ import annotations
@@ -59,16 +59,22 @@ class Network(Protocol):
     """Where sockets come from."""
 
     def open(
-        self, channel: str, info: dict[str, Any], identity: bytes, received: Callable[[Batch], None], writable: Callable[[], None]
+        self,
+        channel: str,
+        info: dict[str, Any],
+        identity: bytes,
+        received: Callable[[Batch], None],
+        writable: Callable[[], None],
     ) -> Socket:
         """Connect to ``channel`` of the kernel of ``info``.
 
-        :param received: called with the messages of one turn, each ``[signature, header, parent, metadata, content, *buffers]``.
+        :param received: called with the messages of one turn, each ``[signature, header, parent, metadata,
+            content, *buffers]``.
         :param writable: called when a send that had to wait may be tried again.
         """
 
 
-class ZeroMQ(ZmqFactory):  # type: ignore[misc]
+class ZeroMQ(ZmqFactory):
     """All sockets of one reactor, in one ZeroMQ context."""
 
     lingerPeriod = 1000
@@ -87,7 +93,12 @@ class ZeroMQ(ZmqFactory):  # type: ignore[misc]
         self.context.destroy(linger=0)
 
     def open(
-        self, channel: str, info: dict[str, Any], identity: bytes, received: Callable[[Batch], None], writable: Callable[[], None]
+        self,
+        channel: str,
+        info: dict[str, Any],
+        identity: bytes,
+        received: Callable[[Batch], None],
+        writable: Callable[[], None],
     ) -> Socket:
         """See :class:`Network`."""
         return KernelSocket(self, channel, info, identity, received, writable)
@@ -112,9 +123,10 @@ def address(info: dict[str, Any], channel: str) -> str:
 class ReceiveLimit:
     """A high-water mark in bytes: ZeroMQ counts messages, so its mark follows their size.
 
-    libzmq's reader tells its writer how much it has read only at multiples of half the mark. A mark lowered in between, or
-    raised to more than twice, may leave the writer waiting for a reader that has read all. So it is changed where the reader
-    has just told, and at most doubled. Source: libzmq 4.3.5, ``pipe.cpp`` (``read``, ``check_hwm``, ``compute_lwm``).
+    libzmq's reader tells its writer how much it has read only at multiples of half the mark. A mark lowered in
+    between, or raised to more than twice, may leave the writer waiting for a reader that has read all. So it is
+    changed where the reader has just told, and at most doubled. Source: libzmq 4.3.5, ``pipe.cpp`` (``read``,
+    ``check_hwm``, ``compute_lwm``).
 
     :ivar left: messages until the mark may be changed; no batch goes beyond.
     :ivar mark: the mark now.
@@ -158,7 +170,7 @@ class ReceiveLimit:
         self._change(mark)
 
 
-class KernelSocket(ZmqConnection):  # type: ignore[misc]
+class KernelSocket(ZmqConnection):
     """A channel's socket; see :class:`Socket`."""
 
     log = Logger()
@@ -225,8 +237,9 @@ class KernelSocket(ZmqConnection):  # type: ignore[misc]
     def _read(self) -> tuple[Batch, bool]:
         """At most a turn's messages, and whether there may be more.
 
-        A message's parts arrive together, and asking whether one more follows costs more than reading it: the parts that the
-        protocol prescribes are read without asking. Where the delimiter is not where it should be, :func:`realigned` finds it.
+        A message's parts arrive together, and asking whether one more follows costs more than reading it: the
+        parts that the protocol prescribes are read without asking. Where the delimiter is not where it should be,
+        :func:`realigned` finds it.
         """
         receive = self.socket.recv
         batch: Batch = []
@@ -295,7 +308,7 @@ class KernelSocket(ZmqConnection):  # type: ignore[misc]
 
 
 def realigned(message: list[Any]) -> list[Any]:
-    """What follows the last delimiter, where it can be a message; else ``message``, whose delimiter then is a buffer."""
+    """What follows the last delimiter, where it can be a message; else ``message``: the delimiter is a buffer."""
     for index in range(len(message) - 6, -1, -1):
         if message[index] == DELIMITER:
             return message[index + 1 :]

@@ -1,0 +1,178 @@
+"""Code run over REST, and the log read over REST."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+
+import pytest
+
+from jupyterd.errors import NotFound
+from jupyterd.kernels import executions
+from jupyterd.kernels.channels import KernelChannels
+from jupyterd.kernels.connection import ZMQChannelsWebsocketConnection
+from jupyterd.kernels.memory import MemoryKernel
+from jupyterd.kernels.sockets import ChannelsResource
+from jupyterd.testing import MemorySite, at_once
+from tests.kernels.test_channels import Watch
+
+RUN = "/api/kernels/k/execute"
+
+
+class Kit:
+    def __init__(self, directory) -> None:
+        self.site = MemorySite()
+        self.kernel = MemoryKernel()
+        self.may = True
+        self.channels = KernelChannels(
+            "k", reactor=self.site.reactor, settings=ZMQChannelsWebsocketConnection(), in_thread=at_once,
+            spill_dir=os.path.join(directory, "spill"), observer=Watch(), network=self.kernel,
+        )  # fmt: skip
+        self.channels.connect(self.kernel.info)
+        self.kernel.answer_kernel_info()
+
+        def find(kernel_id):
+            if kernel_id != "k":
+                raise NotFound(f"Kernel does not exist: {kernel_id}")
+            return self.channels
+
+        async def may(call):
+            return self.may
+
+        for name in ("log", "execute"):
+            self.site.root.mount(f"/api/kernels/*/{name}", lambda: ChannelsResource(find, may).app.resource(), auth="kernels")
+
+    def post(self, headers=None, **body):
+        return self.site.request("POST", RUN, json_body=body, headers=headers)
+
+    def get(self, path):
+        answer = self.site.request("GET", path)
+        assert answer.status == 200, answer
+        return answer.json()
+
+    def run(self, header, texts=(), done=True) -> None:
+        """The kernel's part."""
+        self.kernel.say("status", {"execution_state": "busy"}, header)
+        for text in texts:
+            self.kernel.say("stream", {"name": "stdout", "text": text}, header)
+        if done:
+            self.kernel.reply("shell", "execute_reply", {"status": "ok", "execution_count": 1}, header)
+            self.kernel.say("status", {"execution_state": "idle"}, header)
+
+
+@pytest.fixture
+def kit():
+    with tempfile.TemporaryDirectory() as directory:
+        yield Kit(directory)
+
+
+def texts(state):
+    return [each["content"]["text"] for each in state["messages"] if each["header"]["msg_type"] == "stream"]
+
+
+def test_code_in_an_id_back_and_the_result_when_it_is_there(kit) -> None:
+    answer = kit.post(code="print(1)", metadata={"cellId": "c"})
+    assert answer.status == 202
+    model = answer.json()
+    assert (model["status"], model["reply"], model["kernel_id"]) == ("queued", None, "k")
+    assert answer.header("location").endswith(f"{RUN}/{model['id']}")
+    ((header, data, content),) = kit.kernel.heard("shell")
+    assert (header["msg_type"], content["code"], content["allow_stdin"]) == ("execute_request", "print(1)", False)
+    kit.run(data, ["a", "b"], done=False)
+    state = kit.get(f"{RUN}/{model['id']}")
+    assert (state["status"], texts(state)) == ("running", ["a", "b"])
+    kit.kernel.say("stream", {"text": "not mine"})
+    kit.run(data, ["c"])
+    after = kit.get(f"{RUN}/{model['id']}?since={state['next']}")
+    assert (after["status"], after["reply"]["status"], texts(after)) == ("done", "ok", ["c"])
+    assert len(kit.get(f"{RUN}/{model['id']}?limit=2")["messages"]) == 2
+    assert kit.channels.messages.cursors == {}, "it is copied, the log is free"
+
+
+def test_a_large_result_stays_in_the_log_until_it_is_forgotten(kit, monkeypatch) -> None:
+    monkeypatch.setattr(executions, "COPIED", 1000)
+    model = kit.post(code="x").json()
+    ((_, data, _),) = kit.kernel.heard("shell")
+    kit.run(data, [f"{number}" for number in range(50)])
+    assert texts(kit.get(f"{RUN}/{model['id']}?limit=1000")) == [f"{number}" for number in range(50)]
+    assert len(kit.channels.messages.cursors) == 1
+    assert kit.site.request("DELETE", f"{RUN}/{model['id']}").status == 204
+    assert kit.channels.messages.cursors == {}
+    assert kit.site.request("GET", f"{RUN}/{model['id']}").status == 404
+
+
+def test_an_idempotency_key_runs_code_once(kit) -> None:
+    first = kit.post(code="x", idempotency_key="k1")
+    again = kit.post(code="x", headers={"Idempotency-Key": "k1"})
+    assert (first.status, again.status) == (202, 200)
+    assert first.json()["id"] == again.json()["id"]
+    assert len(kit.kernel.heard("shell")) == 1
+    assert kit.post(code="other", idempotency_key="k1").status == 409
+    assert len(kit.get(RUN)) == 1
+
+
+def test_a_stream_gives_each_message_as_it_comes(kit) -> None:
+    model = kit.post(code="x").json()
+    ((_, data, _),) = kit.kernel.heard("shell")
+    connection = kit.site.connect()
+    connection.send(f"GET {RUN}/{model['id']}?stream=1 HTTP/1.0\r\nHost: x\r\n\r\n".encode())
+    kit.run(data, ["a"], done=False)
+    head, _, body = connection.received().partition(b"\r\n\r\n")
+    assert b"x-ndjson" in head
+    assert [json.loads(line)["header"]["msg_type"] for line in body.splitlines()] == ["status", "stream"]
+    connection.transport.producer.pauseProducing()
+    kit.run(data, ["b"])
+    assert connection.received() == b""
+    connection.transport.producer.resumeProducing()
+    *_, last = [json.loads(line) for line in connection.received().splitlines()]
+    assert (last["status"], last["reply"]["status"]) == ("done", "ok")
+
+
+def test_what_a_kernel_took_with_it_is_lost(kit) -> None:
+    model = kit.post(code="x").json()
+    kit.channels.disconnect()
+    assert kit.get(f"{RUN}/{model['id']}")["status"] == "lost"
+
+
+@pytest.mark.parametrize(
+    "body",
+    [{}, {"code": 1}, {"code": "x", "silent": "no"}, {"code": "x", "nope": 1}, {"code": "x", "metadata": []},
+     {"code": "x", "idempotency_key": ""}, {"code": "x", "idempotency_key": 5}],
+)  # fmt: skip
+def test_bad_requests_are_refused(kit, body) -> None:
+    assert kit.post(**body).status == 400
+    assert kit.kernel.heard("shell") == []
+
+
+def test_who_may_not_execute_is_refused(kit) -> None:
+    kit.may = False
+    assert kit.post(code="x").status == 403
+
+
+def test_unknown_kernels_and_executions_are_404(kit) -> None:
+    for path in ("/api/kernels/nope/log", "/api/kernels/nope/execute", f"{RUN}/nope"):
+        assert kit.site.request("GET", path).status == 404
+    assert kit.site.request("POST", "/api/kernels/nope/execute", json_body={"code": "x"}).status == 404
+
+
+def test_no_more_are_remembered_than_allowed(kit, monkeypatch) -> None:
+    monkeypatch.setattr(executions, "KEPT", 3)
+    for number in range(6):
+        kit.post(code=f"{number}")
+        ((_, data, _),) = kit.kernel.heard("shell")
+        kit.run(data)
+    assert len(kit.get(RUN)) == 3
+
+
+def test_the_log_is_read_by_sequence_numbers(kit) -> None:
+    start = kit.get("/api/kernels/k/log")["end"]
+    for number in range(5):
+        kit.kernel.say("display_data", {"n": number}, buffers=[b"abc"])
+    page = kit.get(f"/api/kernels/k/log?since={start}&limit=3")
+    assert [each["content"]["n"] for each in page["messages"]] == [0, 1, 2]
+    assert page["messages"][0]["buffers"] == [3]
+    rest = kit.get(f"/api/kernels/k/log?since={page['next']}")
+    assert [each["content"]["n"] for each in rest["messages"]] == [3, 4]
+    assert kit.get(f"/api/kernels/k/log?since={rest['next']}")["messages"] == []
+    assert kit.site.request("GET", "/api/kernels/k/log?since=x").status == 400
