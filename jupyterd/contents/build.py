@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from jupyterd.contents.service import Contents
     from jupyterd.settings import Settings
 
+UNLIMITED = 1 << 62
+"""Bytes: what the disk takes is the limit of a file that is uploaded as it is."""
+
 SCHEMA = "https://events.jupyter.org/jupyter_server/contents_service/v1"
 
 
@@ -71,10 +74,17 @@ def mount(
     def api() -> Any:
         return resource().app.resource()
 
-    def download() -> Any:
+    @cache
+    def files() -> Any:
         from jupyterd.contents.downloads import FilesResource
 
-        return FilesResource(service()).app.resource()
+        return FilesResource(service())
+
+    def download() -> Any:
+        return files().app.resource()
+
+    def sink(request: Any) -> Any:
+        return files().body(request)
 
     def view() -> Any:
         from jupyterd.contents.pages import ViewResource
@@ -92,7 +102,7 @@ def mount(
         return NotebooksResource().app.resource()
 
     root.mount("/api/contents", api, auth="contents", body=lambda request: resource().body(request))
-    root.mount("/files", download, auth="contents", page=True, untrusted=True)
+    root.mount("/files", download, auth="contents", page=True, untrusted=True, body=sink, max_body=UNLIMITED)
     root.mount("/view", view, auth="contents", page=True)
     root.mount("/api/resolvePath", resolve, auth="api", exact=True)
     root.mount("/api/notebooks", moved, auth="contents")

@@ -1,4 +1,7 @@
-"""``/files/<path>``: the bytes of a file, in ranges, with validators, without rights in this server's origin."""
+"""``/files/<path>``: the bytes of a file, in ranges, with validators, without rights in this server's origin.
+
+They can be put there too, as they are; see :mod:`jupyterd.contents.raw`.
+"""
 
 from __future__ import annotations
 
@@ -11,8 +14,12 @@ from jupyterd.contents import operations
 from jupyterd.contents.either import settled
 from jupyterd.contents.filemanager import FileContentsManager
 from jupyterd.contents.paths import clean
+from jupyterd.contents.raw import RawUpload
+from jupyterd.contents.resource import escape
 from jupyterd.contents.service import Contents
-from jupyterd.errors import NotFound
+from jupyterd.contents.sink import Sink
+from jupyterd.errors import NotFound, Unsupported
+from jupyterd.web import errors
 from jupyterd.web.api import Call, Reply, Routes, json_api
 from jupyterd.web.files import FileReply
 from jupyterd.web.served import Served
@@ -26,6 +33,40 @@ class FilesResource:
 
     def __init__(self, contents: Contents) -> None:
         self._contents = contents
+
+    def body(self, request: Any) -> Sink | None:
+        """A file that is uploaded goes to where it will be while it comes."""
+        manager = self._contents.manager
+        if request.method != b"PUT" or not isinstance(manager, FileContentsManager):
+            return None
+        upload = RawUpload(manager, "/".join(request.segments[1:]))
+        return Sink(request, upload, self._contents.in_thread)
+
+    @api("PUT", "/files/<path:path>")
+    async def upload(self, call: Call, path: str) -> Reply:
+        """Save the request's body as it is; its model is the answer, errors are JSON.
+
+        :raises Unsupported: the contents are not kept in files.
+        """
+        try:
+            return await self._save(call, clean(call.path.removeprefix("/files")))
+        except Exception as error:
+            described = errors.describe(error)
+            if described is None:
+                raise
+            status, message, reason = described
+            return Reply(errors.body(message, reason), status=status)
+
+    async def _save(self, call: Call, path: str) -> Reply:
+        sink, tags, contents = call.request.content, call.header("if-match"), self._contents
+        if not isinstance(sink, Sink):
+            raise Unsupported("This server does not keep its contents in files")
+        upload = sink.target
+        assert isinstance(upload, RawUpload)
+        await sink.complete()
+        answer = await contents.alone([path], lambda: contents.run(operations.commit, upload, path, tags))
+        headers = {"Location": f"{call.base_url}files/{escape(path)}", "ETag": answer.etag or ""}
+        return Reply(answer.body, status=201 if answer.created else 200, headers=headers)
 
     @api(("GET", "HEAD"), "/files/<path:path>")
     async def download(self, call: Call, path: str) -> Reply | Served:

@@ -17,6 +17,7 @@ from jupyterd.contents.either import settled
 from jupyterd.contents.filemanager import FileContentsManager, Found
 from jupyterd.contents.models import Model, check, encode, encode_any
 from jupyterd.contents.paths import OutsideRoot, clean
+from jupyterd.contents.raw import RawUpload
 from jupyterd.errors import Forbidden, Invalid, NotFound, PreconditionFailed
 
 TYPES = ("directory", "file", "notebook")
@@ -203,6 +204,17 @@ async def _tags(manager: Any, path: str) -> set[str]:
         if isinstance(error, NotFound) or getattr(error, "status_code", None) == 404:
             return set()
         raise
+
+
+async def commit(manager: FileContentsManager, upload: RawUpload, path: str, if_match: str | None) -> Answer:
+    """Put a file that was uploaded as it is in its place.
+
+    :raises PreconditionFailed: see :func:`put`.
+    """
+    if if_match is not None:
+        await _precondition(manager, path, if_match)
+    found, new = upload.commit()
+    return _answer(found, encode(found.model), new)
 
 
 async def post(manager: Any, path: str, body: bytes) -> Answer:
