@@ -199,8 +199,11 @@ class JupyterPasswordApp(JupyterApp):
 
         from jupyterd.auth.passwords import set_password
 
-        password = getpass("Enter password: ")
-        if password != getpass("Verify password: "):
+        try:
+            password, again = getpass("Enter password: "), getpass("Verify password: ")
+        except EOFError:
+            password = again = ""
+        if password != again:
             self.exit("Passwords do not match.")
         if not password:
             self.exit("An empty password is none.")

@@ -63,7 +63,7 @@ def test_a_failure_has_its_traceback() -> None:
         1 / 0  # noqa: B018
     except ZeroDivisionError:
         log.failure("that went wrong", Failure())
-    assert "that went wrong\nTraceback" in line_of(seen[0])
+    assert "that went wrong\n    Traceback" in line_of(seen[0])
     assert "ZeroDivisionError" in line_of(seen[0])
 
 

@@ -12,7 +12,14 @@ from threading import Thread
 
 import pytest
 
-from jupyterd.serverapp import JupyterServerListApp, JupyterServerStopApp, ServerApp, list_running_servers, random_ports
+from jupyterd.serverapp import (
+    JupyterPasswordApp,
+    JupyterServerListApp,
+    JupyterServerStopApp,
+    ServerApp,
+    list_running_servers,
+    random_ports,
+)
 from jupyterd.servers import shutdown_server
 from jupyterd.settings import load
 
@@ -191,3 +198,36 @@ def test_stop_by_socket_takes_any_path() -> None:
     app = JupyterServerStopApp()
     app.initialize(["some/sock"])
     assert app.sock == os.path.abspath("some/sock")
+
+
+def set_password(monkeypatch: pytest.MonkeyPatch, *typed: str | type[Exception]) -> None:
+    answers = iter(typed)
+
+    def ask(prompt: str) -> str:
+        answer = next(answers)
+        if isinstance(answer, str):
+            return answer
+        raise answer
+
+    monkeypatch.setattr("getpass.getpass", ask)
+    app = JupyterPasswordApp()
+    app.initialize([])
+    app.start()
+
+
+def test_password(jupyter_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_password(monkeypatch, "secret", "secret")
+    written = json.loads((jupyter_home / "config" / "jupyter_server_config.json").read_text())
+    hashed = written["IdentityProvider"]["hashed_password"]
+    assert hashed.startswith("argon2:")
+    made = server()
+    assert made.identity_provider.hashed_password == hashed
+    assert made.server_info()["password"] is True
+    assert made.public_url.endswith(":8888/"), "no token is needed"
+
+
+@pytest.mark.parametrize("typed", [("one", "other"), ("", ""), (EOFError,)])
+def test_no_password(typed: tuple[str, ...], jupyter_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SystemExit):
+        set_password(monkeypatch, *typed)
+    assert not (jupyter_home / "config" / "jupyter_server_config.json").exists()
