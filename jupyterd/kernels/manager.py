@@ -28,6 +28,9 @@ __all__ = ["AsyncMappingKernelManager", "MappingKernelManager", "NoSuchKernel", 
 
 ACTIONS = "https://events.jupyter.org/jupyter_server/kernel_actions/v1"
 DEATHS = "https://events.jupyter.org/jupyterd/kernel_death/v1"
+MERCY = 10.0
+"""Seconds beyond ``shutdown_wait_time`` for a kernel's end when the daemon stops."""
+
 KERNEL_ID = re.compile(r"[A-Za-z0-9_]+(-[A-Za-z0-9_]+)*")
 
 Emit = Callable[[str, dict[str, Any]], None]
@@ -372,11 +375,17 @@ class MappingKernelManager(MappingKernelSettings):
             kernel.heard()
 
     async def shutdown_all(self, now: bool = False) -> None:
-        """End all kernels at the same time."""
-        ends = [Deferred.fromCoroutine(self.shutdown(kernel.id, now)) for kernel in self]
-        for end in ends:
-            end.addErrback(lambda failure: self.twisted_log.failure("a kernel was not shut down cleanly", failure))
+        """End all kernels at the same time; one that does not end in its time, and :data:`MERCY`, is left behind."""
+        ends = []
+        for kernel in self:
+            end = Deferred.fromCoroutine(self.shutdown(kernel.id, now))
+            end.addTimeout(kernel.process.shutdown_wait_time + MERCY, self.clock)
+            end.addErrback(self._not_ended, kernel)
+            ends.append(end)
         await gatherResults(ends)
+
+    def _not_ended(self, failure: Failure, kernel: Kernel) -> None:
+        self.twisted_log.failure("kernel {kernel_id} was not shut down cleanly", failure, kernel_id=kernel.id)
 
     # -- what happens to them
 

@@ -272,6 +272,17 @@ def test_all_are_shut_down_at_the_same_time() -> None:
     assert len(keeping.kernels) == 0
 
 
+def test_a_kernel_that_does_not_end_does_not_keep_the_daemon() -> None:
+    keeping = Keeping()
+    keeping.start()
+    keeping.process.hold = Deferred()
+    ended = outcome(Deferred.fromCoroutine(keeping.kernels.shutdown_all()))
+    keeping.clock.advance(14)
+    assert not ended
+    keeping.clock.advance(1)
+    assert ended == [None]
+
+
 def test_unknown_kernels_are_named() -> None:
     kernels = Keeping().kernels
     keeping = Keeping()

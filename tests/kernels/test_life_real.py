@@ -29,7 +29,7 @@ from jupyterd.kernels.channels import KernelChannels, MessagePolicy
 from jupyterd.kernels.connection import ZMQChannelsWebsocketConnection
 from jupyterd.kernels.directory import DaemonDirectory
 from jupyterd.kernels.kernel import Kernel
-from jupyterd.kernels.manager import MappingKernelManager
+from jupyterd.kernels.manager import MappingKernelManager, NoSuchKernel
 from jupyterd.kernels.parent import dying_with_us
 from jupyterd.kernels.processes import ProcessLauncher
 from jupyterd.kernels.service import KernelsService
@@ -44,7 +44,7 @@ PATIENCE = 30.0
 class House:
     """A manager of real kernels in directories of its own."""
 
-    def __init__(self, home: Path, **settings: dict[str, Any]) -> None:
+    def __init__(self, home: Path, external_dir: str | None = None, **settings: dict[str, Any]) -> None:
         self.run, self.sockets, self.logs = home / "run", home / "s", home / "logs"
         for directory in (self.run, self.sockets, self.logs, home / "kernels"):
             directory.mkdir()
@@ -69,6 +69,7 @@ class House:
             clock=reactor,  # type: ignore[arg-type]
             in_thread=at_once,
             emit=lambda _, data: self.events.append(data),
+            external_dir=external_dir,
         )
         self.service = KernelsService(self.kernels, sockets, logs)
         self.service.startService()
@@ -138,7 +139,7 @@ def home(tmp_path: Path) -> Path:
 def houses(home: Path) -> Iterator[Any]:
     made: list[House] = []
 
-    def make(**settings: dict[str, Any]) -> House:
+    def make(**settings: Any) -> House:
         made.append(House(home, **settings))
         return made[-1]
 
@@ -329,6 +330,63 @@ async def test_several_kernels_at_once_all_come_up(houses: Any) -> None:
     for kernel in kernels:
         await house.ready(kernel)
     assert all(not kernel.reason for kernel in kernels)
+
+
+@ensureDeferred
+async def test_a_kernel_whose_ports_were_taken_gets_others(houses: Any, home: Path) -> None:
+    house = houses()
+    program = (
+        "import os, pathlib, sys; tried = pathlib.Path(sys.argv[1]); first = not tried.exists(); tried.touch(); "
+        "sys.exit('zmq.error.ZMQError: Address already in use') if first else "
+        f"os.execv({sys.executable!r}, [{sys.executable!r}, '-m', 'ipykernel_launcher', '-f', sys.argv[2]])"
+    )
+    house.spec("unlucky", [sys.executable, "-c", program, str(home / "tried"), "{connection_file}"])
+    kernel = await house.kernels.start("unlucky")
+    await house.ready(kernel)
+    assert kernel.process.transport == "tcp"  # type: ignore[attr-defined]
+    assert await house.value(kernel, "1") == "1"
+
+
+@ensureDeferred
+async def test_a_kernel_of_somebody_else_s(houses: Any, home: Path) -> None:
+    (home / "theirs").mkdir()
+    house = houses(external_dir=str(home / "theirs"))
+    ours = await house.kernels.start()
+    await house.ready(ours)
+    await house.run_code(ours, "x = 5")
+    info = json.loads((house.run / f"kernel-{ours.id}.json").read_text())
+    (home / "theirs" / "k.json").write_text(json.dumps({**info, "kernel_name": "theirs"}))
+    (model,) = [model for model in await house.kernels.list_models() if model["name"] == "theirs"]
+    theirs = house.kernels[model["id"]]
+    await house.ready(theirs)
+    assert await house.value(theirs, "x") == "5"
+    await house.kernels.shutdown(theirs.id)
+    assert await house.value(ours, "x") == "5"
+
+
+@ensureDeferred
+async def test_cycles_of_start_restart_kill_and_end_leave_nothing(houses: Any) -> None:
+    house = houses()
+
+    async def cycle() -> None:
+        kernel = await house.kernels.start()
+        await house.ready(kernel)
+        await house.kernels.restart(kernel.id)
+        await house.ready(kernel)
+        os.kill(house.pid(kernel), signal.SIGKILL)
+        await until(lambda: kernel.reason)
+        await house.ready(kernel)
+        await house.kernels.shutdown(kernel.id)
+        with pytest.raises(NoSuchKernel):
+            await house.kernels.restart(kernel.id)
+
+    await cycle()
+    fds, threads = len(os.listdir("/proc/self/fd")), len(os.listdir("/proc/self/task"))
+    for _ in range(3):
+        await cycle()
+    await until(lambda: len(os.listdir("/proc/self/fd")) <= fds)
+    assert len(os.listdir("/proc/self/task")) <= threads
+    assert os.listdir(house.run) == []
 
 
 @ensureDeferred
