@@ -82,6 +82,9 @@ def line_of(event: LogEvent) -> str:
     text = formatEvent(event)
     if "log_failure" in event:
         text = f"{text}\n{event['log_failure'].getTraceback()}".strip()
+    if "shows_secret" not in event:  # what is for people, at the start, keeps its shape
+        # A line that a client made up, in a path for example, must not look like one of ours.
+        text = text.replace("\n", "\n    ")
     moment = f"{when:%Y-%m-%d %H:%M:%S}.{when.microsecond // 1000:03d}"
     return f"[{letter} {moment} {event.get('log_namespace', '-')}] {text}\n"
 

@@ -1,5 +1,7 @@
 """No secret reaches a log: one observer stands in front of all others and takes tokens, cookies and passwords out.
 
+Control characters, which a path or a header may hold, become visible escapes.
+
 It changes the event itself, so that lines, JSON and tracebacks are all written without them, whichever sinks there are.
 """
 
@@ -32,6 +34,8 @@ _OUR_OWN = {
 }
 _PLAIN = (int, float, bool, type(None))
 _MOST_NESTED = 4
+_CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
+"""What could move a terminal's cursor, or its user: shown as an escape."""
 
 _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     # a header, as a line or as an entry of a dict: Authorization: token x, b'cookie': [b'x; y']
@@ -99,7 +103,7 @@ class Scrubber:
             text = self._query.sub(rf"\1{SECRET}", text)
         for pattern, replacement in _PATTERNS:
             text = pattern.sub(replacement, text)
-        return text
+        return text if text.isprintable() else text.translate(_CONTROLS)
 
     def _value(self, value: Any, depth: int) -> Any:
         """``value`` itself where there is nothing to take out, else what to log in its place."""

@@ -15,6 +15,7 @@ import os
 COOKIE = "_xsrf"
 SIZE = 16
 LONGEST = 512  # characters
+LONGEST_TOKEN = 64  # bytes
 
 MISSING = "'_xsrf' argument missing from {method}"
 MALFORMED = "'_xsrf' argument has invalid format"
@@ -42,14 +43,14 @@ def read(text: str) -> bytes | None:
     version, bar, rest = text.partition("|")
     if not bar:
         # Version 1 had no structure: hex, or else the text itself.
-        return _unhex(text) or text.encode()
+        return _short(_unhex(text) or text.encode())
     fields = rest.split("|")
     if version != "2" or len(fields) != 3 or not fields[2].isdigit():
         return None
     mask, masked = _unhex(fields[0]), _unhex(fields[1])
     if mask is None or masked is None or len(mask) != 4:
         return None
-    return _masked(mask, masked) or None
+    return _short(_masked(mask, masked))
 
 
 def complaint(cookie: str | None, given: str | None, method: str) -> str | None:
@@ -67,6 +68,10 @@ def complaint(cookie: str | None, given: str | None, method: str) -> str | None:
     if expected is None or not hmac.compare_digest(token, expected):
         return MISMATCH.format(method=method)
     return None
+
+
+def _short(token: bytes) -> bytes | None:
+    return token if 0 < len(token) <= LONGEST_TOKEN else None
 
 
 def _unhex(text: str) -> bytes | None:

@@ -23,12 +23,14 @@ SCRIPT = """
   const found = {};
   try { found.cookie = document.cookie; } catch (error) { found.cookie = "refused"; }
   try { found.storage = String(window.localStorage.length); } catch (error) { found.storage = "refused"; }
-  try { const answer = await fetch("/api/contents"); found.read = answer.status; } catch (error) { found.read = "refused"; }
+  try {
+    const answer = await fetch("/api/contents");
+    found.read = answer.status;
+  } catch (error) { found.read = "refused"; }
   try {
     const answer = await fetch("/api/contents", {method: "POST", body: "{}", credentials: "include"});
     found.write = answer.status;
   } catch (error) { found.write = "refused"; }
-  try { found.parent = window.top === window ? "alone" : window.top.document.title; } catch (error) { found.parent = "refused"; }
   document.title = "found " + JSON.stringify(found);
 })();
 </script>

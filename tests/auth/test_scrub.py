@@ -226,3 +226,14 @@ def test_cve_2022_24757_2026_86049_forced_500_leaks_nothing(sinks: Sinks) -> Non
     for value in cookies.values():
         assert value not in text
     assert TOKEN.encode() not in answer.body
+
+
+def test_no_line_and_no_terminal_can_be_forged(sinks: Sinks) -> None:
+    forged = "/x\n[C 2026-01-01 00:00:00.000 jupyterd] Shutting down\x1b[2J\x07\x9b"
+    Logger().warn("{status} {path}", status=404, path=forged)
+    for text in (sinks.lines.getvalue(), sinks.console.getvalue()):
+        assert "\x1b" not in text
+        assert "\x07" not in text
+        assert "\x9b" not in text
+    assert "\n[C" not in sinks.console.getvalue()
+    assert "\\x1b" in sinks.console.getvalue()

@@ -53,7 +53,8 @@ def cookie(data: bytes) -> None:
         return
     assert "\r" not in line
     assert "\n" not in line
-    assert cookies.parse(line.rpartition("; HttpOnly")[0])["name"] == text.strip() or text != text.strip() or '"' in text
+    came_back = cookies.parse(line.rpartition("; HttpOnly")[0])["name"]
+    assert came_back == text or text != text.strip() or '"' in text
 
 
 def signed(data: bytes) -> None:
