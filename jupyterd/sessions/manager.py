@@ -102,8 +102,15 @@ class SessionManager(LoggingConfigurable):
     # -- what there is
 
     async def list_models(self) -> list[dict[str, Any]]:
-        """The REST models of all sessions; those whose kernels are gone are forgotten."""
-        return [self._model(row) for row in await self._in_table(self._table.all) if await self._alive(row)]
+        """The REST models of all sessions; those whose kernels are gone are forgotten.
+
+        Those whose kernels are dead are left out: front ends connect to what is listed here, and start anew what is not.
+        """
+        return [
+            self._model(row)
+            for row in await self._in_table(self._table.all)
+            if await self._alive(row) and self._kernels[row.kernel_id].execution_state != "dead"
+        ]
 
     async def get(self, session_id: str) -> dict[str, Any]:
         """The REST model of a session.

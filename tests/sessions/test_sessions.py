@@ -137,6 +137,7 @@ def test_a_document_whose_kernel_is_dead_gets_a_new_one(desk: Desk) -> None:
     desk.keeping.process.autorestart = False
     desk.keeping.process.die(Death(-9))
     assert desk.ask("GET", f"/{before['id']}").json()["kernel"]["execution_state"] == "dead"
+    assert desk.ask("GET").json() == []
     after = desk.create()
     assert after["kernel"]["id"] != before["kernel"]["id"]
     assert before["kernel"]["id"] not in desk.kernels
