@@ -20,6 +20,8 @@ class EventsProtocol(SocketProtocol):
     """A client of ``/api/events/subscribe``; what it sends is ignored."""
 
     max_message = 64 * 1024
+    ping_interval = 30.0  # keeps the connection through proxies that end quiet ones
+    ping_timeout = 90.0
 
     def __init__(self, bus: EventBus) -> None:
         super().__init__()

@@ -129,7 +129,7 @@ class LabApp(LabServerApp):
     extensions_in_dev_mode = Bool(False, config=True, help="Load prebuilt extensions in development mode.")
     extension_manager = Unicode("pypi", config=True, help="The extension manager: pypi, readonly, or an installed one.")
     custom_css = Bool(False, config=True, help="Load custom/custom.css of the configuration directory.")
-    collaborative = Bool(False, config=True, help="Deprecated: refuse to start without jupyter_collaboration.")
+    collaborative = Bool(False, config=True, help="Deprecated, and without effect.")
     news_url = Unicode(
         "https://jupyterlab.github.io/assets/feed.xml",
         allow_none=True,

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from twisted.logger import Logger
+
 from jupyterd.frontends.packages import package_dir
 from jupyterd.threads import InThread
 from jupyterd.web.root import Root
@@ -26,6 +28,8 @@ class FrontEnds:
     :param contents: gives the contents service.
     :param kernels: gives the kernel manager.
     """
+
+    log = Logger()
 
     def __init__(
         self,
@@ -54,7 +58,10 @@ class FrontEnds:
         from jupyterd.frontends.apps import LabApp
 
         assert self.lab_package is not None
-        return LabApp(package=self.lab_package, config=self._settings.front_end("jupyter_lab_config"))
+        lab = LabApp(package=self.lab_package, config=self._settings.front_end("jupyter_lab_config"))
+        if lab.collaborative:
+            self.log.warn("LabApp.collaborative has no effect: jupyter-collaboration is not served")
+        return lab
 
     @cached_property
     def notebook(self) -> JupyterNotebookApp:
