@@ -104,7 +104,7 @@ class SessionManager(LoggingConfigurable):
     async def list_models(self) -> list[dict[str, Any]]:
         """The REST models of all sessions; those whose kernels are gone are forgotten.
 
-        Those whose kernels are dead are left out: front ends connect to what is listed here, and start anew what is not.
+        Those whose kernels are dead are left out: front ends connect to what is listed, and start anew what is not.
         """
         return [
             self._model(row)
