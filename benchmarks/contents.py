@@ -13,11 +13,12 @@ import random
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from benchmarks.harness import TOKEN, Case, Figures, Server, main
-from benchmarks.process import TICK, Growth
+from benchmarks.process import TICK, Growth, rss
 
 MIB = 1 << 20
 
@@ -212,8 +213,28 @@ def stalls(server: Server) -> Figures:
 # -- memory
 
 
+class FamilyGrowth(Growth):
+    """Of a process and all below it: what a child holds is not hidden."""
+
+    def _sample(self) -> None:
+        while not self._over.wait(0.01):
+            self.peak = max(self.peak, family_rss(self.pid))
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(pid)
+        self.base = self.peak = family_rss(pid)
+
+
+def family_rss(pid: int) -> int:
+    total = 0
+    for one in family(pid):
+        with suppress(OSError):
+            total += rss(one)
+    return total
+
+
 def family_growth(server: Server, work: Callable[[], Any]) -> float:
-    with Growth(server.pid) as growth:
+    with FamilyGrowth(server.pid) as growth:
         work()
     return growth.bytes / MIB
 

@@ -66,12 +66,12 @@ def is_native(manager: Any) -> bool:
 async def get(manager: Any, path: str, query: Query, limit: int | None = None) -> Answer | None:
     """Read a file, a notebook or a directory.
 
-    :param limit: bytes; a notebook that has more is not read here.
-    :returns: None for such a notebook.
+    :param limit: bytes; a file that has more is not read here.
+    :returns: None for such a file.
     :raises Missing: nothing there, or hidden.
     """
     if is_native(manager):
-        if limit is not None and query.content and _is_large_notebook(manager, path, query.type, limit):
+        if limit is not None and query.content and _is_large(manager, path, limit):
             return None
         return _get_native(manager, path, query)
     missing = Missing(f"file or directory {path!r} does not exist")
@@ -93,11 +93,10 @@ async def get(manager: Any, path: str, query: Query, limit: int | None = None) -
     return Answer(encode_any(model), model["path"], model["last_modified"])
 
 
-def _is_large_notebook(manager: FileContentsManager, path: str, kind: str | None, limit: int) -> bool:
-    if kind != "notebook" and not (kind is None and path.endswith(".ipynb")):
-        return False
+def _is_large(manager: FileContentsManager, path: str, limit: int) -> bool:
     try:
-        return os.stat(manager._get_os_path(clean(path))).st_size > limit
+        status = os.stat(manager._get_os_path(clean(path)))
+        return stat.S_ISREG(status.st_mode) and status.st_size > limit
     except (OSError, NotFound):
         return False
 

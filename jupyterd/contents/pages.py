@@ -88,4 +88,4 @@ class NotebooksResource:
     async def moved(self, call: Call, path: str = "") -> Reply:
         """A redirect."""
         path = call.path.removeprefix("/api/notebooks")
-        return Reply(status=302, headers={"Location": f"{call.base_url}api/contents/{escape(path)}"})
+        return Reply(status=302, headers={"Location": f"{call.base_url}api/contents/{escape(path)}".rstrip("/")})

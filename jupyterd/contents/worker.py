@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import gc
 import json
+import mmap
 import os
 import select
 import sys
@@ -16,11 +17,14 @@ from collections.abc import Callable
 from logging import Handler, LogRecord, getLogger
 from typing import Any, BinaryIO
 
-from jupyterd.contents import operations
+from traitlets import default
+
+from jupyterd.contents import inline, operations
 from jupyterd.contents.either import at_once
 from jupyterd.contents.filemanager import FileContentsManager
 from jupyterd.contents.largefile import LargeFileManager
 from jupyterd.contents.operations import Answer, Query
+from jupyterd.contents.raw import RawUpload
 from jupyterd.errors import JupyterdError
 
 
@@ -36,15 +40,25 @@ class Kept(Handler):
         self.lines.append(record.getMessage())
 
 
+class Delegate(LargeFileManager):
+    """The server's manager, here; its notary is made with the first notebook."""
+
+    told: dict[str, Any]
+
+    @default("notary")
+    def _default_notary(self) -> Any:
+        from jupyterd.contents.trust import make_notary
+
+        told = self.told
+        return make_notary(algorithm=told["algorithm"], db_file=told["db_file"], secret=b64decode(told["secret"]))
+
+
 def manager_of(settings: dict[str, Any]) -> FileContentsManager:
     """The manager that the server described."""
-    from jupyterd.contents.trust import make_notary
-
     log = getLogger("jupyterd.contents.worker")
     log.propagate = False
-    told = settings["notary"]
-    notary = make_notary(algorithm=told["algorithm"], db_file=told["db_file"], secret=b64decode(told["secret"]))
-    manager = LargeFileManager(log=log, notary=notary, **settings["traits"])
+    manager = Delegate(log=log, **settings["traits"])
+    manager.told = settings["notary"]
     manager.checkpoints_kwargs = {"parent": manager, "log": log, **settings["checkpoints"]}
     return manager
 
@@ -63,9 +77,30 @@ def get(manager: FileContentsManager, path: str, query: list[Any], out: str) -> 
 def put(manager: FileContentsManager, path: str, body: str, if_match: str | None) -> dict[str, Any]:
     """Save the model in the file ``body``."""
     with open(body, "rb", buffering=0) as file:
+        answer = _put_inline(manager, path, file.fileno(), if_match)
+        if answer is not None:
+            return {**_head(answer), "body": answer.body.decode()}
         data = file.read()
     answer = at_once(operations.put(manager, path, data, if_match))
     return {**_head(answer), "body": answer.body.decode()}
+
+
+def _put_inline(manager: FileContentsManager, path: str, body: int, if_match: str | None) -> Answer | None:
+    """Save a large file, block by block; None for anything else."""
+    with mmap.mmap(body, 0, access=mmap.ACCESS_READ) as text:
+        model = inline.sketch(text)
+        if model is None:
+            return None
+        upload = RawUpload(manager, path)
+        try:
+            for block in inline.decoded(model.content):
+                upload.write(block)
+            return at_once(operations.commit(manager, upload, path, if_match))
+        except inline.Unusual:
+            return None
+        finally:
+            upload.abort()
+            del model
 
 
 def _private(path: str, flags: int) -> int:
