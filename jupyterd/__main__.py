@@ -16,6 +16,8 @@ from jupyterd.tap import Options
 if TYPE_CHECKING:
     from twisted.logger import ILogObserver
 
+    from jupyterd.serverapp import ServerApp
+
 _MAKER = ServiceMaker("jupyterd", "jupyterd.tap", "", "jupyterd")
 
 
@@ -29,11 +31,12 @@ class ConsoleOptions(ServerOptions):
         yield (_MAKER.tapname, None, Options, _MAKER.description)
 
     @staticmethod
-    def console() -> ILogObserver:
-        """Where the log of the foreground goes."""
-        from jupyterd.log import Console
+    def console(server: ServerApp) -> ILogObserver:
+        """Where the log of the foreground goes, and how it looks."""
+        from jupyterd.log import Console, Layout
 
-        return Console(sys.__stderr__ or sys.stderr)
+        stream = sys.__stderr__ or sys.stderr
+        return Console(stream, Layout(server.log_format, server.log_datefmt, stream.isatty()))
 
 
 def main(argv: Sequence[str] | None = None) -> None:

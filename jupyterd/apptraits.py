@@ -13,6 +13,7 @@ from traitlets import Any as AnyTrait
 from traitlets import Bool, Bytes, Dict, Float, Integer, List, TraitError, Unicode, Union, default, observe, validate
 
 from jupyterd import DEFAULT_JUPYTER_SERVER_PORT
+from jupyterd.log import Layout
 from jupyterd.traittypes import ClassName
 from jupyterd.utils import expand_path
 
@@ -50,11 +51,15 @@ class ServerTraits(JupyterApp):
     )
     port_env = "JUPYTER_PORT"
     port_default_value = DEFAULT_JUPYTER_SERVER_PORT
-    port = Integer(config=True, help="TCP port to listen on; 0 takes a free one. (env: JUPYTER_PORT)")
+    port = Integer(
+        port_default_value, config=True, help="TCP port to listen on; 0 takes a free one. (env: JUPYTER_PORT)"
+    )
     port_retries_env = "JUPYTER_PORT_RETRIES"
     port_retries_default_value = 50
     port_retries = Integer(
-        config=True, help="How many other ports are tried when this one is in use. (env: JUPYTER_PORT_RETRIES)"
+        port_retries_default_value,
+        config=True,
+        help="How many other ports are tried when this one is in use. (env: JUPYTER_PORT_RETRIES)",
     )
     sock = Unicode("", config=True, help="Path of a UNIX socket to listen on instead of a port.")
     sock_mode = Unicode("0600", config=True, help="Permissions of the UNIX socket, octal; at least 0600.")
@@ -226,6 +231,10 @@ class ServerTraits(JupyterApp):
 
     # -- defaults that depend on the machine
 
+    @default("log_format")
+    def _log_format_default(self) -> str:
+        return Layout.format
+
     @default("port")
     def _port_default(self) -> int:
         return _number_of(self.port_env, self.port_default_value)
@@ -286,6 +295,13 @@ class ServerTraits(JupyterApp):
         return self.root_dir
 
     # -- values that are not taken as they are
+
+    @validate("log_format")
+    def _valid_log_format(self, proposal: Any) -> str:
+        try:
+            return Layout(proposal.value).format
+        except ValueError as error:
+            raise TraitError(str(error)) from None
 
     @validate("ip")
     def _valid_ip(self, proposal: Any) -> str:

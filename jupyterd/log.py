@@ -6,6 +6,7 @@ import json
 import logging
 import sys
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from typing import IO, Any
 from urllib.parse import urlsplit, urlunsplit
@@ -22,7 +23,14 @@ from twisted.logger import (
 from zope.interface import implementer
 
 SCRUBBED = frozenset({"token", "auth", "key", "code", "state", "xsrf"})
-_LETTERS = {LogLevel.debug: "D", LogLevel.info: "I", LogLevel.warn: "W", LogLevel.error: "E", LogLevel.critical: "C"}
+# The word for a level, and the number of its color on terminals.
+_LEVELS = {
+    LogLevel.debug: ("DEBUG", 4),
+    LogLevel.info: ("INFO", 2),
+    LogLevel.warn: ("WARNING", 3),
+    LogLevel.error: ("ERROR", 1),
+    LogLevel.critical: ("CRITICAL", 5),
+}
 
 
 def scrub_uri(uri: str, extra: Iterable[str] = ()) -> str:
@@ -75,31 +83,70 @@ def _level_of(status: int) -> int:
 # -- events as lines
 
 
-def line_of(event: LogEvent) -> str:
+@dataclass(frozen=True)
+class Layout:
+    """How a line is put together.
+
+    :ivar format: of :class:`logging.Formatter`'s kind: name, levelname, asctime, msecs, message; color, end_color and
+        highlevel too, as for the Jupyter Server.
+    :ivar datefmt: of ``strftime``, for asctime.
+    :ivar colors: whether color and end_color are those of a terminal.
+    :raises ValueError: the format can not be used.
+    """
+
+    format: str = "%(color)s[%(levelname)1.1s %(asctime)s.%(msecs).03d %(name)s]%(end_color)s %(message)s"
+    datefmt: str = "%Y-%m-%d %H:%M:%S"
+    colors: bool = False
+
+    def __post_init__(self) -> None:
+        try:
+            self.line("name", LogLevel.info, 0.0, "message")
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"log_format can not be used: {type(error).__name__}: {error}") from None
+
+    def line(self, name: str, level: Any, time: float, message: str) -> str:
+        """One event, without a line end."""
+        when = datetime.fromtimestamp(time)
+        word, color = _LEVELS.get(level, ("INFO", 2))
+        return self.format % {
+            "name": name,
+            "levelname": word,
+            "highlevel": f" {word} |" if color in (1, 3, 5) else "",
+            "asctime": when.strftime(self.datefmt),
+            "msecs": when.microsecond // 1000,
+            "message": message,
+            "color": f"\x1b[3{color}m" if self.colors else "",
+            "end_color": "\x1b[0m" if self.colors else "",
+        }
+
+
+_PLAIN = Layout()
+
+
+def line_of(event: LogEvent, layout: Layout = _PLAIN) -> str:
     """``[I 2026-01-31 12:00:00.123 jupyterd.kernels] text``, with the traceback of a failure below it."""
-    when = datetime.fromtimestamp(event.get("log_time", 0))
-    letter = _LETTERS.get(event.get("log_level", LogLevel.info), "I")
     text = formatEvent(event)
     if "log_failure" in event:
         text = f"{text}\n{event['log_failure'].getTraceback()}".strip()
     if "shows_secret" not in event:  # what is for people, at the start, keeps its shape
         # A line that a client made up, in a path for example, must not look like one of ours.
         text = text.replace("\n", "\n    ")
-    moment = f"{when:%Y-%m-%d %H:%M:%S}.{when.microsecond // 1000:03d}"
-    return f"[{letter} {moment} {event.get('log_namespace', '-')}] {text}\n"
+    name, level = event.get("log_namespace", "-"), event.get("log_level", LogLevel.info)
+    return layout.line(name, level, event.get("log_time", 0.0), text) + "\n"
 
 
 @implementer(ILogObserver)
 class Console:
     """Writes each event as a line to a stream; a stream that is gone is no reason to stop."""
 
-    def __init__(self, stream: IO[str]) -> None:
+    def __init__(self, stream: IO[str], layout: Layout = _PLAIN) -> None:
         self._stream = stream
+        self._layout = layout
 
     def __call__(self, event: LogEvent) -> None:
         """Write one."""
         try:
-            self._stream.write(line_of(event))
+            self._stream.write(line_of(event, self._layout))
             self._stream.flush()
         except (OSError, ValueError):
             pass  # where could it be told?
@@ -149,7 +196,6 @@ class Direct(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """One line, once."""
-        when = datetime.fromtimestamp(record.created)
         try:
             text = record.getMessage()
             if text in self._told:
@@ -157,8 +203,7 @@ class Direct(logging.Handler):
             self._told.add(text)
             if record.exc_info:
                 text += "\n" + logging.Formatter().formatException(record.exc_info)
-            moment = f"{when:%Y-%m-%d %H:%M:%S}.{int(record.msecs):03d}"
-            sys.stderr.write(f"[{record.levelname[0]} {moment} {record.name}] {text}\n")
+            sys.stderr.write(_PLAIN.line(record.name, twisted_level(record.levelno), record.created, text) + "\n")
         except Exception:  # noqa: BLE001 - as above
             self.handleError(record)
 

@@ -140,6 +140,15 @@ jupyterd stop 9999                # stop the one on that port
 
         self.classes = [type(self), *known_classes()]
 
+    @classmethod
+    def class_own_traits(cls, **metadata: Any) -> dict[str, Any]:
+        """Those that are written down in :class:`ServerTraits` too: help and generated files show them as ours."""
+        return {**ServerTraits.class_own_traits(**metadata), **super().class_own_traits(**metadata)}
+
+    def _classes_inc_parents(self, classes: Any = None) -> Generator[Any, None, None]:
+        # Where the settings are written down is nothing that operators have to know.
+        yield from (known for known in super()._classes_inc_parents(classes) if known is not ServerTraits)
+
     def emit_alias_help(self) -> Generator[str, None, None]:
         """One line for each alias."""
         for alias, trait in sorted(self.aliases.items()):

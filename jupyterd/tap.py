@@ -94,19 +94,21 @@ def _adjust(twistd: Any, settings: Settings) -> None:
         twistd["logfile"] = os.path.abspath(twistd["logfile"])
 
 
-def observer_of(twistd: Any, level: int) -> ILogObserver:
-    """The log observer that twistd's options ask for, less the events below ``level``."""
+def observer_of(twistd: Any, settings: Settings) -> ILogObserver:
+    """The log observer that twistd's options ask for, less the events that were not asked for."""
     from twisted.logger import ILogObserver as INewObserver
     from twisted.logger import LegacyLogObserverWrapper
     from twisted.scripts._twistd_unix import UnixAppLogger
 
     from jupyterd.log import at_least
 
-    make = getattr(twistd, "console", None) or UnixAppLogger({**twistd, "logger": None})._getLogObserver
-    observer = make()
+    if hasattr(twistd, "console"):
+        observer = twistd.console(settings.server)
+    else:
+        observer = UnixAppLogger({**twistd, "logger": None})._getLogObserver()
     if not INewObserver.providedBy(observer):
         observer = LegacyLogObserverWrapper(observer)
-    return at_least(level, observer)
+    return at_least(cast(int, settings.server.log_level), observer)
 
 
 def makeService(options: Options) -> IService:
@@ -124,7 +126,7 @@ def makeService(options: Options) -> IService:
     daemon = Daemon(
         reactor,
         settings.server,
-        make_observer=lambda: observer_of(twistd, cast(int, settings.server.log_level)),
+        make_observer=lambda: observer_of(twistd, settings),
         reload=house.reload,
         give_up=lambda message: _give_up(twistd, message),
     )

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from twisted.logger import Logger, LogLevel, globalLogPublisher
 from twisted.python.failure import Failure
 
-from jupyterd.log import Console, application_log, at_least, bridge, line_of, log_request, scrub_uri
+from jupyterd.log import Console, Layout, application_log, at_least, bridge, line_of, log_request, scrub_uri
 
 
 @pytest.mark.parametrize(
@@ -65,6 +65,16 @@ def test_a_failure_has_its_traceback() -> None:
         log.failure("that went wrong", Failure())
     assert "that went wrong\n    Traceback" in line_of(seen[0])
     assert "ZeroDivisionError" in line_of(seen[0])
+
+
+def test_a_layout_of_one_s_own() -> None:
+    event = {"log_format": "x", "log_time": 0.0, "log_level": LogLevel.warn, "log_namespace": "n"}
+    assert line_of(event, Layout("%(levelname)s%(highlevel)s %(name)s: %(message)s")) == "WARNING WARNING | n: x\n"
+    assert line_of(event, Layout("%(asctime)s", "%Y")) in ("1969\n", "1970\n")
+    assert line_of(event, Layout("%(color)s%(message)s%(end_color)s", colors=True)) == "\x1b[33mx\x1b[0m\n"
+    for wrong in ("%(nothing)s", "%(message)d", "%", "%s %s"):
+        with pytest.raises(ValueError, match="log_format can not be used"):
+            Layout(wrong)
 
 
 def test_a_stream_that_is_gone_stops_nobody() -> None:

@@ -169,6 +169,7 @@ def test_a_front_end_s_own_files(user: Path) -> None:
             "--ServerApp.contents_manager_class=no.such.Thing",
             "ServerApp.contents_manager_class: 'no.such.Thing' can not",
         ),
+        ("--ServerApp.log_format=%(x)s", "log_format can not be used: KeyError: 'x'"),
         ("--pylab=inline", "Support for specifying --pylab on the command line has been removed. Please use `%pylab"),
         (f"--sock=/{'x' * 120}", "the path of a UNIX socket has at most 107 bytes"),
     ],
@@ -323,7 +324,8 @@ def test_show_config(capsys: pytest.CaptureFixture[str]) -> None:
 def test_generate_config(user: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert act(load(["--generate-config", "-y"]))
     text = (user / "jupyter_server_config.py").read_text()
-    assert "# c.ServerApp.port" in text
+    assert "# c.ServerApp.port = 8888" in text
+    assert "ServerTraits" not in text
     assert "# c.ConfigManager.config_dir_name" in text
     assert load([]).server.port == 8888
 
