@@ -1,17 +1,19 @@
 """Schemathesis against a running jupyterd: ``python -m tests.fuzz.api [seconds]``, by hand; needs schemathesis.
 
-Asks every operation of our own API description with valid and invalid values. Wrong is: an answer 500, an answer that is
-late, a daemon that has died, or that holds more descriptors than before. What ends the server is left out.
+Asks every operation of our own API description with valid and invalid values. Wrong is: an answer 500, an answer that
+is late, a daemon that has died, or that holds more descriptors than before. What ends the server is left out.
 """
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
 
 from tests.auth.test_real import TOKEN, daemon
@@ -40,14 +42,20 @@ def main(seconds: str = "120") -> int:
                 break
             time.sleep(2)
         tracebacks = server.log.count("Traceback")
+        held = Counter(re.sub(r"\d+|/.*/", "", target) for target in _targets(server.process.pid))
+        print(f"held: {dict(held)}")
         print(f"descriptors before {before}, after {_held(server.process.pid)}; tracebacks in the log: {tracebacks}")
-        shutil.copy(home / "log", "/tmp/jupyterd-fuzz.log")
+        shutil.copy(home / "log", Path(tempfile.gettempdir()) / "jupyterd-fuzz.log")
     shutil.rmtree(home, ignore_errors=True)
     return status
 
 
 def _held(pid: int) -> int:
     return len(os.listdir(f"/proc/{pid}/fd"))
+
+
+def _targets(pid: int) -> list[str]:
+    return [os.readlink(f"/proc/{pid}/fd/{name}") for name in os.listdir(f"/proc/{pid}/fd")]
 
 
 if __name__ == "__main__":
