@@ -394,7 +394,10 @@ class House:
         """JupyterLab, Notebook, and what lies at the root."""
         from jupyterd.frontends.build import FrontEnds, mount
 
-        fronts = FrontEnds(self.settings, self.reactor, self.in_thread, lambda: self.contents, lambda: self.kernels)
+        network = self._threads("network", 2)  # a firewall that swallows packets holds a thread for long
+        fronts = FrontEnds(
+            self.settings, self.reactor, self.in_thread, network, lambda: self.contents, lambda: self.kernels
+        )
         mount(self.root, fronts)
 
     def _listening(self) -> None:

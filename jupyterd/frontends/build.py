@@ -25,6 +25,7 @@ MANAGER_CLASSES = ("ExtensionManager", "PluginManager", "PyPIExtensionManager", 
 class FrontEnds:
     """What is installed and wanted; each part is made when it is first asked for.
 
+    :param network: where requests to other servers wait.
     :param contents: gives the contents service.
     :param kernels: gives the kernel manager.
     """
@@ -36,6 +37,7 @@ class FrontEnds:
         settings: Settings,
         reactor: Any,
         in_thread: InThread,
+        network: InThread,
         contents: Callable[[], Contents],
         kernels: Callable[[], Any],
     ) -> None:
@@ -43,6 +45,7 @@ class FrontEnds:
         self._server = settings.server
         self._reactor = reactor
         self._in_thread = in_thread
+        self._network = network
         self._contents = contents
         self._kernels = kernels
         self.lab_package = self._wanted("jupyterlab")
@@ -124,7 +127,7 @@ class FrontEnds:
             licenses=Licenses(app.static_dir, paths),
             listings=Listings(
                 self._reactor,
-                self._in_thread,
+                self._network,
                 blocked_uris=_uris(app.blocked_extensions_uris),
                 allowed_uris=_uris(app.allowed_extensions_uris),
                 refresh=app.listings_refresh_seconds,
@@ -157,7 +160,8 @@ class FrontEnds:
             manager=ExtensionManager(self._reactor, lab.extension_manager, app, policy, config),
             builder=Builder(self._reactor, app, lab.core_mode or lab.dev_mode),
             news=News(
-                self._in_thread,
+                self._reactor,
+                self._network,
                 lab.news_url,
                 "NeverCheckForUpdate" not in str(lab.check_for_updates_class),
                 application_version(lab.static_dir),

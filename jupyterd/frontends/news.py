@@ -8,12 +8,14 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from xml.etree import ElementTree
 
+from twisted.internet.defer import Deferred, DeferredList
+from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from jupyterd.frontends.listings import fetch
@@ -24,6 +26,8 @@ RELEASE_NOTES = "https://github.com/jupyterlab/jupyterlab/releases/tag/v"
 ATOM = {"atom": "http://www.w3.org/2005/Atom"}
 TIMEOUT = 20
 MOST = 4 * 1024 * 1024
+KEPT = 3600
+"""Seconds for which an answer is kept: each page that is opened asks."""
 
 
 @dataclass
@@ -35,12 +39,16 @@ class News:
     :param version: of the JupyterLab that is served.
     """
 
+    clock: IReactorTime
     in_thread: InThread
     feed: str | None
     check_updates: bool
     version: str
     fetch: Callable[..., bytes] = fetch
     log = Logger()
+
+    def __post_init__(self) -> None:
+        self._answers: dict[str, tuple[float, Any]] = {}
 
     async def news(self) -> list[dict[str, Any]]:
         """The feed's entries; none where it can not be had."""
@@ -67,8 +75,24 @@ class News:
         return _of_version(latest) if newer else None
 
     async def _get(self, uri: str) -> bytes:
-        options: Mapping[str, Any] = {"timeout": TIMEOUT}
-        return await self.in_thread(self.fetch, uri, options, MOST)
+        """What lies at ``uri``, at most an hour old; a failure is remembered as long."""
+        now = self.clock.seconds()
+        fetched, answer = self._answers.get(uri, (0.0, None))
+        if answer is None or now - fetched > KEPT:
+            answer = DeferredList([self.in_thread(self.fetch, uri, {"timeout": TIMEOUT}, MOST)], consumeErrors=True)
+            self._answers[uri] = (now, answer)
+        waiting: Deferred[Any] = Deferred()
+        answer.addCallback(_passed_on, waiting)
+        ((fine, body),) = await waiting
+        if not fine:
+            raise OSError(str(body.value))
+        return body  # type: ignore[no-any-return]
+
+
+def _passed_on(result: Any, waiting: Deferred[Any]) -> Any:
+    """Several pages wait for one answer."""
+    waiting.callback(result)
+    return result
 
 
 def _of_version(version: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from jupyterd.frontends.disk import merge
@@ -211,8 +212,6 @@ def test_listings_are_fetched_now_and_then_and_kept_when_that_fails() -> None:
     listings = Listings(clock, at_once, blocked_uris=["https://x/l"], fetch=lambda uri, options: answers.pop(0))  # type: ignore[arg-type]
 
     def blocked() -> Any:
-        from twisted.internet.defer import Deferred
-
         return result_of(Deferred.fromCoroutine(listings.get()))["blocked_extensions"]
 
     assert blocked() == [{"name": "evil"}]
@@ -286,12 +285,10 @@ def news(answer: Any, feed: str | None = "https://x/feed", check: bool = True) -
             raise answer
         return answer  # type: ignore[no-any-return]
 
-    return News(at_once, feed, check, "4.6.6", fetch)
+    return News(Clock(), at_once, feed, check, "4.6.6", fetch)  # type: ignore[arg-type]
 
 
 def run(coroutine: Any) -> Any:
-    from twisted.internet.defer import Deferred
-
     return result_of(Deferred.fromCoroutine(coroutine))
 
 
@@ -326,6 +323,30 @@ def test_newer_versions_are_told(latest: str, told: bool) -> None:
     if notice is not None:
         assert "99.0.0" in notice["message"]
         assert len(notice["options"]["data"]["id"]) == 40
+
+
+def test_the_network_is_asked_once_an_hour() -> None:
+    asked: list[str] = []
+    answers: list[Deferred[bytes]] = []
+
+    def slowly(fetch: Any, uri: str, *_: Any) -> Deferred[bytes]:
+        asked.append(uri)
+        answers.append(Deferred())
+        return answers[-1]
+
+    clock = Clock()
+    once = News(clock, slowly, "https://x/feed", True, "4.6.6")  # type: ignore[arg-type]
+    pages = [Deferred.fromCoroutine(once.news()) for _ in range(2)]
+    answers[0].callback(FEED)
+    assert [len(result_of(page)) for page in pages] == [1, 1]
+    assert len(run(once.news())) == 1
+    assert asked == ["https://x/feed"]
+    clock.advance(3601)
+    page = Deferred.fromCoroutine(once.news())
+    answers[1].errback(OSError("down"))
+    assert result_of(page) == []
+    assert run(once.news()) == []
+    assert len(asked) == 2
 
 
 # -- merging
