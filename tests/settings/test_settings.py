@@ -325,7 +325,7 @@ def test_generate_config(user: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert act(load(["--generate-config", "-y"]))
     text = (user / "jupyter_server_config.py").read_text()
     assert "# c.ServerApp.port = 8888" in text
-    assert "ServerTraits" not in text
+    assert "c.ServerTraits" not in text
     assert "# c.ConfigManager.config_dir_name" in text
     assert load([]).server.port == 8888
 
