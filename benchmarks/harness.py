@@ -274,9 +274,12 @@ def compare(cases: Sequence[Case], contenders: Sequence[Contender], repeats: int
                     runs.setdefault(name, []).append(run())
                 except Exception as e:
                     print(f"  failed: {e!r}", file=sys.stderr, flush=True)
+        rows: Table = {}
         for name, figures in runs.items():
             for row, figure in medians(figures).items():
-                table.setdefault(row, {})[name] = figure
+                rows.setdefault(row, {})[name] = figure
+        print(render(rows), file=sys.stderr, flush=True)
+        table.update(rows)
     return table
 
 
