@@ -66,7 +66,7 @@ def is_hidden(os_path: str, root: str) -> bool:
     """A path is hidden by a dot at the front of any of its names below ``root``, by the system's hidden flag, or
     where it is a directory that may not be read. What does not exist is hidden by its name alone.
 
-    :raises OSError: the path can not be looked at (no permission on the way, a loop of links).
+    :raises OSError: the path can not be looked at (no permission on the way).
     """
     if os_path == root:
         return False
@@ -76,7 +76,7 @@ def is_hidden(os_path: str, root: str) -> bool:
     try:
         status = os.stat(os_path)
     except OSError as error:
-        if error.errno in (errno.ENOENT, errno.ENOTDIR):
+        if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG):
             return False
         raise
     return is_unlistable(os_path, status)

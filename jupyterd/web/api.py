@@ -16,6 +16,7 @@ from twisted.python.failure import Failure
 from twisted.web.resource import IResource, Resource
 from twisted.web.server import NOT_DONE_YET
 from werkzeug.exceptions import HTTPException
+from werkzeug.routing import PathConverter
 
 from jupyterd.errors import Invalid
 from jupyterd.web import errors
@@ -188,6 +189,12 @@ class _Routed(Resource):
         return NOT_DONE_YET
 
 
+class _AnyPath(PathConverter):
+    """The rest of a path; names of files may hold newlines."""
+
+    regex = r"[^/][\s\S]*?"
+
+
 class JSONApi:
     """The decorator of a resource's routes; made by :func:`json_api`."""
 
@@ -195,6 +202,7 @@ class JSONApi:
         self._app = app
         app.url_map.strict_slashes = False
         app.url_map.merge_slashes = False
+        app.url_map.converters["path"] = _AnyPath
 
     def __call__(self, methods: str | tuple[str, ...], path: str, status: int = 200) -> Callable[[Method], Method]:
         """Route ``methods`` of ``path`` to the decorated method.

@@ -73,6 +73,12 @@ def test_a_hidden_root_is_not_hidden(tmp_path: Path) -> None:
     assert not is_hidden(str(root / "a"), str(root))
 
 
+def test_what_can_not_be_there_is_hidden_by_its_name_alone(tmp_path: Path) -> None:
+    (tmp_path / "loop").symlink_to("loop")
+    assert not is_hidden(str(tmp_path / "loop"), str(tmp_path))
+    assert not is_hidden(str(tmp_path / ("x" * 300)), str(tmp_path))
+
+
 def test_globs_match_whole_names() -> None:
     globs = HideGlobs(["*.pyc", "__pycache__", "*~"])
     assert [name for name in ("a.pyc", "__pycache__", "b~", "a.py", "x__pycache__") if globs.hides(name)] == [

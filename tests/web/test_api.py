@@ -54,6 +54,11 @@ def test_values_become_json() -> None:
     assert site().request("DELETE", "/api/things/x").body == b""
 
 
+def test_a_path_may_hold_anything() -> None:
+    for name in ("a/b", "new%0Aline", "%0A"):
+        assert site().request("GET", f"/api/things/{name}/raw").body == name.replace("%0A", "\n").encode()
+
+
 def test_errors_are_the_references_json() -> None:
     assert site().request("DELETE", "/api/things/none").json() == {"message": "No such thing: none", "reason": None}
     answer = site().request("PUT", "/api/things")
