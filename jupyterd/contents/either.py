@@ -7,11 +7,27 @@ coroutines it is a coroutine of that loop.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Coroutine
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Coroutine
 from inspect import isawaitable
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+
+class _Here(threading.local):
+    driving = False
+
+
+_here = _Here()
+
+
+async def off_loop(function: Callable[..., Any], *args: Any) -> Any:
+    """Run blocking work: here, where :func:`at_once` runs the caller; else in a thread of the asyncio loop."""
+    if _here.driving:
+        return function(*args)
+    return await asyncio.to_thread(function, *args)
 
 
 async def settled(value: Awaitable[T] | T) -> T:
@@ -26,9 +42,12 @@ def at_once(coroutine: Coroutine[Any, Any, T]) -> T:
 
     :raises RuntimeError: it does suspend: the manager is asynchronous.
     """
+    before, _here.driving = _here.driving, True
     try:
         coroutine.send(None)
     except StopIteration as done:
         return done.value  # type: ignore[no-any-return]
+    finally:
+        _here.driving = before
     coroutine.close()
     raise RuntimeError("a synchronous contents manager returned something to wait for")

@@ -11,7 +11,6 @@ import hashlib
 import os
 import shutil
 import stat
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +19,7 @@ from traitlets import Bool, Enum, Float, Int, TraitError, Unicode, default, vali
 
 from jupyterd.contents import atomic, composites, files, listing, naming, notebooks, paths, removal
 from jupyterd.contents.checkpoints import AsyncFileCheckpoints, FileCheckpoints
-from jupyterd.contents.either import at_once
+from jupyterd.contents.either import at_once, off_loop
 from jupyterd.contents.faults import named_faults
 from jupyterd.contents.hooks import is_refusal
 from jupyterd.contents.manager import AsyncContentsManager, ContentsManager
@@ -290,6 +289,8 @@ class FileContentsManager(ContentsManager):
             raise Invalid("No file type provided")
         if model.get("content") is None and model["type"] != "directory":
             raise Invalid("No file content provided")
+        if not isinstance(model.get("content"), {"notebook": dict, "file": str}.get(model["type"], object)):
+            raise Invalid(f"The content of a {model['type']} is of another type")
         os_path = self._get_os_path(path)
         if not self.allow_hidden and paths.is_hidden(os_path, self.root_dir):
             raise Invalid(f"Cannot create file or directory {os_path!r}")
@@ -479,15 +480,6 @@ def _finished(value: Any) -> Any:
     if asyncio.iscoroutine(value):
         return asyncio.run(value)
     return value
-
-
-async def off_loop(function: Callable[..., Any], *args: Any) -> Any:
-    """Run ``function`` in a thread of the running asyncio loop; here, where none runs."""
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return function(*args)
-    return await asyncio.to_thread(function, *args)
 
 
 class AsyncFileContentsManager(FileContentsManager, AsyncContentsManager):

@@ -8,7 +8,8 @@ from typing import Any
 from traitlets import Float
 
 from jupyterd.contents import files, listing, paths
-from jupyterd.contents.filemanager import AsyncFileContentsManager, FileContentsManager, Found, off_loop
+from jupyterd.contents.either import off_loop
+from jupyterd.contents.filemanager import AsyncFileContentsManager, FileContentsManager, Found
 from jupyterd.contents.hooks import is_refusal
 from jupyterd.contents.models import Model
 from jupyterd.contents.uploads import LAST, Uploads

@@ -1,0 +1,164 @@
+"""SIGKILL, full disks and quotas: the file is the old one or the new one, whole."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import random
+import resource
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jupyterd.contents import atomic
+from jupyterd.contents.filemanager import FileContentsManager
+from jupyterd.errors import OutOfSpace, TooLarge
+
+SAVER = """
+import sys
+from jupyterd.contents.filemanager import FileContentsManager
+manager = FileContentsManager(root_dir=sys.argv[1], notebook_versions_interval=0.0, notebook_versions=3)
+print("ready", flush=True)
+number = int(sys.argv[2])
+while True:
+    number += 1
+    source = f"{number} " + "x" * (number * 7919 % 300_000)
+    cell = {"cell_type": "code", "id": "a", "metadata": {}, "outputs": [], "execution_count": number, "source": source}
+    content = {"cells": [cell], "metadata": {"end": number}, "nbformat": 4, "nbformat_minor": 5}
+    manager.save({"type": "notebook", "content": content}, "a.ipynb")
+    print(number, flush=True)
+"""
+KILLS = 200
+
+
+def whole(path: Path) -> int:
+    """The number of the save that the file is of; it must be whole."""
+    nb = json.loads(path.read_bytes())
+    number = nb["metadata"]["end"]
+    assert nb["cells"][0]["execution_count"] == number
+    assert "".join(nb["cells"][0]["source"]) == f"{number} " + "x" * (number * 7919 % 300_000)
+    return int(number)
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("links", [1, 2])
+def test_killed_at_random_points(root: Path, links: int) -> None:
+    """With a second hard link the file is overwritten in place: then it, or what is kept beside it, is whole."""
+    chance = random.Random(7)
+    path, acknowledged, killed = root / "a.ipynb", 0, 0
+    while killed < KILLS // links:
+        saver = subprocess.Popen(
+            [sys.executable, "-c", SAVER, str(root), str(acknowledged)], stdout=subprocess.PIPE, text=True, bufsize=1
+        )
+        assert saver.stdout is not None
+        saver.stdout.readline()
+        if links == 2 and path.exists() and not (root / "b.ipynb").exists():
+            (root / "b.ipynb").hardlink_to(path)
+        time.sleep(chance.uniform(0.0, 0.06))
+        saver.send_signal(signal.SIGKILL)
+        told = [line for line in saver.stdout.read().split("\n") if line.strip().isdigit()]
+        saver.wait()
+        saver.stdout.close()
+        acknowledged = int(told[-1]) if told else acknowledged
+        killed += 1
+        if not path.exists():
+            assert not acknowledged
+            continue
+        try:
+            found = whole(path)
+        except (ValueError, AssertionError):
+            assert links == 2
+            assert atomic.recover(str(path))
+            found = whole(path)
+        assert found in (acknowledged, acknowledged + 1), "an acknowledged save is lost"
+        acknowledged = found
+        for version in root.glob(".ipynb_checkpoints/versions/*"):
+            whole(version)
+    assert acknowledged > KILLS // 8
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A filesystem of one megabyte."""
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "none", str(disk)], capture_output=True)
+    if mounted.returncode:
+        pytest.skip("no filesystem can be mounted here")
+    yield disk
+    subprocess.run(["umount", "-l", str(disk)], check=True)
+
+
+def file_model(size: int) -> dict[str, Any]:
+    return {"type": "file", "format": "text", "content": "x" * size}
+
+
+@pytest.mark.real
+def test_a_full_disk(small_disk: Path, notebook: Callable[..., Any]) -> None:
+    manager = FileContentsManager(root_dir=str(small_disk), notebook_versions_interval=0.0)
+    manager.save({"type": "notebook", "content": notebook("old")}, "a.ipynb")
+    manager.save(file_model(10), "b.txt")
+    (small_disk / "ballast").write_bytes(b"x" * 700_000)
+    before = (small_disk / "a.ipynb").read_bytes()
+    for _ in range(3):
+        with pytest.raises(OutOfSpace):
+            manager.save({"type": "notebook", "content": notebook("y" * 600_000)}, "a.ipynb")
+        with pytest.raises(OutOfSpace):
+            manager.save(file_model(600_000), "b.txt")
+        with pytest.raises(OutOfSpace):
+            manager.save(file_model(600_000), "c.txt")
+    assert (small_disk / "a.ipynb").read_bytes() == before
+    assert (small_disk / "b.txt").read_text() == "x" * 10
+    assert sorted(os.listdir(small_disk)) == [".ipynb_checkpoints", "a.ipynb", "b.txt", "ballast"]
+    (small_disk / "ballast").unlink()
+    manager.save({"type": "notebook", "content": notebook("new")}, "a.ipynb")
+    assert b"new" in (small_disk / "a.ipynb").read_bytes()
+
+
+@pytest.mark.real
+def test_a_full_disk_under_a_file_with_two_names(small_disk: Path) -> None:
+    manager = FileContentsManager(root_dir=str(small_disk))
+    manager.save(file_model(10), "b.txt")
+    (small_disk / "other.txt").hardlink_to(small_disk / "b.txt")
+    (small_disk / "ballast").write_bytes(b"x" * 500_000)
+    with pytest.raises(OutOfSpace):
+        manager.save(file_model(300_000), "b.txt")  # the copy beside it fits, the file itself no more
+    assert (small_disk / "b.txt").read_text() == "x" * 10
+
+
+@pytest.mark.real
+def test_a_size_limit(root: Path) -> None:
+    manager = FileContentsManager(root_dir=str(root))
+    manager.save(file_model(10), "b.txt")
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, hard))
+    try:
+        with pytest.raises(TooLarge):
+            manager.save(file_model(200_000), "b.txt")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, handler)
+    assert (root / "b.txt").read_text() == "x" * 10
+    assert os.listdir(root) == ["b.txt"]
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_full_is_507(client: Any, monkeypatch: pytest.MonkeyPatch, number: int) -> None:
+    assert client.put("a.txt", file_model(3)).status == 201
+
+    def full(fd: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "fsync", full)
+    answer = client.put("a.txt", file_model(5))
+    assert (answer.status, answer.json()["message"]) == (507, "No space left on device: a.txt")
+    assert (client.root / "a.txt").read_text() == "xxx"
+    assert os.listdir(client.root) == ["a.txt"]

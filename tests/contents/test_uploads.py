@@ -1,0 +1,104 @@
+"""Pieces of a file: in order, or not at all."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from jupyterd.contents.uploads import LAST, OutOfOrder, Uploads
+
+
+class Hours:
+    """A clock."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@given(st.lists(st.binary(max_size=50), min_size=2, max_size=8), st.data())
+def test_any_repetition_and_any_order(pieces: list[bytes], data: st.DataObject) -> None:
+    """What comes in order makes the file; a repeated piece is itself; anything else is refused and changes nothing."""
+    numbers = [*range(1, len(pieces)), LAST]
+    with tempfile.TemporaryDirectory() as directory:
+        target = Path(directory, "f")
+        target.write_bytes(b"old")
+        uploads, at = Uploads(60.0), 0
+        while at < len(pieces):
+            chosen = data.draw(st.integers(0, len(pieces) - 1))
+            number = numbers[chosen]
+            fits = chosen == at or (chosen == at - 1)
+            if number == LAST and at > 0:  # the last may come at any time: it ends the upload
+                fits, chosen = True, len(pieces) - 1
+                if at < len(pieces) - 1:
+                    continue
+            if number == 1:
+                at, fits = 0, True
+            if fits:
+                uploads.add(str(target), number, pieces[chosen])
+                at = chosen + 1
+            else:
+                with pytest.raises(OutOfOrder):
+                    uploads.add(str(target), number, pieces[chosen])
+            if at < len(pieces):
+                assert target.read_bytes() == b"old"
+        assert target.read_bytes() == b"".join(pieces)
+        assert len(uploads) == 0
+        assert os.listdir(directory) == ["f"]
+
+
+def test_a_repeated_piece_replaces_itself(tmp_path: Path) -> None:
+    uploads = Uploads(60.0)
+    uploads.add(str(tmp_path / "f"), 1, b"abc")
+    uploads.add(str(tmp_path / "f"), 2, b"de")
+    uploads.add(str(tmp_path / "f"), 2, b"def")
+    status = uploads.add(str(tmp_path / "f"), LAST, b"g")
+    assert (tmp_path / "f").read_bytes() == b"abcdefg"
+    assert status.st_size == 7
+
+
+def test_the_abandoned_are_dropped(tmp_path: Path) -> None:
+    clock = Hours()
+    uploads = Uploads(3600.0, clock)
+    uploads.add(str(tmp_path / "a"), 1, b"abc")
+    clock.now = 3000.0
+    uploads.add(str(tmp_path / "b"), 1, b"abc")
+    clock.now = 4000.0
+    uploads.expire()
+    assert len(uploads) == 1
+    with pytest.raises(OutOfOrder):
+        uploads.add(str(tmp_path / "a"), 2, b"def")
+    uploads.close()
+    assert os.listdir(tmp_path) == []
+
+
+def chunk(number: int, text: str) -> dict[str, Any]:
+    return {"type": "file", "format": "text", "content": text, "chunk": number}
+
+
+def test_over_http(client: Any) -> None:
+    assert client.put("f.txt", chunk(1, "ab")).status == 201
+    assert not (client.root / "f.txt").exists()
+    assert client.put("f.txt", chunk(2, "cd")).status == 200
+    answer = client.put("f.txt", chunk(-1, "ef"))
+    assert (answer.status, answer.json()["size"]) == (200, 6)
+    assert (client.root / "f.txt").read_text() == "abcdef"
+
+
+@pytest.mark.parametrize("number", [0, -2, "1", 1.5, True, 3])
+def test_numbers_that_are_none(client: Any, number: Any) -> None:
+    assert client.put("f.txt", chunk(number, "x")).status == 400
+
+
+def test_an_upload_does_not_outlive_the_service(client: Any) -> None:
+    client.put("f.txt", chunk(1, "ab"))
+    assert len(os.listdir(client.root)) == 1
+    client.contents.stopService()
+    assert os.listdir(client.root) == []
