@@ -190,7 +190,7 @@ class Guard:
             status = 404
         else:
             given = self._xsrf_given(request)
-            if given is None and not reading and (mount.form or request.user is not None) and _is_form(request):
+            if given is None and not reading and _may_come(request, mount):
                 request.xsrf_pending = True  # the token is in the body: Request asks again, before the resource
                 return None
             complaint = xsrf.complaint(request.handler.cookies.get(xsrf.COOKIE), given, handler.request.method) or ""
@@ -347,7 +347,10 @@ class Guard:
         return Refusal(200, empty=True, headers=self.response_headers.preflight)
 
 
-def _is_form(request: Request) -> bool:
+def _may_come(request: Request, mount: Mount) -> bool:
+    """Whether a token may be in the body: a form, from somebody known or for the login, that is held in memory."""
+    if mount.body is not None or not (mount.form or request.user is not None):
+        return False
     content_type = (request.getHeader("content-type") or "").partition(";")[0].strip().lower()
     return content_type == "application/x-www-form-urlencoded"
 

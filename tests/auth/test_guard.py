@@ -227,6 +227,17 @@ def test_form_carries_its_token_in_the_body() -> None:
     )
 
 
+def test_body_that_is_streamed_away_is_never_waited_for() -> None:
+    site, _ = guarded_site()
+    began: list[Any] = []
+    next(mount for mount in site.root.mounts() if mount.prefix == ("api", "things")).body = began.append  # type: ignore[assignment]
+    cookies = logged_in(site)
+    body = f"_xsrf={cookies['_xsrf']}".encode()
+    headers = browser(cookies, Content_Type="application/x-www-form-urlencoded")
+    assert site.request("PUT", "/api/things", body=body, headers=headers).status == 403
+    assert began == []
+
+
 def test_get_and_foreign_origin_is_not_found_for_cookies() -> None:
     site, _ = guarded_site()
     cookies = logged_in(site)
