@@ -1,4 +1,4 @@
-"""Requests of all services but contents: kernels, sessions, terminals, configuration, identity, events, the lab's own."""
+"""Requests of all services but contents: kernels, sessions, terminals, configuration, identity, events, settings."""
 
 from __future__ import annotations
 
