@@ -396,7 +396,13 @@ class House:
 
         network = self._threads("network", 2)  # a firewall that swallows packets holds a thread for long
         fronts = FrontEnds(
-            self.settings, self.reactor, self.in_thread, network, lambda: self.contents, lambda: self.kernels
+            self.settings,
+            self.reactor,
+            self.in_thread,
+            network,
+            contents=lambda: self.contents,
+            kernels=lambda: self.kernels,
+            token=lambda: str(getattr(self.guard.provider, "token", "")),
         )
         mount(self.root, fronts)
 

@@ -28,6 +28,7 @@ class FrontEnds:
     :param network: where requests to other servers wait.
     :param contents: gives the contents service.
     :param kernels: gives the kernel manager.
+    :param token: gives the secret that opens the server, which may change while it runs.
     """
 
     log = Logger()
@@ -40,6 +41,7 @@ class FrontEnds:
         network: InThread,
         contents: Callable[[], Contents],
         kernels: Callable[[], Any],
+        token: Callable[[], str],
     ) -> None:
         self._settings = settings
         self._server = settings.server
@@ -48,6 +50,7 @@ class FrontEnds:
         self._network = network
         self._contents = contents
         self._kernels = kernels
+        self._token = token
         self.lab_package = self._wanted("jupyterlab")
         self.notebook_package = self._wanted("notebook")
 
@@ -97,7 +100,7 @@ class FrontEnds:
             base_url=server.base_url,
             ws_url=server.websocket_url,
             root_dir=server.root_dir,
-            token=self._settings.token,
+            token=self._token(),
             preferred_path=str(getattr(manager, "preferred_dir", "")),
             quit_button=server.quit_button,
             terminals=server.terminals_enabled,

@@ -105,7 +105,9 @@ def serve(home: Path) -> Serve:
         )
         root = Root(settings.server.base_url)
         kernels = SimpleNamespace(untracked_message_types=["stream"])
-        fronts = FrontEnds(settings, MemoryReactorClock(), at_once, at_once, MemoryContents, lambda: kernels)  # type: ignore[arg-type]
+        fronts = FrontEnds(
+            settings, MemoryReactorClock(), at_once, at_once, MemoryContents, lambda: kernels, lambda: "secret"
+        )  # type: ignore[arg-type]
         mount(root, fronts)
         return MemorySite(root)
 
