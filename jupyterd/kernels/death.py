@@ -61,14 +61,17 @@ class Tail:
         self._open = b""
 
     def feed(self, data: bytes) -> Iterator[str]:
-        """Take bytes; give the lines that they complete."""
-        *whole, rest = (self._open + data).split(b"\n")
-        while len(rest) > self._size:
-            whole.append(rest[: self._size])
-            rest = rest[self._size :]
-        self._open = rest
+        """Take bytes; give the lines that they complete. A line longer than the tail is given in pieces."""
+        *whole, self._open = (self._open + data).split(b"\n")
         for line in whole:
-            text = line.decode("utf-8", "replace").rstrip("\r")
+            yield from self._take(line)
+        if len(self._open) > self._size:
+            yield from self._take(self._open)
+            self._open = b""
+
+    def _take(self, line: bytes) -> Iterator[str]:
+        for start in range(0, len(line) or 1, self._size):
+            text = line[start : start + self._size].decode("utf-8", "replace").rstrip("\r")
             self._lines.append(text)
             yield text
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 from jupyterd.errors import Failed
+from jupyterd.threads import InThread
 
 
 class ExternalProcess:
@@ -54,6 +55,35 @@ class ExternalProcess:
     async def interrupt(self) -> None:
         """Ask it by message: we have no process to signal."""
         self._ask("interrupt_request", {})
+
+
+class ExternalKernels:
+    """Which connection files lie in a directory, and the kernels they became.
+
+    :param adopt: makes a kernel of a connection file's content; gives its id.
+    :param let_go: forgets a kernel, by its id.
+    """
+
+    def __init__(
+        self,
+        directory: str,
+        in_thread: InThread,
+        adopt: Callable[[Mapping[str, Any]], str],
+        let_go: Callable[[str], Awaitable[None]],
+    ) -> None:
+        self._directory = directory
+        self._in_thread = in_thread
+        self._adopt = adopt
+        self._let_go = let_go
+        self._known: dict[str, str] = {}
+
+    async def look(self) -> None:
+        """Adopt the kernels whose files are new, let go of those whose files are gone."""
+        found = await self._in_thread(read_directory, self._directory)
+        for path in self._known.keys() - found.keys():
+            await self._let_go(self._known.pop(path))
+        for path in found.keys() - self._known.keys():
+            self._known[path] = self._adopt(found[path])
 
 
 def read_directory(path: str) -> dict[str, dict[str, Any]]:

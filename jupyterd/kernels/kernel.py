@@ -131,6 +131,12 @@ class Kernel:
         self.launched_at = self.clock.seconds()
         self.running, self.spoke = True, False
 
+    def remember(self) -> None:
+        """It is not to be forgotten by the time that was set."""
+        if self.forgetting is not None:
+            self.forgetting.cancel()
+            self.forgetting = None
+
     # -- the machine's body
 
     def enter(self, state: str) -> None:

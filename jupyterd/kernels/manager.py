@@ -14,26 +14,23 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from jupyterd.errors import Failed, Gone, Invalid, NotFound, TimedOut
+from jupyterd.errors import Failed, Invalid, NotFound
 from jupyterd.kernels.channels import KernelChannels, Observer
-from jupyterd.kernels.death import Death
-from jupyterd.kernels.external import ExternalProcess, read_directory
+from jupyterd.kernels.external import ExternalKernels, ExternalProcess
 from jupyterd.kernels.kernel import Kernel, isoformat
 from jupyterd.kernels.launcher import Launcher, Order
+from jupyterd.kernels.report import Report
+from jupyterd.kernels.running import Runner
 from jupyterd.kernels.settings import KernelRestarter, MappingKernelSettings, with_sections
 from jupyterd.kernelspecs.manager import NoSuchKernelSpec
 from jupyterd.threads import InThread
 
 __all__ = ["AsyncMappingKernelManager", "MappingKernelManager", "NoSuchKernel", "NoSuchKernelSpec"]
 
-ACTIONS = "https://events.jupyter.org/jupyter_server/kernel_actions/v1"
-DEATHS = "https://events.jupyter.org/jupyterd/kernel_death/v1"
 MERCY = 10.0
 """Seconds beyond ``shutdown_wait_time`` for a kernel's end when the daemon stops."""
 
 KERNEL_ID = re.compile(r"[A-Za-z0-9_]+(-[A-Za-z0-9_]+)*")
-
-Emit = Callable[[str, dict[str, Any]], None]
 
 
 class NoSuchKernel(NotFound):
@@ -65,7 +62,7 @@ class MappingKernelManager(MappingKernelSettings):
         channels: ChannelsFactory,
         clock: IReactorTime,
         in_thread: InThread,
-        emit: Emit,
+        emit: Callable[[str, dict[str, Any]], None],
         external_dir: str | None = None,
     ) -> None:
         """Begin to manage.
@@ -80,13 +77,21 @@ class MappingKernelManager(MappingKernelSettings):
         self.clock = clock
         self.in_thread = in_thread
         self._channels = channels
-        self._emit = emit
-        self._external_dir = external_dir
-        self._external: dict[str, str] = {}
+        self._report = Report(emit)
+        self._external = (
+            None if external_dir is None else ExternalKernels(external_dir, in_thread, self._adopt, self._let_go)
+        )
         self._kernels: dict[str, Kernel] = {}
         self._last_activity = clock.seconds()
-        self.restarter = KernelRestarter(
+        restarter = KernelRestarter(
             config=with_sections(self.config, "KernelRestarter", "IOLoopKernelRestarter", "AsyncIOLoopKernelRestarter")
+        )
+        self._runner = Runner(
+            clock,
+            self,
+            restarter,
+            self._report,
+            forget=lambda kernel: Deferred.fromCoroutine(self.shutdown(kernel.id, now=True)),
         )
 
     # -- which there are
@@ -126,7 +131,8 @@ class MappingKernelManager(MappingKernelSettings):
 
     async def list_models(self) -> list[dict[str, Any]]:
         """The REST models of all kernels, those of others among them."""
-        await self._look_outside()
+        if self._external is not None:
+            await self._external.look()
         return [kernel.model() for kernel in self]
 
     def running(self) -> Mapping[str, int]:
@@ -194,14 +200,14 @@ class MappingKernelManager(MappingKernelSettings):
         try:
             kernel = await self._start(kernel_id, name, path, env)
         except Exception as error:
-            self._told("start", "error", str(error), name, kernel_id)
+            self._report.failed("start", name, kernel_id, error)
             raise
-        self._told("start", "success", f"Kernel {kernel_id} was started.", kernel.process.name, kernel_id)
+        self._report.done("start", kernel.process.name, kernel_id, "started")
         return kernel
 
     async def _start(self, kernel_id: str, name: str, path: str | None, env: Mapping[str, str] | None) -> Kernel:
         cwd = None if path is None else await self.in_thread(self.cwd_for_path, path)
-        kernel = Kernel(kernel_id, self.clock, frozenset(self.untracked_message_types))
+        kernel = self._new_kernel(kernel_id)
         order = Order(
             kernel_id,
             name,
@@ -211,21 +217,23 @@ class MappingKernelManager(MappingKernelSettings):
             ask=lambda kind, content: self._ask(kernel, kind, content),
             stopped=lambda: kernel.channels.disconnect(),
         )
-        kernel.process = await self.launcher.process(order, lambda death: self._ended(kernel, death))
+        kernel.process = await self.launcher.process(order, lambda death: self._runner.ended(kernel, death))
         if kernel_id in self._kernels:
             return self._kernels[kernel_id]
         kernel.channels = self._channels(kernel_id, kernel)
         self._kernels[kernel_id] = kernel
         if self.use_pending_kernels:
-            Deferred.fromCoroutine(self._launch(kernel)).addErrback(self._never_started, kernel)
+            self._runner.launch_later(kernel)
             return kernel
         try:
-            await self._launch(kernel)
-            await self._prove(kernel)
+            await self._runner.launch(kernel)
+            await self._runner.prove(kernel)
         except Exception:
             if kernel.ending is None:
                 await self._abandon(kernel)
             raise
+        if kernel.id not in self._kernels:
+            raise Failed(f"Kernel was shut down while it started: {kernel.id}")
         self.twisted_log.info("Kernel started: {kernel_id}", kernel_id=kernel_id)
         return kernel
 
@@ -234,49 +242,6 @@ class MappingKernelManager(MappingKernelSettings):
             await self._release(kernel)
         except Exception:  # noqa: BLE001 - why it did not start is what its client is told
             self.twisted_log.failure("kernel {kernel_id} left something behind", kernel_id=kernel.id)
-
-    async def _launch(self, kernel: Kernel) -> None:
-        await kernel.turn.acquire()
-        try:
-            if kernel.ending is None:
-                await kernel.process.start()
-                self._launched(kernel)
-        finally:
-            kernel.turn.release()
-
-    def _launched(self, kernel: Kernel) -> None:
-        kernel.launched()
-        kernel.life.launched()
-        kernel.channels.connect(kernel.process.connection_info)
-        Deferred.fromCoroutine(self._await_answer(kernel)).addErrback(self._unexpected, kernel)
-
-    async def _await_answer(self, kernel: Kernel) -> None:
-        try:
-            await kernel.channels.ready(self.kernel_info_timeout)
-        except TimedOut:
-            if kernel.id in self._kernels and not kernel.spoke:
-                self.twisted_log.warn("Timeout waiting for kernel_info_reply: {kernel_id}", kernel_id=kernel.id)
-        except Gone:
-            pass  # it was shut down meanwhile
-        else:
-            kernel.answered()
-
-    async def _prove(self, kernel: Kernel) -> None:
-        """Wait for a new kernel's first word; where it ends in place of that, start it otherwise or fail."""
-        while (death := await kernel.first_word(self.start_grace)) is not None:
-            kernel.channels.disconnect()
-            if not kernel.process.retry(death):
-                self.twisted_log.warn(
-                    "Kernel {kernel_id} did not start: {reason}", kernel_id=kernel.id, reason=death.reason
-                )
-                raise Failed(f"Kernel died before it could be used. {death.reason}")
-            await self._launch(kernel)
-        if kernel.id not in self._kernels:
-            raise Failed(f"Kernel was shut down while it started: {kernel.id}")
-
-    def _never_started(self, failure: Failure, kernel: Kernel) -> None:
-        self.twisted_log.failure("kernel {kernel_id} did not start", failure, kernel_id=kernel.id)
-        self._lose(kernel, Death(stderr=failure.getErrorMessage()))
 
     async def interrupt(self, kernel_id: str) -> None:
         """Stop what a kernel runs; its process and variables stay.
@@ -292,9 +257,9 @@ class MappingKernelManager(MappingKernelSettings):
                 raise Failed("Kernel is in a pending state. Cannot interrupt.")
             await kernel.process.interrupt()
         except Exception as error:
-            self._told("interrupt", "error", str(error), kernel.process.name, kernel_id)
+            self._report.failed("interrupt", kernel.process.name, kernel_id, error)
             raise
-        self._told("interrupt", "success", f"Kernel {kernel_id} was interrupted.", kernel.process.name, kernel_id)
+        self._report.done("interrupt", kernel.process.name, kernel_id, "interrupted")
         self.twisted_log.info("Kernel interrupted: {kernel_id}", kernel_id=kernel_id)
 
     async def restart(self, kernel_id: str, now: bool = False) -> Kernel:
@@ -313,25 +278,16 @@ class MappingKernelManager(MappingKernelSettings):
                 raise Failed("An external kernel can not be restarted from here")
             kernel.life.restart()
             kernel.reason, kernel.failures = "", 0
-            _cancel(kernel)
-            await self._run_again(kernel, now=now)
+            kernel.remember()
+            await self._runner.run_again(kernel, now=now)
         except Exception as error:
-            self._told("restart", "error", str(error), kernel.process.name, kernel_id)
+            self._report.failed("restart", kernel.process.name, kernel_id, error)
             raise
         finally:
             kernel.turn.release()
-        self._told("restart", "success", f"Kernel {kernel_id} was restarted.", kernel.process.name, kernel_id)
+        self._report.done("restart", kernel.process.name, kernel_id, "restarted")
         self.twisted_log.info("Kernel restarted: {kernel_id}", kernel_id=kernel_id)
         return kernel
-
-    async def _run_again(self, kernel: Kernel, *, now: bool, new_ports: bool = False) -> None:
-        try:
-            await kernel.process.restart(now=now, new_ports=new_ports)
-        except Exception as error:
-            self._lose(kernel, Death(stderr=str(error)))
-            raise
-        kernel.channels.disconnect()
-        self._launched(kernel)
 
     async def shutdown(self, kernel_id: str, now: bool = False) -> None:
         """End a kernel; whoever asks while it ends waits for the same end.
@@ -357,19 +313,19 @@ class MappingKernelManager(MappingKernelSettings):
             await self._release(kernel, now)
             self._last_activity = self.clock.seconds()
         except Exception as error:
-            self._told("shutdown", "error", str(error), kernel.process.name, kernel.id)
+            self._report.failed("shutdown", kernel.process.name, kernel.id, error)
             raise
         finally:
             kernel.turn.release()
             kernel.ending.callback(None)
-        self._told("shutdown", "success", f"Kernel {kernel.id} was shutdown.", kernel.process.name, kernel.id)
+        self._report.done("shutdown", kernel.process.name, kernel.id, "shutdown")
 
     async def _release(self, kernel: Kernel, now: bool = True) -> None:
         """End a kernel's process and forget all of it."""
         try:
             await kernel.process.stop(now=now)
         finally:
-            _cancel(kernel)
+            kernel.remember()
             self._kernels.pop(kernel.id, None)
             kernel.channels.close("Kernel shut down")
             kernel.heard()
@@ -387,94 +343,19 @@ class MappingKernelManager(MappingKernelSettings):
     def _not_ended(self, failure: Failure, kernel: Kernel) -> None:
         self.twisted_log.failure("kernel {kernel_id} was not shut down cleanly", failure, kernel_id=kernel.id)
 
-    # -- what happens to them
+    # -- for others
 
     def _ask(self, kernel: Kernel, kind: str, content: dict[str, Any]) -> None:
-        asked = kernel.channels.request(
-            kind, content, channel="control", timeout=max(kernel.process.shutdown_wait_time, 1.0)
-        )
+        patience = max(kernel.process.shutdown_wait_time, 1.0)
+        asked = kernel.channels.request(kind, content, channel="control", timeout=patience)
         # The end of the process, or nothing, is the answer that counts.
         Deferred.fromCoroutine(asked).addErrback(lambda _: None)
 
-    def _ended(self, kernel: Kernel, death: Death) -> None:
-        if kernel.ending is not None or kernel.id not in self._kernels:
-            return
-        if kernel.died_unheard(death):
-            return
-        if self._may_restart(kernel, death):
-            self.twisted_log.warn(
-                "Kernel {kernel_id} died, restarting it ({count}/{limit}): {reason}",
-                kernel_id=kernel.id,
-                count=kernel.failures,
-                limit=self.restarter.restart_limit,
-                reason=death.reason,
-            )
-            kernel.life.died(death)
-            self._tell_death(kernel, death, True)
-            Deferred.fromCoroutine(self._autorestart(kernel, death)).addErrback(self._unexpected, kernel)
-        else:
-            self._lose(kernel, death)
-
-    def _may_restart(self, kernel: Kernel, death: Death) -> bool:
-        if not kernel.process.autorestart:
-            return False
-        if self.clock.seconds() - kernel.launched_at >= self.restarter.stable_start_time:
-            kernel.failures = 0
-        kernel.failures += 1
-        return kernel.failures <= self.restarter.restart_limit
-
-    async def _autorestart(self, kernel: Kernel, death: Death) -> None:
-        await kernel.turn.acquire()
-        try:
-            if kernel.execution_state != "autorestarting":
-                return
-            if not kernel.ever_spoke and kernel.process.retry(death):
-                await kernel.process.start()
-                self._launched(kernel)
-            else:
-                new_ports = self.restarter.random_ports_until_alive and not kernel.ever_spoke
-                await self._run_again(kernel, now=True, new_ports=new_ports)
-        except Exception as error:  # noqa: BLE001 - nobody waits for it: it is told to the clients
-            self._lose(kernel, Death(stderr=str(error)))
-        finally:
-            kernel.turn.release()
-
-    def _lose(self, kernel: Kernel, death: Death) -> None:
-        """A kernel is dead and nobody starts it again; it stays listed for a while, with its reason."""
-        if kernel.execution_state in ("dead", "terminating"):
-            return
-        self.twisted_log.error("Kernel {kernel_id} died: {reason}", kernel_id=kernel.id, reason=death.reason)
-        kernel.life.lost(death)
-        self._tell_death(kernel, death, False)
-        _cancel(kernel)
-        kernel.forgetting = self.clock.callLater(self.dead_kernel_timeout, self._forget, kernel)
-
-    def _forget(self, kernel: Kernel) -> None:
-        kernel.forgetting = None
-        if kernel.execution_state == "dead" and kernel.id in self._kernels:
-            self.twisted_log.info("Kernel {kernel_id} is dead, forgetting it", kernel_id=kernel.id)
-            Deferred.fromCoroutine(self.shutdown(kernel.id, now=True)).addErrback(self._unexpected, kernel)
-
-    def _unexpected(self, failure: Failure, kernel: Kernel) -> None:
-        self.twisted_log.failure("kernel {kernel_id}: unexpected failure", failure, kernel_id=kernel.id)
-
-    # -- kernels of others
-
-    async def _look_outside(self) -> None:
-        if self._external_dir is None:
-            return
-        found = await self.in_thread(read_directory, self._external_dir)
-        for path, kernel_id in list(self._external.items()):
-            if path not in found:
-                del self._external[path]
-                if kernel_id in self._kernels:
-                    await self.shutdown(kernel_id)
-        for path, connection in found.items():
-            if path not in self._external:
-                self._external[path] = self._adopt(connection)
+    def _new_kernel(self, kernel_id: str) -> Kernel:
+        return Kernel(kernel_id, self.clock, frozenset(self.untracked_message_types))
 
     def _adopt(self, connection: Mapping[str, Any]) -> str:
-        kernel = Kernel(str(uuid.uuid4()), self.clock, frozenset(self.untracked_message_types))
+        kernel = self._new_kernel(str(uuid.uuid4()))
         kernel.process = ExternalProcess(connection, lambda kind, content: self._ask(kernel, kind, content))
         kernel.channels = self._channels(kernel.id, kernel)
         kernel.channels.connect(kernel.process.connection_info)
@@ -483,25 +364,9 @@ class MappingKernelManager(MappingKernelSettings):
         self._kernels[kernel.id] = kernel
         return kernel.id
 
-    # -- events
-
-    def _told(self, action: str, status: str, message: str, name: str, kernel_id: str) -> None:
-        data = {"action": action, "status": status, "msg": message, "kernel_name": name, "kernel_id": kernel_id}
-        self._emit(ACTIONS, data)
-
-    def _tell_death(self, kernel: Kernel, death: Death, restarting: bool) -> None:
-        self._emit(
-            DEATHS,
-            {
-                "kernel_id": kernel.id,
-                "kernel_name": kernel.process.name,
-                "status": death.status,
-                "signal": death.signal,
-                "out_of_memory": death.out_of_memory,
-                "stderr": death.stderr,
-                "restarting": restarting,
-            },
-        )
+    async def _let_go(self, kernel_id: str) -> None:
+        if kernel_id in self._kernels:
+            await self.shutdown(kernel_id)
 
 
 class AsyncMappingKernelManager(MappingKernelManager):
@@ -510,9 +375,3 @@ class AsyncMappingKernelManager(MappingKernelManager):
 
 def _below(path: str, root: str) -> bool:
     return path == root or path.startswith(os.path.join(root, ""))
-
-
-def _cancel(kernel: Kernel) -> None:
-    if kernel.forgetting is not None:
-        kernel.forgetting.cancel()
-        kernel.forgetting = None

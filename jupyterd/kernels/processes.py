@@ -7,11 +7,8 @@ import os
 import signal
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import replace
-from itertools import pairwise
 from typing import Any, Protocol
 
-from twisted.internet.defer import Deferred
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from jupyterd.aio import from_asyncio
@@ -20,15 +17,8 @@ from jupyterd.kernels.death import Death, oom_counter, oom_kills
 from jupyterd.kernels.directory import DaemonDirectory
 from jupyterd.kernels.launcher import KernelProcess, Order
 from jupyterd.kernels.settings import KernelRestarter, MappingKernelSettings, with_sections
-from jupyterd.kernels.watch import ProcessWatch, StandardError
-
-IPC_MODULES = ("ipykernel_launcher", "ipykernel", "xpython", "xpython_launcher", "bash_kernel")
-"""Python modules that run kernels which take the ipc transport as jupyter_client writes it."""
-
-SOCKET_PATH_LIMIT = 103
-"""Bytes that the path of a UNIX socket may have: 103 on macOS and BSD, 107 on Linux."""
-
-PORT_TAKEN = ("address already in use", "address in use")
+from jupyterd.kernels.transport import port_taken, socket_address, takes_ipc
+from jupyterd.kernels.watch import PollingWatch, ProcessWatch, StandardError
 
 
 class Specs(Protocol):
@@ -76,6 +66,31 @@ class ProcessLauncher:
             self._kernel_class = import_item(str(self.settings.kernel_manager_class))
         return self._kernel_class
 
+    def configured(self, trait: str) -> Any:
+        """What the operator set a trait of :attr:`kernel_class` to; None where it is not set."""
+        config = self.settings.config
+        names = [base.__name__ for base in self.kernel_class.__mro__]
+        for name in (*names, "IOLoopKernelManager", "AsyncIOLoopKernelManager"):
+            if name in config and trait in config[name]:
+                return config[name][trait]
+        return None
+
+    def is_local(self, spec: Any) -> bool:
+        """Whether a kernelspec's kernels are processes of this machine."""
+        from jupyter_client.provisioning.factory import KernelProvisionerFactory
+
+        factory = KernelProvisionerFactory.instance(parent=self.settings)
+        return bool(factory._get_provisioner_config(spec).get("provisioner_name") == "local-provisioner")
+
+    def transport_of(self, spec: Any) -> str | None:
+        """``ipc`` for kernels known to take it, or what the operator says; None leaves it to jupyter_client."""
+        if self.configured("ip") is not None or not self.is_local(spec):
+            return None
+        wanted = self.configured("transport")
+        if wanted is None:
+            return "ipc" if takes_ipc(spec.argv, spec.metadata or {}) else None
+        return str(wanted)
+
     async def process(self, order: Order, ended: Callable[[Death], None]) -> KernelProcess:
         """Prepare a kernel.
 
@@ -100,11 +115,12 @@ class ClientProcess:
         self._ended = ended
         self._stopping = False
         self._retries = 0
+        self._spent: list[Any] = []
         self._stderr: StandardError | None = None
         self._watch: ProcessWatch | PollingWatch | None = None
         self._oom: tuple[str, int] | None = None
         self._env = None if order.env is None else dict(order.env)
-        self._manager = self._new_manager(_transport(launcher, spec))
+        self._manager = self._new_manager(launcher.transport_of(spec))
 
     # -- what it is
 
@@ -159,6 +175,8 @@ class ClientProcess:
 
     async def start(self) -> None:
         """See :class:`KernelProcess`."""
+        while self._spent:
+            await from_asyncio(self._spent.pop().cleanup_resources())
         kwargs = self._launch_kwargs()
         if self._env is not None:
             kwargs["env"] = self._env
@@ -194,7 +212,7 @@ class ClientProcess:
         if self._stderr is not None:
             self._stderr.close()
             self._stderr = None
-        if not _is_local(self._spec, self._launcher.settings):
+        if not self._launcher.is_local(self._spec):
             return {}
         self._stderr = StandardError(self._launcher.reactor, self._order.kernel_id)
         return {"stderr": self._stderr.write_fd}
@@ -231,15 +249,16 @@ class ClientProcess:
 
     def retry(self, death: Death) -> bool:
         """See :class:`KernelProcess`: an ipc kernel may start with tcp, one whose ports were taken with others."""
-        if self.transport == "ipc" and _configured(self._launcher, "transport") is None:
+        if self.transport == "ipc" and self._launcher.configured("transport") is None:
             self.log.info(
                 "kernel {kernel_id} does not start with the ipc transport, trying tcp", kernel_id=self._order.kernel_id
             )
-        elif self.transport == "tcp" and self._retries < 3 and _port_taken(death.stderr):
+        elif self.transport == "tcp" and self._retries < 3 and port_taken(death.stderr):
             self._retries += 1
         else:
             return False
         self._forget_manager()
+        self._spent.append(self._manager)
         self._manager = self._new_manager("tcp")
         return True
 
@@ -296,92 +315,3 @@ class ClientProcess:
         self._autorestart = manager.autorestart
         manager.autorestart = False  # its restarter polls; the end of the process is an event here
         return manager
-
-
-class PollingWatch:
-    """Asks a provisioner of remote kernels whether its kernel lives."""
-
-    log = Logger()
-
-    def __init__(
-        self,
-        clock: Any,
-        poll: Callable[[], Awaitable[int | None]],
-        interval: float,
-        ended: Callable[[int | None], None],
-    ) -> None:
-        self._poll = poll
-        self._ended = ended
-        self._loop = LoopingCall(lambda: Deferred.fromCoroutine(self._ask()))
-        self._loop.clock = clock
-        self._loop.start(interval, now=False)
-
-    async def _ask(self) -> None:
-        try:
-            status = await from_asyncio(self._poll())
-        except Exception:  # noqa: BLE001 - a provisioner that can not be reached now may be later
-            self.log.failure("a provisioner does not say whether its kernel lives")
-            return
-        if status is not None and self._loop.running:
-            self.stop()
-            self._ended(status)
-
-    def stop(self) -> None:
-        """Ask no more."""
-        if self._loop.running:
-            self._loop.stop()
-
-
-def _is_local(spec: Any, settings: MappingKernelSettings) -> bool:
-    from jupyter_client.provisioning.factory import KernelProvisionerFactory
-
-    factory = KernelProvisionerFactory.instance(parent=settings)
-    return bool(factory._get_provisioner_config(spec).get("provisioner_name") == "local-provisioner")
-
-
-def _configured(launcher: ProcessLauncher, trait: str) -> Any:
-    """What the operator set a trait of the kernel's class to; None where it is not set."""
-    config = launcher.settings.config
-    names = [base.__name__ for base in launcher.kernel_class.__mro__]
-    for name in (*names, "IOLoopKernelManager", "AsyncIOLoopKernelManager"):
-        if name in config and trait in config[name]:
-            return config[name][trait]
-    return None
-
-
-def _transport(launcher: ProcessLauncher, spec: Any) -> str | None:
-    """``ipc`` for kernels known to take it, unless the operator says otherwise; None leaves it to jupyter_client."""
-    if _configured(launcher, "ip") is not None or not _is_local(spec, launcher.settings):
-        return None
-    wanted = _configured(launcher, "transport")
-    if wanted is None:
-        return "ipc" if takes_ipc(spec.argv, spec.metadata or {}) else None
-    return str(wanted)
-
-
-def socket_address(directory: DaemonDirectory, kernel_id: str) -> str | None:
-    """What a kernel's ``ip`` is for the ipc transport; its sockets are ``<ip>-<port>``.
-
-    None where their paths would be longer than the system takes.
-    """
-    try:
-        address = directory.join(kernel_id.replace("-", "")[:32])
-    except OSError:
-        return None
-    return address if len(os.fsencode(address)) + len("-5") <= SOCKET_PATH_LIMIT else None
-
-
-def takes_ipc(argv: list[str], metadata: Mapping[str, Any]) -> bool:
-    """Whether a kernelspec's kernel takes the ipc transport.
-
-    Known modules do; any other kernelspec can say so by ``"supported_transports": ["ipc", ...]`` in its metadata.
-    """
-    said = metadata.get("supported_transports")
-    if isinstance(said, list):
-        return "ipc" in said
-    words = argv[1:]
-    return any(word == "-m" and module in IPC_MODULES for word, module in pairwise(words))
-
-
-def _port_taken(stderr: str) -> bool:
-    return any(phrase in stderr.lower() for phrase in PORT_TAKEN)

@@ -6,15 +6,18 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import Any, Protocol
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReadDescriptor
+from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from jupyterd.aio import from_asyncio
 from jupyterd.kernels.death import Tail
 
 CHUNK = 64 * 1024
@@ -171,6 +174,40 @@ class ProcessWatch:
         self._ended = None
         if self._pidfd is not None:
             self._pidfd.close()
+
+
+class PollingWatch:
+    """Asks a provisioner of remote kernels whether its kernel lives."""
+
+    log = Logger()
+
+    def __init__(
+        self,
+        clock: Any,
+        poll: Callable[[], Awaitable[int | None]],
+        interval: float,
+        ended: Callable[[int | None], None],
+    ) -> None:
+        self._poll = poll
+        self._ended = ended
+        self._loop = LoopingCall(lambda: Deferred.fromCoroutine(self._ask()))
+        self._loop.clock = clock
+        self._loop.start(interval, now=False)
+
+    async def _ask(self) -> None:
+        try:
+            status = await from_asyncio(self._poll())
+        except Exception:  # noqa: BLE001 - a provisioner that can not be reached now may be later
+            self.log.failure("a provisioner does not say whether its kernel lives")
+            return
+        if status is not None and self._loop.running:
+            self.stop()
+            self._ended(status)
+
+    def stop(self) -> None:
+        """Ask no more."""
+        if self._loop.running:
+            self._loop.stop()
 
 
 def _pidfd_open(pid: int) -> int | None:
