@@ -31,6 +31,7 @@ OPTIONAL = {
     "notebook",
     "jupyter_server",
     "jupyter_lsp",
+    "jupytext",
     "ipykernel",
 }
 """Asked for where they are used, and done without."""
