@@ -32,8 +32,7 @@ class Authorizer(LoggingConfigurable):
 
         :param action: ``read``, ``write`` or ``execute``.
         :param resource: ``api``, ``contents``, ``kernels``, ``kernelspecs``, ``sessions``, ``terminals``,
-            ``events``, ``config``,
-            ``nbconvert``, ``server``, ``csp``, ``view`` ...
+            ``events``, ``config``, ``nbconvert``, ``server``, ``csp``, ``view`` ...
         """
         raise NotImplementedError
 

@@ -1,5 +1,4 @@
-"""The key that cookies are signed with: from a file that only its owner can read, mixed with the password and the
-token."""
+"""The key that cookies are signed with: a private file's content, mixed with the password and the token."""
 
 from __future__ import annotations
 

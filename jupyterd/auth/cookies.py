@@ -15,8 +15,7 @@ def parse(header: str) -> dict[str, str]:
     """The cookies of a ``Cookie`` header.
 
     Of two cookies with one name the first counts: browsers send the one with the longer path, ours, first.
-    Attributes that some
-    clients send back (``Path=/; HttpOnly``) come out as cookies that nobody asks for.
+    Attributes that some clients send back (``Path=/; HttpOnly``) come out as cookies that nobody asks for.
     """
     cookies: dict[str, str] = {}
     for part in header.split(";"):

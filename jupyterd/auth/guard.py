@@ -1,8 +1,7 @@
 """The guard: decides on every request before any resource, and before a byte of its body is kept.
 
-In this order: is the Host ours, who asks, is the request forged by a foreign page, is who asks known, does a foreign
-origin
-ask, may they. A route can not forget any of it.
+In this order: is the Host ours, who asks, is the request forged by a foreign page, is who asks known, does a
+foreign origin ask, may they. A route can not forget any of it.
 """
 
 from __future__ import annotations

@@ -116,7 +116,7 @@ class IdentityProvider(LoggingConfigurable):
             return cookie_user if token_user is ANYBODY else token_user
         if not handler.has_argument("token"):
             # A program, which sends its token each time and keeps no cookie: one name for all of them.
-            return self._program() if token_user is ANYBODY else token_user
+            return self._program(handler) if token_user is ANYBODY else token_user
         # A browser that followed a link with a token in it: its next request has the cookie alone.
         user = self.generate_anonymous_user(handler) if token_user is ANYBODY else token_user
         self.set_login_cookie(handler, user)
@@ -148,7 +148,7 @@ class IdentityProvider(LoggingConfigurable):
         known: User | None = await _settled(self.get_user_cookie(handler))
         if known is not None:
             return known
-        return self.generate_anonymous_user(handler) if handler.has_argument("token") else self._program()
+        return self.generate_anonymous_user(handler) if handler.has_argument("token") else self._program(handler)
 
     def _token_user(self, handler: Handler) -> User | None:
         token = self.token
@@ -159,7 +159,9 @@ class IdentityProvider(LoggingConfigurable):
 
     _program_user: User | None = None
 
-    def _program(self) -> User:
+    def _program(self, handler: Handler) -> User:
+        if type(self).generate_anonymous_user is not IdentityProvider.generate_anonymous_user:
+            return self.generate_anonymous_user(handler)
         if self._program_user is None:
             self._program_user = anonymous_user()
         return self._program_user

@@ -14,9 +14,8 @@ _SAFE = "/?#&=:;,+@!$'()*[]%~-._|"
 def safe_next(url: str, base_url: str, doors: Doors) -> str | None:
     """``url`` in a form that is safe in a Location header; None when it leads away from here.
 
-    Read as browsers read it: control characters vanish, a backslash is a slash, and two slashes at the start, or any
-    number behind a
-    scheme, begin a host.
+    Read as browsers read it: control characters vanish, a backslash is a slash, and two slashes at the start,
+    or any number behind a scheme, begin a host.
 
     :param base_url: what our own paths start with, with a slash at both ends.
     """

@@ -1,8 +1,7 @@
 """Who may talk to this server from which page: the Host, Origin and Referer rules (pure).
 
-A browser tells where a request comes from; these rules keep foreign pages, and names that an attacker points at this
-machine
-(DNS rebinding), away from a user's session.
+A browser tells where a request comes from; these rules keep foreign pages, and names that an attacker points at
+this machine (DNS rebinding), away from a user's session.
 """
 
 from __future__ import annotations

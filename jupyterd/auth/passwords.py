@@ -1,8 +1,7 @@
 """Passwords at rest: hashes that operators keep in their configuration, ``algorithm:...``.
 
 New hashes are argon2id. Salted digests (``sha1:salt:hex``, ``sha256:salt:hex`` and whatever else :mod:`hashlib`
-names) of
-older servers verify as well.
+names) of older servers verify as well.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Signed values: what a client keeps for us and can not change, in the form that Jupyter's other servers use.
 
 ``2|1:0|10:<seconds>|<n>:<name>|<n>:<value in base64>|<HMAC-SHA256 in hex>``: each field behind its length, the
-signature
-over all that stands before it. The older form, a SHA-1 over fields without lengths, is not accepted.
+signature over all that stands before it. The older form, a SHA-1 over fields without lengths, is not accepted.
 """
 
 from __future__ import annotations

@@ -1,9 +1,8 @@
 """Tokens against cross-site request forgery: a random value in the ``_xsrf`` cookie that a page must repeat
 elsewhere.
 
-A token is ``2|<mask>|<token under the mask>|<seconds>``, mask and token in hex. A fresh mask each time it is shown
-keeps it safe
-inside compressed pages (the BREACH attack). Clients may also send the bare 16 bytes in hex.
+A token is ``2|<mask>|<token under the mask>|<seconds>``, mask and token in hex. A fresh mask each time it is
+shown keeps it safe inside compressed pages (the BREACH attack). Clients may also send the bare 16 bytes in hex.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """How long the server waits for its clients, and how many of them may keep it waiting at once.
 
-A connection that sends no head, half of one, or half of a body costs memory and a descriptor. It is closed when its
-time is over, or earlier: when too many wait, the one that has waited longest makes room. Connections whose request was
-let in are not among them.
+A connection that sends no head, half of one, or half of a body costs memory and a descriptor. It is closed when
+its time is over, or earlier: when too many wait, the one that has waited longest makes room. Connections whose
+request was let in are not among them.
 """
 
 from __future__ import annotations

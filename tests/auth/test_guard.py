@@ -524,6 +524,17 @@ async def test_asynchronous_hook_of_a_stock_provider() -> None:
     assert b" 403 " in await received(ask(site, "GET", "/api/things", Authorization="token u"))
 
 
+def test_provider_that_names_those_with_the_token() -> None:
+    class Named(PasswordIdentityProvider):
+        def generate_anonymous_user(self, handler: Any) -> User:
+            return User("ada" if handler.request.method == "GET" else "bob")
+
+    site, _ = guarded_site(provider=Named(token=TOKEN))
+    assert site.request("GET", "/api/things", headers=bearer()).json()["user"] == "ada"
+    assert site.request("POST", "/api/things", body=b"", headers=bearer()).json()["user"] == "bob"
+    assert site.request("GET", f"/api/things?token={TOKEN}").json()["user"] == "ada"
+
+
 def test_foreign_user_class() -> None:
     class Provider(IdentityProvider):
         def get_user(self, handler: Any) -> Any:

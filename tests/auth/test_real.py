@@ -367,6 +367,31 @@ def test_log_of_a_daemon_holds_no_secret(tmp_path: Path) -> None:
         assert TOKEN.encode() not in Path(f"/proc/{server.process.pid}/cmdline").read_bytes()
 
 
+# -- bodies of strangers
+
+
+@pytest.mark.parametrize("framing", ["Content-Length: 314572800", "Transfer-Encoding: chunked"])
+def test_d1_three_hundred_mebibytes_of_a_stranger_cost_nothing(tmp_path: Path, framing: str) -> None:
+    piece = b"x" * 65536
+    chunk = piece if framing.startswith("Content") else b"10000\r\n" + piece + b"\r\n"
+    with daemon(tmp_path) as server:
+        before, sent = server.memory(), 0
+        with socket.create_connection(("127.0.0.1", server.port), 20) as client:
+            client.sendall(f"PUT /api/contents/x HTTP/1.1\r\nHost: 127.0.0.1\r\n{framing}\r\n\r\n".encode())
+            answer = client.recv(65536)
+            assert answer.startswith(b"HTTP/1.1 403 ")
+            try:
+                for _ in range(4800):
+                    sent += client.send(chunk)
+            except OSError:
+                pass  # it was cut off, as it should be
+        grown = server.memory() - before
+        print(f"{framing}: {sent / 2**20:.0f} MiB sent, +{grown / 2**20:.1f} MiB")
+        assert grown < 8 * 2**20
+        assert sent < 200 * 2**20
+        assert os.listdir(tmp_path / "root") == []
+
+
 # -- ten thousand that say nothing
 
 
