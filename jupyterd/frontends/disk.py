@@ -83,6 +83,7 @@ def replace(path: str, text: str) -> None:
 
     :raises OSError: it can not be written; the old file is as it was.
     """
+    path = os.path.realpath(path)  # a link stays one
     directory = os.path.dirname(path)
     os.makedirs(directory, exist_ok=True)
     fd, temporary = tempfile.mkstemp(prefix=".~", dir=directory)
@@ -92,7 +93,7 @@ def replace(path: str, text: str) -> None:
             file.write(text)
             file.flush()
             os.fsync(file.fileno())
-        os.replace(temporary, os.path.realpath(path))
+        os.replace(temporary, path)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(temporary)

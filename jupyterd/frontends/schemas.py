@@ -84,12 +84,12 @@ class PluginSettings:
         :raises Invalid: it is not that, or the plugin's schema does not allow it.
         :raises NoSuchSettings: no plugin has that name.
         """
-        import json5
         from jsonschema import Draft7Validator, ValidationError
 
         try:
-            settings = json5.loads(raw)
-        except (ValueError, TypeError) as error:
+            raw.encode()
+            settings = parse(raw)
+        except (ValueError, TypeError, AttributeError, RecursionError) as error:
             raise Invalid(f"Failed parsing settings: {error}") from None
         schema = self._schema(name, self._find(name), self.overrides())
         try:
@@ -193,11 +193,9 @@ class PluginSettings:
         return {"raw": raw, "settings": settings, **times} if settings else {**nothing, **times}
 
     def _checked(self, name: str, raw: str, schema: dict[str, Any]) -> Any:
-        import json5
-
         try:
-            settings = json5.loads(raw)
-        except ValueError as error:
+            settings = parse(raw)
+        except (ValueError, RecursionError) as error:
             raise Failed(f"Failed loading settings ({name}): {error}") from None
         if not settings:
             return settings
@@ -209,6 +207,19 @@ class PluginSettings:
             self.log.warn("Failed validating settings ({name}): {error}", name=name, error=error.message)
             return {}
         return settings
+
+
+def parse(raw: str) -> Any:
+    """JSON with comments; without them it is read much faster.
+
+    :raises ValueError: it is neither.
+    """
+    try:
+        return json.loads(raw)
+    except ValueError:
+        import json5
+
+        return json5.loads(raw)
 
 
 def _split(name: str) -> tuple[str, str]:

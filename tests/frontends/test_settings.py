@@ -7,7 +7,12 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
+from jupyterd.frontends.disk import replace
+from jupyterd.frontends.schemas import NoSuchSettings, PluginSettings
+from jupyterd.frontends.translations import Translations
 from tests.frontends.conftest import LOCALE, THEMES, Serve, write
 
 URL = f"/lab/api/settings/{THEMES}"
@@ -62,6 +67,8 @@ def test_all_plugins(serve: Serve) -> None:
         (b"[]", "Invalid format for JSON payload. Must be in the form {'raw': ...}"),
         (b'{"raw": "{"}', "Failed parsing settings"),
         (b'{"raw": 3}', "Failed parsing settings"),
+        (b'{"raw": "\\ud800"}', "Failed parsing settings"),
+        (json.dumps({"raw": "[" * 100_000}).encode(), "Failed parsing settings"),
         (b'{"raw": "{\\"theme\\": 3}"}', "Failed validating input: 3 is not of type 'string'"),
     ],
 )
@@ -134,3 +141,36 @@ def test_schemas_of_extensions_win(serve: Serve, home: Path) -> None:
     }
     assert titles[THEMES] == "Mine"
     assert json.loads(own.read_text())["title"] == "Mine"
+
+
+names = st.text(alphabet="ab./:\\\0@%", max_size=12)
+
+
+@given(names, st.sampled_from(["GET", "PUT"]))
+def test_no_name_leads_out_of_the_settings(tmp_path_factory: pytest.TempPathFactory, name: str, method: str) -> None:
+    home = tmp_path_factory.getbasetemp() / "settings"
+    write(home / "a.json", {"secret": 1})
+    write(home / "schemas" / "a.json", {"secret": 1})
+    settings = PluginSettings("", str(home / "schemas" / "app"), str(home / "user"), [], Translations())
+    with pytest.raises(NoSuchSettings):
+        settings.get(name, "en") if method == "GET" else settings.save(name, "{}")
+
+
+def test_a_settings_file_that_is_a_link_stays_one(tmp_path: Path) -> None:
+    target = write(tmp_path / "dotfiles" / "x", "old")
+    link = tmp_path / "x"
+    link.symlink_to(target)
+    target.chmod(0o640)
+    replace(str(link), "new")
+    assert link.is_symlink()
+    assert target.read_text() == "new"
+    assert target.stat().st_mode & 0o777 == 0o640
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = write(tmp_path / "x", "old")
+    monkeypatch.setattr("os.fsync", lambda fd: (_ for _ in ()).throw(OSError(28, "No space left on device")))
+    with pytest.raises(OSError, match="No space"):
+        replace(str(path), "new")
+    assert path.read_text() == "old"
+    assert [each.name for each in tmp_path.iterdir()] == ["x"]
