@@ -87,7 +87,7 @@ class Tail:
 def oom_counter(pid: int) -> str | None:
     """The file in which Linux counts a process's out-of-memory kills: its memory control group's, of either version.
 
-    None where there is none. Inside of a container the group's own path may not be visible; its root then stands for it.
+    None where there is none. In a container the group's own path may not be visible; its root then stands for it.
     """
     try:
         with open(f"/proc/{pid}/cgroup", encoding="ascii", errors="replace") as groups:

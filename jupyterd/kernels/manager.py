@@ -119,8 +119,12 @@ class MappingKernelManager(MappingKernelSettings):
         """The channels of a kernel.
 
         :raises NoSuchKernel: there is none of that id.
+        :raises Failed: it could not be started.
         """
-        return self[kernel_id].channels
+        kernel = self[kernel_id]
+        if kernel.execution_state == "dead" and not kernel.running:
+            raise Failed(f"Kernel {kernel_id} could not be started. {kernel.reason}")
+        return kernel.channels
 
     def model(self, kernel_id: str) -> dict[str, Any]:
         """The REST model of a kernel.

@@ -115,6 +115,8 @@ def test_a_pending_kernel_that_can_not_be_run_is_dead_with_its_reason() -> None:
     kernel = result_of(keeping.starting())
     assert kernel.execution_state == "dead"
     assert "no such command" in kernel.model()["reason"]
+    with pytest.raises(Failed, match="could not be started"):
+        keeping.kernels.channels_of(kernel.id)
 
 
 def test_a_death_is_told_in_the_cell_in_the_model_and_in_an_event_and_the_kernel_runs_again() -> None:

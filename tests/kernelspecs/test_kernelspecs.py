@@ -122,6 +122,13 @@ def test_unknown_names_are_named(shelf: Shelf, name: str) -> None:
     assert error.value.message == f"Kernel spec {name} not found"
 
 
+def test_names_are_found_as_people_write_them(shelf: Shelf) -> None:
+    shelf.put("Sample 2")
+    assert shelf.model("sAmple 2")["name"] == "sAmple 2"
+    answer = shelf.site().request("GET", "/api/kernelspecs/sample%202")
+    assert (answer.status, answer.json()["spec"]["display_name"]) == (200, "SAMPLE 2")
+
+
 def test_only_the_allowed_ones_exist(tmp_path: Path) -> None:
     shelf = Shelf(tmp_path, allowed_kernelspecs={"a"})
     shelf.put("a")
