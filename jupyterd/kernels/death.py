@@ -19,11 +19,13 @@ class Death:
     :param status: its exit code, minus the number of the signal that ended it, or None where nobody knows.
     :param out_of_memory: the system counted an out-of-memory kill among its processes while it ran.
     :param stderr: the last lines it wrote to standard error.
+    :param failure: why it could not even be run; empty where it was.
     """
 
     status: int | None = None
     out_of_memory: bool = False
     stderr: str = ""
+    failure: str = ""
 
     @property
     def signal(self) -> str | None:
@@ -38,6 +40,8 @@ class Death:
     @property
     def sentence(self) -> str:
         """What happened, without the kernel's own words."""
+        if self.failure:
+            return f"The kernel could not be started: {self.failure}"
         if self.status is None:
             return "The kernel is gone."
         if self.signal is None:

@@ -53,7 +53,7 @@ class Runner:
 
     def _never_ran(self, failure: Failure, kernel: Kernel) -> None:
         self.log.failure("kernel {kernel_id} did not start", failure, kernel_id=kernel.id)
-        self.lose(kernel, Death(stderr=failure.getErrorMessage()))
+        self.lose(kernel, Death(failure=failure.getErrorMessage()))
 
     async def prove(self, kernel: Kernel) -> None:
         """Wait for a new kernel's first word, at most ``start_grace``; start it otherwise, if it ended and can be.
@@ -75,7 +75,7 @@ class Runner:
         try:
             await kernel.process.restart(now=now, new_ports=new_ports)
         except Exception as error:
-            self.lose(kernel, Death(stderr=str(error)))
+            self.lose(kernel, Death(failure=str(error)))
             raise
         kernel.channels.disconnect()
         self._launched(kernel)
@@ -140,7 +140,7 @@ class Runner:
                 new_ports = self.restarter.random_ports_until_alive and not kernel.ever_spoke
                 await self.run_again(kernel, now=True, new_ports=new_ports)
         except Exception as error:  # noqa: BLE001 - nobody waits for it: it is told to the clients
-            self.lose(kernel, Death(stderr=str(error)))
+            self.lose(kernel, Death(failure=str(error)))
         finally:
             kernel.turn.release()
 

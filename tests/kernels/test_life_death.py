@@ -21,6 +21,7 @@ from jupyterd.kernels.death import Death, Tail
         (Death(-9, out_of_memory=True), "The kernel's process was killed by SIGKILL: the system ran out of memory."),
         (Death(-63), "The kernel's process was killed by signal 63."),
         (Death(), "The kernel is gone."),
+        (Death(failure="No such file"), "The kernel could not be started: No such file"),
         (Death(1, stderr="Traceback ...\nImportError: x"), "exit code 1.\nTraceback ...\nImportError: x"),
     ],
 )
