@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -287,3 +289,73 @@ def test_cve_2023_49080_no_traceback_reaches_a_client(server: Server) -> None:
         assert b"Traceback" not in answer.body
         assert b'File "' not in answer.body
         assert answer.status < 500, (method, path, answer.body)
+
+
+# -- what we stand on
+
+HOUSE = Path(__file__).resolve().parent.parent.parent
+FIRST_SOUND = {
+    "Twisted": "24.7",  # CVE-2020-10108, -10109, CVE-2022-21712, -24801, CVE-2023-46137, CVE-2024-41671, -41810
+    "autobahn": "20.12.3",  # CVE-2020-35678
+    "nbconvert": "7.17.1",  # CVE-2021-32862, CVE-2026-39378
+    "jupyter-core": "4.11.2",  # CVE-2022-39286
+    "treq": "22.1",  # CVE-2022-23607
+}
+
+
+def test_versions_with_published_flaws_are_not_accepted() -> None:
+    from packaging.version import Version
+
+    text = (HOUSE / "setup.cfg").read_text()
+    for name, version in FIRST_SOUND.items():
+        pin = re.search(rf"^ +{name}(?:\[\w+\])?>=([\d.]+)", text, re.MULTILINE | re.IGNORECASE)
+        assert pin is not None or name == "treq"
+        assert pin is None or Version(pin[1]) >= Version(version), name
+
+
+def test_cve_2024_41810_no_redirect_page_is_made_of_input() -> None:
+    sources = "".join(path.read_text() for path in (HOUSE / "jupyterd").rglob("*.py"))
+    assert "redirectTo" not in sources
+    assert "displayTracebacks = True" not in sources
+
+
+def test_cve_2022_39286_no_configuration_is_read_from_the_current_directory(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("jupyter_config.py", "jupyter_server_config.py", "jupyterd_config.py"):
+        (tmp_path / name).write_text("raise SystemExit('read')")
+    for name in ("jupyter_config.json", "jupyter_server_config.json", "jupyterd_config.json"):
+        (tmp_path / name).write_text('{"IdentityProvider": {"token": "read"}}')
+    assert load(["--allow-root"]).token != "read"
+
+
+@pytest.mark.real
+def test_cve_2022_21712_2024_22421_our_clients_send_no_token_to_where_they_are_redirected() -> None:
+    from http.server import BaseHTTPRequestHandler, HTTPServer
+    from threading import Thread
+
+    from jupyterd.fetching import HTTPError, fetch
+
+    seen: list[Any] = []
+
+    class Redirecting(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            seen.append((self.path, self.headers.get("Authorization")))
+            self.send_response(302)
+            self.send_header("Location", f"http://localhost:{self.server.server_address[1]}/elsewhere")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, format: str, *args: Any) -> None:  # noqa: A002
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Redirecting) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        try:
+            fetch(f"http://127.0.0.1:{server.server_port}/api", headers={"Authorization": "token t"})
+        except HTTPError:
+            pass
+        finally:
+            server.shutdown()
+    assert seen == [("/api", "token t")]

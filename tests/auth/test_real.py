@@ -367,6 +367,24 @@ def test_log_of_a_daemon_holds_no_secret(tmp_path: Path) -> None:
         assert TOKEN.encode() not in Path(f"/proc/{server.process.pid}/cmdline").read_bytes()
 
 
+# -- converted notebooks
+
+
+def test_cve_2026_44727_converted_notebooks_are_sandboxed_by_both_ways(tmp_path: Path) -> None:
+    notebook = {"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    with daemon(tmp_path) as server:
+        (tmp_path / "root" / "n.ipynb").write_text(json.dumps(notebook))
+        client = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+        body = json.dumps({"name": "n.ipynb", "content": notebook}).encode()
+        for answer in (
+            ask(client, "/nbconvert/html/n.ipynb", headers=BEARER),
+            ask(client, "/nbconvert/html", "POST", body, BEARER),
+        ):
+            assert answer.status == 200
+            assert "sandbox allow-scripts" in answer.headers["Content-Security-Policy"]
+            assert answer.headers["X-Content-Type-Options"] == "nosniff"
+
+
 # -- bodies of strangers
 
 
