@@ -1,0 +1,76 @@
+"""What every launcher of kernels keeps: the one in memory, and the one of real processes."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pytest_twisted import ensureDeferred
+from twisted.internet import reactor
+from twisted.internet.task import deferLater
+
+from jupyterd.kernels.death import Death
+from jupyterd.kernels.directory import DaemonDirectory
+from jupyterd.kernels.launcher import KernelProcess, Launcher, Order
+from jupyterd.kernels.manager import NoSuchKernelSpec
+from jupyterd.kernels.processes import ProcessLauncher
+from jupyterd.kernels.settings import MappingKernelSettings
+from jupyterd.kernelspecs.client import KernelSpecManager
+from jupyterd.kernelspecs.manager import KernelSpecs
+from jupyterd.testing import MemoryLauncher, at_once
+
+KILLED = Death(-9)
+
+
+async def keeps_the_contract(launcher: Launcher, kill: Callable[[Any], None], cwd: Path) -> None:
+    deaths: list[Death] = []
+    order = Order("a-b-c-d-e", "python3", cwd=str(cwd), env={**os.environ, "JPY_SESSION_NAME": "a"})
+    process: KernelProcess = await launcher.process(order, deaths.append)
+    assert (process.name, process.owned, process.autorestart) == ("python3", True, True)
+    assert process.shutdown_wait_time == 5.0
+    assert process.metadata.get("nothing") is None
+
+    await process.start()
+    info = process.connection_info
+    assert isinstance(info["key"], bytes)
+    assert {"transport", "ip", "shell_port"} <= info.keys()
+    process.update_env({"JPY_SESSION_NAME": "b"})
+
+    await process.restart(now=True)
+    await process.restart(now=True, new_ports=True)
+    assert deaths == []
+
+    kill(process)
+    for _ in range(500):
+        if deaths:
+            break
+        await deferLater(reactor, 0.01)  # type: ignore[arg-type]
+    assert [death.status for death in deaths] == [-9]
+    await (process.start() if process.retry(deaths[0]) else process.restart(now=True))
+    await process.stop(now=True)
+    assert len(deaths) == 1
+
+    with pytest.raises(NoSuchKernelSpec):
+        await launcher.process(Order("f-g-h-i-j", "nope"), deaths.append)
+
+
+@ensureDeferred
+async def test_in_memory(tmp_path: Path) -> None:
+    await keeps_the_contract(MemoryLauncher(), lambda process: process.die(KILLED), tmp_path)
+
+
+@pytest.mark.real
+@ensureDeferred
+async def test_as_processes(tmp_path: Path) -> None:
+    sockets = DaemonDirectory("jupyterd-ipc-", [os.environ.get("TMPDIR", "/tmp")])
+    specs = KernelSpecs(KernelSpecManager, at_once)
+    launcher = ProcessLauncher(reactor, MappingKernelSettings(), specs, str(tmp_path), sockets)
+    try:
+        await keeps_the_contract(launcher, lambda process: os.kill(process.pid, signal.SIGKILL), tmp_path)
+        assert list(tmp_path.iterdir()) == []
+    finally:
+        sockets.close()
