@@ -73,12 +73,13 @@ class Cursor:
     :ivar number: the addressee of what is meant for it alone.
     :ivar position: the number of the next message it gets.
     :ivar held: chunks read from disk and not yet taken.
+    :ivar partial: bytes of the chunk at ``position`` that were acknowledged, in which protocol, when the client was lost.
     :ivar flight: what was written last: begin and end in the client's stream, the first message, whether frames
         are messages.
     """
 
     __slots__ = (
-        "client", "expiry", "flight", "held", "limit", "number", "position", "pulling", "reading", "session",
+        "client", "expiry", "flight", "held", "limit", "number", "partial", "position", "pulling", "reading", "session",
     )  # fmt: skip
 
     def __init__(self, number: int, session: str | None, position: int) -> None:
@@ -91,6 +92,7 @@ class Cursor:
         self.pulling = False
         self.reading = False
         self.limit: RateLimit | None = None
+        self.partial: tuple[int, int, Codec] | None = None
         self.expiry: object = None
 
 
@@ -171,8 +173,16 @@ class MessageLog:
 
     @property
     def needed(self) -> int:
-        """The number of the oldest message that some cursor has not got."""
-        return min((cursor.position for cursor in self.cursors.values()), default=self.next)
+        """The number of the oldest message that some cursor has not got, as far as its peer's TCP tells."""
+        return min(map(self._needs, self.cursors.values()), default=self.next)
+
+    def _needs(self, cursor: Cursor) -> int:
+        flight = cursor.flight
+        if cursor.client is not None and flight:
+            received = flight[-1][1] - cursor.client.unacknowledged()
+            while flight and flight[0][1] <= received:
+                flight.popleft()
+        return flight[0][2] if flight else cursor.position
 
     @property
     def oldest(self) -> int:
@@ -249,7 +259,7 @@ class MessageLog:
         self._writing, self._written_from = True, groups[0][0].first
         segment = self.spill.target()
         done = self._in_thread(disk.write, segment.path, segment.size, groups)
-        done.addCallbacks(self._written, self._not_written, (segment,), errbackArgs=(sum(map(len, groups)),))
+        done.addCallbacks(self._written, self._not_written, (segment,), errbackArgs=(segment, sum(map(len, groups))))
         done.addErrback(self._bug)
 
     def _groups(self, excess: int) -> list[list[Chunk]]:
@@ -272,7 +282,7 @@ class MessageLog:
         if self._closed:
             self._remove([segment.path])
             return
-        self.spill.added(segment, blocks)
+        self.spill.wrote(segment, blocks)
         count = 0
         for chunk in self._chunks:
             if chunk.first >= blocks[-1].end:
@@ -284,9 +294,12 @@ class MessageLog:
         self._enforce_quota()
         self._look()
 
-    def _not_written(self, failure: Failure, count: int) -> None:
+    def _not_written(self, failure: Failure, segment: Segment, count: int) -> None:
         """The disk does not take it: memory stays bounded, and who needed it is told that it is lost."""
         self._writing = False
+        if self._closed:
+            return
+        self.spill.wrote(segment, [])
         self.log.failure(
             "{count} chunks of a kernel's messages are lost: the disk does not take them", failure, count=count
         )
@@ -343,7 +356,7 @@ class MessageLog:
             while (client := cursor.client) is not None and not client.blocked and cursor.position < self.next:
                 chunk = self._take(cursor)
                 if chunk is not None:
-                    self._deliver(cursor, client, chunk)
+                    self._deliver(cursor, client, chunk if cursor.partial is None else self._rest(cursor, chunk))
                 elif not self._fetch(cursor):
                     return
         finally:
@@ -431,7 +444,7 @@ class MessageLog:
     def _deliver(self, cursor: Cursor, client: Client, chunk: Chunk) -> None:
         first = cursor.position
         cursor.position = chunk.end
-        if chunk.to != EVERYBODY and chunk.to != cursor.number:
+        if not chunk.messages or (chunk.to != EVERYBODY and chunk.to != cursor.number):
             return
         plain = False
         if chunk.lost:
@@ -499,20 +512,25 @@ class MessageLog:
         received = cursor.flight[-1][1] - client.unacknowledged()
         for begin, end, first, plain in cursor.flight:
             if end > received:
-                return self._within(first, received - begin, client.codec) if plain else first
+                cursor.partial = (first, received - begin, client.codec) if plain else None
+                return first
         return cursor.position
 
-    def _within(self, first: int, received: int, codec: Codec) -> int:
-        """The first message of the chunk at ``first`` that does not lie within ``received`` bytes of its frames."""
-        if not self._chunks or first < self._chunks[0].first:
-            return first
-        index = bisect_right(self._chunks, first, key=lambda chunk: chunk.first) - 1
-        chunk = self._chunks[index].after(first)
-        for number, parts in enumerate(chunk.messages):
+    def _rest(self, cursor: Cursor, chunk: Chunk) -> Chunk:
+        """``chunk`` without the messages at its begin that the client's peer has acknowledged."""
+        assert cursor.partial is not None
+        first, received, codec = cursor.partial
+        cursor.partial = None
+        if chunk.first != first or chunk.lost:
+            return chunk
+        count = 0
+        for parts in chunk.messages:
             received -= sum(map(len, codec.encode(chunk.channel, [parts])))
             if received < 0:
-                return chunk.first + number
-        return chunk.end
+                break
+            count += 1
+        cursor.position = first + count
+        return chunk.after(first + count)
 
     # -- the end
 

@@ -45,11 +45,15 @@ class Block:
 
 @dataclass(eq=False)
 class Segment:
-    """One file and its blocks."""
+    """One file and its blocks.
+
+    :ivar written: a block is on its way to it: it stays, whether or not all before was read.
+    """
 
     path: str
     blocks: list[Block]
     compacted: bool = False
+    written: bool = False
 
     @property
     def size(self) -> int:
@@ -74,18 +78,22 @@ class Spill:
         self._full = max(1, min(SEGMENT, self.quota // 8))
 
     def target(self) -> Segment:
-        """The segment that the next block goes to."""
+        """The segment that the next blocks go to; :meth:`wrote` follows."""
         if not self.segments or self.segments[-1].size >= self._full or self.segments[-1].compacted:
             self.segments.append(self._new_segment())
+        self.segments[-1].written = True
         return self.segments[-1]
 
     def _new_segment(self) -> Segment:
         self._count += 1
         return Segment(os.path.join(self.directory, f"{self._count}.log"), [])
 
-    def added(self, segment: Segment, blocks: list[Block]) -> None:
-        """Blocks have been written."""
+    def wrote(self, segment: Segment, blocks: list[Block]) -> None:
+        """Blocks have been written, or none could be."""
+        segment.written = False
         segment.blocks += blocks
+        if not segment.blocks:
+            self.segments.remove(segment)
         self.bytes += sum(block.size for block in blocks)
 
     def find(self, seq: int) -> Block | None:
@@ -99,7 +107,7 @@ class Spill:
     def unneeded(self, needed: int) -> list[str]:
         """Forget the segments before ``needed``; their files, to be removed."""
         paths = []
-        while self.segments and self.segments[0].blocks and self.segments[0].blocks[-1].end <= needed:
+        while self.segments and not self.segments[0].written and self.segments[0].blocks[-1].end <= needed:
             paths.append(self._forget(self.segments[0]))
         return paths
 
@@ -112,10 +120,8 @@ class Spill:
         """The segment that has to give way, or None; the newest is compacted but never dropped."""
         if self.bytes <= self.quota:
             return None
-        for segment in self.segments[:-1]:
-            if not segment.compacted:
-                return segment
-        return self.segments[0] if len(self.segments) > 1 else None
+        older = [segment for segment in self.segments[:-1] if not segment.written]
+        return next((segment for segment in older if not segment.compacted), older[0] if older else None)
 
     def replace(self, old: Segment, path: str, blocks: list[Block]) -> str:
         """A segment was compacted; the old file, to be removed."""
