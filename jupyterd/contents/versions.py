@@ -85,9 +85,7 @@ class Versions:
         moment = datetime.fromtimestamp(status.st_mtime_ns // 1000 / 1e6, timezone.utc)
         target = self.path(name, f"v{moment:%Y%m%d-%H%M%S-%f}")
         if in_place:
-            if os.path.exists(target):
-                os.unlink(target)
-            shutil.copy2(os_path, target)
+            _copy(os_path, target)
             return
         try:
             os.link(os_path, target)
@@ -96,7 +94,7 @@ class Versions:
         except OSError as error:
             if error.errno not in (errno.EPERM, errno.EXDEV, errno.EMLINK, errno.EOPNOTSUPP):
                 raise
-            shutil.copy2(os_path, target)
+            _copy(os_path, target)
 
     def path(self, name: str, version: str) -> str:
         """Where a version is kept."""
@@ -124,6 +122,12 @@ class Versions:
             oldest = kept.pop(0)
             total -= oldest.status.st_size
             os.unlink(oldest.os_path)
+
+
+def _copy(os_path: str, target: str) -> None:
+    """A copy that is there whole or not at all."""
+    shutil.copy2(os_path, target + ".part")
+    os.replace(target + ".part", target)
 
 
 def forget(os_path: str) -> None:

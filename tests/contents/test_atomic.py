@@ -137,9 +137,7 @@ def test_what_was_interrupted_in_place_can_be_brought_back(target: Path, monkeyp
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO])
 @pytest.mark.parametrize("call", ["fsync", "rename"])
-def test_what_fails_leaves_the_old_file(
-    target: Path, monkeypatch: pytest.MonkeyPatch, number: int, call: str
-) -> None:
+def test_what_fails_leaves_the_old_file(target: Path, monkeypatch: pytest.MonkeyPatch, number: int, call: str) -> None:
     def fails(*args: Any) -> None:
         raise OSError(number, os.strerror(number))
 

@@ -21,19 +21,31 @@ from jupyterd.contents import atomic
 from jupyterd.contents.filemanager import FileContentsManager
 from jupyterd.errors import OutOfSpace, TooLarge
 
-SAVER = """
-import sys
+SAVERS = """
+import os, sys, tempfile
 from jupyterd.contents.filemanager import FileContentsManager
-manager = FileContentsManager(root_dir=sys.argv[1], notebook_versions_interval=0.0, notebook_versions=3)
-print("ready", flush=True)
-number = int(sys.argv[2])
-while True:
-    number += 1
+
+def save(manager, number):
     source = f"{number} " + "x" * (number * 7919 % 300_000)
     cell = {"cell_type": "code", "id": "a", "metadata": {}, "outputs": [], "execution_count": number, "source": source}
     content = {"cells": [cell], "metadata": {"end": number}, "nbformat": 4, "nbformat_minor": 5}
     manager.save({"type": "notebook", "content": content}, "a.ipynb")
-    print(number, flush=True)
+
+with tempfile.TemporaryDirectory() as warm:
+    save(FileContentsManager(root_dir=warm), 1)
+manager = FileContentsManager(root_dir=sys.argv[1], notebook_versions_interval=0.0, notebook_versions=3)
+manager.notary.secret, manager.checkpoints  # what is made once is there before the clock runs
+for line in sys.stdin:
+    child = os.fork()
+    if not child:
+        os.write(1, b"pid %d\\n" % os.getpid())
+        number = int(line)
+        while True:
+            number += 1
+            save(manager, number)
+            os.write(1, b"saved %d\\n" % number)
+    os.waitpid(child, 0)
+    os.write(1, b"dead\\n")
 """
 KILLS = 200
 
@@ -52,36 +64,40 @@ def whole(path: Path) -> int:
 def test_killed_at_random_points(root: Path, links: int) -> None:
     """With a second hard link the file is overwritten in place: then it, or what is kept beside it, is whole."""
     chance = random.Random(7)
-    path, acknowledged, killed = root / "a.ipynb", 0, 0
-    while killed < KILLS // links:
-        saver = subprocess.Popen(
-            [sys.executable, "-c", SAVER, str(root), str(acknowledged)], stdout=subprocess.PIPE, text=True, bufsize=1
-        )
-        assert saver.stdout is not None
-        saver.stdout.readline()
-        if links == 2 and path.exists() and not (root / "b.ipynb").exists():
-            (root / "b.ipynb").hardlink_to(path)
-        time.sleep(chance.uniform(0.0, 0.06))
-        saver.send_signal(signal.SIGKILL)
-        told = [line for line in saver.stdout.read().split("\n") if line.strip().isdigit()]
-        saver.wait()
-        saver.stdout.close()
-        acknowledged = int(told[-1]) if told else acknowledged
-        killed += 1
-        if not path.exists():
-            assert not acknowledged
-            continue
-        try:
-            found = whole(path)
-        except (ValueError, AssertionError):
-            assert links == 2
-            assert atomic.recover(str(path))
-            found = whole(path)
-        assert found in (acknowledged, acknowledged + 1), "an acknowledged save is lost"
-        acknowledged = found
-        for version in root.glob(".ipynb_checkpoints/versions/*"):
-            whole(version)
+    path, acknowledged = root / "a.ipynb", 0
+    command = [sys.executable, "-c", SAVERS, str(root)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1) as savers:
+        assert savers.stdin is not None
+        assert savers.stdout is not None
+        for _ in range(KILLS):
+            savers.stdin.write(f"{acknowledged}\n")
+            pid = int(savers.stdout.readline().removeprefix("pid "))
+            time.sleep(chance.uniform(0.0, 0.06))
+            os.kill(pid, signal.SIGKILL)
+            while (line := savers.stdout.readline()) != "dead\n":
+                acknowledged = int(line.removeprefix("saved "))
+            acknowledged = survived(path, acknowledged, links)
+            if links == 2 and path.exists() and not (root / "b.ipynb").exists():
+                (root / "b.ipynb").hardlink_to(path)
+        savers.stdin.close()
     assert acknowledged > KILLS // 8
+
+
+def survived(path: Path, acknowledged: int, links: int) -> int:
+    """What is there after a kill is the last acknowledged save, or the one that was under way."""
+    if not path.exists():
+        assert not acknowledged
+        return 0
+    try:
+        found = whole(path)
+    except (ValueError, AssertionError):
+        assert links == 2
+        assert atomic.recover(str(path))
+        found = whole(path)
+    assert found in (acknowledged, acknowledged + 1), "an acknowledged save is lost"
+    for version in path.parent.glob(".ipynb_checkpoints/versions/*.ipynb"):
+        whole(version)
+    return found
 
 
 @pytest.fixture

@@ -19,7 +19,9 @@ from jupyterd.contents.paths import (
     to_os_path,
 )
 
-segments = st.one_of(st.sampled_from(["..", ".", "", "a", "..a", "a..", ".hidden", "%2e%2e", "\\", "~", "/"]), st.text())
+segments = st.one_of(
+    st.sampled_from(["..", ".", "", "a", "..a", "a..", ".hidden", "%2e%2e", "\\", "~", "/"]), st.text()
+)
 
 
 @given(st.lists(segments, max_size=8).map("/".join), st.sampled_from(["/srv/nb", "/srv", "/"]))
@@ -32,7 +34,9 @@ def test_a_path_is_below_the_root_or_refused(path: str, root: str) -> None:
     assert found == root or found.startswith(root.rstrip("/") + "/")
 
 
-@given(st.lists(st.text(st.characters(blacklist_characters="/\0", blacklist_categories=("Cs",)), min_size=1), min_size=1))
+@given(
+    st.lists(st.text(st.characters(blacklist_characters="/\0", blacklist_categories=("Cs",)), min_size=1), min_size=1)
+)
 def test_plain_names_survive_both_ways(names: list[str]) -> None:
     if any(name in (".", "..") for name in names):
         return

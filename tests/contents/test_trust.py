@@ -18,11 +18,12 @@ from jupyterd.contents import trust
 from jupyterd.contents.trust import SharedSignatureStore, make_notary
 
 RICH = {"output_type": "display_data", "metadata": {}, "data": {"text/html": "<b>"}}
+text = st.text(st.characters(blacklist_categories=("Cs",)))
 json_values = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(st.characters(blacklist_categories=("Cs",)))),
-    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(st.characters(blacklist_categories=("Cs",))), inner, max_size=3)),
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), text),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(text, inner, max_size=3)),
     max_leaves=10,
-)  # fmt: skip
+)
 
 
 @settings(deadline=None, max_examples=60)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jupyterd.contents.uploads import LAST, OutOfOrder, Uploads
@@ -23,32 +23,32 @@ class Hours:
         return self.now
 
 
-@given(st.lists(st.binary(max_size=50), min_size=2, max_size=8), st.data())
-def test_any_repetition_and_any_order(pieces: list[bytes], data: st.DataObject) -> None:
-    """What comes in order makes the file; a repeated piece is itself; anything else is refused and changes nothing."""
-    numbers = [*range(1, len(pieces)), LAST]
+@settings(deadline=None)
+@given(
+    st.lists(st.binary(max_size=50), min_size=2, max_size=6),
+    st.lists(st.tuples(st.sampled_from(["again", "ahead", "next"]), st.integers(2, 5)), max_size=12),
+)
+def test_any_repetition_and_any_order(pieces: list[bytes], moves: list[tuple[str, int]]) -> None:
+    """A piece that is repeated counts once, one that is ahead is refused; neither changes what the file becomes."""
     with tempfile.TemporaryDirectory() as directory:
         target = Path(directory, "f")
         target.write_bytes(b"old")
-        uploads, at = Uploads(60.0), 0
-        while at < len(pieces):
-            chosen = data.draw(st.integers(0, len(pieces) - 1))
-            number = numbers[chosen]
-            fits = chosen == at or (chosen == at - 1)
-            if number == LAST and at > 0:  # the last may come at any time: it ends the upload
-                fits, chosen = True, len(pieces) - 1
-                if at < len(pieces) - 1:
-                    continue
-            if number == 1:
-                at, fits = 0, True
-            if fits:
-                uploads.add(str(target), number, pieces[chosen])
-                at = chosen + 1
-            else:
+        uploads, at = Uploads(60.0), 1
+        uploads.add(str(target), 1, pieces[0])
+        for move, ahead in moves:
+            if move == "again":
+                uploads.add(str(target), at, pieces[at - 1])
+            elif move == "ahead":
                 with pytest.raises(OutOfOrder):
-                    uploads.add(str(target), number, pieces[chosen])
-            if at < len(pieces):
-                assert target.read_bytes() == b"old"
+                    uploads.add(str(target), at + ahead, b"x")
+            elif at < len(pieces) - 1:
+                at += 1
+                uploads.add(str(target), at, pieces[at - 1])
+            assert target.read_bytes() == b"old"
+        while at < len(pieces) - 1:
+            at += 1
+            uploads.add(str(target), at, pieces[at - 1])
+        uploads.add(str(target), LAST, pieces[-1])
         assert target.read_bytes() == b"".join(pieces)
         assert len(uploads) == 0
         assert os.listdir(directory) == ["f"]
