@@ -55,7 +55,7 @@ class NotebookPages:
             raise NotFound
         if kind != "directory":
             return _redirect(call, "notebooks" if kind == "notebook" else "files", path)
-        return await self._page("tree.html", treePath=path)
+        return await self._page(call, "tree.html", treePath=path)
 
     @api(("GET", "HEAD"), "/notebooks")
     @api(("GET", "HEAD"), "/notebooks/<path:path>")
@@ -64,28 +64,28 @@ class NotebookPages:
         path = path.strip("/")
         if await self._kind_of(path) == "directory":
             return _redirect(call, "tree", path)
-        return await self._page("notebooks.html")
+        return await self._page(call, "notebooks.html")
 
     @api(("GET", "HEAD"), "/edit")
     @api(("GET", "HEAD"), "/edit/<path:path>")
     async def edit(self, call: Call, path: str = "") -> Reply:
         """A text file."""
-        return await self._page("edit.html")
+        return await self._page(call, "edit.html")
 
     @api(("GET", "HEAD"), "/consoles/")
     @api(("GET", "HEAD"), "/consoles/<path:path>")
     async def consoles(self, call: Call, path: str = "") -> Reply:
         """A console."""
-        return await self._page("consoles.html")
+        return await self._page(call, "consoles.html")
 
     @api(("GET", "HEAD"), "/terminals/")
     @api(("GET", "HEAD"), "/terminals/<path:path>")
     async def terminals(self, call: Call, path: str = "") -> Reply:
         """A terminal."""
-        return await self._page("terminals.html")
+        return await self._page(call, "terminals.html")
 
-    async def _page(self, template: str, **extra: Any) -> Reply:
-        return page(await self._in_thread(self._render, self._around(), template, extra))
+    async def _page(self, call: Call, template: str, **extra: Any) -> Reply:
+        return page(await self._in_thread(self._render, self._around().shown_to(call.request), template, extra))
 
     def _render(self, around: Surroundings, template: str, extra: dict[str, Any]) -> bytes:
         settings = notebook_page(self._notebook, around, notebook_version(self._notebook.package))

@@ -8,7 +8,7 @@ import os
 import posixpath
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -49,6 +49,13 @@ class Surroundings:
     server_version: tuple[int, int, int] = (2, 21, 1)
     untracked_message_types: list[str] = field(default_factory=list)
     extra: Mapping[str, Any] = field(default_factory=dict)
+
+    def shown_to(self, request: Any) -> Surroundings:
+        """The same for one page: the token is only in that of somebody who has shown it.
+
+        Who came by a cookie goes on with it: a script that gets into the page finds nothing that it could take away.
+        """
+        return self if request.token_authenticated else replace(self, token="")
 
 
 def camel_case(name: str) -> str:

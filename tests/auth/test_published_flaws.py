@@ -291,6 +291,21 @@ def test_cve_2023_49080_no_traceback_reaches_a_client(server: Server) -> None:
         assert answer.status < 500, (method, path, answer.body)
 
 
+# -- scripts that get into a page all the same
+
+
+def test_token_is_not_in_the_page_of_a_cookie(server: Server) -> None:
+    pytest.importorskip("jupyterlab")
+    by_token = server.site.request("GET", f"/lab?token={TOKEN}")
+    assert by_token.status == 200
+    assert TOKEN.encode() in by_token.body
+    cookies = "; ".join(line.partition(";")[0] for line in by_token.headers["set-cookie"])
+    by_cookie = server.site.request("GET", "/lab", headers={"Cookie": cookies})
+    assert by_cookie.status == 200
+    assert TOKEN.encode() not in by_cookie.body
+    assert "HttpOnly" in next(line for line in by_token.headers["set-cookie"] if line.startswith("username-"))
+
+
 # -- what we stand on
 
 HOUSE = Path(__file__).resolve().parent.parent.parent
