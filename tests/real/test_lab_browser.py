@@ -261,3 +261,44 @@ def test_notebook_7_lists_opens_and_runs(tmp_path: Path) -> None:
         browser.wrong = [text for text in browser.wrong if "reading 'schema'" not in text]
 
     in_browser(tmp_path, script)
+
+
+def test_the_rest_of_lab_that_asks_the_server(tmp_path: Path) -> None:
+    """Settings editor, licenses, export, plugin and extension panels, console, running panel, shutdown."""
+
+    def script(browser: Browser) -> None:
+        def command(name: str, **arguments: Any) -> None:
+            browser.page.evaluate("([n, a]) => { window.jupyterapp.commands.execute(n, a) }", [name, arguments])
+
+        browser.open(f"/lab?token={TOKEN}")
+        browser.see(".jp-LauncherCard")
+        write_and_run(browser)
+        downloads: list[Any] = []
+        browser.page.context.on("page", lambda page: page.on("download", downloads.append))
+        command("notebook:export-to-format", format="html")
+        browser.see(".jp-Dialog button.jp-mod-accept").click()  # sanitized
+        for _ in range(300):
+            if not downloads:
+                browser.page.wait_for_timeout(100)
+        assert downloads[0].suggested_filename == "Untitled.html"
+        assert "pid is True" in Path(downloads[0].path()).read_text()
+        command("settingeditor:open")
+        browser.see(".jp-SettingsPanel")
+        command("pluginmanager:open")
+        browser.see(".jp-pluginmanager-PluginList, .jp-pluginmanager")
+        command("help:licenses")
+        browser.see(".jp-Licenses")
+        command("console:create", kernelPreference={"name": "python3"})
+        browser.see(".jp-CodeConsole")
+        command("running:show-panel")
+        browser.see(".jp-RunningSessions-item", "Untitled.ipynb")
+        until(lambda: len(browser.daemon.json("GET", "/api/sessions")) == 2)
+        assert browser.daemon.json("GET", "/lab/api/plugins") == {"lockRules": [], "allLocked": False}
+        command("filemenu:shutdown")
+        browser.see(".jp-Dialog button.jp-mod-accept").click()
+        browser.see(".jp-Dialog", "Server stopped")
+        assert browser.daemon.process.wait(20) == 0
+        # Pages that lost their server say so; they must not have complained before.
+        browser.wrong = [text for text in browser.wrong if "ERR_CONNECTION" not in text and "WebSocket" not in text]
+
+    in_browser(tmp_path, script, "--LabApp.expose_app_in_browser=True")
