@@ -17,6 +17,8 @@ BODY_SECONDS = 120.0
 IDLE_SECONDS = 3600.0
 LINGER_SECONDS = 5.0
 MOST_WAITING = 1024
+RAISED_TO = 4096
+"""What the daemon raises its limit of open files to, where the system lets it."""
 
 
 class Client(Protocol):
@@ -82,6 +84,17 @@ def leave(client: Client) -> None:
         client.waiting = None
 
 
+def most_waiting() -> int:
+    """A quarter of the descriptors that the process can have, at most :data:`MOST_WAITING`: the rest is for others."""
+    try:
+        from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit
+    except ImportError:
+        return MOST_WAITING
+    soft, hard = getrlimit(RLIMIT_NOFILE)
+    files = max(soft, RAISED_TO if hard == RLIM_INFINITY else min(hard, RAISED_TO))
+    return max(16, min(MOST_WAITING, files // 4))
+
+
 class Patience:
     """The ways of waiting.
 
@@ -90,7 +103,7 @@ class Patience:
     :param body: seconds between two pieces of a body.
     :param idle: seconds between two requests.
     :param linger: seconds for a refused client to read its answer.
-    :param most: connections that may be without a request that was let in, at once.
+    :param most: connections that may be without a request that was let in, at once; :func:`most_waiting` by default.
     """
 
     def __init__(
@@ -101,13 +114,13 @@ class Patience:
         body: float = BODY_SECONDS,
         idle: float = IDLE_SECONDS,
         linger: float = LINGER_SECONDS,
-        most: int = MOST_WAITING,
+        most: int | None = None,
     ) -> None:
         self.heads = Queue(clock, head)
         self.bodies = Queue(clock, body)
         self.idles = Queue(clock, idle)
         self.lingers = Queue(clock, linger)
-        self._most = most
+        self._most = most_waiting() if most is None else most
 
     def head(self, client: Client) -> None:
         """``client`` is expected to send a head."""

@@ -12,7 +12,7 @@ from twisted.web.resource import Resource
 
 from jupyterd.testing import Connection, MemorySite
 from jupyterd.web.channel import HEAD_BYTES, MOST_HEADERS
-from jupyterd.web.patience import Patience
+from jupyterd.web.patience import Patience, most_waiting
 from jupyterd.web.root import Root
 from jupyterd.web.site import parse_query
 
@@ -321,6 +321,14 @@ def test_ten_thousand_half_open_connections_are_bounded_and_others_served() -> N
     assert len(patience.heads) + len(patience.idles) + len(patience.lingers) <= 201
     closed = sum(c.transport.disconnected or b"408" in c.transport.value() for c in attackers)
     assert closed > 9_700
+
+
+def test_crowd_is_smaller_where_descriptors_are_few(monkeypatch: pytest.MonkeyPatch) -> None:
+    import resource
+
+    for limits, most in (((1024, 1024), 256), ((1024, -1), 1024), ((20, 20), 16), ((100_000, 100_000), 1024)):
+        monkeypatch.setattr(resource, "getrlimit", lambda _, limits=limits: limits)
+        assert most_waiting() == most
 
 
 def test_nothing_is_left_of_closed_connections() -> None:
