@@ -48,7 +48,7 @@ def decoded(content: msgspec.Raw) -> Iterator[bytes]:
     text = memoryview(content)
     if len(text) < 2 or text[0] != ord('"') or _OTHER_ESCAPE.search(text):
         raise Unusual
-    position, end, held = 1, len(text) - 1, b""
+    position, end, held, ended = 1, len(text) - 1, b"", False
     while position < end:
         stop = min(position + BLOCK, end)
         if stop < end and text[stop - 1] == ord("\\"):
@@ -57,8 +57,9 @@ def decoded(content: msgspec.Raw) -> Iterator[bytes]:
         position = stop
         ready = len(held) if position == end else len(held) // 4 * 4
         block, held = held[:ready], held[ready:]
-        if block.rstrip(b"=" if position == end else b"").translate(None, _BASE64):
+        if (ended and block) or block.rstrip(b"=").translate(None, _BASE64):
             raise Unusual
+        ended = block.endswith(b"=")
         try:
             yield a2b_base64(block)
         except Error:

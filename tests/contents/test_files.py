@@ -1,0 +1,117 @@
+"""``/files``: downloads, and uploads as they are."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture
+def served(client: Any) -> Any:
+    (client.root / "p.py").write_bytes(b"print(1)\n")
+    (client.root / "n.ipynb").write_text("{}")
+    (client.root / "page.html").write_text("<script>")
+    (client.root / "noext").write_text("x")
+    (client.root / ".hidden").write_text("x")
+    (client.root / "d").mkdir()
+    os.mkfifo(client.root / "fifo")
+    (client.root.parent / "outside").write_text("secret")
+    (client.root / "out").symlink_to("../outside")
+    return client
+
+
+@pytest.mark.parametrize(
+    ("path", "kind"),
+    [
+        ("p.py", "text/x-python"),
+        ("n.ipynb", "application/x-ipynb+json"),
+        ("page.html", "text/html"),
+        ("noext", "application/octet-stream"),
+    ],
+)
+def test_content_types(served: Any, path: str, kind: str) -> None:
+    answer = served.ask("GET", f"/files/{path}")
+    assert (answer.status, answer.header("content-type"), answer.header("cache-control")) == (200, kind, "no-cache")
+
+
+@pytest.mark.parametrize(
+    ("path", "status"),
+    [("nope", 404), (".hidden", 404), ("d", 403), ("fifo", 403), ("out", 403), ("..%2foutside", 404)],
+)
+def test_refused(served: Any, path: str, status: int) -> None:
+    answer = served.ask("GET", f"/files/{path}")
+    assert answer.status == status
+    assert b"secret" not in answer.body
+
+
+def test_as_an_attachment(served: Any) -> None:
+    assert served.ask("GET", "/files/p.py").header("content-disposition") is None
+    for path in ("p.py?download=1", "n.ipynb"):
+        found = served.ask("GET", f"/files/{path}").header("content-disposition")
+        assert found == f"attachment; filename*=utf-8''{path.partition('?')[0]}"
+
+
+def test_parts_and_validators(served: Any) -> None:
+    whole = served.ask("GET", "/files/p.py")
+    part = served.ask("GET", "/files/p.py", Range="bytes=0-4")
+    assert (part.status, part.body, part.header("content-range")) == (206, b"print", "bytes 0-4/9")
+    assert served.ask("GET", "/files/p.py", Range="bytes=100-").status == 416
+    assert served.ask("GET", "/files/p.py", If_None_Match=whole.header("etag")).status == 304
+    assert served.ask("GET", "/files/p.py", If_Modified_Since=whole.header("last-modified")).status == 304
+    head = served.ask("HEAD", "/files/p.py")
+    assert (head.status, head.header("content-length"), head.body) == (200, "9", b"")
+
+
+def test_the_tag_is_that_of_the_contents_api(served: Any) -> None:
+    tags = {served.ask("GET", f"{prefix}/p.py").header("etag") for prefix in ("/files", "/api/contents")}
+    assert len(tags) == 1
+
+
+def upload(client: Any, path: str, body: bytes, **headers: str) -> Any:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return client.site.request("PUT", f"/files/{path}", body, headers=named)
+
+
+def test_uploaded_as_it_is(client: Any) -> None:
+    body = os.urandom(3_000_000)
+    first = upload(client, "a.bin", body)
+    assert (first.status, first.json()["size"], first.header("location")) == (201, len(body), "/files/a.bin")
+    assert (client.root / "a.bin").read_bytes() == body
+    assert upload(client, "a.bin", b"x", If_Match='"other"').status == 412
+    assert upload(client, "a.bin", b"x", If_Match=first.header("etag")).status == 200
+    assert upload(client, "empty", b"").status == 201
+    assert (client.root / "a.bin").read_bytes() == b"x"
+    assert sorted(os.listdir(client.root)) == ["a.bin", "empty"]
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "message"),
+    [
+        ("nodir/a", 404, "No such directory: nodir"),
+        ("d", 400, "d is a directory, not a file"),
+        ("fifo", 500, None),
+        ("..%2foutside", 404, None),
+    ],
+)
+def test_where_nothing_can_be_uploaded(served: Any, path: str, status: int, message: str | None) -> None:
+    before = sorted(os.listdir(served.root))
+    answer = upload(served, path, b"x" * 3_000_000)
+    assert answer.status == status
+    assert message is None or answer.json()["message"] == message
+    assert sorted(os.listdir(served.root)) == before
+    assert (served.root.parent / "outside").read_text() == "secret"
+
+
+def test_a_client_that_goes_away_leaves_nothing(client: Any) -> None:
+    connection = client.site.connect()
+    head = b"PUT /files/a.bin HTTP/1.1\r\nHost: x\r\nContent-Length: 5000000\r\n\r\n"
+    connection.send(head + b"x" * 3_000_000)
+    assert len(os.listdir(client.root)) == 1
+    connection.transport.loseConnection()
+    from twisted.internet.error import ConnectionLost
+    from twisted.python.failure import Failure
+
+    connection.protocol.connectionLost(Failure(ConnectionLost()))
+    assert os.listdir(client.root) == []
