@@ -17,6 +17,7 @@ from jupyterd.auth.origin import Doors
 if TYPE_CHECKING:
     from jupyterd.serverapp import ServerApp
 
+NO_HANDLERS = "%s: its handler for %s is one of Tornado's and is not served here"
 NO_LOGIN_CLASS = "ServerApp.%s: login classes of Tornado are not used here; write an identity provider"
 
 
@@ -70,6 +71,9 @@ def warn(server: ServerApp, tls: bool) -> None:
     for name in ("login_handler_class", "logout_handler_class"):
         if getattr(server, name, None):
             server.log.warning(NO_LOGIN_CLASS, name)
+    for pattern, _handler, *_ in server.identity_provider.get_handlers():
+        if pattern not in ("/login", "/logout"):
+            server.log.warning(NO_HANDLERS, type(server.identity_provider).__name__, pattern)
     server.identity_provider.validate_security(server, ssl_options={} if tls else None)
 
 

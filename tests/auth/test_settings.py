@@ -251,6 +251,50 @@ def test_required_password(caplog: pytest.LogCaptureFixture) -> None:
     warnings_of(caplog, "--PasswordIdentityProvider.password_required=True", "--ServerApp.password=sha1:a:b")
 
 
+def test_handlers_that_are_not_served_are_told(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handlers = lambda self: [("/login", None), ("/oauth", None)]  # noqa: E731
+    monkeypatch.setattr(PasswordIdentityProvider, "get_handlers", handlers)
+    text = warnings_of(caplog, "--ServerApp.login_handler_class=logging.Handler")
+    assert "handler for /oauth" in text
+    assert "/login" not in text.replace("login_handler_class", "")
+    assert "ServerApp.login_handler_class" in text
+
+
+# -- in a configuration file
+
+CONFIGURATION = """
+from jupyterd.auth import Authorizer, IdentityProvider, User
+
+class Provider(IdentityProvider):
+    def get_user(self, handler):
+        name = handler.request.headers.get("X-Remote-User")
+        return User(name, color="blue") if name else None
+
+class ReadOnly(Authorizer):
+    async def is_authorized(self, handler, user, action, resource):
+        return action == "read" or user.username == "ada"
+
+c.ServerApp.identity_provider_class = Provider
+c.ServerApp.authorizer_class = ReadOnly
+"""
+
+
+@ensureDeferred
+async def test_classes_in_a_configuration_file() -> None:
+    os.makedirs(os.environ["JUPYTER_CONFIG_DIR"])
+    with open(os.path.join(os.environ["JUPYTER_CONFIG_DIR"], "jupyter_server_config.py"), "w") as file:
+        file.write(CONFIGURATION)
+    guard = built()
+    site, _ = guarded_site(provider=guard.provider, authorizer=guard.authorizer, disable_check_xsrf=True)
+    assert b" 403 " in await received(ask(site, "GET", "/api/things"))
+    assert b'"color":"blue"' in await received(ask(site, "GET", "/api/me", **{"X-Remote-User": "eve"}))
+    assert b" 200 " in await received(ask(site, "GET", "/api/things", **{"X-Remote-User": "eve"}))
+    assert b" 403 " in await received(ask(site, "DELETE", "/api/things", **{"X-Remote-User": "eve"}))
+    assert b" 200 " in await received(ask(site, "DELETE", "/api/things", **{"X-Remote-User": "ada"}))
+
+
 # -- classes of the reference's family
 
 REFERENCE = importlib.util.find_spec("jupyter_server") is not None
