@@ -64,6 +64,9 @@ class Signals(Service):
             self._set(signal.SIGUSR1, self._tell)
 
     def _set(self, number: int, action: Callable[[], None]) -> None:
+        if number != signal.SIGTERM and signal.getsignal(number) == signal.SIG_IGN:
+            return  # nohup, or a shell's background: who started us does not want it to reach us
+
         def handle(*_: object) -> None:
             self._reactor.callFromThread(action)
 

@@ -120,3 +120,10 @@ def test_nothing_is_set_before_the_reactor_runs() -> None:
     before = signal.getsignal(signal.SIGTERM)
     Heard().signals.startService()
     assert signal.getsignal(signal.SIGTERM) == before
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGHUP])
+def test_what_nohup_or_a_shell_ignores_for_us_stays_ignored(number: signal.Signals) -> None:
+    signal.signal(number, signal.SIG_IGN)
+    running(Heard())
+    assert signal.getsignal(number) == signal.SIG_IGN
