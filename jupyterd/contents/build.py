@@ -29,7 +29,13 @@ def contents(
     from jupyterd.contents.service import Contents
 
     manager = manager_of(settings, lambda data: reactor.callFromThread(emit, SCHEMA, data))
-    return Contents(reactor, manager, in_thread)
+    service = Contents(reactor, manager, in_thread)
+    limit = getattr(manager, "watched_directories", 0)
+    if limit and hasattr(manager, "_get_os_path"):
+        from jupyterd.contents.changes import Changes, inotify_watch
+
+        service.changes = Changes(reactor, in_thread, emit, inotify_watch(reactor), service.is_busy, limit)
+    return service
 
 
 def manager_of(settings: Settings, emit: Callable[[dict[str, Any]], None]) -> Any:

@@ -67,6 +67,13 @@ class FileContentsManager(ContentsManager):
         10.0, min=0.0, config=True, help="Seconds that a version must have lasted to be kept; 0 keeps each."
     )
 
+    watched_directories = Int(
+        256,
+        min=0,
+        config=True,
+        help="How many directories of opened files are watched for changes by other programs; 0 watches none.",
+    )
+
     @default("root_dir")
     def _default_root_dir(self) -> str:
         return str(self.parent.root_dir) if self.parent else os.getcwd()

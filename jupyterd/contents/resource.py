@@ -96,10 +96,7 @@ class ContentsResource:
         path, body = path_of(call), call.body()
         Target.parse(path).only("")
         new = operations.parse_body(body).value.get("path", path)
-        contents = self._contents
-        answer = await contents.alone(
-            [path, new] if isinstance(new, str) else [path], lambda: contents.run(operations.patch, path, body)
-        )
+        answer = await self._contents.move(path, new if isinstance(new, str) else path, body)
         return self._reply(call, answer)
 
     @api("DELETE", "/api/contents", status=204)
@@ -112,7 +109,7 @@ class ContentsResource:
         if checkpoint is not None:
             await contents.run(operations.delete_checkpoint, target.path, checkpoint)
         else:
-            await contents.alone([path], lambda: contents.run(operations.delete, path))
+            await contents.delete(path)
 
     def body(self, request: Any) -> Sink | None:
         """A large body goes to a temporary file while it comes."""

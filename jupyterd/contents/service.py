@@ -16,9 +16,11 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredLock
 
 from jupyterd.contents import operations
+from jupyterd.contents.changes import Changes
 from jupyterd.contents.either import at_once
 from jupyterd.contents.operations import Answer, Query
 from jupyterd.contents.paths import clean
+from jupyterd.contents.raw import RawUpload
 from jupyterd.contents.workshop import LARGE, Workshop, can_delegate
 from jupyterd.threads import InThread
 
@@ -40,6 +42,7 @@ class Contents(Service):
         self._turn = None if operations.is_native(manager) else DeferredLock()
         self._locks: dict[str, DeferredLock] = {}
         self.workshop = Workshop(manager)
+        self.changes: Changes | None = None
 
     def run(self, operation: Operation[T], *args: Any) -> Deferred[T]:
         """Run an operation where it may block; the Deferred fires in the reactor's thread.
@@ -54,6 +57,12 @@ class Contents(Service):
 
     async def get(self, path: str, query: Query) -> Answer | FileAnswer:
         """Read; a large notebook in a child process, whose answer is in a file."""
+        answer = await self._read(path, query)
+        if query.content and answer.etag is not None and self.changes is not None:
+            self.changes.seen(self.manager._get_os_path(path), clean(path), answer.etag)
+        return answer
+
+    async def _read(self, path: str, query: Query) -> Answer | FileAnswer:
         answer = await self.run(operations.get, path, query, LARGE)
         if answer is not None:
             return answer
@@ -71,7 +80,17 @@ class Contents(Service):
 
     async def put(self, path: str, body: bytes, if_match: str | None) -> Answer:
         """Save; nothing else changes the path meanwhile."""
-        return await self.alone([path], lambda: self.run(operations.put, path, body, if_match))
+        return await self.alone([path], lambda: self._saving(path, self.run(operations.put, path, body, if_match)))
+
+    async def _saving(self, path: str, saving: Awaitable[Answer]) -> Answer:
+        answer = await saving
+        if answer.etag is not None and self.changes is not None:
+            self.changes.saved(self.manager._get_os_path(path), answer.etag)
+        return answer
+
+    def is_busy(self, path: str) -> bool:
+        """Something is just now being done to the path."""
+        return path in self._locks
 
     async def put_spooled(self, path: str, spooled: str, if_match: str | None) -> Answer:
         """The same of a large body that is in a file: in a child process where that can be."""
@@ -83,7 +102,34 @@ class Contents(Service):
             self.manager.emit(data={"action": "save", "path": clean(path)})
             return Answer(reply.pop("body").encode(), **_head_of(reply))
 
-        return await self.alone([path], work)
+        return await self.alone([path], lambda: self._saving(path, work()))
+
+    async def commit(self, upload: RawUpload, path: str, if_match: str | None) -> Answer:
+        """Put a file that was uploaded as it is in its place."""
+        return await self.alone([path], lambda: self._saving(path, self.run(operations.commit, upload, path, if_match)))
+
+    async def move(self, path: str, new_path: str, body: bytes) -> Answer:
+        """Rename."""
+
+        async def work() -> Answer:
+            answer = await self.run(operations.patch, path, body)
+            self._forget(path)
+            return answer
+
+        return await self.alone([path, new_path], work)
+
+    async def delete(self, path: str) -> None:
+        """Delete a file or directory."""
+
+        async def work() -> None:
+            await self.run(operations.delete, path)
+            self._forget(path)
+
+        await self.alone([path], work)
+
+    def _forget(self, path: str) -> None:
+        if self.changes is not None:
+            self.changes.forget(self.manager._get_os_path(path))
 
     async def alone(self, paths: list[str], work: Callable[[], Awaitable[T]]) -> T:
         """Run ``work`` while nothing else changes any of the paths."""
@@ -111,6 +157,8 @@ class Contents(Service):
         if uploads is not None and hasattr(uploads, "close"):
             uploads.close()
         self.workshop.close()
+        if self.changes is not None:
+            self.changes.stopService()
         if self._asyncio is not None:
             self._asyncio.stop()
 

@@ -67,7 +67,7 @@ def get(manager: FileContentsManager, path: str, query: list[Any], out: str) -> 
     """Read; the body goes to the file ``out``."""
     answer = at_once(operations.get(manager, path, Query(*query)))
     assert answer is not None
-    with open(out, "xb", opener=_private, buffering=0) as file:
+    with open(out, "wb", opener=_private, buffering=0) as file:
         view = memoryview(answer.body)
         while view:
             view = view[file.write(view) :]
