@@ -31,6 +31,18 @@ MOVED: dict[str, tuple[str, str]] = {
     "rate_limit_window": ("ZMQChannelsWebsocketConnection", "rate_limit_window"),
     "token": ("IdentityProvider", "token"),
 }
+# Settings that are read and change nothing here.
+NO_EFFECT = frozenset(
+    {
+        "allow_unauthenticated_access",
+        "extra_services",
+        "kernel_websocket_connection_class",
+        "max_buffer_size",
+        "reraise_server_extension_failures",
+        "static_immutable_cache",
+        "websocket_compression_options",
+    }
+)
 _PATHS = ("certfile", "keyfile", "client_ca", "cookie_secret_file", "sock", "external_connection_dir")
 _MEBIBYTE = 1024 * 1024
 

@@ -13,7 +13,7 @@ from typing import Any, cast
 from traitlets import TraitError
 from traitlets.config import Config
 
-from jupyterd.apptraits import ServerTraits
+from jupyterd.apptraits import NO_EFFECT, ServerTraits
 from jupyterd.commandline import BadOption
 from jupyterd.configfiles import ConfigFileError, load_named
 from jupyterd.serverapp import ServerApp
@@ -138,6 +138,7 @@ def _check(server: ServerApp) -> None:
         server.file_to_run = _below_root(server)
     if os.geteuid() == 0 and not server.allow_root and not (server.show_config or server.show_config_json):
         raise BadSettings("Running as root is not recommended. Use --allow-root to bypass.")
+    _warn_of_no_effect(server)
     _warn_of_misspelt_classes(server)
 
 
@@ -177,6 +178,12 @@ def _below_root(server: ServerApp) -> str:
             "Make sure `file_to_run` is on the same path as `root_dir`."
         )
     return path
+
+
+def _warn_of_no_effect(server: ServerApp) -> None:
+    for name in sorted(NO_EFFECT & set(server.config.get("ServerApp", {}))):
+        if ours(getattr(server, name)) != server.trait_defaults(name):
+            server.log.warning("ServerApp.%s has no effect here.", name)
 
 
 def _warn_of_misspelt_classes(server: ServerApp) -> None:

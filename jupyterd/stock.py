@@ -93,8 +93,8 @@ CLASSES: list[str] = [
 
 def ours(value: Any) -> Any:
     """The class or name that a setting stands for: a stock class of the reference becomes ours."""
-    name = value if isinstance(value, str) else f"{value.__module__}.{value.__qualname__}"
-    return STOCK.get(name, value)
+    name = f"{value.__module__}.{value.__qualname__}" if isinstance(value, type) else value
+    return STOCK.get(name, value) if isinstance(name, str) else value
 
 
 def resolve(value: Any) -> Any:

@@ -284,6 +284,13 @@ def test_a_misspelt_trait_or_class_is_told(told: pytest.LogCaptureFixture) -> No
     assert "Config section `ServrApp` is not known. Did you mean `ServerApp`?" in told.text
 
 
+def test_a_setting_without_effect_is_told(told: pytest.LogCaptureFixture) -> None:
+    stock_class = "jupyter_server.services.kernels.connection.channels.ZMQChannelsWebsocketConnection"
+    load([f"--ServerApp.kernel_websocket_connection_class={stock_class}", "--ServerApp.extra_services=a.b"])
+    assert "ServerApp.extra_services has no effect here." in told.text
+    assert "kernel_websocket_connection_class" not in told.text
+
+
 def test_no_secret_reaches_the_log_of_debugging(told: pytest.LogCaptureFixture) -> None:
     load(["--debug", "--IdentityProvider.token=hush"])
     assert "hush" not in told.text
