@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -20,9 +20,11 @@ from zope.interface import implementer
 from jupyterd.aio import from_asyncio
 from jupyterd.kernels.death import Tail
 
-CHUNK = 64 * 1024
+CHUNK = 16 * 1024
 DRAIN = 16
 """Reads of :data:`CHUNK` bytes that a dead kernel's standard error gets at most: its children may still write."""
+LOGGED = 100
+"""Lines a second of one kernel's standard error that are logged; of more, their number is."""
 
 
 class Popen(Protocol):
@@ -72,7 +74,7 @@ class _Readable:
 
 
 class StandardError(_Readable):
-    """A kernel's standard error: each line goes to the daemon's log, the last ones are kept.
+    """A kernel's standard error: its lines go to the daemon's log, the last ones are kept.
 
     :param reactor: reads the pipe.
     :param kernel_id: names the kernel in the log.
@@ -85,6 +87,8 @@ class StandardError(_Readable):
         os.set_blocking(fd, False)
         super().__init__(reactor, fd)
         self._kernel_id = kernel_id
+        self._second = 0
+        self._lines = 0
         self.tail = Tail()
 
     def launched(self) -> None:
@@ -104,19 +108,37 @@ class StandardError(_Readable):
             return False
         except OSError:
             data = b""
-        for line in self.tail.feed(data) if data else self.tail.flush():
-            self.log.info("kernel {kernel_id}: {line}", kernel_id=self._kernel_id, line=line)
+        self._log(self.tail.feed(data) if data else self.tail.flush())
         if not data:
             self.close()
         return bool(data)
+
+    def _log(self, lines: Iterable[str]) -> None:
+        second = int(self._reactor.seconds())
+        if second != self._second:
+            self._log_rest()
+            self._second = second
+        for line in lines:
+            self._lines += 1
+            if self._lines <= LOGGED:
+                self.log.info("kernel {kernel_id}: {line}", kernel_id=self._kernel_id, line=line)
+
+    def _log_rest(self) -> None:
+        if self._lines > LOGGED:
+            self.log.info(
+                "kernel {kernel_id}: {line}",
+                kernel_id=self._kernel_id,
+                line=f"({self._lines - LOGGED} more lines of standard error)",
+            )
+        self._lines = 0
 
     def drain(self) -> str:
         """Read what the kernel left in the pipe; the last lines of all it wrote."""
         for _ in range(DRAIN):
             if self._fd < 0 or not self._read():
                 break
-        for line in self.tail.flush():
-            self.log.info("kernel {kernel_id}: {line}", kernel_id=self._kernel_id, line=line)
+        self._log(self.tail.flush())
+        self._log_rest()
         return str(self.tail)
 
     def close(self) -> None:

@@ -18,6 +18,10 @@ class Readers:
 
     def __init__(self) -> None:
         self.readers: list[Any] = []
+        self.now = 0.0
+
+    def seconds(self) -> float:
+        return self.now
 
     def addReader(self, reader: Any) -> None:
         self.readers.append(reader)
@@ -60,6 +64,22 @@ def test_the_end_of_the_stream_closes_it(logged: list[str]) -> None:
     assert reactor.readers == []
     assert stderr.fileno() == -1
     assert stderr.drain() == "last"
+
+
+def test_a_flood_is_counted_not_logged(logged: list[str]) -> None:
+    reactor = Readers()
+    stderr = StandardError(reactor, "k")
+    os.write(stderr.write_fd, b"x\n" * 150)
+    reactor.readers[0].doRead()
+    assert len(logged) == 100
+    reactor.now = 1.0
+    os.write(stderr.write_fd, b"y\n")
+    reactor.readers[0].doRead()
+    assert logged[100:] == ["(50 more lines of standard error)", "y"]
+    os.write(stderr.write_fd, b"z\n" * 150)
+    assert stderr.drain().endswith("z\nz")
+    assert logged[-1] == "(51 more lines of standard error)"
+    stderr.close()
 
 
 def test_a_dead_kernel_s_chatty_children_are_not_waited_for(logged: list[str]) -> None:
