@@ -69,18 +69,19 @@ class Daemon(MultiService):
         self._make_observer = make_observer
         self._give_up = give_up
         self._leave = leave
+        self._reload_settings = reload
+        self._notify = Notify.from_environment()
         self._hurry: Deferred[None] = Deferred()
         self._signals = Signals(
             reactor,
             stop=self._stop,
             hurry=self._hurry_up,
-            reload=reload,
+            reload=self._reload,
             describe=server.running_server_info,
             ask=ask_on_terminal if has_terminal() and not server.answer_yes else None,
         )
         self._signals.setServiceParent(self)
-        notify = Notify.from_environment()
-        Watchdog(reactor, notify.say, watchdog_seconds(os.environ)).setServiceParent(self)
+        Watchdog(reactor, self._notify.say, watchdog_seconds(os.environ)).setServiceParent(self)
 
     def setServiceParent(self, parent: Any) -> None:
         """Twistd takes the log observer from the application, unless ``--logger`` names another."""
@@ -125,6 +126,11 @@ class Daemon(MultiService):
         stopped.addCallback(finish)
         self._hurry.addCallback(finish)
         return done
+
+    def _reload(self) -> None:
+        self._notify.reloading()
+        self._reload_settings()
+        self._notify.ready()
 
     def _too_late(self) -> None:
         self.log.critical("not everything stopped within {seconds} seconds", seconds=STOP_SECONDS)

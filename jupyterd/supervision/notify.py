@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -31,6 +32,10 @@ class Notify:
     def ready(self) -> None:
         """It answers."""
         self.say("READY=1", f"MAINPID={os.getpid()}")
+
+    def reloading(self) -> None:
+        """It reads its settings again; :meth:`ready` follows when that is done (``Type=notify-reload``)."""
+        self.say("RELOADING=1", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
 
     def stopping(self) -> None:
         """It goes."""

@@ -248,6 +248,14 @@ def test_who_can_not_listen_gives_up(tmp_path: Path) -> None:
     assert lines == ["no port"]
 
 
+def test_a_reload_is_told_from_its_beginning_to_its_end(tmp_path: Path) -> None:
+    made, _, _ = daemon(tmp_path)
+    order = made._notify = Spoken()
+    made._reload_settings = lambda: order.said.append("reload")
+    made._signals._reload()
+    assert order.said == ["RELOADING=1", "reload", "READY=1"]
+
+
 def test_it_brings_its_log_observer(tmp_path: Path) -> None:
     application = Application("x")
     made, _, _ = daemon(tmp_path)
