@@ -6,6 +6,7 @@ from traitlets import Bool, Float, Integer, Unicode
 from traitlets.config import LoggingConfigurable
 
 MIB = 1024 * 1024
+PING = 30.0
 
 
 class ZMQChannelsWebsocketConnection(LoggingConfigurable):
@@ -62,6 +63,19 @@ class ZMQChannelsWebsocketConnection(LoggingConfigurable):
         help="Adjacent stream messages of one cell are merged for a client that gets them so late; 0 never merges.",
     ).tag(config=True)
 
+    max_message_size = Integer(
+        100 * MIB, help="A larger message from a client closes its websocket with code 1009; 0 for no limit."
+    ).tag(config=True)
+
     client_hold = Integer(
         MIB, help="What one client may have waiting for a kernel that does not take it, before its websocket is paused."
     ).tag(config=True)
+
+    @property
+    def ping(self) -> tuple[float, float]:
+        """Seconds between pings, and seconds in which one is to be answered.
+
+        By default as the reference has it for kernels: each 30 seconds, and three pings' time.
+        """
+        interval = float(getattr(self.parent, "websocket_ping_interval", 0) or PING)
+        return interval, float(getattr(self.parent, "websocket_ping_timeout", 0) or max(3 * interval, PING))

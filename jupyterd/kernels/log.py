@@ -32,7 +32,7 @@ SLACK = 4 * 1024 * 1024
 LARGE = 64 * 1024
 """Chunks of so many bytes on average may wait in the kernel for clients that are reading, before they go to disk."""
 
-PATIENCE, PROGRESS = 1.0, 0.2
+PATIENCE, PROGRESS = 2.0, 0.4
 """For so many seconds in all, while a client takes something each so many seconds."""
 
 STEP = 256 * 1024

@@ -9,6 +9,8 @@ from __future__ import annotations
 import fcntl
 from array import array
 from collections import deque
+from collections.abc import Callable
+from functools import partial
 from termios import TIOCOUTQ
 from typing import Any
 
@@ -48,6 +50,9 @@ class ChannelsProtocol(SocketProtocol):
         self._paused = False
         self._plain_transport = False
         self._written = 0
+        self._unconfirmed: int | None = None
+        self.max_message = channels.settings.max_message_size
+        self.ping_interval, self.ping_timeout = channels.settings.ping
         self._pending: deque[Bytes] = deque()
         self.codec: Codec = CODEC_JSON
 
@@ -64,8 +69,17 @@ class ChannelsProtocol(SocketProtocol):
 
     def opened(self) -> None:
         """See :class:`SocketProtocol`."""
-        self._plain_transport = isinstance(self.transport, Connection)
+        transport = self.transport
+        self._plain_transport = isinstance(transport, Connection)
+        if self._plain_transport:
+            transport.connectionLost = partial(self._before_it_is_lost, transport.connectionLost)
         self._cursor = self._channels.attach(self, self._session_id)
+
+    def _before_it_is_lost(self, connection_lost: Callable[[Any], None], reason: Any) -> None:
+        """The system forgets with the socket what the peer has not confirmed: ask before."""
+        self._unconfirmed = self.unacknowledged()
+        self.transport.__dict__.pop("connectionLost", None)
+        connection_lost(reason)
 
     def closed(self, code: int, reason: str) -> None:
         """See :class:`SocketProtocol`."""
@@ -142,6 +156,8 @@ class ChannelsProtocol(SocketProtocol):
 
     def unacknowledged(self) -> int:
         """Bytes that the peer's TCP has not confirmed: in our hands, in the transport's, in the system's."""
+        if self._unconfirmed is not None:
+            return self._unconfirmed
         transport = self.transport
         size: int = sum(map(len, self._pending))
         if not self._plain_transport:

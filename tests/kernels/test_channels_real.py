@@ -230,14 +230,15 @@ async def test_big_buffers_both_ways_and_in_both_protocols(kit) -> None:
 @real
 async def test_a_tab_that_was_cut_off_gets_all_it_missed_in_order(kit) -> None:
     tab = await kit.open(V1)
-    msg_id = await tab.run("import time\nfor i in range(300):\n    print(i, flush=True)\n    time.sleep(0.003)")
-    await tab.until(lambda m: m["content"].get("text", "").startswith("50\n") or "\n50\n" in m["content"].get("text", ""))
+    # pauses between the lines: what a client has received and not read when it dies is lost to it, whatever a server does
+    msg_id = await tab.run("import time\nfor i in range(30):\n    print(i, flush=True)\n    time.sleep(0.08)")
+    await tab.until(lambda m: m["content"].get("text", "") == "9\n")
     tab.dropConnection(abort=True)
     await deferLater(reactor, 0.3)
     again = await kit.open(V1)
     await again.until_idle(msg_id)
     seen = "".join(m["content"]["text"] for m in tab.messages + again.messages if m["header"]["msg_type"] == "stream")
-    assert seen.split() == [str(number) for number in range(300)]
+    assert seen.split() == [str(number) for number in range(30)]
 
 
 @real
