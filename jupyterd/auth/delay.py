@@ -12,7 +12,10 @@ from collections import OrderedDict
 from dataclasses import dataclass, field
 from ipaddress import IPv6Address, ip_address
 
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
+
+from jupyterd.web.refusal import Refusal
 
 FREE_ATTEMPTS = 3
 FIRST_DELAY = 0.25  # seconds; doubles with each failure
@@ -40,6 +43,7 @@ class GuessingDelay:
     clock: IReactorTime
     _records: OrderedDict[str, _Record] = field(default_factory=OrderedDict)
     _salt: bytes = field(default_factory=lambda: os.urandom(16))
+    _held: int = 0
 
     def wait(self, address: str) -> float:
         """Seconds until ``address`` may be told whether its secret is right.
@@ -84,6 +88,32 @@ class GuessingDelay:
         """``address`` showed the right secret: what it got wrong before is forgotten."""
         self._records.pop(_network(address), None)
 
+    def hold(self, address: str, refusal: Refusal) -> Refusal | Deferred[Refusal | None]:
+        """``refusal``, after the time that ``address`` has to wait; 429 where that is too long."""
+        seconds = self.wait(address)
+        if not seconds:
+            return refusal
+        if seconds > LONGEST_DELAY or not self.take_place():
+            return too_many(seconds)
+        held: Deferred[Refusal | None] = Deferred()
+        self.clock.callLater(seconds, self._release, held, refusal)
+        return held
+
+    def take_place(self) -> bool:
+        """Whether one more answer may be held back; :meth:`leave_place` when it is given."""
+        if self._held >= MOST_WAITING:
+            return False
+        self._held += 1
+        return True
+
+    def leave_place(self) -> None:
+        """An answer that was held back is given."""
+        self._held -= 1
+
+    def _release(self, held: Deferred[Refusal | None], refusal: Refusal) -> None:
+        self.leave_place()
+        held.callback(refusal)
+
     def __len__(self) -> int:
         return len(self._records)
 
@@ -96,6 +126,12 @@ class GuessingDelay:
         if failures < FREE_ATTEMPTS:
             return 0.0
         return float(min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** min(16.0, failures - FREE_ATTEMPTS)))
+
+
+def too_many(seconds: float) -> Refusal:
+    """What who guesses too fast is told."""
+    headers = (("Retry-After", str(int(seconds) + 1)),)
+    return Refusal(429, "Too many wrong passwords or tokens; try again later", headers=headers)
 
 
 def _network(address: str) -> str:

@@ -6,21 +6,20 @@ foreign origin ask, may they. A route can not forget any of it.
 
 from __future__ import annotations
 
-import time
 from collections.abc import Awaitable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import parse_qs, urlencode
+from urllib.parse import urlencode
 
 from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
 from jupyterd.aio import from_asyncio
-from jupyterd.auth import cookies, xsrf
 from jupyterd.auth.authorizer import ACTION, AllowAllAuthorizer, Authorizer
 from jupyterd.auth.cookie_secret import CookieKey
-from jupyterd.auth.delay import LONGEST_DELAY, MOST_WAITING, GuessingDelay
+from jupyterd.auth.delay import LONGEST_DELAY, GuessingDelay, too_many
+from jupyterd.auth.forgery import Forgery
 from jupyterd.auth.handler import Handler
 from jupyterd.auth.headers import ResponseHeaders
 from jupyterd.auth.identity import IdentityProvider
@@ -32,9 +31,7 @@ from jupyterd.web.refusal import Refusal
 from jupyterd.web.root import Mount
 from jupyterd.web.site import Request
 
-SAFE_METHODS = (b"GET", b"HEAD", b"OPTIONS")
 STRONG_TOKEN = 32  # characters; a shorter token was chosen by a person and could be guessed
-XSRF_COOKIE_DAYS = 30
 
 Verdict = Refusal | None
 
@@ -75,7 +72,7 @@ class Guard:
 
     def __post_init__(self) -> None:
         self.delay = GuessingDelay(self.clock)
-        self._waiting = 0
+        self.forgery = Forgery(self)
         hooks = ("get_user", "_get_user", "get_user_token", "get_user_cookie")
         self._stock = all(getattr(type(self.provider), name) is getattr(IdentityProvider, name) for name in hooks)
         self._everybody_may = type(self.authorizer) is AllowAllAuthorizer
@@ -94,7 +91,7 @@ class Guard:
             return Refusal(403, "Host is not local to this server")
         handler = request.handler = Handler(self, request)
         if self._guessing(request, handler):
-            return self._too_many(LONGEST_DELAY)
+            return too_many(LONGEST_DELAY)
         found = self._who(request, handler)
         if isinstance(found, Deferred):
             return found.addCallback(lambda user: self._judge(request, handler, mount, user))
@@ -133,15 +130,16 @@ class Guard:
             return self._preflight()
         if mount is None:
             return Refusal(404)
-        refusal = self._forged(request, handler, mount, by_token)
+        refusal = self.forgery.judge(request, mount, by_token)
         if refusal is not None:
             return refusal
         if user is None and not mount.public:
             return self._unknown(request, handler, mount)
-        if not mount.page and not mount.reports and not self._origin_allowed(request, handler):
-            return self._foreign(request, mount)
+        refusal = None if mount.page or mount.reports else self.forgery.foreign(request, mount)
+        if refusal is not None:
+            return refusal
         if mount.page and (mount.exact or not mount.public):  # pages, not trees of static files
-            self._ensure_xsrf_cookie(request)
+            self.forgery.ensure_cookie(request)
         return self._may(request, handler, mount)
 
     # -- known, and allowed
@@ -153,7 +151,7 @@ class Guard:
             return refusal
         address = self.remote_ip(request)
         self.delay.failed(address, given)
-        return self.hold(address, refusal)
+        return self.delay.hold(address, refusal)
 
     def _login_first(self, request: Request) -> Refusal:
         if request.method not in (b"GET", b"HEAD") or not self.provider.login_available:
@@ -178,94 +176,9 @@ class Guard:
 
     # -- forged by a foreign page
 
-    def _forged(self, request: Request, handler: Handler, mount: Mount, by_token: bool) -> Verdict:
-        reading = request.method in SAFE_METHODS
-        if by_token or self.disable_check_xsrf or mount.reports or (reading and not mount.untrusted):
-            return None
-        if reading and request.user is None:
-            return None  # not let in anyway; the login page comes first
-        if not self._origin_allowed(request, handler):
-            complaint = f"Blocking Cross Origin request from {_shown(request.getHeader('origin'))}."
-            status = 404
-        else:
-            given = self._xsrf_given(request)
-            if given is None and not reading and _may_come(request, mount):
-                request.xsrf_pending = True  # the token is in the body: Request asks again, before the resource
-                return None
-            complaint = xsrf.complaint(request.handler.cookies.get(xsrf.COOKIE), given, handler.request.method) or ""
-            status = 403
-        if not complaint or (reading and self._referer_allowed(request, handler)):
-            return None
-        if reading:
-            status = 403
-            referer = request.getHeader("referer")
-            complaint = (
-                f"Blocking Cross Origin request from {_shown(referer)}."
-                if referer
-                else "Blocking request from unknown origin"
-            )
-        self.log.warn(
-            "{why} ({method} {path})", why=complaint, method=handler.request.method, path=handler.request.path
-        )
-        return Refusal(status, complaint)
-
     def check_form(self, request: Request) -> Verdict:
         """The XSRF check of a request that carries its token in the body, which has come now."""
-        body = request.content.getvalue() if request.content is not None else b""
-        fields = form_fields(body)
-        request.handler.form = fields
-        complaint = xsrf.complaint(
-            request.handler.cookies.get(xsrf.COOKIE), (fields.get("_xsrf") or [""])[-1], request.handler.request.method
-        )
-        if complaint is None:
-            return None
-        self.log.warn("{why} ({path})", why=complaint, path=request.handler.request.path)
-        return Refusal(403, complaint)
-
-    def _xsrf_given(self, request: Request) -> str | None:
-        values = request.args.get(b"_xsrf")
-        if values:
-            return str(values[-1].decode("latin-1"))
-        header: str | None = request.getHeader("x-xsrftoken") or request.getHeader("x-csrftoken")
-        return header
-
-    def _origin_allowed(self, request: Request, handler: Handler) -> bool:
-        if not self.provider.should_check_origin(handler):
-            return True
-        origin = request.getHeader("origin")
-        if origin is None:
-            origin = request.getHeader("sec-websocket-origin")
-        return self.doors.origin_allowed(origin, request.host_header)
-
-    def _referer_allowed(self, request: Request, handler: Handler) -> bool:
-        return not self.provider.should_check_origin(handler) or self.doors.referer_allowed(
-            request.getHeader("referer"), request.host_header
-        )
-
-    def _foreign(self, request: Request, mount: Mount) -> Refusal:
-        kind = "WebSocket" if mount.websocket else "API request"
-        origin, host = _shown(request.getHeader("origin")), _shown(request.host_header)
-        complaint = f"Blocking Cross Origin {kind}. Origin: {origin}, Host: {host}"
-        self.log.warn("{why} ({path})", why=complaint, path=request.path.decode("latin-1"))
-        return Refusal(403 if mount.websocket else 404, complaint)
-
-    def xsrf_token(self, request: Request) -> str:
-        """The XSRF token for this request's pages; its cookie is set where there is none."""
-        handler: Handler = request.handler
-        if handler.xsrf_shown is None:
-            token = xsrf.read(handler.cookies.get(xsrf.COOKIE) or "")
-            shown = handler.xsrf_shown = xsrf.show(token or xsrf.new(), time.time())
-            if token is None:
-                options: dict[str, Any] = {"path": self.base_url, **self.xsrf_cookie_options}
-                days = options.pop("expires_days", XSRF_COOKIE_DAYS if request.user is not None else None)
-                if days is not None:
-                    options["expires"] = time.time() + days * cookies.DAY
-                self.send_cookie(request, cookies.set_cookie(xsrf.COOKIE, shown, **options))
-        return handler.xsrf_shown
-
-    def _ensure_xsrf_cookie(self, request: Request) -> None:
-        if request.method == b"GET" and not request.handler.cookies.get(xsrf.COOKIE):
-            self.xsrf_token(request)
+        return self.forgery.check_form(request)
 
     # -- guessing
 
@@ -274,39 +187,6 @@ class Guard:
         if not len(self.delay) or not 0 < len(self.provider.token or "") < STRONG_TOKEN:
             return False
         return bool(self.provider.get_token(handler)) and self.delay.backlog(self.remote_ip(request)) > LONGEST_DELAY
-
-    def hold(self, address: str, refusal: Refusal) -> Verdict | Deferred[Verdict]:
-        """``refusal``, after the time that ``address`` has to wait; 429 where that is too long."""
-        seconds = self.delay.wait(address)
-        if not seconds:
-            return refusal
-        if seconds > LONGEST_DELAY or not self.take_place():
-            return self._too_many(seconds)
-        held: Deferred[Verdict] = Deferred()
-        self.clock.callLater(seconds, self._release, held, refusal)
-        return held
-
-    def take_place(self) -> bool:
-        """Whether one more login may wait for its answer; :meth:`leave_place` when it has it."""
-        if self._waiting >= MOST_WAITING:
-            return False
-        self._waiting += 1
-        return True
-
-    def leave_place(self) -> None:
-        """A login has its answer."""
-        self._waiting -= 1
-
-    def _release(self, held: Deferred[Verdict], refusal: Refusal) -> None:
-        self.leave_place()
-        held.callback(refusal)
-
-    def _too_many(self, seconds: float) -> Refusal:
-        return Refusal(
-            429,
-            "Too many wrong passwords or tokens; try again later",
-            headers=(("Retry-After", str(int(seconds) + 1)),),
-        )
 
     # -- what others ask of a request
 
@@ -324,12 +204,6 @@ class Guard:
             return own
         return client_scheme(own, request.getHeader("x-scheme"), request.getHeader("x-forwarded-proto"))
 
-    def send_cookie(self, request: Request, cookie: str) -> None:
-        """Set a cookie in the answer; one of the same name and attributes that waits to be sent is replaced."""
-        name = cookie.partition("=")[0].encode() + b"="
-        request.cookies = [sent for sent in request.cookies if not sent.startswith(name)]
-        request.cookies.append(cookie.encode("latin-1", "replace"))
-
     # -- headers
 
     def headers(self, request: Request) -> Iterable[tuple[bytes, bytes]]:
@@ -344,27 +218,6 @@ class Guard:
 
     def _preflight(self) -> Refusal:
         return Refusal(200, empty=True, headers=self.response_headers.preflight)
-
-
-def _may_come(request: Request, mount: Mount) -> bool:
-    """Whether a token may be in the body: a form, from somebody known or for the login, that is held in memory."""
-    if mount.body is not None or not (mount.form or request.user is not None):
-        return False
-    content_type = (request.getHeader("content-type") or "").partition(";")[0].strip().lower()
-    return content_type == "application/x-www-form-urlencoded"
-
-
-def form_fields(body: bytes) -> dict[str, list[str]]:
-    """The fields of a URL-encoded form; empty where it is not one. At most 100 fields are looked at."""
-    try:
-        return parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=100)
-    except ValueError:
-        return {}
-
-
-def _shown(header: str | None) -> str:
-    """What a client sent, fit for a message."""
-    return (header or "").partition("?")[0][:256]
 
 
 def _without_token(uri: str) -> str:

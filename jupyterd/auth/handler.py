@@ -271,7 +271,7 @@ class Handler:
         if expires_days is not None and options.get("expires") is None:
             options["expires"] = time.time() + expires_days * cookies.DAY
         options = {key: setting for key, setting in options.items() if setting is not None}
-        self._guard.send_cookie(self._web, cookies.set_cookie(name, text, **options))
+        send_cookie(self._web, cookies.set_cookie(name, text, **options))
 
     def set_secure_cookie(
         self, name: str, value: str | bytes, expires_days: float | None = 30, version: int | None = None, **options: Any
@@ -285,7 +285,7 @@ class Handler:
 
     def clear_cookie(self, name: str, path: str = "/", domain: str | None = None, **_options: Any) -> None:
         """Make the client forget a cookie."""
-        self._guard.send_cookie(self._web, cookies.clear_cookie(name, path, domain))
+        send_cookie(self._web, cookies.clear_cookie(name, path, domain))
 
     def set_header(self, name: str, value: Any) -> None:
         """Set a header of the answer."""
@@ -302,7 +302,7 @@ class Handler:
     @property
     def xsrf_token(self) -> bytes:
         """The token that this request's forms must carry; sets its cookie where there is none."""
-        return self._guard.xsrf_token(self._web).encode()
+        return self._guard.forgery.token(self._web).encode()
 
     def static_url(self, path: str) -> str:
         """The URL of a static asset."""
@@ -313,3 +313,10 @@ def parse_cookies(request: Request) -> dict[str, str]:
     """The cookies in all Cookie headers of a request."""
     lines = request.requestHeaders.getRawHeaders(b"cookie")
     return cookies.parse(b"; ".join(lines).decode("latin-1")) if lines else {}
+
+
+def send_cookie(request: Request, cookie: str) -> None:
+    """Set a cookie in the answer; one of the same name that waits to be sent is replaced."""
+    name = cookie.partition("=")[0].encode() + b"="
+    request.cookies = [sent for sent in request.cookies if not sent.startswith(name)]
+    request.cookies.append(cookie.encode("latin-1", "replace"))

@@ -13,7 +13,8 @@ from twisted.logger import Logger
 
 from jupyterd.aio import from_asyncio
 from jupyterd.auth.delay import LONGEST_DELAY
-from jupyterd.auth.guard import Guard, form_fields
+from jupyterd.auth.forgery import form_fields
+from jupyterd.auth.guard import Guard
 from jupyterd.auth.handler import Handler
 from jupyterd.auth.nexturl import safe_next
 from jupyterd.errors import Forbidden
@@ -58,7 +59,7 @@ class LoginPages:
         address = self._guard.remote_ip(call.request)
         delay = self._guard.delay
         seconds = delay.wait(address)
-        if seconds > LONGEST_DELAY or not self._guard.take_place():
+        if seconds > LONGEST_DELAY or not delay.take_place():
             return self._form(call, 429, {"error": TOO_MANY}, {"Retry-After": str(int(seconds) + 1)})
         # Counted before it is known to be wrong: attempts sent side by side must not all be the first.
         delay.failed(address, handler.get_argument("password", "", strip=False))
@@ -67,7 +68,7 @@ class LoginPages:
                 await deferLater(self._guard.clock, seconds)
             user = await self._check(handler)
         finally:
-            self._guard.leave_place()
+            delay.leave_place()
         if user is None:
             self.log.warn("a login from {address} failed", address=address)
             return self._form(call, 401, {"error": INVALID})
@@ -125,7 +126,7 @@ class LoginPages:
     ) -> Reply:
         guard, request = self._guard, call.request
         provider = guard.provider
-        xsrf_token = guard.xsrf_token(request)
+        xsrf_token = guard.forgery.token(request)
         body = self._pages.render(
             template,
             login_available=provider.login_available,

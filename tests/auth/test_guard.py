@@ -593,7 +593,7 @@ def test_guesses_side_by_side_are_not_even_looked_at() -> None:
     assert answer.status == 429
     assert int(answer.header("retry-after") or 0) > 0
     site.reactor.pump([1.0] * 60)
-    assert guard._waiting == 0
+    assert guard.delay._held == 0
     assert site.request("GET", "/api/things", headers=bearer("chosen")).status == 200
 
 
