@@ -72,7 +72,7 @@ class Front(Service):
         if isinstance(where, tuple):
             self._server.port = where[1]
         elif not self._server.sock:
-            self._server.sock = os.fsdecode(where)
+            self._server.sock, self._server.port = os.fsdecode(where), 0
 
     def startService(self) -> None:
         """Accept connections, and tell everybody."""

@@ -143,6 +143,20 @@ def test_the_service_manager_s_socket_wins(tmp_path: Path, monkeypatch: pytest.M
     assert len(reactor.adopted) == 1
 
 
+def test_a_unix_socket_of_the_service_manager_s(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(tmp_path / "s"))
+        listening.listen()
+        monkeypatch.setattr("jupyterd.supervision.sockets._FIRST_INHERITED", os.dup(listening.fileno()))
+        monkeypatch.setenv("LISTEN_PID", str(os.getpid()))
+        monkeypatch.setenv("LISTEN_FDS", "1")
+        made, _, _ = front(tmp_path, ip="127.0.0.1", port=8888)
+        made.privilegedStartService()
+        assert (made._server.sock, made._server.port) == (str(tmp_path / "s"), 0)
+        made.stopService()
+    assert (tmp_path / "s").exists()
+
+
 def test_a_certificate_that_is_none(tmp_path: Path) -> None:
     (tmp_path / "c.pem").write_text("nothing")
     made, _, _ = front(tmp_path, ip="127.0.0.1", port=0, certfile=str(tmp_path / "c.pem"))
