@@ -274,8 +274,10 @@ def test_the_rest_of_lab_that_asks_the_server(tmp_path: Path) -> None:
         browser.see(".jp-LauncherCard")
         write_and_run(browser)
         downloads: list[Any] = []
-        browser.page.context.on("page", lambda page: page.on("download", downloads.append))
-        command("notebook:export-to-format", format="html")
+        browser.page.context.on("page", lambda page: page.on("download", lambda each: downloads.append(each)))
+        browser.page.locator(".lm-MenuBar-item", has_text="File").click()
+        browser.page.locator(".lm-Menu-item", has_text="Save and Export Notebook As").hover()
+        browser.page.locator(".lm-Menu-itemLabel").get_by_text("HTML", exact=True).click()
         browser.see(".jp-Dialog button.jp-mod-accept").click()  # sanitized
         for _ in range(300):
             if not downloads:
