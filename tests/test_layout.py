@@ -16,7 +16,8 @@ HOUSE = Path(__file__).resolve().parent.parent
 PACKAGE = HOUSE / "jupyterd"
 
 LEAVES = {
-    "", "aio", "children", "config_manager", "errors", "fetching", "lean", "log", "scrub", "standins", "stock", "threads",
+    "", "aio", "children", "config_manager", "errors", "fetching", "lean", "log", "scrub", "standins", "stock",
+    "threads",
     "traittypes", "transutils", "utils",
 }  # fmt: skip
 MIDDLE = {"web", "auth", "events"}
