@@ -17,8 +17,7 @@ PACKAGE = HOUSE / "jupyterd"
 
 LEAVES = {
     "", "aio", "children", "config_manager", "errors", "fetching", "lean", "log", "scrub", "standins", "stock",
-    "threads",
-    "traittypes", "transutils", "utils",
+    "threads", "traittypes", "transutils", "utils",
 }  # fmt: skip
 MIDDLE = {"web", "auth", "events"}
 FEATURES = {
