@@ -182,7 +182,7 @@ class House:
             )
 
         kernels.serve(
-            launcher=ProcessLauncher(self.reactor, kernels, self.kernelspecs, server.runtime_dir, sockets),
+            launcher=ProcessLauncher(self.reactor, kernels, self.kernelspecs, server.runtime_dir, sockets, logs),
             channels=channels,
             clock=self.reactor,
             in_thread=self.in_thread,

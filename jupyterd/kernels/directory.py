@@ -11,6 +11,8 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 
+NOTE = "noted-"
+
 FRESH = 60.0
 """Seconds for which a directory without a lock is taken for one that is just being made."""
 
@@ -55,6 +57,18 @@ class DaemonDirectory:
             return path
         raise problem or FileNotFoundError(errno.ENOENT, "no place for a directory", self._prefix)
 
+    def note(self, path: str) -> None:
+        """Remember a file that lies elsewhere: if this daemon is killed, the next one removes it too.
+
+        :raises OSError: it can not be noted.
+        """
+        os.symlink(path, self.join(NOTE + os.path.basename(path)))
+
+    def strike(self, path: str) -> None:
+        """Forget a file that was noted."""
+        with suppress(OSError):
+            os.unlink(self.join(NOTE + os.path.basename(path)))
+
     def close(self) -> None:
         """Remove it and all in it."""
         if self._path is not None:
@@ -79,7 +93,15 @@ def sweep(place: str, prefix: str) -> None:
         with suppress(OSError):
             status = entry.stat(follow_symlinks=False)
             if status.st_uid == os.getuid() and time.time() - status.st_mtime > FRESH and _abandoned(entry.path):
-                shutil.rmtree(entry.path, ignore_errors=True)
+                _remove(entry.path)
+
+
+def _remove(path: str) -> None:
+    for entry in os.scandir(path):
+        if entry.name.startswith(NOTE) and entry.is_symlink():
+            with suppress(OSError):
+                os.unlink(os.readlink(entry.path))
+    shutil.rmtree(path, ignore_errors=True)
 
 
 def _abandoned(path: str) -> bool:

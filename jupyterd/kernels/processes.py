@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any, Protocol
 
@@ -40,16 +41,24 @@ class ProcessLauncher:
     :param specs: kernelspecs.
     :param connection_dir: where connection files are written.
     :param sockets: where the ipc transport's sockets lie.
+    :param notes: where connection files are noted, for when this daemon is killed.
     """
 
     def __init__(
-        self, reactor: Any, settings: MappingKernelSettings, specs: Specs, connection_dir: str, sockets: DaemonDirectory
+        self,
+        reactor: Any,
+        settings: MappingKernelSettings,
+        specs: Specs,
+        connection_dir: str,
+        sockets: DaemonDirectory,
+        notes: DaemonDirectory,
     ) -> None:
         self.reactor = reactor
         self.settings = settings
         self.specs = specs
         self.connection_dir = connection_dir
         self.sockets = sockets
+        self.notes = notes
         self.restarter = KernelRestarter(
             config=with_sections(
                 settings.config, "KernelRestarter", "IOLoopKernelRestarter", "AsyncIOLoopKernelRestarter"
@@ -171,6 +180,10 @@ class ClientProcess:
         if self._env is not None:
             self._env.update(env)
 
+    @property
+    def _connection_file(self) -> str:
+        return os.path.join(self._launcher.connection_dir, f"kernel-{self._order.kernel_id}.json")
+
     # -- its life
 
     async def start(self) -> None:
@@ -195,6 +208,8 @@ class ClientProcess:
         await self._launch(self._manager.restart_kernel(now=now, newports=new_ports, **kwargs))
 
     async def _launch(self, starting: Awaitable[Any]) -> None:
+        with suppress(OSError):  # it is noted already, or can not be: nobody needs it now
+            self._launcher.notes.note(self._connection_file)
         try:
             await from_asyncio(starting)
         except JupyterdError:
@@ -283,6 +298,7 @@ class ClientProcess:
             self._stderr.close()
             self._stderr = None
         self._forget_manager()
+        self._launcher.notes.strike(self._connection_file)
 
     def _forget_manager(self) -> None:
         self._manager.cleanup_connection_file()
@@ -304,7 +320,7 @@ class ClientProcess:
             config=with_sections(
                 launcher.settings.config, "ServerKernelManager", "IOLoopKernelManager", "AsyncIOLoopKernelManager"
             ),
-            connection_file=os.path.join(launcher.connection_dir, f"kernel-{self._order.kernel_id}.json"),
+            connection_file=self._connection_file,
             kernel_name=self._order.name,
             kernel_spec_manager=launcher.specs.client,
             **traits,

@@ -68,7 +68,7 @@ async def test_in_memory(tmp_path: Path) -> None:
 async def test_as_processes(tmp_path: Path) -> None:
     sockets = DaemonDirectory("jupyterd-ipc-", [os.environ.get("TMPDIR", "/tmp")])
     specs = KernelSpecs(KernelSpecManager, at_once)
-    launcher = ProcessLauncher(reactor, MappingKernelSettings(), specs, str(tmp_path), sockets)
+    launcher = ProcessLauncher(reactor, MappingKernelSettings(), specs, str(tmp_path), sockets, sockets)
     try:
         await keeps_the_contract(launcher, lambda process: os.kill(process.pid, signal.SIGKILL), tmp_path)
         assert list(tmp_path.iterdir()) == []

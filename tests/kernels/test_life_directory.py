@@ -58,6 +58,20 @@ def test_what_a_killed_daemon_left_is_removed_and_nothing_else(tmp_path: Path) -
     living.close()
 
 
+def test_files_elsewhere_go_too_when_they_were_noted(tmp_path: Path) -> None:
+    killed = DaemonDirectory("x-", [str(tmp_path)])
+    for name in ("noted", "struck", "gone"):
+        (tmp_path / name).write_text("")
+        killed.note(str(tmp_path / name))
+    killed.strike(str(tmp_path / "struck"))
+    killed.strike(str(tmp_path / "never"))
+    (tmp_path / "gone").unlink()
+    os.close(killed._fd)
+    old(Path(killed.join("f")).parent)
+    sweep(str(tmp_path), "x-")
+    assert list(tmp_path.iterdir()) == [tmp_path / "struck"]
+
+
 def test_sockets_paths_fit_or_there_is_none(tmp_path: Path) -> None:
     directory = DaemonDirectory("x-", [str(tmp_path)])
     address = socket_address(directory, KERNEL)

@@ -56,7 +56,7 @@ class House:
         sockets = DaemonDirectory("jupyterd-ipc-", [os.environ.get("TMPDIR", "/tmp")])
         logs = DaemonDirectory("jupyterd-log-", [str(self.logs)])
         self.kernels.serve(
-            launcher=ProcessLauncher(reactor, self.kernels, specs, str(self.run), sockets),
+            launcher=ProcessLauncher(reactor, self.kernels, specs, str(self.run), sockets, logs),
             channels=lambda kernel_id, observer: KernelChannels(
                 kernel_id,
                 reactor=reactor,  # type: ignore[arg-type]
