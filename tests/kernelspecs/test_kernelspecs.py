@@ -62,7 +62,10 @@ def test_the_model_is_the_reference_s(shelf: Shelf) -> None:
     directory = shelf.put("a")
     (directory / "logo-64x64.png").write_bytes(b"\x89PNG")
     (directory / "kernel.js").write_text("")
-    assert shelf.model("a") == {
+    model = shelf.model("a")
+    assert shelf.models() == {"a": model}
+    model["spec"].pop("kernel_protocol_version", None)  # newer jupyter_clients have it
+    assert model == {
         "name": "a",
         "spec": {
             "argv": ["x", "{connection_file}"],
@@ -71,11 +74,9 @@ def test_the_model_is_the_reference_s(shelf: Shelf) -> None:
             "language": "x",
             "interrupt_mode": "signal",
             "metadata": {},
-            "kernel_protocol_version": "",
         },
         "resources": {"kernel.js": "/base/kernelspecs/a/kernel.js", "logo-64x64": "/base/kernelspecs/a/logo-64x64.png"},
     }
-    assert shelf.models() == {"a": shelf.model("a")}
 
 
 def test_they_are_read_once(shelf: Shelf) -> None:
