@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import os
 import re
+import stat
 from dataclasses import dataclass, field
 from urllib.parse import unquote, urlsplit
 
@@ -58,7 +59,7 @@ class Doors:
         if name is None:
             return False
         socket_path = unquote(name)
-        if socket_path.startswith("/") and os.path.exists(socket_path):
+        if socket_path.startswith("/") and _is_socket(socket_path):
             return True  # a client of a UNIX socket names its path
         try:
             return ipaddress.ip_address(name).is_loopback
@@ -101,6 +102,13 @@ class Doors:
         if self.allow_origin_pat is not None:
             return origin if origin and self.origin_listed(origin) else None
         return origin if by_token and origin else None
+
+
+def _is_socket(path: str) -> bool:
+    try:
+        return stat.S_ISSOCK(os.stat(path).st_mode)
+    except (OSError, ValueError):
+        return False
 
 
 def _authority(url: str) -> str | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import string
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -32,8 +34,6 @@ HOST = "localhost:8888"
         "127.9.9.9",
         "[::1]",
         "[::1]:8888",
-        "%2Ftmp",
-        "%2ftmp:80",
     ],
 )
 def test_local_hosts(host: str) -> None:
@@ -51,6 +51,18 @@ def test_local_hosts(host: str) -> None:
 )  # fmt: skip
 def test_foreign_hosts(host: str) -> None:
     assert not Doors().host_allowed(host)
+
+
+def test_path_of_a_socket_is_a_local_host(tmp_path: Any) -> None:
+    import socket
+
+    path = os.path.join(tmp_path, "s")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(path)
+        assert Doors().host_allowed(path.replace("/", "%2F"))
+        assert Doors().host_allowed(path.replace("/", "%2f") + ":80")
+        assert not Doors().host_allowed(str(tmp_path).replace("/", "%2F"))
+        assert not Doors().host_allowed("%2F%00")
 
 
 def test_listed_hosts_and_remote_access() -> None:
