@@ -73,7 +73,7 @@ class Cursor:
     :ivar number: the addressee of what is meant for it alone.
     :ivar position: the number of the next message it gets.
     :ivar held: chunks read from disk and not yet taken.
-    :ivar partial: bytes of the chunk at ``position`` that were acknowledged, in which protocol, when the client was lost.
+    :ivar partial: bytes of the chunk at ``position`` that a lost client had acknowledged, and in which protocol.
     :ivar flight: what was written last: begin and end in the client's stream, the first message, whether frames
         are messages.
     """

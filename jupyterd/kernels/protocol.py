@@ -16,7 +16,6 @@ from typing import Any
 
 from twisted.internet.tcp import Connection
 from twisted.internet.unix import Server as UNIXServer
-from twisted.logger import Logger
 
 from jupyterd.kernels.channels import KernelChannels
 from jupyterd.kernels.log import Cursor
@@ -39,8 +38,6 @@ class ChannelsProtocol(SocketProtocol):
     :param session_id: by it the tab comes back to its place after a lost connection; None for a tab that can not.
     """
 
-    log = Logger()
-    tcpNoDelay = True
 
     def __init__(self, channels: KernelChannels, session_id: str | None) -> None:
         super().__init__()

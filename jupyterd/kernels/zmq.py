@@ -33,6 +33,7 @@ LEAST_MESSAGES = 4
 """What ZeroMQ holds of a kernel's messages while the reactor is busy; beyond it the kernel's own limit counts."""
 
 _NOBLOCK = int(zmq.NOBLOCK)
+_MORE = _NOBLOCK | int(zmq.SNDMORE)
 Batch = list[list[Bytes]]
 
 
@@ -201,8 +202,14 @@ class KernelSocket(ZmqConnection):
 
     def send(self, parts: Parts) -> bool:
         """Send a message whole, or not at all."""
+        send = self.socket.send
+        flags = _MORE
+        last = len(parts) - 1
         try:
-            self.socket.send_multipart(parts, _NOBLOCK, False)
+            for number, part in enumerate(parts):
+                if number == last:
+                    flags = _NOBLOCK
+                send(part, flags, len(part) < SHARED)
         except zmq.Again:
             self._waiting = True
             return False

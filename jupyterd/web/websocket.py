@@ -8,16 +8,27 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-import txaio
 from autobahn.twisted.resource import WebSocketResource
 from autobahn.twisted.websocket import WebSocketServerFactory, WebSocketServerProtocol
 from twisted.internet.interfaces import IPushProducer
+from twisted.logger import Logger
 from zope.interface import implementer
 
 from jupyterd.errors import Failed, Invalid
 from jupyterd.web.api import Call
 
-txaio.set_global_log_level("info")  # else Autobahn formats several debug events a message, read or not
+
+def _nothing(*args: Any, **values: Any) -> None:
+    """What Autobahn says at each turn."""
+
+
+class QuietLog:
+    """Autobahn's log without its debug events: it makes several a message, and a new logger for each of them."""
+
+    def __init__(self, log: Logger) -> None:
+        self.info, self.warn, self.error = log.debug, log.warn, log.error
+        self.failure, self.critical = log.failure, log.critical
+        self.debug = self.trace = _nothing
 
 
 @implementer(IPushProducer)
@@ -29,6 +40,7 @@ class SocketProtocol(WebSocketServerProtocol):
     :cvar max_message: bytes a message from the client may have; larger ones close the connection with 1009.
     """
 
+    log = QuietLog(Logger("jupyterd.web.websocket"))
     tcpNoDelay = True  # read before the factory's options are copied
     max_message = 0
     ping_interval = 0.0
@@ -44,6 +56,10 @@ class SocketProtocol(WebSocketServerProtocol):
         """The connection is ours."""
         super().connectionMade()
         self.configure()
+
+    def dataReceived(self, data: bytes) -> None:
+        """Bytes from the client."""
+        self._dataReceived(data)
 
     def onOpen(self) -> None:
         """The handshake is done: twisted.web's channel still is the transport's producer, we take its place."""
