@@ -90,7 +90,7 @@ def in_browser(home: Path, script: Callable[[Browser], None], *options: str, bas
                 browser.page.screenshot(path=str(home / "failed.png"))
                 print(daemon.log[-4000:], browser.wrong, f"see {home / 'failed.png'}", sep="\n")
                 raise
-            assert browser.wrong == []
+            assert browser.wrong == [], "\n".join(browser.wrong)
         assert "Traceback" not in daemon.log
 
     with ThreadPoolExecutor(1) as threads:
