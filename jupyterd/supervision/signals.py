@@ -52,8 +52,12 @@ class Signals(Service):
         self._before: dict[int, Any] = {}
 
     def startService(self) -> None:
-        """Begin when the reactor runs: it sets its own handlers just before."""
+        """Begin at once: what comes while the server starts is done when the reactor runs.
+
+        And once more when it does, as it sets its own handlers just before.
+        """
         super().startService()
+        self._install()
         self._reactor.callWhenRunning(self._install)
 
     def _install(self) -> None:
@@ -70,7 +74,7 @@ class Signals(Service):
         def handle(*_: object) -> None:
             self._reactor.callFromThread(action)
 
-        self._before[number] = signal.signal(number, handle)
+        self._before.setdefault(number, signal.signal(number, handle))
 
     def restore(self) -> None:
         """Give the handlers back that were there before."""

@@ -137,7 +137,8 @@ class Terminal:
                 self.shown += os.read(self.master, 65536).decode()
             return text in self.shown
 
-        until(seen, what=f"{text!r} is not in {self.shown!r}")
+        until(seen, what=f"{text!r} has not been shown")
+        self.shown = self.shown.partition(text)[2]
 
     def type(self, text: str) -> None:
         os.write(self.master, text.encode())
@@ -233,6 +234,15 @@ def test_the_service_manager_s_socket(home: Path, family: str) -> None:
         assert daemon.stop() == 0
     if family == "unix":
         assert Path(path).stat().st_mode & 0o777 == 0o640, "it belongs to the service manager"
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_right_at_the_start_leaves_nothing(home: Path, number: signal.Signals) -> None:
+    daemon = spawn(home, ["--ip=127.0.0.1", f"--port={free_port()}"])
+    until(lambda: (home / "runtime").exists() and list((home / "runtime").glob("jpserver-*.json")))
+    daemon.process.send_signal(number)
+    assert daemon.process.wait(20) == 0
+    assert list((home / "runtime").glob("jpserver-*")) == []
 
 
 # -- impatience, and what a crash has left

@@ -116,9 +116,21 @@ def test_twistd_keeps_its_signal_for_rotating_logs() -> None:
     assert signal.getsignal(signal.SIGUSR1) is rotate
 
 
-def test_nothing_is_set_before_the_reactor_runs() -> None:
+def test_a_signal_while_the_server_starts_is_kept_for_the_reactor() -> None:
     before = signal.getsignal(signal.SIGTERM)
-    Heard().signals.startService()
+    heard = Heard()
+    queue: list[Callable[[], None]] = []
+    heard.reactor.callFromThread = queue.append  # type: ignore[method-assign, assignment]
+    heard.signals.startService()
+    deliver(signal.SIGTERM)
+    signal.signal(signal.SIGTERM, before)  # as the reactor sets its own when it starts
+    heard.reactor.run()
+    assert heard.calls == []
+    queue.pop()()
+    assert heard.calls == ["stop"]
+    deliver(signal.SIGTERM)
+    queue.pop()()
+    assert heard.calls == ["stop", "hurry"]
     assert signal.getsignal(signal.SIGTERM) == before
 
 
