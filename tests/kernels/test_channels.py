@@ -260,7 +260,9 @@ def test_a_kernel_that_never_answers_is_timed_out(directory) -> None:
 def test_the_server_asks_for_itself_and_no_tab_sees_the_reply(directory) -> None:
     kit = Kit(directory)
     tab = kit.tab("s")
-    asked = Deferred.fromCoroutine(kit.channels.request("shutdown_request", {"restart": True}, channel="control", timeout=5))
+    asked = Deferred.fromCoroutine(
+        kit.channels.request("shutdown_request", {"restart": True}, channel="control", timeout=5)
+    )
     ((header, data, content),) = kit.kernel.heard("control")
     assert (header["msg_type"], content) == ("shutdown_request", {"restart": True})
     kit.kernel.reply("control", "shutdown_reply", {"restart": True}, data)
@@ -325,7 +327,9 @@ def test_all_that_a_busy_kernel_says_is_activity_once_a_batch(directory) -> None
     kit = Kit(directory)
     kit.kernel.say("status", {"execution_state": "busy"}, b'{"msg_type": "execute_request"}')
     kit.watch.active = 0
-    kit.kernel.sockets["iopub"].received([kit.kernel.message("stream", {}, b'{"msg_type": "comm_info_request"}') for _ in range(9)])
+    kit.kernel.sockets["iopub"].received(
+        [kit.kernel.message("stream", {}, b'{"msg_type": "comm_info_request"}') for _ in range(9)]
+    )
     assert kit.watch.active == 1
 
 

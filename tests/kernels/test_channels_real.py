@@ -77,12 +77,13 @@ class Client(WebSocketClientProtocol):
         return await found.addTimeout(timeout, reactor)
 
     async def run(self, code, **content):
-        msg_id = self.ask("execute_request", {"code": code, "silent": False, "store_history": True,
+        return self.ask("execute_request", {"code": code, "silent": False, "store_history": True,
                                               "user_expressions": {}, "allow_stdin": True, **content})  # fmt: skip
-        return msg_id
 
     async def until_idle(self, msg_id):
-        await self.until(lambda m: m["parent"].get("msg_id") == msg_id and m["content"].get("execution_state") == "idle")
+        await self.until(
+            lambda m: m["parent"].get("msg_id") == msg_id and m["content"].get("execution_state") == "idle"
+        )
         await self.until(lambda m: m["parent"].get("msg_id") == msg_id and m["header"]["msg_type"].endswith("_reply"))
         return [m for m in self.messages if m["parent"].get("msg_id") == msg_id]
 
@@ -126,7 +127,8 @@ class Kit:
     async def open(self, protocol="", session="s"):
         port = self.port.getHost().port
         factory = WebSocketClientFactory(
-            f"ws://127.0.0.1:{port}/api/kernels/k/channels?session_id={session}", protocols=[protocol] if protocol else None
+            f"ws://127.0.0.1:{port}/api/kernels/k/channels?session_id={session}",
+            protocols=[protocol] if protocol else None,
         )
         opened = Deferred()
 
@@ -230,7 +232,7 @@ async def test_big_buffers_both_ways_and_in_both_protocols(kit) -> None:
 @real
 async def test_a_tab_that_was_cut_off_gets_all_it_missed_in_order(kit) -> None:
     tab = await kit.open(V1)
-    # pauses between the lines: what a client has received and not read when it dies is lost to it, whatever a server does
+    # pauses between the lines: what a client has received and not read when it dies is lost, whatever a server does
     msg_id = await tab.run("import time\nfor i in range(30):\n    print(i, flush=True)\n    time.sleep(0.08)")
     await tab.until(lambda m: m["content"].get("text", "") == "9\n")
     tab.dropConnection(abort=True)
@@ -256,7 +258,7 @@ async def test_debug_complete_inspect_and_comm_info(kit) -> None:
         ("debug_request", {"type": "request", "seq": 1, "command": "debugInfo"}, "control"),
     ):
         msg_id = tab.ask(msg_type, content, channel)
-        reply = await tab.until(lambda m, i=msg_id: m["parent"].get("msg_id") == i and m["channel"] == channel)
+        reply = await tab.until(lambda m, i=msg_id, c=channel: m["parent"].get("msg_id") == i and m["channel"] == c)
         assert reply["header"]["msg_type"] == msg_type.replace("_request", "_reply")
 
 
@@ -265,7 +267,8 @@ async def test_a_flood_is_complete_and_in_order_for_a_tab_that_reads_late(kit) -
     tab = await kit.open(V1)
     tab.transport.pauseProducing()
     msg_id = await tab.run(
-        "from IPython.display import display\nfor i in range(3000):\n    display({'text/plain': f'{i}', 'x/y': 'x' * 10000}, raw=True)"
+        "from IPython.display import display\nfor i in range(3000):\n"
+        "    display({'text/plain': f'{i}', 'x/y': 'x' * 10000}, raw=True)"
     )
     while kit.watch.states[-1:] != [("idle", "execute_request")]:
         await deferLater(reactor, 0.05)

@@ -41,7 +41,9 @@ class Kit:
             return self.may
 
         for name in ("log", "execute"):
-            self.site.root.mount(f"/api/kernels/*/{name}", lambda: ChannelsResource(find, may).app.resource(), auth="kernels")
+            self.site.root.mount(
+                f"/api/kernels/*/{name}", lambda: ChannelsResource(find, may).app.resource(), auth="kernels"
+            )
 
     def post(self, headers=None, **body):
         return self.site.request("POST", RUN, json_body=body, headers=headers)

@@ -226,7 +226,11 @@ def test_the_kernel_is_not_read_while_the_disk_is_slow(directory) -> None:
 
 def test_a_full_disk_loses_but_tells_and_stays_bounded(directory) -> None:
     def no_disk(function, /, *args, **kwargs):
-        return fail(OSError(28, "No space left on device")) if function is spill.write else at_once(function, *args, **kwargs)
+        return (
+            fail(OSError(28, "No space left on device"))
+            if function is spill.write
+            else at_once(function, *args, **kwargs)
+        )
 
     kit, reader = Kit(directory, no_disk), Reader()
     cursor = kit.log.open()
@@ -318,7 +322,10 @@ def test_closing_removes_the_files(directory) -> None:
     for _ in range(200):
         kit.say(1, 100)
     assert oct(os.stat(kit.log.spill.directory).st_mode)[-3:] == "700"
-    assert {oct(os.stat(os.path.join(kit.log.spill.directory, name)).st_mode)[-3:] for name in os.listdir(kit.log.spill.directory)} == {"600"}
+    assert {
+        oct(os.stat(os.path.join(kit.log.spill.directory, name)).st_mode)[-3:]
+        for name in os.listdir(kit.log.spill.directory)
+    } == {"600"}
     result_of(kit.log.close())
     assert not os.path.exists(kit.log.spill.directory)
 

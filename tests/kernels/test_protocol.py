@@ -23,7 +23,11 @@ from tests.kernels.test_wire import frames, read_v1
 
 
 def masked(payload: bytes, opcode: int) -> bytes:
-    head = bytes((0x80 | opcode, 0x80 | len(payload))) if len(payload) < 126 else struct.pack("!BBH", 0x80 | opcode, 254, len(payload))
+    head = (
+        bytes((0x80 | opcode, 0x80 | len(payload)))
+        if len(payload) < 126
+        else struct.pack("!BBH", 0x80 | opcode, 254, len(payload))
+    )
     return head + bytes(4) + payload
 
 
@@ -52,7 +56,8 @@ class Kit:
         offer = f"Sec-WebSocket-Protocol: {protocol}\r\n" if protocol else ""
         connection.send(
             f"GET /api/kernels/{kernel}/channels?session_id={session} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
-            f"Connection: keep-alive, Upgrade\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n{offer}\r\n".encode()
+            "Connection: keep-alive, Upgrade\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
+            f"Sec-WebSocket-Version: 13\r\n{offer}\r\n".encode()
         )
         head = connection.received()
         connection.head, _, connection.rest = head.partition(b"\r\n\r\n")
@@ -66,7 +71,9 @@ def kit():
 
 
 HEADER = {"msg_id": "m1", "msg_type": "execute_request", "session": "s"}
-TEXT = json.dumps({"header": HEADER, "parent_header": {}, "metadata": {}, "content": {"code": "1"}, "channel": "shell"}).encode()
+TEXT = json.dumps(
+    {"header": HEADER, "parent_header": {}, "metadata": {}, "content": {"code": "1"}, "channel": "shell"}
+).encode()
 
 
 def v1(channel: bytes = b"shell") -> bytes:

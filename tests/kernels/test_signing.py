@@ -28,7 +28,9 @@ def test_a_changed_message_is_refused(message, index, more) -> None:
     signer = Signer(b"key")
     signature = signer.sign(message)
     changed = [part + more if number == index else part for number, part in enumerate(message)]
-    assert signer.refusal([signature, *changed]) == ("signature" if b"".join(changed[:4]) != b"".join(message[:4]) else None)
+    assert signer.refusal([signature, *changed]) == (
+        "signature" if b"".join(changed[:4]) != b"".join(message[:4]) else None
+    )
 
 
 def test_large_messages_are_verified_without_joining() -> None:
@@ -56,7 +58,9 @@ def test_without_a_key_nothing_is_signed_or_refused() -> None:
     assert signer.refusal([b"whatever", b"{}", b"{}", b"{}", b"{}"]) is None
 
 
-@pytest.mark.parametrize("scheme", ["", "sha256", "hmac-", "hmac-nope", "hmac-new", "hmac-algorithms_available", "cmac-sha256"])
+@pytest.mark.parametrize(
+    "scheme", ["", "sha256", "hmac-", "hmac-nope", "hmac-new", "hmac-algorithms_available", "cmac-sha256"]
+)
 def test_unknown_schemes_are_named(scheme) -> None:
     with pytest.raises(UnknownScheme):
         Signer(b"key", scheme)
