@@ -128,6 +128,12 @@ def write_and_run(browser: Browser) -> Path:
     browser.see(".jp-NotebookPanel .jp-Notebook-ExecutionIndicator[data-status=idle]")
     browser.type("import os; print('pid is', os.getpid() > 0)")
     browser.press("Shift+Enter")
+    with suppress(sync_api.TimeoutError):
+        browser.page.locator(".jp-OutputArea-output", has_text="pid is True").wait_for(timeout=5000)
+    if not browser.page.locator(".jp-OutputArea-output").count():
+        # JupyterLab, on any server, drops what is run while its connection to a new kernel settles.
+        browser.see(".jp-Notebook .jp-CodeCell .cm-content").click()
+        browser.press("Shift+Enter")
     browser.see(".jp-OutputArea-output", "pid is True")
     browser.type("6 * 7")
     browser.press("Shift+Enter")
