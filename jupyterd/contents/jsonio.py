@@ -9,10 +9,15 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
+from mmap import mmap
 from typing import Any
 
 import msgspec
+
+GROUP = 8
+"""Cells that are encoded at a time."""
 
 _decoder = msgspec.json.Decoder()
 _encoder = msgspec.json.Encoder()
@@ -31,7 +36,7 @@ class Parsed:
     plain: bool
 
 
-def loads(data: bytes | str) -> Parsed:
+def loads(data: bytes | str | mmap) -> Parsed:
     """Read JSON as the standard library does.
 
     :raises ValueError: not JSON. (``UnicodeDecodeError`` is one: not UTF-8.)
@@ -40,7 +45,7 @@ def loads(data: bytes | str) -> Parsed:
         return Parsed(_decoder.decode(data), True)
     except (msgspec.DecodeError, RecursionError):
         pass
-    text = data if isinstance(data, str) else data.decode()
+    text = data if isinstance(data, str) else bytes(data).decode()
     try:
         return Parsed(json.loads(text), False)
     except RecursionError:
@@ -60,6 +65,12 @@ def to_wire(value: Any, plain: bool) -> bytes:
     from jupyterd.contents.models import encode_any
 
     return encode_any(value)
+
+
+def list_in_pieces(items: list[Any]) -> Iterator[bytes]:
+    """JSON of a plain list's items for clients, a few at a time, without the brackets around all."""
+    for start in range(0, len(items), GROUP):
+        yield (b"," if start else b"") + _encoder.encode(items[start : start + GROUP])[1:-1]
 
 
 def to_disk(value: Any, plain: bool) -> bytes:

@@ -19,9 +19,6 @@ from jupyterd.contents.shape import is_json_mime, is_ordinary
 
 log = Logger()
 
-GROUP = 8
-"""Cells that are written at a time."""
-
 _SPLIT_TOO = frozenset({"application/javascript", "image/svg+xml"})
 _TRANSIENT = ("orig_nbformat", "orig_nbformat_minor", "signature")
 _RICH = frozenset({"execute_result", "display_data"})
@@ -89,9 +86,9 @@ def _pieces(nb: dict[str, Any]) -> Iterator[bytes]:
     """The same bytes as of the whole, a few cells at a time: large buffers cost more than the work."""
     cells = nb["cells"]
     yield b'{\n "cells": [' + (b"\n" if cells else b"")
-    for start in range(0, len(cells), GROUP):
-        group = [_split_cell(cell) for cell in cells[start : start + GROUP]]
-        yield jsonio.inner_list("cells", group) + (b",\n" if start + GROUP < len(cells) else b"\n ")
+    for start in range(0, len(cells), jsonio.GROUP):
+        group = [_split_cell(cell) for cell in cells[start : start + jsonio.GROUP]]
+        yield jsonio.inner_list("cells", group) + (b",\n" if start + jsonio.GROUP < len(cells) else b"\n ")
     rest = {key: value for key, value in _split({**nb, "cells": []}).items() if key != "cells"}
     yield b"],\n" + jsonio.to_disk(rest, True)[2:]
 

@@ -8,8 +8,10 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from mmap import mmap
 from typing import Any
 
 from jupyterd.contents import composites, jsonio
@@ -20,6 +22,7 @@ from jupyterd.contents.paths import OutsideRoot, clean
 from jupyterd.contents.raw import RawUpload
 from jupyterd.errors import Forbidden, Invalid, NotFound, PreconditionFailed
 
+Buffer = bytes | mmap
 TYPES = ("directory", "file", "notebook")
 
 
@@ -102,20 +105,44 @@ def _is_large(manager: FileContentsManager, path: str, limit: int) -> bool:
 
 
 def _get_native(manager: FileContentsManager, path: str, query: Query) -> Answer:
+    found = find(manager, path, query)
+    return answer_of(found, encode_found(found))
+
+
+def find(manager: FileContentsManager, path: str, query: Query) -> Found:
+    """A model of a built-in manager.
+
+    :raises Missing: nothing there, or hidden.
+    """
     try:
-        found = manager._find(path, query.content, query.type, query.format, query.hash)
+        return manager._find(path, query.content, query.type, query.format, query.hash)
     except OutsideRoot:
         raise
     except NotFound:
         raise Missing(f"file or directory {path!r} does not exist") from None
-    if found.model["type"] == "notebook" and query.content:
-        body = jsonio.to_wire(found.model, found.plain)
-    else:
-        body = encode(found.model)
-    return _answer(found, body)
 
 
-def _answer(found: Found, body: bytes, created: bool = False) -> Answer:
+def encode_found(found: Found) -> bytes:
+    """JSON of a model, with its content."""
+    if found.model["type"] == "notebook" and found.model["content"] is not None:
+        return jsonio.to_wire(found.model, found.plain)
+    return encode(found.model)
+
+
+def in_pieces(found: Found) -> Iterator[bytes]:
+    """The same, of a notebook a few cells at a time: large buffers cost more than the work."""
+    content = found.model["content"]
+    if not found.plain or type(content) is not dict or type(content.get("cells")) is not list or len(content) < 2:
+        yield encode_found(found)
+        return
+    yield b'{"content":{"cells":['
+    yield from jsonio.list_in_pieces(content["cells"])
+    yield b"]," + jsonio.to_wire({key: value for key, value in content.items() if key != "cells"}, True)[1:]
+    yield b"," + encode({key: value for key, value in found.model.items() if key != "content"})[1:]
+
+
+def answer_of(found: Found, body: bytes, created: bool = False) -> Answer:
+    """An answer with the head that a model gives it."""
     model = found.model
     return Answer(body, model["path"], model["last_modified"], _etag(found), created)
 
@@ -126,7 +153,7 @@ def _etag(found: Found) -> str | None:
     return None if found.model["type"] == "directory" else etag_of(found.status)
 
 
-async def put(manager: Any, path: str, body: bytes, if_match: str | None = None) -> Answer:
+async def put(manager: Any, path: str, body: Buffer, if_match: str | None = None) -> Answer:
     """Save what a client sends; make it where there is nothing.
 
     :param body: JSON of a model.
@@ -152,12 +179,12 @@ async def put(manager: Any, path: str, body: bytes, if_match: str | None = None)
     if is_native(manager):
         model = model if exists else composites.fill(model, clean(path))
         found = manager._keep(model, path, parsed.plain)
-        return _answer(found, encode(found.model), not exists and model.get("chunk") in (None, 1))
+        return answer_of(found, encode(found.model), not exists and model.get("chunk") in (None, 1))
     saved = await settled(manager.save(model, path) if exists else manager.new(model, path))
     return _encoded(saved, created=not exists)
 
 
-def parse_body(body: bytes | memoryview) -> jsonio.Parsed:
+def parse_body(body: Buffer) -> jsonio.Parsed:
     """The JSON object of a request; an empty one where there is no body.
 
     :raises Invalid: not JSON, not an object (the reference's texts), or a name that is not text.
@@ -165,7 +192,7 @@ def parse_body(body: bytes | memoryview) -> jsonio.Parsed:
     if not body:
         return jsonio.Parsed({}, True)
     try:
-        parsed = jsonio.loads(bytes(body))
+        parsed = jsonio.loads(body)
     except ValueError:
         raise Invalid("Invalid JSON in body of request") from None
     if parsed.value is None:
@@ -213,7 +240,7 @@ async def commit(manager: FileContentsManager, upload: RawUpload, path: str, if_
     if if_match is not None:
         await _precondition(manager, path, if_match)
     found, new = upload.commit()
-    return _answer(found, encode(found.model), new)
+    return answer_of(found, encode(found.model), new)
 
 
 async def post(manager: Any, path: str, body: bytes) -> Answer:

@@ -27,6 +27,9 @@ from jupyterd.contents.operations import Answer, Query
 from jupyterd.contents.raw import RawUpload
 from jupyterd.errors import JupyterdError
 
+FULL_COLLECTION = 50
+"""Operations after which all memory is looked at for what nobody uses."""
+
 
 class Kept(Handler):
     """Keeps what is logged, for the server's own log."""
@@ -65,42 +68,37 @@ def manager_of(settings: dict[str, Any]) -> FileContentsManager:
 
 def get(manager: FileContentsManager, path: str, query: list[Any], out: str) -> dict[str, Any]:
     """Read; the body goes to the file ``out``."""
-    answer = at_once(operations.get(manager, path, Query(*query)))
-    assert answer is not None
-    with open(out, "wb", opener=_private, buffering=0) as file:
-        view = memoryview(answer.body)
-        while view:
-            view = view[file.write(view) :]
-    return _head(answer)
+    found = operations.find(manager, path, Query(*query))
+    with open(out, "wb", opener=_private, buffering=1 << 18) as file:
+        for piece in operations.in_pieces(found):
+            file.write(piece)
+    return _head(operations.answer_of(found, b""))
 
 
 def put(manager: FileContentsManager, path: str, body: str, if_match: str | None) -> dict[str, Any]:
     """Save the model in the file ``body``."""
-    with open(body, "rb", buffering=0) as file:
-        answer = _put_inline(manager, path, file.fileno(), if_match)
-        if answer is not None:
-            return {**_head(answer), "body": answer.body.decode()}
-        data = file.read()
-    answer = at_once(operations.put(manager, path, data, if_match))
-    return {**_head(answer), "body": answer.body.decode()}
+    with open(body, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
+        answer = _put_inline(manager, path, text, if_match)
+        if answer is None:
+            answer = at_once(operations.put(manager, path, text, if_match))
+        return {**_head(answer), "body": answer.body.decode()}
 
 
-def _put_inline(manager: FileContentsManager, path: str, body: int, if_match: str | None) -> Answer | None:
+def _put_inline(manager: FileContentsManager, path: str, text: mmap.mmap, if_match: str | None) -> Answer | None:
     """Save a large file, block by block; None for anything else."""
-    with mmap.mmap(body, 0, access=mmap.ACCESS_READ) as text:
-        model = inline.sketch(text)
-        if model is None:
-            return None
-        upload = RawUpload(manager, path)
-        try:
-            for block in inline.decoded(model.content):
-                upload.write(block)
-            return at_once(operations.commit(manager, upload, path, if_match))
-        except inline.Unusual:
-            return None
-        finally:
-            upload.abort()
-            del model
+    model = inline.sketch(text)
+    if model is None:
+        return None
+    upload = RawUpload(manager, path)
+    try:
+        for block in inline.decoded(model.content):
+            upload.write(block)
+        return at_once(operations.commit(manager, upload, path, if_match))
+    except inline.Unusual:
+        return None
+    finally:
+        upload.abort()
+        del model
 
 
 def _private(path: str, flags: int) -> int:
@@ -166,14 +164,15 @@ def serve(asked: int, told: BinaryIO, idle: float) -> None:
     manager = manager_of(json.loads(settings))
     kept = Kept()
     manager.log.addHandler(kept)
-    gc.freeze()
-    gc.disable()
+    gc.disable()  # large notebooks hold no cycles, and looking for some in them takes long
+    done = 0
     while (line := lines.next()) is not None:
         reply = answer(manager, json.loads(line))
         reply["log"], kept.lines = kept.lines, []
         told.write(json.dumps(reply).encode() + b"\n")
         told.flush()
-        gc.collect()
+        done += 1
+        gc.collect(0 if done % FULL_COLLECTION else 2)
 
 
 if __name__ == "__main__":

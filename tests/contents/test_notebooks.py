@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import math
+import os
 import warnings
 from typing import Any
 
@@ -14,6 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jupyterd.contents import jsonio, notebooks
+from jupyterd.contents.filemanager import Found
+from jupyterd.contents.operations import encode_found, in_pieces
 from jupyterd.contents.shape import is_ordinary
 
 text = st.text(st.characters(blacklist_categories=("Cs",)))
@@ -220,3 +223,11 @@ def test_what_is_wrong_is_said(notebook: Any) -> None:
     assert message is not None
     assert message.startswith("Notebook validation failed: Additional properties are not allowed ('bogus'")
     assert b"bogus" in b"".join(pieces)
+
+
+@settings(deadline=None, max_examples=60)
+@given(plain_notebooks())
+def test_in_pieces_it_is_the_same(nb: dict[str, Any]) -> None:
+    model = {"name": "é.ipynb", "type": "notebook", "content": nb, "format": "json"}
+    found = Found(model, os.stat("/"))
+    assert json.loads(b"".join(in_pieces(found))) == json.loads(encode_found(found)) == model
