@@ -48,6 +48,7 @@ class ChannelsProtocol(SocketProtocol):
         self._plain_transport = False
         self._written = 0
         self._unconfirmed: int | None = None
+        self._trailing = 0
         self.max_message = channels.settings.max_message_size
         self.ping_interval, self.ping_timeout = channels.settings.ping
         self._pending: deque[Bytes] = deque()
@@ -102,6 +103,7 @@ class ChannelsProtocol(SocketProtocol):
 
     def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:
         """Autobahn's own frames (ping, pong, close) do not go into the middle of one of ours."""
+        self._trailing += len(data)
         if self._pending:
             self._pending.append(data)
         else:
@@ -117,6 +119,7 @@ class ChannelsProtocol(SocketProtocol):
     def write(self, frames: list[Bytes]) -> int:
         """Take whole frames; the number of bytes taken in all."""
         self._written += sum(map(len, frames))
+        self._trailing = 0
         if len(frames) == 1 and not self._pending and isinstance(first := frames[0], bytes) and len(first) <= PIECE:
             self.transport.write(first)
         else:
@@ -152,9 +155,17 @@ class ChannelsProtocol(SocketProtocol):
         return begin
 
     def unacknowledged(self) -> int:
-        """Bytes that the peer's TCP has not confirmed: in our hands, in the transport's, in the system's."""
+        """Bytes of what was written that the peer's TCP has not confirmed: in our hands, the transport's, the system's.
+
+        What follows the last frame of ours (the answer to a client's goodbye, and TCP's own end) is not counted: a client
+        that left has not read it, and has read what was before it all the same.
+        """
         if self._unconfirmed is not None:
             return self._unconfirmed
+        end = 1 if getattr(self.transport, "_writeDisconnected", False) else 0
+        return max(0, self._outstanding() - self._trailing - end)
+
+    def _outstanding(self) -> int:
         transport = self.transport
         size: int = sum(map(len, self._pending))
         if not self._plain_transport:
