@@ -1,42 +1,28 @@
 """One kernel's message log: append-only, numbered, read through cursors.
 
-The newest chunks are in memory. A client that keeps up gets each chunk as it is appended and never reads the log.
-A client that lags, or is away, has a position; what it still needs and does not fit in memory goes to disk
-(:mod:`jupyterd.kernels.spill`), in order. All is done in the reactor's thread but reading and writing files.
+A client that keeps up gets each chunk as it is appended and never reads the log. A client that lags, or is away, has a
+position; what it still needs is kept for it in order (:mod:`jupyterd.kernels.store`).
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from jupyterd.kernels import spill as disk
 from jupyterd.kernels.chunk import EVERYBODY, Chunk
 from jupyterd.kernels.coalesce import coalesced
-from jupyterd.kernels.spill import Block, Segment, Spill
+from jupyterd.kernels.spill import Block, Spill
+from jupyterd.kernels.store import Store
 from jupyterd.kernels.wire import Bytes, Codec, Parts
 
 if TYPE_CHECKING:
     from jupyterd.kernels.limits import RateLimit
     from jupyterd.threads import InThread
-
-SLACK = 4 * 1024 * 1024
-"""What may be in memory beyond the limit while the disk is being written; then the kernel is not read until it is."""
-
-LARGE = 64 * 1024
-"""Chunks of so many bytes on average may wait in the kernel for clients that are reading, before they go to disk."""
-
-PATIENCE, PROGRESS = 2.0, 0.4
-"""For so many seconds in all, while a client takes something each so many seconds."""
-
-STEP = 256 * 1024
-"""Memory grows by so much before the log looks again at what it can let go."""
 
 MERGED = 256 * 1024
 """About so many bytes of late messages are merged at once."""
@@ -104,8 +90,8 @@ class MessageLog:
     :param late: seconds after which a message is merged with its neighbours, if it may be; 0 for never.
     :param clock: the reactor's.
     :param flow: called with False when the kernel must not be read for a while, and with True when it may again.
-    :ivar caught_up: called with each cursor whose client has got all, once nothing more will come.
     :param notice: makes the parts of a message that tells a text below the parent header given.
+    :ivar caught_up: called with each cursor whose client has got all, once nothing more will come.
     """
 
     log = Logger()
@@ -122,23 +108,22 @@ class MessageLog:
         flow: Callable[[bool], None],
         notice: Callable[[str, bytes], Parts],
     ) -> None:
-        self.next = 1
-        self.memory = 0
+        self.store = Store(spill, in_thread, self, retained=retained, memory=memory, clock=clock, flow=flow)
         self.cursors: dict[int, Cursor] = {}
         self.attached: list[Cursor] = []
-        self.spill = spill
-        self._in_thread = in_thread
-        self._retained, self._limit, self._late = retained, memory, late
-        self._clock, self._seconds, self._flow, self._notice = clock, clock.seconds, flow, notice
-        self._chunks: list[Chunk] = []
-        self._look_at = retained
-        self._written_from = 0
-        self._progress = 0.0
-        self._patient_since: float | None = None
-        self._looks_again: Any = None
+        self._late, self._seconds, self._notice = late, clock.seconds, notice
         self._numbers = 0
         self.caught_up: Callable[[Cursor], None] | None = None
-        self._writing = self._compacting = self._held_back = self._closed = False
+
+    @property
+    def next(self) -> int:
+        """The number of the next message."""
+        return self.store.next
+
+    @property
+    def oldest(self) -> int:
+        """The number of the oldest message that is still here."""
+        return self.store.oldest
 
     # -- cursors
 
@@ -169,7 +154,7 @@ class MessageLog:
         """Nobody comes back for this cursor."""
         self.detach(cursor)
         self.cursors.pop(cursor.number, None)
-        self._reclaim()
+        self.store.reclaim()
 
     @property
     def needed(self) -> int:
@@ -184,22 +169,15 @@ class MessageLog:
                 flight.popleft()
         return flight[0][2] if flight else cursor.position
 
-    @property
-    def oldest(self) -> int:
-        """The number of the oldest message that is still here."""
-        if self.spill.segments and self.spill.segments[0].blocks:
-            return self.spill.segments[0].blocks[0].first
-        return self._chunks[0].first if self._chunks else self.next
+    def somebody_is_away(self, before: int) -> bool:
+        """Whether who needs messages below the number ``before`` is not connected."""
+        return any(cursor.client is None and cursor.position < before for cursor in self.cursors.values())
 
     # -- writing
 
     def append(self, chunk: Chunk) -> None:
         """Number a chunk's messages, and give them to who has all before."""
-        chunk.first = self.next
-        chunk.shared = True
-        self.next += chunk.count
-        self._chunks.append(chunk)
-        self.memory += chunk.size
+        self.store.add(chunk)
         attached = self.attached
         for cursor in attached if len(attached) == 1 else tuple(attached):
             client = cursor.client
@@ -208,142 +186,7 @@ class MessageLog:
                     self._deliver(cursor, client, chunk)
                 except Exception:  # noqa: BLE001 - one client's trouble is not the others', nor the kernel's
                     self.log.failure("a client can not be written to")
-        if self.memory > self._look_at:
-            self._look()
-
-    def _look(self) -> None:
-        """Let go of what nobody needs; write to disk what does not fit."""
-        self._drop_until(self.needed, self._retained)
-        waits = False
-        if self.memory > self._limit:
-            waits = self._clients_are_reading()
-            if not waits:
-                self._write()
-        elif self.memory <= self._limit // 2:
-            self._patient_since = None
-        if self._held_back != (waits or self.memory > self._limit + SLACK):
-            self._held_back = not self._held_back
-            self._flow(not self._held_back)
-        look_at = self.memory + STEP
-        self._look_at = max(self._retained, self._limit if self.memory < self._limit < look_at else look_at)
-
-    def _clients_are_reading(self) -> bool:
-        """Whether large messages had better wait in the kernel for a moment than go to disk and back."""
-        first = self._chunks[0]
-        if self.memory < LARGE * len(self._chunks) or any(
-            cursor.client is None and cursor.position < first.end for cursor in self.cursors.values()
-        ):
-            return False
-        now = self._seconds()
-        if self._patient_since is None:
-            self._patient_since = now
-        if now - self._patient_since > PATIENCE or now - self._progress > PROGRESS:
-            return False
-        if self._looks_again is None or not self._looks_again.active():
-            self._looks_again = self._clock.callLater(PROGRESS, self._look)
-        return True
-
-    def _drop_until(self, needed: int, floor: int) -> None:
-        count = 0
-        for chunk in self._chunks:
-            if self.memory <= floor or chunk.end > needed or (self._writing and chunk.first >= self._written_from):
-                break
-            self.memory -= chunk.size
-            count += 1
-        del self._chunks[:count]
-
-    def _write(self) -> None:
-        if self._writing or self._closed:
-            return
-        groups = self._groups(self.memory - self._limit // 2)
-        self._writing, self._written_from = True, groups[0][0].first
-        segment = self.spill.target()
-        done = self._in_thread(disk.write, segment.path, segment.size, groups)
-        done.addCallbacks(self._written, self._not_written, (segment,), errbackArgs=(segment, sum(map(len, groups))))
-        done.addErrback(self._bug)
-
-    def _groups(self, excess: int) -> list[list[Chunk]]:
-        """The oldest chunks, of ``excess`` bytes, in groups of a block each."""
-        groups: list[list[Chunk]] = [[]]
-        size = 0
-        for chunk in self._chunks:
-            if size >= disk.BLOCK:
-                groups.append([])
-                excess -= size
-                size = 0
-            if excess <= 0 and groups[0]:
-                break
-            groups[-1].append(chunk)
-            size += chunk.size
-        return [group for group in groups if group]
-
-    def _written(self, blocks: list[Block], segment: Segment) -> None:
-        self._writing = False
-        if self._closed:
-            self._remove([segment.path])
-            return
-        self.spill.wrote(segment, blocks)
-        count = 0
-        for chunk in self._chunks:
-            if chunk.first >= blocks[-1].end:
-                break
-            self.memory -= chunk.size
-            count += 1
-        del self._chunks[:count]
-        self._reclaim()
-        self._enforce_quota()
-        self._look()
-
-    def _not_written(self, failure: Failure, segment: Segment, count: int) -> None:
-        """The disk does not take it: memory stays bounded, and who needed it is told that it is lost."""
-        self._writing = False
-        if self._closed:
-            return
-        self.spill.wrote(segment, [])
-        self.log.failure(
-            "{count} chunks of a kernel's messages are lost: the disk does not take them", failure, count=count
-        )
-        for chunk in self._chunks[:count]:
-            self.memory -= chunk.size
-        del self._chunks[:count]
-        self._look()
-
-    def _reclaim(self) -> None:
-        if self.spill.segments:
-            paths = self.spill.unneeded(self.needed)
-            if paths:
-                self._remove(paths)
-
-    def _remove(self, paths: Iterable[str]) -> None:
-        self._in_thread(disk.remove, list(paths)).addErrback(self._bug)
-
-    def _enforce_quota(self) -> None:
-        while not self._compacting and not self._closed and (segment := self.spill.over_quota()) is not None:
-            if segment.compacted:
-                self._remove([self.spill.drop(segment)])
-                continue
-            self._compacting = True
-            path = self.spill.compacted_path(segment)
-            done = self._in_thread(disk.compact, segment, path)
-            done.addCallbacks(self._compacted, self._not_compacted, (segment, path), errbackArgs=(segment, path))
-            done.addErrback(self._bug)
-
-    def _compacted(self, blocks: list[Block], segment: Segment, path: str) -> None:
-        self._compacting = False
-        if segment in self.spill.segments:
-            self._remove([self.spill.replace(segment, path, blocks)])
-            self._enforce_quota()
-        else:
-            self._remove([path])
-
-    def _not_compacted(self, failure: Failure, segment: Segment, path: str) -> None:
-        self._compacting = False
-        self.log.failure("a kernel's messages on disk can not be compacted", failure)
-        paths = [path]
-        if segment in self.spill.segments:
-            paths.append(self.spill.drop(segment))
-        self._remove(paths)
-        self._enforce_quota()
+        self.store.grown()
 
     # -- reading
 
@@ -354,42 +197,25 @@ class MessageLog:
         cursor.pulling = True
         try:
             while (client := cursor.client) is not None and not client.blocked and cursor.position < self.next:
-                chunk = self._take(cursor)
-                if chunk is not None:
-                    self._deliver(cursor, client, chunk if cursor.partial is None else self._rest(cursor, chunk))
-                elif not self._fetch(cursor):
+                found = self._at(cursor)
+                if isinstance(found, Chunk):
+                    self._deliver(cursor, client, found if cursor.partial is None else self._rest(cursor, found))
+                elif not self._fetch(cursor, found):
                     return
         finally:
             cursor.pulling = False
-        if self.memory > self._retained + STEP:
-            self._progress = self._seconds()
-            self._look()
-        self._reclaim()
+        self.store.read_on()
         if self.caught_up is not None and cursor.client is not None and cursor.position >= self.next:
             self.caught_up(cursor)
 
-    def _take(self, cursor: Cursor) -> Chunk | None:
-        """The chunk at a cursor's position; None if it has to be read from disk."""
+    def _at(self, cursor: Cursor) -> Chunk | Block:
+        """The chunk at a cursor's position, or the block that has to be read for it."""
         position = cursor.position
         while cursor.held:
             chunk = cursor.held.popleft()
-            if chunk.first > position:
-                cursor.held.appendleft(chunk)
-                return self._lost(position, chunk.first)
-            if chunk.end > position:
+            if chunk.first <= position < chunk.end:
                 return chunk.after(position)
-        first = self._chunks[0].first if self._chunks else self.next
-        if position < first:
-            block = self.spill.find(position)
-            if block is not None and block.first <= position:
-                return None
-            return self._lost(position, min(first, block.first if block else first))
-        index = bisect_right(self._chunks, position, key=lambda chunk: chunk.first) - 1
-        return self._chunks[index].after(position)
-
-    def _lost(self, first: int, end: int) -> Chunk:
-        """What stands for messages that are neither in memory nor on disk."""
-        return disk.lost_chunk(Chunk(b"iopub", (), self._seconds()), first, end - first, b"{}")
+        return self.store.at(position)
 
     def _told(self, chunk: Chunk) -> Parts:
         text = (
@@ -397,28 +223,18 @@ class MessageLog:
         )
         return self._notice(text, bytes(chunk.messages[0][1]))
 
-    def _fetch(self, cursor: Cursor) -> bool:
+    def _fetch(self, cursor: Cursor, block: Block) -> bool:
         """Read the block at a cursor's position; True if it is there at once."""
-        block = self.spill.find(cursor.position)
-        if block is not None and not cursor.reading:
+        if not cursor.reading:
             cursor.reading = True
-            done = self._in_thread(disk.read, block)
-            done.addCallbacks(self._fetched, self._not_fetched, (cursor, block), errbackArgs=(cursor, block))
-            done.addErrback(self._bug)
+            self.store.read(block, cursor.position).addCallback(self._fetched, cursor).addErrback(self._bug)
         return not cursor.reading
 
-    def _fetched(self, chunks: list[Chunk], cursor: Cursor, block: Block) -> None:
+    def _fetched(self, chunks: list[Chunk], cursor: Cursor) -> None:
         cursor.reading = False
-        cursor.held.extend(chunks)
-        self._reclaim()
-        self.pull(cursor)
-
-    def _not_fetched(self, failure: Failure, cursor: Cursor, block: Block) -> None:
-        cursor.reading = False
-        if self.spill.find(cursor.position) is block:  # else it was compacted or dropped meanwhile
-            self.log.failure("a kernel's messages on disk can not be read", failure)
-            cursor.held.append(self._lost(cursor.position, block.end))
-        self.pull(cursor)
+        if cursor.client is not None:
+            cursor.held.extend(chunks)
+            self.pull(cursor)
 
     async def since(self, position: int, number: int | None) -> AsyncIterator[Chunk]:
         """The chunks from ``position`` on, read without keeping a place.
@@ -427,15 +243,9 @@ class MessageLog:
         """
         cursor = Cursor(number or 0, None, position)
         while cursor.position < self.next:
-            chunk = self._take(cursor)
-            if chunk is None:
-                block = self.spill.find(cursor.position)
-                assert block is not None
-                try:
-                    cursor.held.extend(await self._in_thread(disk.read, block))
-                except OSError:
-                    if self.spill.find(cursor.position) is block:
-                        cursor.held.append(self._lost(cursor.position, block.end))
+            chunk = self._at(cursor)
+            if isinstance(chunk, Block):
+                cursor.held.extend(await self.store.read(chunk, cursor.position))
                 continue
             cursor.position = chunk.end
             if number is None or chunk.to in (EVERYBODY, number):
@@ -471,9 +281,7 @@ class MessageLog:
         frames = chunk.frames.get(codec.name)
         if frames is None:
             frames = chunk.frames[codec.name] = codec.encode(chunk.channel, chunk.messages)
-            added = sum(map(len, frames))
-            chunk.size += added
-            self.memory += added
+            self.store.enlarged(chunk, sum(map(len, frames)))
         return frames
 
     def _limited(self, limit: RateLimit, client: Client, chunk: Chunk) -> list[Bytes]:
@@ -494,8 +302,8 @@ class MessageLog:
         messages = list(chunk.messages)
         size = chunk.size
         while size < MERGED and cursor.position < self.next:
-            following = self._take(cursor)
-            if following is None:
+            following = self._at(cursor)
+            if isinstance(following, Block):
                 break
             if following.lost or not self._is_late(following):
                 cursor.held.appendleft(following)
@@ -536,13 +344,7 @@ class MessageLog:
 
     def close(self) -> Deferred[None]:
         """Forget all, on disk too."""
-        self._closed = True
-        if self._looks_again is not None and self._looks_again.active():
-            self._looks_again.cancel()
-        self._chunks.clear()
-        self.memory = 0
-        self.spill.clear()
-        return self._in_thread(disk.remove_directory, self.spill.directory)
+        return self.store.close()
 
     def _bug(self, failure: Failure) -> None:
         self.log.failure("the message log failed", failure)

@@ -272,8 +272,8 @@ async def test_a_flood_is_complete_and_in_order_for_a_tab_that_reads_late(kit) -
     )
     while kit.watch.states[-1:] != [("idle", "execute_request")]:
         await deferLater(reactor, 0.05)
-    assert kit.channels.messages.memory < 20_000_000
-    assert kit.channels.messages.spill.bytes > 5_000_000
+    assert kit.channels.messages.store.bytes < 20_000_000
+    assert kit.channels.messages.store.spill.bytes > 5_000_000
     tab.transport.resumeProducing()
     said = await tab.until_idle(msg_id)
     shown = [m["content"]["data"]["text/plain"] for m in said if m["header"]["msg_type"] == "display_data"]

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred, fail, maybeDeferred
 from twisted.internet.task import Clock
 
-from jupyterd.kernels import log as log_module
-from jupyterd.kernels import spill
+from jupyterd.kernels import spill, store
 from jupyterd.kernels.chunk import Chunk
 from jupyterd.kernels.log import MessageLog
 from jupyterd.kernels.spill import Spill
@@ -113,8 +112,8 @@ def directory():
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
     monkeypatch.setattr(spill, "BLOCK", 1500)
-    monkeypatch.setattr(log_module, "SLACK", 4000)
-    monkeypatch.setattr(log_module, "STEP", 500)
+    monkeypatch.setattr(store, "SLACK", 4000)
+    monkeypatch.setattr(store, "STEP", 500)
     monkeypatch.setattr(spill, "SEGMENT", 6000)
 
 
@@ -123,7 +122,7 @@ def test_a_client_that_keeps_up_gets_each_chunk_as_it_comes(directory) -> None:
     kit.log.attach(kit.log.open(), reader)
     expected = [header for _ in range(100) for header in kit.say(3)]
     assert reader.got == expected
-    assert kit.log.spill.bytes == 0, "nothing was written to disk"
+    assert kit.log.store.spill.bytes == 0, "nothing was written to disk"
 
 
 def test_memory_is_let_go_when_nobody_needs_it(directory) -> None:
@@ -131,7 +130,7 @@ def test_memory_is_let_go_when_nobody_needs_it(directory) -> None:
     kit.log.attach(kit.log.open(), Reader())
     for _ in range(200):
         kit.say()
-    assert kit.log.memory <= 2000 + 1000
+    assert kit.log.store.bytes <= 2000 + 1000
 
 
 def test_a_client_that_does_not_read_costs_bounded_memory_and_gets_all_later(directory) -> None:
@@ -140,15 +139,15 @@ def test_a_client_that_does_not_read_costs_bounded_memory_and_gets_all_later(dir
     kit.log.attach(cursor, reader)
     reader.blocked = True
     expected = [header for _ in range(300) for header in kit.say(2, 100)]
-    assert kit.log.memory <= 4000 + 4000 + 3000
-    assert kit.log.spill.bytes > 50_000
+    assert kit.log.store.bytes <= 4000 + 4000 + 3000
+    assert kit.log.store.spill.bytes > 50_000
     assert reader.got == []
     reader.blocked = False
     kit.log.pull(cursor)
     assert reader.got == expected
     kit.say()
-    assert kit.log.spill.bytes == 0 or kit.log.spill.segments[0].blocks[-1].end > kit.log.needed
-    assert len(os.listdir(kit.log.spill.directory)) <= 1
+    assert kit.log.store.spill.bytes == 0 or kit.log.store.spill.segments[0].blocks[-1].end > kit.log.needed
+    assert len(os.listdir(kit.log.store.spill.directory)) <= 1
 
 
 def test_another_client_is_not_held_back(directory) -> None:
@@ -219,7 +218,7 @@ def test_the_kernel_is_not_read_while_the_disk_is_slow(directory) -> None:
     while not kit.flow:
         kit.say(1, 100)
     assert kit.flow == [False]
-    assert kit.log.memory <= 4000 + 4000 + 1500
+    assert kit.log.store.bytes <= 4000 + 4000 + 1500
     threads.work_all()
     assert kit.flow == [False, True]
 
@@ -237,7 +236,7 @@ def test_a_full_disk_loses_but_tells_and_stays_bounded(directory) -> None:
     kit.log.attach(cursor, reader)
     reader.blocked = True
     said = [header for _ in range(100) for header in kit.say(1, 100)]
-    assert kit.log.memory <= 4000 + 4000
+    assert kit.log.store.bytes <= 4000 + 4000
     reader.blocked = False
     kit.log.pull(cursor)
     lost = int(reader.got[0].split()[1])
@@ -258,10 +257,10 @@ def test_a_file_that_is_being_written_is_not_removed_when_all_before_is_read(dir
     while not threads.jobs:
         said += kit.say(1, 100)
     writing = threads.jobs.popleft()  # the next are on their way
-    reader.blocked, reader.capacity = False, kit.log.spill.segments[0].blocks[-1].end - 1
+    reader.blocked, reader.capacity = False, kit.log.store.spill.segments[0].blocks[-1].end - 1
     kit.log.pull(cursor)
     threads.work_all()
-    assert (reader.blocked, cursor.position) == (True, kit.log._written_from)
+    assert (reader.blocked, cursor.position) == (True, kit.log.store._written_from)
     threads.jobs.append(writing)
     threads.work_all()
     reader.blocked, reader.capacity = False, None
@@ -279,7 +278,7 @@ def test_at_the_quota_streams_go_first_and_all_else_stays(directory) -> None:
     for number in range(1500):
         said = kit.say(1, 100, kind="display_data" if number % 50 == 0 else "stream")
         kept += said if number % 50 == 0 else []
-    assert kit.log.spill.bytes <= 40_000 + 6000
+    assert kit.log.store.spill.bytes <= 40_000 + 6000
     reader.blocked = False
     kit.log.pull(cursor)
     assert [header for header in reader.got if b"display_data" in header] == kept
@@ -294,7 +293,7 @@ def test_at_the_quota_with_nothing_to_compact_the_oldest_go(directory) -> None:
     kit.log.attach(cursor, reader)
     reader.blocked = True
     said = [header for _ in range(600) for header in kit.say(1, 100, kind="error")]
-    assert kit.log.spill.bytes <= 20_000 + 6000
+    assert kit.log.store.spill.bytes <= 20_000 + 6000
     reader.blocked = False
     kit.log.pull(cursor)
     lost = int(reader.got[0].split()[1])
@@ -321,13 +320,13 @@ def test_closing_removes_the_files(directory) -> None:
     reader.blocked = True
     for _ in range(200):
         kit.say(1, 100)
-    assert oct(os.stat(kit.log.spill.directory).st_mode)[-3:] == "700"
+    assert oct(os.stat(kit.log.store.spill.directory).st_mode)[-3:] == "700"
     assert {
-        oct(os.stat(os.path.join(kit.log.spill.directory, name)).st_mode)[-3:]
-        for name in os.listdir(kit.log.spill.directory)
+        oct(os.stat(os.path.join(kit.log.store.spill.directory, name)).st_mode)[-3:]
+        for name in os.listdir(kit.log.store.spill.directory)
     } == {"600"}
     result_of(kit.log.close())
-    assert not os.path.exists(kit.log.spill.directory)
+    assert not os.path.exists(kit.log.store.spill.directory)
 
 
 actions = st.lists(
@@ -405,7 +404,7 @@ def test_nothing_is_lost_whatever_happens(steps, retained) -> None:
                 threads.work(a)
             elif what == "time":
                 kit.clock.advance(a)
-            assert kit.log.memory <= limit + 4000 + 5 * 800 + 500, "memory is bounded"
+            assert kit.log.store.bytes <= limit + 4000 + 5 * 800 + 500, "memory is bounded"
         for index, cursor in enumerate(cursors):
             readers[index].blocked, readers[index].capacity = False, None
             if not attached[index]:
@@ -418,7 +417,7 @@ def test_nothing_is_lost_whatever_happens(steps, retained) -> None:
             reader.lost_in_flight = 0
         assert kit.log.needed == kit.log.next
         threads.work_all()
-        kit.log._look()
-        kit.log._reclaim()
+        kit.log.store._look()
+        kit.log.store.reclaim()
         threads.work_all()
-        assert kit.log.spill.bytes == 0
+        assert kit.log.store.spill.bytes == 0
