@@ -157,7 +157,7 @@ class ChannelsProtocol(SocketProtocol):
     def unacknowledged(self) -> int:
         """Bytes of what was written that the peer's TCP has not confirmed: in our hands, the transport's, the system's.
 
-        What follows the last frame of ours (the answer to a client's goodbye, and TCP's own end) is not counted: a client
+        What follows the last frame of ours (the answer to a goodbye, and TCP's own end) is not counted: a client
         that left has not read it, and has read what was before it all the same.
         """
         if self._unconfirmed is not None:
