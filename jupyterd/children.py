@@ -18,6 +18,12 @@ from jupyterd.errors import Failed, TimedOut, TooLarge
 
 STDERR_KEPT = 16 * 1024
 
+# ``python -m`` would look for modules in the current directory first, where users keep files of any name.
+BOOT = (
+    "import sys; sys.path[:] = [path for path in sys.path if path];"
+    "import runpy; runpy.run_module(sys.argv[1], None, '__main__')"
+)
+
 
 class ChildFailed(Failed):
     """The child ended badly.
@@ -107,7 +113,7 @@ def kill(transport: Any) -> None:
 def run_module(
     reactor: Any, module: str, data: bytes = b"", *, timeout: float, limit: int = 512 * 1024 * 1024, arguments: Any = ()
 ) -> Deferred[bytes]:
-    """Run ``python -m module`` with ``data`` as its input; the Deferred fires with its output.
+    """Run a module as a program with ``data`` as its input; the Deferred fires with its output.
 
     :param timeout: seconds.
     :param limit: bytes of output.
@@ -118,6 +124,6 @@ def run_module(
     process: IReactorProcess = reactor
     conversation = Conversation(reactor, data, timeout, limit)
     done = conversation.done
-    command = [sys.executable, "-m", module, *arguments]
+    command = [sys.executable, "-c", BOOT, module, *arguments]
     process.spawnProcess(conversation, sys.executable, command, env=dict(os.environ), path=None)
     return done

@@ -33,7 +33,7 @@ def lab_app_dir(package: str) -> str:
 def _installed_app_dir(package: str) -> str:
     below_prefix = os.path.join(sys.prefix, "share", "jupyter", "lab")
     user_base = site.getuserbase()
-    if package.startswith(user_base) and not below_prefix.startswith(user_base):
+    if user_base and package.startswith(user_base) and not below_prefix.startswith(user_base):
         return os.path.join(user_base, "share", "jupyter", "lab")
     if os.path.exists(below_prefix):
         return below_prefix

@@ -140,7 +140,7 @@ def test_a_notebook_of_the_contents() -> None:
     assert house.asked["notebook"] == NOTEBOOK
     assert house.asked["resources"]["metadata"] == {"name": "n", "modified_date": "March 7, 2026", "path": "/root/dir"}
     assert house.asked["sanitize"] is None
-    assert house.reactor.children[-1].command[1:] == ["-m", "jupyterd.nbconvert.child"]
+    assert house.reactor.children[-1].command[-1] == "jupyterd.nbconvert.child"
 
 
 def test_downloads_and_sanitizing() -> None:

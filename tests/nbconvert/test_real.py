@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+from pathlib import Path
 
 import pytest
 from pytest_twisted import ensureDeferred
@@ -58,6 +59,15 @@ async def test_images_come_in_an_archive() -> None:
     names = zipfile.ZipFile(io.BytesIO(made.body)).namelist()
     assert names[0] == "n.md"
     assert len(names) == 2
+
+
+@ensureDeferred
+async def test_files_in_the_current_directory_are_not_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("nbformat", "json", "jupyterd", "sitecustomize"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('imported')")
+    monkeypatch.chdir(tmp_path)
+    made = await converter().convert("script", NOTEBOOK, RESOURCES)
+    assert made.extension == ".py"
 
 
 @ensureDeferred
