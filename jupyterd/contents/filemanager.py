@@ -24,7 +24,7 @@ from jupyterd.contents.faults import named_faults
 from jupyterd.contents.hooks import is_refusal
 from jupyterd.contents.manager import AsyncContentsManager, ContentsManager
 from jupyterd.contents.models import Model, base_model
-from jupyterd.errors import Conflict, Failed, Forbidden, Invalid, JupyterdError, NotFound
+from jupyterd.errors import Conflict, Failed, Forbidden, Invalid, JupyterdError, NotFound, TooLarge
 
 
 class Found(NamedTuple):
@@ -43,6 +43,12 @@ class FileContentsManager(ContentsManager):
 
     root_dir = Unicode(config=True, help="The directory below which everything lies.")
     max_copy_folder_size_mb = Int(500, config=True, help="The largest directory that is copied, in MB.")
+    max_content_size_mb = Int(
+        1024,
+        min=1,
+        config=True,
+        help="The largest file that is read as a model, in MB; /files gives files of any size.",
+    )
     use_atomic_writing = Bool(
         True,
         config=True,
@@ -224,6 +230,7 @@ class FileContentsManager(ContentsManager):
         data = None
         extra: Model = {"type": "file", "mimetype": paths.mimetype_of(paths.split(path)[1])}
         if content:
+            self._check_size(path, status)
             read = files.read(os_path, self.root_dir)
             data, status = read.data, read.status
             extra["content"], extra["format"] = files.as_content(data, form, os_path)
@@ -234,6 +241,7 @@ class FileContentsManager(ContentsManager):
     def _find_notebook(self, path: str, os_path: str, status: os.stat_result, content: bool, hashed: bool) -> Found:
         if not content:
             return self._model(path, os_path, status, {"type": "notebook"}, None, hashed)
+        self._check_size(path, status)
         read, notebook = self._read_notebook_file(os_path)
         self.mark_trusted_cells(notebook.content, path)
         extra = {"type": "notebook", "content": notebook.content, "format": "json"}
@@ -241,6 +249,10 @@ class FileContentsManager(ContentsManager):
             extra["message"] = notebooks.message_of(notebook.error)
         found = self._model(path, os_path, read.status, extra, read.data, hashed)
         return Found(found.model, found.status, notebook.plain)
+
+    def _check_size(self, path: str, status: os.stat_result) -> None:
+        if status.st_size > self.max_content_size_mb << 20:
+            raise TooLarge(f"{path} has more than {self.max_content_size_mb} MB: it can be had from /files")
 
     def _model(
         self, path: str, os_path: str, status: os.stat_result, extra: Model, data: bytes | None, hashed: bool

@@ -35,6 +35,7 @@ _STOCK = (FileContentsManager, AsyncFileContentsManager, LargeFileManager, Async
 _TRAITS = (
     "root_dir",
     "allow_hidden",
+    "max_content_size_mb",
     "use_atomic_writing",
     "hash_algorithm",
     "notebook_versions",
@@ -86,14 +87,16 @@ class Workshop:
     def __init__(self, manager: FileContentsManager) -> None:
         self._manager = manager
         self._lock = Lock()
+        self._making = Lock()
         self._process: subprocess.Popen[bytes] | None = None
         self._directory: str | None = None
 
     def new_path(self) -> str:
         """A path for a temporary file."""
-        if self._directory is None:
-            self._directory = tempfile.mkdtemp(prefix="jupyterd-")
-        return os.path.join(self._directory, secrets.token_hex(8))
+        with self._making:
+            if self._directory is None:
+                self._directory = tempfile.mkdtemp(prefix="jupyterd-")
+            return os.path.join(self._directory, secrets.token_hex(8))
 
     def do(self, operation: str, **arguments: Any) -> dict[str, Any]:
         """Have the child process run one of :data:`jupyterd.contents.worker.OPERATIONS`.

@@ -69,6 +69,23 @@ def test_the_tag_is_that_of_the_contents_api(served: Any) -> None:
     assert len(tags) == 1
 
 
+def test_files_of_more_than_four_gibibytes(client: Any) -> None:
+    size = (5 << 30) + 3
+    with (client.root / "huge.bin").open("wb") as file:
+        file.seek(size - 3)
+        file.write(b"end")
+    head = client.ask("HEAD", "/files/huge.bin")
+    assert (head.status, head.header("content-length")) == (200, str(size))
+    part = client.ask("GET", "/files/huge.bin", Range="bytes=-3")
+    assert (part.status, part.body, part.header("content-range")) == (
+        206,
+        b"end",
+        f"bytes {size - 3}-{size - 1}/{size}",
+    )
+    assert client.get("huge.bin?content=0")["size"] == size
+    assert client.ask("GET", "/api/contents/huge.bin?content=1").status == 413
+
+
 def upload(client: Any, path: str, body: bytes, **headers: str) -> Any:
     named = {name.replace("_", "-"): value for name, value in headers.items()}
     return client.site.request("PUT", f"/files/{path}", body, headers=named)
