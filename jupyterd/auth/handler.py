@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
 from jupyterd.auth import cookies, signing
+from jupyterd.errors import Invalid
 
 if TYPE_CHECKING:
     from jupyterd.auth.guard import Guard
@@ -207,37 +208,35 @@ class Handler:
     def get_argument(self, name: str, default: Any = _MISSING, strip: bool = True) -> Any:
         """The last value of a query argument or form field.
 
-        :raises MissingArgument: there is none, and no default (400).
+        :raises Invalid: there is none, and no default.
         """
-        values = self.get_arguments(name, strip)
-        if values:
-            return values[-1]
-        if default is _MISSING:
-            from jupyterd.errors import Invalid
+        return _last(self.get_arguments(name, strip), name, default)
 
-            raise Invalid(f"Missing argument {name}")
-        return default
+    def get_arguments(self, name: str, strip: bool = True) -> list[str]:
+        """All values of a query argument and form field, the form's last."""
+        return self.get_query_arguments(name, strip) + self.get_body_arguments(name, strip)
+
+    def get_query_argument(self, name: str, default: Any = _MISSING, strip: bool = True) -> Any:
+        """The last value of a query argument. Raises ``Invalid``, as :meth:`get_argument`."""
+        return _last(self.get_query_arguments(name, strip), name, default)
+
+    def get_query_arguments(self, name: str, strip: bool = True) -> list[str]:
+        """All values of a query argument."""
+        values = [value.decode("utf-8", "replace") for value in self._web.args.get(name.encode(), ())]
+        return [value.strip() for value in values] if strip else values
+
+    def get_body_argument(self, name: str, default: Any = _MISSING, strip: bool = True) -> Any:
+        """The last value of a form field. Raises ``Invalid``, as :meth:`get_argument`."""
+        return _last(self.get_body_arguments(name, strip), name, default)
+
+    def get_body_arguments(self, name: str, strip: bool = True) -> list[str]:
+        """All values of a form field."""
+        values = list((self.form or {}).get(name, ()))
+        return [value.strip() for value in values] if strip else values
 
     def has_argument(self, name: str) -> bool:
         """Whether there is a query argument that is not empty."""
         return bool(self._web.args) and any(self._web.args.get(name.encode(), ()))
-
-    def get_arguments(self, name: str, strip: bool = True) -> list[str]:
-        """All values of a query argument and form field, the form's last."""
-        values = [value.decode("utf-8", "replace") for value in self._web.args.get(name.encode(), ())]
-        if self.form is not None:
-            values += self.form.get(name, [])
-        return [value.strip() for value in values] if strip else values
-
-    get_query_argument = get_argument
-    get_query_arguments = get_arguments
-
-    def get_body_argument(self, name: str, default: Any = _MISSING, strip: bool = True) -> Any:
-        """The last value of a form field."""
-        values = (self.form or {}).get(name)
-        if not values:
-            return self.get_argument("", default) if default is not _MISSING else self.get_argument(name)
-        return values[-1].strip() if strip else values[-1]
 
     @property
     def cookies(self) -> dict[str, str]:
@@ -307,6 +306,14 @@ class Handler:
     def static_url(self, path: str) -> str:
         """The URL of a static asset."""
         return f"{self.base_url}static/{quote(path)}"
+
+
+def _last(values: list[str], name: str, default: Any) -> Any:
+    if values:
+        return values[-1]
+    if default is _MISSING:
+        raise Invalid(f"Missing argument {name}")
+    return default
 
 
 def parse_cookies(request: Request) -> dict[str, str]:

@@ -1,7 +1,8 @@
 """Schemathesis against a running jupyterd: ``python -m tests.fuzz.api [seconds]``, by hand; needs schemathesis.
 
-Asks every operation of our own API description with valid and invalid values. Wrong is: an unexpected exception, an answer
-that is late, a daemon that has died, or that holds more descriptors than before. What ends the server is left out.
+Asks every operation of our own API description with valid and invalid values. Wrong is: an unexpected exception, an
+answer that is late, a daemon that has died, or that holds more descriptors than before. What ends the server is left
+out.
 """
 
 from __future__ import annotations
