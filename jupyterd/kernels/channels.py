@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
@@ -21,6 +20,8 @@ from jupyterd.kernels.executions import Executions
 from jupyterd.kernels.limits import RateLimit
 from jupyterd.kernels.log import Client, Cursor, MessageLog
 from jupyterd.kernels.outbox import Outbox
+from jupyterd.kernels.policy import MessagePolicy, Observer
+from jupyterd.kernels.readiness import Readiness
 from jupyterd.kernels.signing import HISTORY, Signer
 from jupyterd.kernels.spill import Spill
 from jupyterd.kernels.wire import NO_PARENT, Bytes, Header, Parent, Parts, read_header, read_parent, read_type
@@ -29,16 +30,6 @@ if TYPE_CHECKING:
     from jupyterd.kernels.connection import ZMQChannelsWebsocketConnection
     from jupyterd.kernels.zmq import Batch, Network, Socket
     from jupyterd.threads import InThread
-
-UNTRACKED = frozenset(
-    (
-        "comm_info_request", "comm_info_reply", "kernel_info_request", "kernel_info_reply", "shutdown_request",
-        "shutdown_reply", "interrupt_request", "interrupt_reply", "debug_request", "debug_reply", "stream",
-        "display_data", "update_display_data", "execute_input", "execute_result", "error", "status", "clear_output",
-        "debug_event", "input_request", "input_reply",
-    )
-)  # fmt: skip
-"""The default of ``MappingKernelManager.untracked_message_types``."""
 
 CHANNELS = ("shell", "control", "stdin")
 """The channels that clients may send on."""
@@ -49,21 +40,8 @@ ASKERS = 65536
 ABSENT = 256
 """How many absent sessions one kernel keeps a place for; the one that left first is forgotten first."""
 
-NUDGE = 0.25
-"""Seconds between requests that make a kernel say something on iopub, until it is heard."""
-
 FAREWELL = 30.0
 """Seconds that clients of a kernel that is gone have to read what it said last."""
-
-
-class Observer(Protocol):
-    """Who is told what a kernel says; implemented by the kernel's record."""
-
-    def activity(self) -> None:
-        """A message that counts as activity passed; called at most once a batch."""
-
-    def status(self, state: str, parent_type: str) -> None:
-        """A status message: ``busy``, ``idle`` or ``starting``, and the type of its request ('' if none)."""
 
 
 class ChannelsClient(Client, Protocol):
@@ -77,28 +55,6 @@ class ChannelsClient(Client, Protocol):
 
     def finish(self) -> None:
         """Close, after what is being written."""
-
-
-@dataclass(frozen=True)
-class MessagePolicy:
-    """What ``MappingKernelManager`` settings say about messages; :meth:`of` reads them from it."""
-
-    untracked_message_types: frozenset[str] = UNTRACKED
-    allowed_message_types: frozenset[str] = frozenset()
-    allow_tracebacks: bool = True
-    traceback_replacement_message: str = "An exception occurred at runtime, which is not shown due to security reasons."
-    buffer_offline_messages: bool = True
-
-    @classmethod
-    def of(cls, settings: Any) -> MessagePolicy:
-        """The policy in an object with the traits of the same names."""
-        return cls(
-            frozenset(settings.untracked_message_types),
-            frozenset(settings.allowed_message_types),
-            settings.allow_tracebacks,
-            settings.traceback_replacement_message,
-            settings.buffer_offline_messages,
-        )
 
 
 class _Status(msgspec.Struct, gc=False):
@@ -161,16 +117,12 @@ class KernelChannels:
         self._askers: dict[str, Cursor] = {}
         self._executing: dict[str, bytes] = {}
         self._requests: dict[str, Deferred[dict[str, Any]]] = {}
-        self._nudges: set[str] = set()
         self._sessions: dict[str, Cursor] = {}
         self.executions = Executions(self)
         self.watchers: dict[str, Callable[[str, Parts | None], None]] = {}
         self._parent: tuple[Bytes, Parent] = (b"{}", NO_PARENT)
         self._busy = False
-        self._heard = False
-        self._kernel_info: dict[str, Any] | None = None
-        self._waiting_ready: list[Deferred[dict[str, Any]]] = []
-        self._timers: list[Any] = []
+        self._readiness = Readiness(reactor, self._ask_kernel_info, self._unask, self._let_through)
         self._closed = False
         self._farewell: Any = None
 
@@ -207,24 +159,18 @@ class KernelChannels:
             received = self._iopub if channel == "iopub" else partial(self._replies, channel)
             writable = partial(self._writable, channel)
             self._sockets[channel] = network.open(channel, connection_info, identity, received, writable)
-        self._ask_until_heard()
-        self._later(self.settings.kernel_info_timeout, self._let_through)
+        self._readiness.begin(self.settings.kernel_info_timeout)
 
     def disconnect(self) -> None:
         """Close the ZeroMQ sockets; log, cursors and websockets stay."""
-        for timer in self._timers:
-            if timer.active():
-                timer.cancel()
-        self._timers.clear()
+        self._readiness.end()
         for outbox in self._outboxes.values():
             outbox.shut = True
         sockets, self._sockets = self._sockets, {}
         for socket in sockets.values():
             socket.close()
-        self._forget_nudges()
         self._info = None
-        self._kernel_info = None
-        self._heard = self._busy = False
+        self._busy = False
         self._executing.clear()
         for heard in list(self.watchers.values()):
             heard("", None)
@@ -239,10 +185,11 @@ class KernelChannels:
         self._drain()
         self.disconnect()
         self._closed = True
-        for waiter in [*self._waiting_ready, *self._requests.values()]:
-            waiter.errback(Gone(reason or "The kernel is gone"))
-        self._waiting_ready.clear()
-        self._requests.clear()
+        reason = reason or "The kernel is gone"
+        self._readiness.fail(reason)
+        requests, self._requests = self._requests, {}
+        for waiter in requests.values():
+            waiter.errback(Gone(reason))
         self._farewell = self._reactor.callLater(FAREWELL, self._close_log)
         self.messages.caught_up = self._finish
         for cursor in list(self.messages.cursors.values()):
@@ -276,17 +223,7 @@ class KernelChannels:
         :raises TimedOut: it did not within ``timeout``.
         :raises Gone: the channels were closed meanwhile.
         """
-        if self._kernel_info is not None and self._heard:
-            return self._kernel_info
-        waiter: Deferred[dict[str, Any]] = Deferred()
-        self._waiting_ready.append(waiter)
-        try:
-            return await waiter.addTimeout(timeout, self._reactor)
-        except DeferredTimeout:
-            raise TimedOut(f"Kernel {self.kernel_id} did not answer within {timeout:g} s") from None
-        finally:
-            if waiter in self._waiting_ready:
-                self._waiting_ready.remove(waiter)
+        return await self._readiness.wait(timeout)
 
     async def request(
         self, msg_type: str, content: dict[str, Any], *, channel: str = "shell", timeout: float
@@ -438,16 +375,15 @@ class KernelChannels:
             if msg_type == "status":
                 self._status(message[3], parent.msg_type)
             elif msg_type == "error" and not policy.allow_tracebacks:
-                message[3] = self._without_traceback(message[3])
+                message[3] = policy.shown(message[3])
             if hook is not None:
                 hook(msg_type, message)
             active = active or self._busy or msg_type not in untracked or parent.msg_type not in untracked
             messages.append(message)
         self._parent = (parent_bytes, parent)
         if messages:
-            if not self._heard:
-                self._heard = True
-                self._check_ready()
+            if not self._readiness.heard:
+                self._readiness.iopub_heard()
             self._append(b"iopub", messages)
             if self.watchers:
                 self._tell_watchers(messages)
@@ -468,14 +404,6 @@ class KernelChannels:
         if parent_type not in self._policy.untracked_message_types:
             self._busy = state == "busy"
         self._observer.status(state, parent_type)
-
-    def _without_traceback(self, content: Bytes) -> bytes:
-        try:
-            fields = orjson.loads(content)
-        except orjson.JSONDecodeError:
-            fields = {}
-        shown = self._policy.traceback_replacement_message
-        return orjson.dumps({**fields, "ename": "ExecutionError", "evalue": "Execution error", "traceback": [shown]})
 
     def _replies(self, channel: str, batch: Batch) -> None:
         """A turn's messages on a channel of replies: each goes to who asked."""
@@ -502,8 +430,8 @@ class KernelChannels:
         cursor = self._askers.pop(parent.msg_id, None) if is_reply else self._askers.get(parent.msg_id)
         if msg_type == "execute_reply":
             self._executing.pop(parent.msg_id, None)
-            if not self._policy.allow_tracebacks:
-                message[3] = self._reply_without_traceback(message[3])
+            if not self._policy.allow_tracebacks and b'"traceback"' in bytes(message[3]):
+                message[3] = self._policy.shown(message[3])
         cursor = cursor or self._sessions.get(parent.session)
         if cursor is None or cursor.number not in self.messages.cursors:
             self.log.warn("a kernel's {msg_type} to nobody known is dropped", msg_type=msg_type)
@@ -511,9 +439,6 @@ class KernelChannels:
         self._append(channel, [message], cursor.number)
         if parent.msg_id in self.watchers:
             self.watchers[parent.msg_id](msg_type, message)
-
-    def _reply_without_traceback(self, content: Bytes) -> Bytes:
-        return self._without_traceback(content) if b'"traceback"' in bytes(content) else content
 
     def _append(self, channel: bytes, messages: Sequence[Parts], to: int = 0) -> None:
         self.messages.append(Chunk(channel, messages, self._reactor.seconds(), to))
@@ -551,6 +476,13 @@ class KernelChannels:
         self._outboxes[channel].at_once(parts)
         return msg_id
 
+    def _ask_kernel_info(self, channel: str, waiter: Deferred[dict[str, Any]]) -> str:
+        return self._ask("kernel_info_request", {}, channel, waiter)
+
+    def _unask(self, msg_ids: Iterable[str]) -> None:
+        for msg_id in msg_ids:
+            self._requests.pop(msg_id, None)
+
     def _settle(self, msg_id: str, msg_type: str, message: Parts) -> None:
         waiter = self._requests.pop(msg_id, None)
         if waiter is None:
@@ -562,47 +494,11 @@ class KernelChannels:
             return
         waiter.callback({"header": header, "parent_header": parent, "metadata": metadata, "content": content})
 
-    # -- until the kernel is heard
-
-    def _ask_until_heard(self) -> None:
-        """Ask for kernel info where it is answered first; each answer is followed by a status on iopub."""
-        if self._kernel_info is not None and self._heard:
-            return
-        for channel in ("shell", "control"):
-            waiter: Deferred[dict[str, Any]] = Deferred()
-            waiter.addCallback(self._answered)
-            self._nudges.add(self._ask("kernel_info_request", {}, channel, waiter))
-
-    def _answered(self, reply: dict[str, Any]) -> None:
-        self._kernel_info = reply["content"]
-        if self._heard:
-            self._check_ready()
-        else:
-            self._forget_nudges()
-            self._later(NUDGE, self._ask_until_heard)
-
-    def _forget_nudges(self) -> None:
-        for msg_id in self._nudges:
-            self._requests.pop(msg_id, None)
-        self._nudges.clear()
-
-    def _check_ready(self) -> None:
-        if self._kernel_info is None or not self._heard:
-            return
-        waiting, self._waiting_ready = self._waiting_ready, []
-        self._let_through()
-        for waiter in waiting:
-            waiter.callback(self._kernel_info)
-
     def _let_through(self) -> None:
         """What clients said may reach the kernel from now on."""
         for outbox in self._outboxes.values():
             outbox.shut = False
             outbox.flush()
-
-    def _later(self, seconds: float, do: Callable[[], None]) -> None:
-        self._timers = [timer for timer in self._timers if timer.active()]
-        self._timers.append(self._reactor.callLater(seconds, do))
 
     def _history(self) -> int:
         config = self.settings.config

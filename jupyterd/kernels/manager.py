@@ -15,10 +15,11 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from jupyterd.errors import Failed, Invalid, NotFound
-from jupyterd.kernels.channels import KernelChannels, Observer
+from jupyterd.kernels.channels import KernelChannels
 from jupyterd.kernels.external import ExternalKernels, ExternalProcess
 from jupyterd.kernels.kernel import Kernel, isoformat
 from jupyterd.kernels.launcher import Launcher, Order
+from jupyterd.kernels.policy import Observer
 from jupyterd.kernels.report import Report
 from jupyterd.kernels.running import Runner
 from jupyterd.kernels.settings import KernelRestarter, MappingKernelSettings, with_sections

@@ -19,7 +19,7 @@ from traitlets import (
 )
 from traitlets.config import Config, LoggingConfigurable
 
-from jupyterd.kernels.channels import UNTRACKED
+from jupyterd.kernels.policy import UNTRACKED
 
 CULL_INTERVAL = 300
 

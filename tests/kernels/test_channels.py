@@ -11,9 +11,10 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from jupyterd.errors import Gone, TimedOut
-from jupyterd.kernels.channels import KernelChannels, MessagePolicy
+from jupyterd.kernels.channels import KernelChannels
 from jupyterd.kernels.connection import ZMQChannelsWebsocketConnection
 from jupyterd.kernels.memory import MemoryKernel
+from jupyterd.kernels.policy import MessagePolicy
 from jupyterd.testing import at_once, result_of
 
 

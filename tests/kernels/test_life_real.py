@@ -25,12 +25,13 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
 from jupyterd.errors import Failed
-from jupyterd.kernels.channels import KernelChannels, MessagePolicy
+from jupyterd.kernels.channels import KernelChannels
 from jupyterd.kernels.connection import ZMQChannelsWebsocketConnection
 from jupyterd.kernels.directory import DaemonDirectory
 from jupyterd.kernels.kernel import Kernel
 from jupyterd.kernels.manager import MappingKernelManager, NoSuchKernel
 from jupyterd.kernels.parent import dying_with_us
+from jupyterd.kernels.policy import MessagePolicy
 from jupyterd.kernels.processes import ProcessLauncher
 from jupyterd.kernels.service import KernelsService
 from jupyterd.kernelspecs.client import KernelSpecManager
