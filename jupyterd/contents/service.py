@@ -150,17 +150,17 @@ class Contents(Service):
         if not lock.locked and self._locks.get(name) is lock:
             del self._locks[name]
 
-    def stopService(self) -> None:
+    def stopService(self) -> Deferred[None]:
         """Drop unfinished uploads; end the child process and the asyncio thread."""
         super().stopService()
         uploads = getattr(self.manager, "uploads", None)
         if uploads is not None and hasattr(uploads, "close"):
             uploads.close()
-        self.workshop.close()
         if self.changes is not None:
             self.changes.stopService()
         if self._asyncio is not None:
             self._asyncio.stop()
+        return self.in_thread(self.workshop.close)
 
 
 @dataclass(frozen=True)

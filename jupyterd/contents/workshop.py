@@ -31,6 +31,9 @@ LARGE = 2 << 20
 IDLE = 120.0
 """Seconds after which an unused child process ends."""
 
+PATIENCE = 10.0
+"""Seconds that a server which ends waits for the child process."""
+
 _STOCK = (FileContentsManager, AsyncFileContentsManager, LargeFileManager, AsyncLargeFileManager)
 _TRAITS = (
     "root_dir",
@@ -162,12 +165,18 @@ class Workshop:
                 process.wait()
 
     def close(self) -> None:
-        """End the process, remove the directory."""
-        with self._lock:
+        """End the process, remove the directory. What it works on may be finished, if that does not take long."""
+        process = self._process
+        if not self._lock.acquire(timeout=PATIENCE) and process is not None:
+            process.kill()
+            self._lock.acquire()
+        try:
             self._end()
-            if self._directory is not None:
-                shutil.rmtree(self._directory, ignore_errors=True)
-                self._directory = None
+        finally:
+            self._lock.release()
+        if self._directory is not None:
+            shutil.rmtree(self._directory, ignore_errors=True)
+            self._directory = None
 
 
 def _error_of(error: dict[str, Any]) -> Exception:
