@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
 from datetime import datetime, timezone
 from types import SimpleNamespace
 from typing import Any
@@ -11,8 +10,6 @@ from typing import Any
 import pytest
 from traitlets.config import Config
 from twisted.internet.defer import Deferred
-from twisted.internet.error import ProcessDone, ProcessTerminated
-from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 
 from jupyterd.children import ChildFailed, run_module
@@ -23,49 +20,10 @@ from jupyterd.nbconvert.formats import Formats
 from jupyterd.nbconvert.resource import NbconvertResource
 from jupyterd.testing import MemorySite, at_once, result_of
 from jupyterd.web.root import Root
+from tests.children import Child, ChildReactor
 
 NOTEBOOK = {"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
 MODIFIED = datetime(2026, 3, 7, 10, 0, tzinfo=timezone.utc)
-
-
-class Child:
-    """A child process that answers when it is told to."""
-
-    def __init__(self, protocol: Any, command: list[str]) -> None:
-        self.protocol, self.command, self.pid = protocol, command, None
-        self.input = b""
-        self.killed = False
-        protocol.makeConnection(self)
-
-    def write(self, data: bytes) -> None:
-        self.input += data
-
-    def closeStdin(self) -> None: ...
-
-    def signalProcess(self, signal: str) -> None:
-        self.killed = True
-        self.protocol.processEnded(Failure(ProcessTerminated(signal=9)))
-
-    def answer(self, data: bytes) -> None:
-        self.protocol.outReceived(data)
-        self.protocol.processEnded(Failure(ProcessDone(0)))
-
-    def fail(self, text: bytes) -> None:
-        self.protocol.errReceived(text)
-        self.protocol.processEnded(Failure(ProcessTerminated(1)))
-
-
-class Reactor(MemoryReactorClock):
-    def __init__(self) -> None:
-        super().__init__()
-        self.children: list[Child] = []
-        self.reply: Callable[[Child], None] | None = None
-
-    def spawnProcess(self, protocol: Any, program: str, command: Any, **options: Any) -> None:  # type: ignore[override]
-        child = Child(protocol, command)
-        self.children.append(child)
-        if self.reply is not None:
-            self.reply(child)
 
 
 class Contents:
@@ -84,7 +42,7 @@ class Contents:
 
 class House:
     def __init__(self, policy: str | None = None, config: Config | None = None) -> None:
-        self.reactor = Reactor()
+        self.reactor = ChildReactor()
         self.reactor.reply = self.answer
         self.head = {"media_type": "text/html", "extension": ".html"}
         self.body = b"<p>converted</p>"
@@ -238,7 +196,7 @@ def test_exporters_get_their_settings_and_no_secrets() -> None:
 
 
 def test_a_child_that_takes_too_long_is_ended() -> None:
-    reactor = Reactor()
+    reactor = ChildReactor()
     failures: list[Any] = []
     run_module(reactor, "x", timeout=10).addErrback(failures.append)
     reactor.advance(10)
@@ -247,7 +205,7 @@ def test_a_child_that_takes_too_long_is_ended() -> None:
 
 
 def test_a_child_that_says_too_much_is_ended() -> None:
-    reactor = Reactor()
+    reactor = ChildReactor()
     failures: list[Any] = []
     run_module(reactor, "x", timeout=10, limit=5).addErrback(failures.append)
     reactor.children[0].protocol.outReceived(b"123456")
@@ -257,7 +215,7 @@ def test_a_child_that_says_too_much_is_ended() -> None:
 
 
 def test_a_child_that_dies_without_a_word() -> None:
-    reactor = Reactor()
+    reactor = ChildReactor()
     failures: list[Any] = []
     run_module(reactor, "x", timeout=10).addErrback(failures.append)
     reactor.children[0].fail(b"")
@@ -266,7 +224,7 @@ def test_a_child_that_dies_without_a_word() -> None:
 
 
 def test_a_child_that_does_its_work() -> None:
-    reactor = Reactor()
+    reactor = ChildReactor()
     reactor.reply = lambda child: child.answer(b"done")
     assert result_of(run_module(reactor, "x", b"in", timeout=10)) == b"done"
     assert reactor.children[0].input == b"in"
