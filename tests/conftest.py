@@ -8,7 +8,9 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, settings
 
-settings.register_profile("jupyterd", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+SLOW_MACHINE = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example]
+"""Files and messages are big on purpose, and the machine may be busy: neither is a failure."""
+settings.register_profile("jupyterd", deadline=None, suppress_health_check=SLOW_MACHINE)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "jupyterd"))
 
 
