@@ -126,7 +126,12 @@ class FileContentsManager(ContentsManager):
         return named_faults(self.root_dir, os_path)
 
     def _is_hidden(self, path: str) -> bool:
-        return paths.is_hidden(self._get_os_path(path), self.root_dir)
+        return self._hides(self._get_os_path(path))
+
+    def _hides(self, os_path: str) -> bool:
+        """:raises PermissionDenied: the way there is barred."""
+        with named_faults(self.root_dir, os_path):
+            return paths.is_hidden(os_path, self.root_dir)
 
     def _file_exists(self, path: str) -> bool:
         return os.path.isfile(self._get_os_path(path))
@@ -207,9 +212,8 @@ class FileContentsManager(ContentsManager):
                 status = os.lstat(os_path)
             except OSError:
                 raise missing from None
-        with named_faults(self.root_dir, os_path):
-            if not self.allow_hidden and paths.is_hidden(os_path, self.root_dir):
-                raise missing
+        if not self.allow_hidden and self._hides(os_path):
+            raise missing
         return os_path, status
 
     def _dir_model(self, path: str, os_path: str, status: os.stat_result, content: bool) -> Model:
@@ -311,7 +315,7 @@ class FileContentsManager(ContentsManager):
         if not isinstance(model.get("content"), {"notebook": dict, "file": str}.get(model["type"], object)):
             raise Invalid(f"The content of a {model['type']} is of another type")
         os_path = self._get_os_path(path)
-        if not self.allow_hidden and paths.is_hidden(os_path, self.root_dir):
+        if not self.allow_hidden and self._hides(os_path):
             raise Invalid(f"Cannot create file or directory {os_path!r}")
         return os_path
 
@@ -364,7 +368,7 @@ class FileContentsManager(ContentsManager):
     def _delete_path(self, path: str) -> None:
         path = paths.clean(path)
         os_path = self._get_os_path(path)
-        if not self.allow_hidden and paths.is_hidden(os_path, self.root_dir):
+        if not self.allow_hidden and self._hides(os_path):
             raise Invalid(f"Cannot delete file or directory {os_path!r}")
         if not os.path.lexists(os_path):
             raise NotFound(f"File or directory does not exist: {os_path}")
@@ -384,7 +388,7 @@ class FileContentsManager(ContentsManager):
         if new_path == old_path:
             return
         new, old = self._get_os_path(new_path), self._get_os_path(old_path)
-        if not self.allow_hidden and (paths.is_hidden(old, self.root_dir) or paths.is_hidden(new, self.root_dir)):
+        if not self.allow_hidden and (self._hides(old) or self._hides(new)):
             raise Invalid(f"Cannot rename file or directory {old!r}")
         if not os.path.lexists(old):
             raise NotFound(f"File or directory does not exist: {old_path}")

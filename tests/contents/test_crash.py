@@ -150,6 +150,22 @@ def test_a_full_disk_under_a_file_with_two_names(small_disk: Path) -> None:
 
 
 @pytest.mark.real
+def test_a_single_file_that_is_mounted(root: Path) -> None:
+    """As a file that is mounted into a container: nothing can be renamed over it."""
+    outside, inside = root.parent / "outside.txt", root / "a.txt"
+    outside.write_text("old")
+    inside.touch()
+    if subprocess.run(["mount", "--bind", str(outside), str(inside)], capture_output=True).returncode:
+        pytest.skip("nothing can be mounted here")
+    try:
+        FileContentsManager(root_dir=str(root)).save(file_model(10), "a.txt")
+        assert outside.read_text() == inside.read_text() == "x" * 10
+        assert os.listdir(root) == ["a.txt"]
+    finally:
+        subprocess.run(["umount", "-l", str(inside)], check=True)
+
+
+@pytest.mark.real
 def test_a_size_limit(root: Path) -> None:
     manager = FileContentsManager(root_dir=str(root))
     manager.save(file_model(10), "b.txt")
