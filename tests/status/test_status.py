@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from twisted.internet.testing import MemoryReactorClock
 
+import jupyterd
 from jupyterd.status.activity import Activity
 from jupyterd.status.files import OwnFiles
 from jupyterd.status.lsp import NoLanguageServers
@@ -151,7 +153,26 @@ def test_buckets_are_cumulative() -> None:
     assert (counts["0.005"], counts["0.1"], counts["0.25"], counts["10.0"], counts["+Inf"]) == (2, 2, 3, 3, 4)
 
 
-def test_the_description_of_the_api_names_paths_that_exist() -> None:
+ROUTE = re.compile(r"@api(\.websocket)?\(([^\n]*?)\"(/[^\"]*)\"")
+UNTOLD = ("/lab", "/doc", "/tree", "/notebooks", "/edit", "/consoles", "/terminals/<path", "/custom", "/static", "/lsp")
+UNTOLD += ("/login", "/logout", "/favicon.ico", "/robots.txt", "/api/notebooks", "/api/security")
+
+
+def routes() -> set[tuple[str, str]]:
+    """Method and path, as the description writes it, of each route in the source; pages of front ends left out."""
+    found = set()
+    for source in Path(jupyterd.__file__).parent.rglob("*.py"):
+        for socket, methods, path in ROUTE.findall(source.read_text()):
+            if path.startswith(UNTOLD) or path in ("/", "/api/", "/terminals/"):
+                continue
+            braced = re.sub(r"<(?:\w+:)?(\w+)>", lambda name: f"{{{name[1]}}}", path).replace("{form}", "{format}")
+            for method in ["GET"] if socket else re.findall("[A-Z]+", methods):
+                if method != "HEAD" and braced != "/api/contents":
+                    found.add((method.lower(), braced))
+    return found
+
+
+def test_the_description_of_the_api_tells_of_each_route_and_of_no_other() -> None:
     import yaml
 
     answer = House().site.request("GET", "/api/spec.yaml")
@@ -159,7 +180,15 @@ def test_the_description_of_the_api_names_paths_that_exist() -> None:
     spec = yaml.safe_load(answer.body)
     assert spec["openapi"].startswith("3.")
     assert spec["info"]["version"] == API_VERSION
-    assert {"/api/kernels", "/api/sessions", "/api/contents/{path}", "/api/terminals"} <= set(spec["paths"])
+    for reference in re.findall(rb'"#/([^"]+)"', answer.body):
+        place: object = spec
+        for name in reference.decode().split("/"):
+            assert isinstance(place, dict)
+            place = place[name]
+    told = {(method, path) for path, methods in spec["paths"].items() for method in methods if method != "parameters"}
+    assert {(method, path) for method, path in told if "/checkpoints" not in path} == {
+        (method, path) for method, path in routes() if "/checkpoints" not in path
+    }
 
 
 @pytest.mark.parametrize(
