@@ -68,6 +68,13 @@ class IdentityProvider(LoggingConfigurable):
         config=True,
         help="Fields of their own identity that users may change.",
     )
+    token_in_pages = Bool(
+        True,
+        config=True,
+        help="""Put the token into the pages of JupyterLab and Notebook, for their requests. Off: only into the page of
+        who has just shown it; who comes by the cookie goes on with that, and a script that gets into a page finds no
+        token. A proxy in front must then pass the Host header on.""",
+    )
     trust_unix_peers = Bool(
         False,
         config=True,

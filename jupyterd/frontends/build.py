@@ -101,6 +101,7 @@ class FrontEnds:
             ws_url=server.websocket_url,
             root_dir=server.root_dir,
             token=self._token(),
+            token_for_all=getattr(server.identity_provider, "token_in_pages", True),
             preferred_path=str(getattr(manager, "preferred_dir", "")),
             quit_button=server.quit_button,
             terminals=server.terminals_enabled,

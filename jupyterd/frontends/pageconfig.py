@@ -31,6 +31,7 @@ class Surroundings:
     """What pages are told of the server around them.
 
     :param token: what pages send in place of a cookie.
+    :param token_for_all: the token is in every page, not only in that of somebody who has just shown it.
     :param preferred_path: the directory that is opened first, below the root; empty for the root.
     :param delete_to_trash: None where the contents manager has no such setting.
     :param server_version: the version of the Jupyter Server API, as three numbers.
@@ -41,6 +42,7 @@ class Surroundings:
     ws_url: str = ""
     root_dir: str = ""
     token: str = ""
+    token_for_all: bool = True
     preferred_path: str = ""
     quit_button: bool = True
     terminals: bool = True
@@ -51,11 +53,12 @@ class Surroundings:
     extra: Mapping[str, Any] = field(default_factory=dict)
 
     def shown_to(self, request: Any) -> Surroundings:
-        """The same for one page: the token is only in that of somebody who has shown it.
+        """The same for one page.
 
-        Who came by a cookie goes on with it: a script that gets into the page finds nothing that it could take away.
+        Where the token is not for all, who came by a cookie goes on with it: a script that gets into the page finds
+        nothing that it could take away.
         """
-        return self if request.token_authenticated else replace(self, token="")
+        return self if self.token_for_all or request.token_authenticated else replace(self, token="")
 
 
 def camel_case(name: str) -> str:

@@ -294,8 +294,11 @@ def test_cve_2023_49080_no_traceback_reaches_a_client(server: Server) -> None:
 # -- scripts that get into a page all the same
 
 
-def test_token_is_not_in_the_page_of_a_cookie(server: Server) -> None:
+def test_token_is_not_in_the_page_of_a_cookie_where_that_is_wanted(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     pytest.importorskip("jupyterlab")
+    server = Server(str(tmp_path), monkeypatch, "--IdentityProvider.token_in_pages=False")
     by_token = server.site.request("GET", f"/lab?token={TOKEN}")
     assert by_token.status == 200
     assert TOKEN.encode() in by_token.body
@@ -304,6 +307,13 @@ def test_token_is_not_in_the_page_of_a_cookie(server: Server) -> None:
     assert by_cookie.status == 200
     assert TOKEN.encode() not in by_cookie.body
     assert "HttpOnly" in next(line for line in by_token.headers["set-cookie"] if line.startswith("username-"))
+
+
+def test_token_is_in_every_page_by_default_as_clients_behind_proxies_need_it(server: Server) -> None:
+    pytest.importorskip("jupyterlab")
+    cookies = server.site.request("GET", f"/lab?token={TOKEN}").headers["set-cookie"]
+    header = {"Cookie": "; ".join(line.partition(";")[0] for line in cookies)}
+    assert TOKEN.encode() in server.site.request("GET", "/lab", headers=header).body
 
 
 # -- what we stand on

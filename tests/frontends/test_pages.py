@@ -30,7 +30,7 @@ def test_a_page_is_told_about_its_server(serve: Serve, home: Path) -> None:
         "serverRoot": str(home / "root"),
         "store_id": 0,
         "terminalsAvailable": True,
-        "token": "",  # who has not shown it does not get it
+        "token": "secret",
         "treePath": "",
         "workspace": "default",
     }
