@@ -154,9 +154,9 @@ class Request(server.Request):
     def _decide(self, refusal: Refusal | None) -> None:
         if self._disconnected:
             return
-        self._refusal = self._refusal or refusal or self._too_large()
+        self._refusal = self._refusal or refusal or self._too_large() or self._take_body()
         if self._refusal is None:
-            self._take_body()
+            self._pour()
         elif not self.arrived and self._declared != 0:
             self._answered_early = True
             self.channel.persistent = False
@@ -176,9 +176,21 @@ class Request(server.Request):
             return Refusal(413, f"The request body has more than {self._limit} bytes")
         return None
 
-    def _take_body(self) -> None:
-        sink = self.mount.body(self) if self.mount is not None and self.mount.body is not None else None
+    def _take_body(self) -> Refusal | None:
+        """Where the body goes; what the mount has against it is the answer."""
+        sink = None
+        if self.mount is not None and self.mount.body is not None:
+            try:
+                sink = self.mount.body(self)
+            except Exception as error:  # noqa: BLE001 - a client is never left without an answer
+                known = errors.describe(error)
+                if known is None:
+                    self.site.defects.failure("no place for the body of {path}", path=self.path)
+                return Refusal(*known) if known is not None else Refusal(500, "Unhandled error")
         self.content = _Memory() if sink is None else sink
+        return None
+
+    def _pour(self) -> None:
         self._admitted = True
         held, self._held = self._held, []
         for data in held:

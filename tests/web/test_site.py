@@ -2,11 +2,13 @@
 
 from typing import Any
 
+import pytest
 from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 
+from jupyterd.errors import Conflict
 from jupyterd.testing import MemorySite, parse_answer
 from jupyterd.web.refusal import Refusal
 from jupyterd.web.root import Root
@@ -160,6 +162,18 @@ def test_a_sink_is_told_when_its_client_leaves() -> None:
     connection.protocol.connectionLost(Failure(ConnectionDone()))
     assert "failed" in sink.events
     assert "finished" not in sink.events
+
+
+@pytest.mark.parametrize(("error", "status"), [(Conflict("no room"), 409), (RuntimeError("defect"), 500)])
+def test_a_mount_that_takes_no_body_says_so(error: Exception, status: int) -> None:
+    def refuse(request: Any) -> Any:
+        raise error
+
+    connection = serve(body=refuse).connect()
+    connection.send(b"PUT /api/echo HTTP/1.1\r\nHost: x\r\nContent-Length: 500\r\n\r\nxx")
+    answer = parse_answer(connection.received())
+    assert answer.status == status
+    assert b"defect" not in answer.body
 
 
 def test_every_answer_has_the_gates_headers() -> None:
