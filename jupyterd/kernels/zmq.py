@@ -21,6 +21,9 @@ TURN_MESSAGES = 128
 TURN_BYTES = 512 * 1024
 """What one socket may read before the reactor serves the others."""
 
+DRAIN_TURNS = 64
+"""What is read at once of what a kernel has said, where something must come behind it; it may go on speaking."""
+
 SHARED = 16 * 1024
 """A part of so many bytes is not copied out of ZeroMQ's memory."""
 
@@ -285,11 +288,14 @@ class KernelSocket(ZmqConnection):
 
     def drain(self) -> None:
         """Read, now, what has arrived."""
-        more = not self._paused
-        while more and self.factory is not None:
+        for _ in range(DRAIN_TURNS):
+            if self._paused or self.factory is None:
+                return
             batch, more = self._read()
             if batch:
                 self._received(batch)
+            if not more:
+                return
 
     def pause(self) -> None:
         """Read nothing more; ZeroMQ goes on to receive, up to its limit."""
