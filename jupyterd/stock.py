@@ -8,7 +8,6 @@ from jupyterd.standins import standins
 
 _CONTENTS = "jupyterd.contents"
 _KERNELS = "jupyterd.kernels.manager"
-_GATEWAY = "jupyterd.gateway"
 _AUTH = "jupyterd.auth"
 
 _MANAGERS = ("ContentsManager", "AsyncContentsManager")
@@ -46,11 +45,6 @@ STOCK: dict[str, str] = {
             "services.kernels.connection.channels.ZMQChannelsWebsocketConnection",
         ),
         "jupyterd.sessions.manager.SessionManager": ("services.sessions.sessionmanager.SessionManager",),
-        f"{_GATEWAY}.managers.GatewayMappingKernelManager": ("gateway.managers.GatewayMappingKernelManager",),
-        f"{_GATEWAY}.managers.GatewayKernelSpecManager": ("gateway.managers.GatewayKernelSpecManager",),
-        f"{_GATEWAY}.managers.GatewaySessionManager": ("gateway.managers.GatewaySessionManager",),
-        f"{_GATEWAY}.connections.GatewayWebSocketConnection": ("gateway.connections.GatewayWebSocketConnection",),
-        f"{_GATEWAY}.client.GatewayClient": ("gateway.GatewayClient", "gateway.gateway_client.GatewayClient"),
     }.items()
     for name in names
 }
@@ -83,7 +77,6 @@ CLASSES: list[str] = [
     f"{_KERNELS}.AsyncMappingKernelManager",
     "jupyterd.kernels.connection.ZMQChannelsWebsocketConnection",
     "jupyterd.sessions.manager.SessionManager",
-    f"{_GATEWAY}.client.GatewayClient",
     "jupyterd.terminals.settings.TerminalManager",
     "jupyterd.frontends.apps.LabServerApp",
     "jupyterd.frontends.apps.LabApp",

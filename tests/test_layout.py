@@ -21,7 +21,7 @@ LEAVES = {
 }  # fmt: skip
 MIDDLE = {"web", "auth", "events"}
 FEATURES = {
-    "config", "contents", "extensions", "frontends", "gateway", "kernels", "kernelspecs", "nbconvert", "sessions",
+    "config", "contents", "frontends", "kernels", "kernelspecs", "nbconvert", "sessions",
     "status", "supervision", "terminals",
 }  # fmt: skip
 SETTINGS = {"settings", "serverapp", "servers", "apptraits", "configfiles", "commandline", "options"}
@@ -31,7 +31,6 @@ BUILDERS = {"build"}
 RANKS = [LEAVES, MIDDLE, FEATURES, SETTINGS | {"testing"}, BUILDERS, {"app"}, {"tap"}, {"__main__"}]
 
 NEIGHBOURS = {
-    "gateway": {"kernels.channels", "kernels.launcher", "kernels.manager", "kernelspecs.manager"},
     "kernels": {"kernelspecs.manager"},
     "nbconvert": {"contents.either", "contents.service"},
     "sessions": {"kernels.manager"},

@@ -357,3 +357,9 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 def test_a_class_that_can_not_stand_for_ours_is_refused(name: str) -> None:
     with pytest.raises(BadSettings, match=f"ServerApp.{name}: collections.OrderedDict must extend jupyterd"):
         load(["--allow-root", f"--ServerApp.{name}=collections.OrderedDict"])
+
+
+def test_kernels_of_a_gateway_are_not_promised(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "gateway" in refused("--gateway-url=http://127.0.0.1:1")
+    monkeypatch.setenv("JUPYTER_GATEWAY_URL", "http://127.0.0.1:1")
+    assert "gateway" in refused()
