@@ -126,7 +126,7 @@ def act(settings: Settings) -> bool:
 def _check(server: ServerApp) -> None:
     """What can be said to be wrong before anything starts."""
     if server.config.get("GatewayClient", {}).get("url") or os.environ.get("JUPYTER_GATEWAY_URL"):
-        raise BadSettings("kernels of a gateway (GatewayClient.url, JUPYTER_GATEWAY_URL) are not served, only local ones")
+        raise BadSettings("a gateway (GatewayClient.url, JUPYTER_GATEWAY_URL) is not supported: kernels run here")
     if server.sock:
         _check_socket(server)
     for name, trait in server.traits(config=True).items():
