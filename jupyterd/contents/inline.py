@@ -11,7 +11,11 @@ from typing import Any
 import msgspec
 
 BLOCK = 1 << 20
+NEAR = 4096
+"""Bytes of a body that are looked at to see whether it is worth more."""
+
 _BASE64 = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+_IN_BASE64 = re.compile(rb'"format"\s*:\s*"base64"')
 _OTHER_ESCAPE = re.compile(rb"\\[^n]")
 
 
@@ -31,7 +35,9 @@ class Sketch(msgspec.Struct):
 
 
 def sketch(body: mmap.mmap) -> Sketch | None:
-    """The model in a request's body, if it is that of a whole file in base64."""
+    """The model in a request's body, if it is that of a whole file in base64, said so near its beginning or end."""
+    if not (_IN_BASE64.search(body[:NEAR]) or _IN_BASE64.search(body[-NEAR:])):
+        return None
     try:
         found = msgspec.json.decode(body, type=Sketch)
     except (msgspec.MsgspecError, RecursionError):
