@@ -76,6 +76,7 @@ class Contents(Service):
         except BaseException:
             self.in_thread(_remove, out)
             raise
+        self.manager.emit(data={"action": "get", "path": clean(path)})
         return FileAnswer(out, **_head_of(head))
 
     async def put(self, path: str, body: bytes, if_match: str | None) -> Answer:
