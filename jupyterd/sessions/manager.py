@@ -171,11 +171,15 @@ class SessionManager(LoggingConfigurable):
         row = await self._in_table(self._table.at, path)
         if row is None or not await self._alive(row):
             return None
-        if self._kernels[row.kernel_id].execution_state == "dead":
-            await self._in_table(self._table.remove, row.session_id)
-            await self._release(row.kernel_id)
-            return None
-        return self._model(row)
+        return None if await self._dead(row) else self._model(row)
+
+    async def _dead(self, row: Row) -> bool:
+        """Whether a session's kernel is dead; both are forgotten by that."""
+        if self._kernels[row.kernel_id].execution_state != "dead":
+            return False
+        await self._in_table(self._table.remove, row.session_id)
+        await self._release(row.kernel_id)
+        return True
 
     async def _create(self, wanted: Wanted) -> dict[str, Any]:
         from jupyterd.sessions.store import Row
@@ -212,6 +216,8 @@ class SessionManager(LoggingConfigurable):
         if kernel_id is not None and kernel_id not in self._kernels:
             raise Invalid(f"No such kernel: {kernel_id}")
         row = before._replace(**changes)
+        if row.path != before.path:  # JupyterLab gives a session its document's path after it has been created
+            await self._existing(row.path)
         await self._in_table(self._table.replace, row)
         self._kernels[row.kernel_id].process.update_env(
             {"JPY_SESSION_NAME": await self._session_name(row.path, row.name)}

@@ -54,7 +54,7 @@ def test_a_notebook_whose_kernel_is_dead_gets_a_new_one(tmp_path: Path) -> None:
         assert "SIGKILL" in kernel["reason"]
         browser.page.reload()
         browser.see(".jp-Dialog button.jp-mod-accept", "Select").click()
-        until(lambda: states(browser) == ["idle"], what="no new kernel was started")
+        until(lambda: states(browser) == ["idle"], what="no new kernel took its place")
 
     in_browser(tmp_path, script, "--KernelManager.autorestart=False")
 

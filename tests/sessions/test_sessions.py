@@ -144,6 +144,17 @@ def test_a_document_whose_kernel_is_dead_gets_a_new_one(desk: Desk) -> None:
     assert len(desk.ask("GET").json()) == 1
 
 
+def test_a_new_session_may_get_its_document_s_path_later(desk: Desk) -> None:
+    before = desk.create()
+    desk.keeping.process.autorestart = False
+    desk.keeping.process.die(Death(-9))
+    after = desk.create("c674e3d5-35d7-4dc4-b2ff-d63e574986c5")
+    assert desk.ask("PATCH", f"/{after['id']}", {"path": before["path"]}).status == 200
+    assert before["kernel"]["id"] not in desk.kernels
+    assert desk.ask("GET", f"/{before['id']}").status == 404
+    assert [session["id"] for session in desk.ask("GET").json()] == [after["id"]]
+
+
 def test_renaming(desk: Desk, tmp_path: Path) -> None:
     model = desk.create(name="a.ipynb")
     renamed = desk.ask("PATCH", f"/{model['id']}", {"path": "sub/c.ipynb", "name": "c.ipynb", "type": "console"})
