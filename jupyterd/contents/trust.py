@@ -10,7 +10,7 @@ import hmac
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta, timezone
 from threading import Lock
 from typing import Any
@@ -127,6 +127,9 @@ def _now() -> datetime:
     return datetime.now(timezone.utc)
 
 
+_making = Lock()
+
+
 def make_notary(**kwargs: Any) -> NotebookNotary:
     """A :class:`NotebookNotary` by its settings, with a store that any thread may use unless another is configured.
 
@@ -142,6 +145,8 @@ def make_notary(**kwargs: Any) -> NotebookNotary:
     if "store_factory" in section:
         return NotebookNotary(**kwargs)
     notary = NotebookNotary(store_factory=MemorySignatureStore, **kwargs)
+    with _making, suppress(Exception):  # two threads must not make two secrets; one that fails is told when it is used
+        assert notary.secret
     store = SharedSignatureStore(notary.db_file)
     notary.store_factory = lambda: store
     notary.store = store
