@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import wraps
 from typing import Any, TypeVar
 
-import orjson
+import msgspec
 from klein import Klein
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -140,8 +140,8 @@ def parse(body: bytes) -> Any:
     :raises Invalid: not JSON, or nested deeper than the interpreter follows.
     """
     try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
+        return msgspec.json.decode(body)
+    except (msgspec.DecodeError, RecursionError):
         pass
     try:
         return json.loads(body)
@@ -150,10 +150,10 @@ def parse(body: bytes) -> Any:
 
 
 def encode(value: Any) -> bytes:
-    """Encode a model; keys are strings. What orjson refuses, the standard library encodes."""
+    """Encode a model; keys are strings. What msgspec refuses, the standard library encodes."""
     try:
-        return orjson.dumps(value)
-    except TypeError:
+        return msgspec.json.encode(value)
+    except (TypeError, ValueError):
         return json.dumps(value).encode()
 
 

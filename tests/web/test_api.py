@@ -90,3 +90,9 @@ def test_connection_is_reused() -> None:
     connection = site().connect()
     connection.send(b"GET /api/things HTTP/1.1\r\nHost: x\r\n\r\nGET /api/things?x=3 HTTP/1.1\r\nHost: x\r\n\r\n")
     assert connection.received().count(b"200 OK") == 2
+
+
+def test_no_value_changes_on_its_way() -> None:
+    for text in (b"123456789012345678901234567890", b'"\\ud800"', b"[1.5, null, {}]"):
+        assert site().request("POST", "/api/things", text).body == text.replace(b", ", b",")
+    assert site().request("POST", "/api/things", b"[" * 100_000).status == 400
