@@ -121,6 +121,23 @@ def test_who_comes_back_finds_what_was_said(daemon: Daemon, kernel: str, protoco
     back.close()
 
 
+@both
+def test_what_was_read_before_a_goodbye_does_not_come_again(daemon: Daemon, kernel: str, protocol: str) -> None:
+    """A client that reconnects because of a message must not get that message again: JupyterLab would never stop."""
+    tab = Tab(daemon, kernel, protocol).ready()
+    for _ in range(5):
+        first = tab.execute("print('once')")
+        tab.until_done(first)
+        tab.close()
+        tab = Tab(daemon, kernel, protocol, session=tab.session)
+        second = tab.execute("print('again')")
+        heard = tab.until(
+            lambda m, second=second: parent_id(m) == second and m["header"]["msg_type"] == "execute_reply"
+        )
+        assert first not in {parent_id(m) for m in heard}
+    tab.close()
+
+
 def test_restart_keeps_the_tab_and_forgets_the_variables(daemon: Daemon) -> None:
     kernel = daemon.start_kernel()
     tab = Tab(daemon, kernel, V1).ready()
