@@ -312,7 +312,8 @@ class Request(server.Request):
         """Errors are for people, not for programs."""
         if self.mount is not None:
             return self.mount.page
-        return self.segments[:1] != ["api"]
+        path = unquote_to_bytes(self.path or b"").decode("utf-8", "replace")
+        return not f"{path}/".startswith(f"{self.site.root.base_url}api/")
 
     def write(self, data: bytes) -> None:
         """Write some of the response; its head first."""

@@ -185,6 +185,12 @@ def test_a_path_that_is_not_utf8_is_400() -> None:
     assert serve().request("GET", "/api/echo/%ff").status == 400
 
 
+def test_a_path_that_is_not_looked_at_is_refused_in_the_form_of_its_place() -> None:
+    for path, status in (("/api/echo/../x", 404), ("/api/%ff", 400)):
+        answer = serve().request("GET", path)
+        assert (answer.status, answer.header("content-type")) == (status, "application/json")
+
+
 def test_unknown_paths_are_404_json_for_programs_and_a_page_for_people() -> None:
     assert serve().request("GET", "/api/nothing").json() == {"message": "Not Found", "reason": None}
     page = serve().request("GET", "/nothing")
