@@ -80,8 +80,6 @@ PATHS = [
     "/static/nothing.js",
     "/static/",
     "/static/../x",
-    "/custom/custom.css",
-    "/custom/custom.js",
     "/api/security/csp-report",
     "/login",
     "/logout",
@@ -140,7 +138,6 @@ OWN = (
     "/static/favicons/favicon-notebook.ico",
     "/static/logo/logo.png",
     "/static/style/index.css",
-    "/custom/custom.css",
     "/metrics",
     "/lsp/status",
 )

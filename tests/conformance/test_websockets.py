@@ -94,7 +94,7 @@ def test_stdin(both: Pair, kernels: dict[int, str], protocol: str) -> None:
         tab.send("input_reply", {"status": "ok", "value": "me"}, "stdin", parent=before[-1]["header"])
         after = tab.until_done(asked)
         tab.close()
-        return plain(before[-1]), by_channel(after)
+        return by_channel([m for m in before if parent_id(m) == asked] + after)
 
     on_both(both, do)
 
