@@ -12,25 +12,9 @@ from typing import Any
 from jupyter_core.paths import jupyter_config_path
 from twisted.logger import Logger
 
+from jupyterd.config_manager import recursive_update
+
 log = Logger()
-
-
-def merge(target: dict[str, Any], new: dict[str, Any]) -> None:
-    """Lay ``new`` over ``target``: dictionaries are merged, None deletes a key, an emptied dictionary goes."""
-    for key, value in new.items():
-        if isinstance(value, dict):
-            below = target.get(key)
-            if not isinstance(below, dict):
-                below = {}
-            merge(below, value)
-            if below:
-                target[key] = below
-            else:
-                target.pop(key, None)
-        elif value is None:
-            target.pop(key, None)
-        else:
-            target[key] = value
 
 
 def section_of(directory: str, name: str, own_file: bool = True) -> dict[str, Any]:
@@ -40,7 +24,7 @@ def section_of(directory: str, name: str, own_file: bool = True) -> dict[str, An
         paths.append(os.path.join(directory, f"{name}.json"))
     section: dict[str, Any] = {}
     for path in paths:
-        merge(section, read_object(path))
+        recursive_update(section, read_object(path))
     return section
 
 
@@ -74,7 +58,7 @@ def layered(name: str, directories: list[str] | None = None) -> dict[str, Any]:
         directories = [os.path.join(path, "labconfig") for path in jupyter_config_path()]
     section: dict[str, Any] = {}
     for directory in reversed(directories):
-        merge(section, section_of(directory, name))
+        recursive_update(section, section_of(directory, name))
     return section
 
 

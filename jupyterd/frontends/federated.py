@@ -10,7 +10,8 @@ from typing import Any
 
 from twisted.logger import Logger
 
-from jupyterd.frontends.disk import glob_escape, layered, merge, read_object
+from jupyterd.config_manager import recursive_update
+from jupyterd.frontends.disk import glob_escape, layered, read_object
 
 DISABLED = "disabledExtensions"
 log = Logger()
@@ -44,7 +45,7 @@ def page_settings(directories: Iterable[str], app_settings_dir: str = "") -> dic
     :param app_settings_dir: of the application; empty for none.
     """
     settings = _of_application(app_settings_dir)
-    merge(settings, layered("page_config"))
+    recursive_update(settings, layered("page_config"))
     found = packages(directories)
     disabled = _disabled_by(found, app_settings_dir, settings.get(DISABLED, {}))
     disabled.update(settings.get(DISABLED, {}))

@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
 
+from jupyterd.config_manager import recursive_update
 from jupyterd.frontends.apps import PAGE_TRAITS, JupyterNotebookApp, LabApp, LabServerApp
-from jupyterd.frontends.disk import layered, merge
+from jupyterd.frontends.disk import layered
 from jupyterd.frontends.federated import application_version, page_settings
 from jupyterd.utils import url_path_join
 
@@ -103,7 +104,7 @@ def lab_page(app: LabApp, around: Surroundings, store_id: int) -> dict[str, Any]
     page["preferredPath"] = around.preferred_path or "/"
     page |= _of_application(app, around)
     page["appVersion"] = app.app_version or application_version(app.static_dir)
-    merge(page, page_settings(app.extension_paths, app.app_settings_dir))
+    recursive_update(page, page_settings(app.extension_paths, app.app_settings_dir))
     return page
 
 
@@ -127,7 +128,7 @@ def notebook_page(app: JupyterNotebookApp, around: Surroundings, version: str) -
     page.setdefault("jupyterConfigDir", jupyter_config_dir())
     page |= _of_application(app, around)
     page["appVersion"] = app.app_version or version
-    merge(page, page_settings(app.extension_paths))
+    recursive_update(page, page_settings(app.extension_paths))
     return page
 
 

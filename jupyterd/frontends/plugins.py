@@ -10,7 +10,8 @@ from typing import Any
 
 from jupyter_core.paths import ENV_CONFIG_PATH, SYSTEM_CONFIG_PATH, jupyter_config_dir
 
-from jupyterd.frontends.disk import layered, merge, read_object, replace
+from jupyterd.config_manager import recursive_update
+from jupyterd.frontends.disk import layered, read_object, replace
 from jupyterd.frontends.federated import DISABLED
 
 LOCKED = "lockedExtensions"
@@ -67,5 +68,5 @@ class Plugins:
             return
         path = os.path.join(level_directory(self.level), "page_config.json")
         settings = read_object(path)
-        merge(settings, {DISABLED: {name: off}})
+        recursive_update(settings, {DISABLED: {name: off}})
         replace(path, json.dumps(settings, indent=2))

@@ -14,8 +14,9 @@ from typing import Any
 
 from twisted.logger import Logger
 
+from jupyterd.config_manager import recursive_update
 from jupyterd.errors import Failed, Invalid, NotFound
-from jupyterd.frontends.disk import glob_escape, layered, merge, read_object, replace
+from jupyterd.frontends.disk import glob_escape, layered, read_object, replace
 from jupyterd.frontends.federated import read_json5
 from jupyterd.frontends.translations import Translations
 
@@ -118,8 +119,8 @@ class PluginSettings:
         overrides: dict[str, Any] = {}
         for path in paths:
             if os.path.isfile(path):
-                merge(overrides, read_json5(path) if path.endswith("5") else read_object(path))
-        merge(overrides, layered("default_setting_overrides"))
+                recursive_update(overrides, read_json5(path) if path.endswith("5") else read_object(path))
+        recursive_update(overrides, layered("default_setting_overrides"))
         return overrides
 
     # -- files
@@ -171,7 +172,7 @@ class PluginSettings:
         for key, value in overrides.get(name, {}).items():
             default = properties.get(key, {}).get("default")
             if isinstance(default, dict) and isinstance(value, dict):
-                merge(default, value)
+                recursive_update(default, value)
             else:
                 properties.setdefault(key, {})["default"] = value
         return schema  # type: ignore[no-any-return]

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from jupyterd.frontends.disk import merge
+from jupyterd.config_manager import recursive_update
 from jupyterd.frontends.listings import PATH, Listings
 from jupyterd.frontends.news import News
 from jupyterd.frontends.translations import Translations, newer
@@ -361,13 +361,13 @@ objects = st.dictionaries(st.sampled_from("abc"), trees)
 
 @given(objects, objects)
 def test_merging_twice_is_merging_once(one: dict[str, Any], two: dict[str, Any]) -> None:
-    merge(one, two)
+    recursive_update(one, two)
     once = json.loads(json.dumps(one))
-    merge(one, two)
+    recursive_update(one, two)
     assert one == once
 
 
 def test_merging_deletes_with_none_and_drops_what_is_empty() -> None:
     target = {"a": {"b": 1, "c": 2}, "d": 3}
-    merge(target, {"a": {"b": None}, "d": None, "e": {"f": None}})
+    recursive_update(target, {"a": {"b": None}, "d": None, "e": {"f": None}})
     assert target == {"a": {"c": 2}}
