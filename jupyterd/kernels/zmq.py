@@ -270,10 +270,11 @@ class KernelSocket(ZmqConnection):
                     if not frame.more:
                         break
                     frame = receive(_NOBLOCK, False)
-                if DELIMITER in message:
+                if len(message) < 5 or DELIMITER in message:
                     self._limit.lost_count()
                     message = realigned(message)
-                batch.append(message)
+                if len(message) >= 5:
+                    batch.append(message)
                 message = []
                 if budget < 0:
                     break
