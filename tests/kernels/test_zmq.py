@@ -114,6 +114,7 @@ class Wire:
     def __init__(self, channel, kind) -> None:
         self.context = zmq.Context()
         self.theirs = self.context.socket(kind)
+        self.theirs.sndhwm = 0  # what is missing was lost by us
         port = self.theirs.bind_to_random_port("tcp://127.0.0.1")
         self.turns: list[list] = []
         self.writable = 0
@@ -164,7 +165,6 @@ async def test_malformed_messages_do_not_take_others_with_them() -> None:
 @pytest_twisted.ensureDeferred
 async def test_a_flood_is_read_in_turns_and_the_reactor_serves_others_between() -> None:
     wire = Wire("iopub", zmq.PUB)
-    wire.theirs.sndhwm = 0
     await deferLater(reactor, 0.2)
     for number in range(20_000):
         wire.theirs.send_multipart([b"t", D, b"s", b"%d" % number, b"p", b"m", b"c" * 100])
@@ -189,7 +189,6 @@ async def test_a_flood_is_read_in_turns_and_the_reactor_serves_others_between() 
 @pytest_twisted.ensureDeferred
 async def test_whatever_the_sizes_nothing_stalls() -> None:
     wire = Wire("iopub", zmq.PUB)
-    wire.theirs.sndhwm = 0
     await deferLater(reactor, 0.2)
     chance = random.Random(1)
     count = 0
