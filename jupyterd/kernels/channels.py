@@ -43,6 +43,10 @@ ABSENT = 256
 FAREWELL = 30.0
 """Seconds that clients of a kernel that is gone have to read what it said last."""
 
+LEAVE = 1.0
+"""Seconds that clients have to leave by themselves: one that is cut off before it knows that the kernel is gone
+looks for it, and shows its user an error."""
+
 
 class ChannelsClient(Client, Protocol):
     """A websocket, as its kernel's channels see it."""
@@ -178,7 +182,8 @@ class KernelChannels:
     def close(self, reason: str = "") -> None:
         """The kernel is gone for good: close its websockets, forget its log, remove its spill.
 
-        Websockets that lag have :data:`FAREWELL` seconds to read what is left for them.
+        Websockets have :data:`LEAVE` seconds to go by themselves; those that lag have :data:`FAREWELL` seconds to
+        read what is left for them.
         """
         if self._closed:
             return
@@ -191,11 +196,17 @@ class KernelChannels:
         for waiter in requests.values():
             waiter.errback(Gone(reason))
         self._farewell = self._reactor.callLater(FAREWELL, self._close_log)
-        self.messages.caught_up = self._finish
         for cursor in list(self.messages.cursors.values()):
             if cursor.client is None:
                 self._forget(cursor)
-            elif cursor.position >= self.messages.next:
+        self._reactor.callLater(LEAVE, self._see_out)
+        self._close_log_if_read()
+
+    def _see_out(self) -> None:
+        """Close the websockets that have read all; the others when they have."""
+        self.messages.caught_up = self._finish
+        for cursor in list(self.messages.attached):
+            if cursor.position >= self.messages.next:
                 self._finish(cursor)
         self._close_log_if_read()
 

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from jupyterd.errors import Gone, TimedOut
-from jupyterd.kernels.channels import KernelChannels
+from jupyterd.kernels.channels import LEAVE, KernelChannels
 from jupyterd.kernels.connection import ZMQChannelsWebsocketConnection
 from jupyterd.kernels.memory import MemoryKernel
 from jupyterd.kernels.policy import MessagePolicy
@@ -438,6 +438,8 @@ def test_when_the_kernel_is_gone_tabs_are_closed_and_nothing_is_left(directory) 
     kit.channels.close("shut down")
     with pytest.raises(Gone):
         result_of(waiting)
+    assert (tab.finished, lagging.finished) == (False, False)
+    kit.clock.advance(LEAVE)
     assert (tab.finished, lagging.finished) == (True, False)
     kit.channels.detach(tab.cursor, tab, said_goodbye=False)
     lagging.blocked = False
@@ -447,6 +449,16 @@ def test_when_the_kernel_is_gone_tabs_are_closed_and_nothing_is_left(directory) 
     assert kit.clock.getDelayedCalls() == []
     assert not os.path.exists(os.path.join(directory, "spill"))
     kit.channels.close()
+
+
+def test_tabs_that_leave_by_themselves_are_not_cut_off(directory) -> None:
+    kit = Kit(directory)
+    tab = kit.tab("s")
+    kit.channels.close()
+    kit.channels.detach(tab.cursor, tab, said_goodbye=True)
+    kit.clock.advance(LEAVE)
+    assert not tab.finished
+    assert kit.clock.getDelayedCalls() == []
 
 
 def test_who_does_not_read_the_last_words_is_closed_all_the_same(directory) -> None:
