@@ -145,7 +145,7 @@ class FrontEnds:
         from jupyterd.frontends.extensionmanager import Builder, ExtensionManager
         from jupyterd.frontends.federated import application_version
         from jupyterd.frontends.labapi import LabAdministration
-        from jupyterd.frontends.news import News
+        from jupyterd.frontends.news import News, releases_of
         from jupyterd.frontends.plugins import Plugins
 
         lab = self.lab
@@ -167,7 +167,7 @@ class FrontEnds:
                 self._reactor,
                 self._network,
                 lab.news_url,
-                "NeverCheckForUpdate" not in str(lab.check_for_updates_class),
+                None if "NeverCheckForUpdate" in str(lab.check_for_updates_class) else releases_of(lab.lab_package),
                 application_version(lab.static_dir),
             ),
         )

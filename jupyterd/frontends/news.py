@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,7 +23,6 @@ from twisted.logger import Logger
 from jupyterd.frontends.listings import fetch
 from jupyterd.threads import InThread
 
-RELEASES = "https://pypi.org/pypi/jupyterlab/json"
 RELEASE_NOTES = "https://github.com/jupyterlab/jupyterlab/releases/tag/v"
 ATOM = {"atom": "http://www.w3.org/2005/Atom"}
 TIMEOUT = 20
@@ -35,14 +36,14 @@ class News:
     """What the page's announcements ask for.
 
     :param feed: an Atom feed; None for no news.
-    :param check_updates: whether to look for newer versions.
+    :param releases: JSON that names the newest version in ``info.version``; None not to look for one.
     :param version: of the JupyterLab that is served.
     """
 
     clock: IReactorTime
     in_thread: InThread
     feed: str | None
-    check_updates: bool
+    releases: str | None
     version: str
     fetch: Callable[..., bytes] = fetch
     log = Logger()
@@ -62,12 +63,12 @@ class News:
 
     async def update(self) -> dict[str, Any] | None:
         """A notice of a newer version, if there is one."""
-        if not self.check_updates:
+        if self.releases is None:
             return None
         from packaging.version import InvalidVersion, Version
 
         try:
-            latest = json.loads(await self._get(RELEASES))["info"]["version"]
+            latest = json.loads(await self._get(self.releases))["info"]["version"]
             newer = Version(latest) > Version(self.version)
         except (OSError, ValueError, KeyError, TypeError, InvalidVersion) as error:
             self.log.debug("could not look for updates: {error!r}", error=error)
@@ -87,6 +88,19 @@ class News:
         if not fine:
             raise OSError(str(body.value))
         return body  # type: ignore[no-any-return]
+
+
+def releases_of(package: str) -> str | None:
+    """Where the JupyterLab in the directory ``package`` says that its releases are listed; None where it does not.
+
+    Its module is read, not imported: that would load a web server.
+    """
+    try:
+        with open(os.path.join(package, "handlers", "announcements.py"), encoding="utf-8") as file:
+            found = re.search(r"""^JUPYTERLAB_LAST_RELEASE_URL\s*=\s*["'](https://[^"']+)["']""", file.read(), re.M)
+    except OSError:
+        return None
+    return found.group(1) if found else None
 
 
 def _passed_on(result: Any, waiting: Deferred[Any]) -> Any:

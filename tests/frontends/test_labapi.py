@@ -14,7 +14,7 @@ from twisted.internet.task import Clock
 
 from jupyterd.config_manager import recursive_update
 from jupyterd.frontends.listings import PATH, Listings
-from jupyterd.frontends.news import News
+from jupyterd.frontends.news import News, releases_of
 from jupyterd.frontends.translations import Translations, newer
 from jupyterd.frontends.workspaces import ENDING, LONGEST, slug
 from jupyterd.testing import at_once, result_of
@@ -285,7 +285,7 @@ def news(answer: Any, feed: str | None = "https://x/feed", check: bool = True) -
             raise answer
         return answer  # type: ignore[no-any-return]
 
-    return News(Clock(), at_once, feed, check, "4.6.6", fetch)  # type: ignore[arg-type]
+    return News(Clock(), at_once, feed, "https://x/json" if check else None, "4.6.6", fetch)  # type: ignore[arg-type]
 
 
 def run(coroutine: Any) -> Any:
@@ -325,6 +325,16 @@ def test_newer_versions_are_told(latest: str, told: bool) -> None:
         assert len(notice["options"]["data"]["id"]) == 40
 
 
+def test_a_lab_says_where_its_releases_are(tmp_path: Path) -> None:
+    assert releases_of(str(tmp_path)) is None
+    module = tmp_path / "handlers" / "announcements.py"
+    module.parent.mkdir()
+    module.write_text('A = 1\nJUPYTERLAB_LAST_RELEASE_URL = "https://x/json"\n')
+    assert releases_of(str(tmp_path)) == "https://x/json"
+    module.write_text("JUPYTERLAB_LAST_RELEASE_URL = 'file:///etc/passwd'\n")
+    assert releases_of(str(tmp_path)) is None
+
+
 def test_the_network_is_asked_once_an_hour() -> None:
     asked: list[str] = []
     answers: list[Deferred[bytes]] = []
@@ -335,7 +345,7 @@ def test_the_network_is_asked_once_an_hour() -> None:
         return answers[-1]
 
     clock = Clock()
-    once = News(clock, slowly, "https://x/feed", True, "4.6.6")  # type: ignore[arg-type]
+    once = News(clock, slowly, "https://x/feed", "https://x/json", "4.6.6")  # type: ignore[arg-type]
     pages = [Deferred.fromCoroutine(once.news()) for _ in range(2)]
     answers[0].callback(FEED)
     assert [len(result_of(page)) for page in pages] == [1, 1]
