@@ -34,7 +34,11 @@ def kernels(both: Pair) -> Iterator[dict[int, str]]:
 
 def on_both(both: Pair, do: Callable[[Server], Any]) -> Any:
     """The same on both servers, with the same outcome, which is returned."""
-    ours, theirs = do(both.ours), do(both.theirs)
+    ours = do(both.ours)
+    try:
+        theirs = do(both.theirs)
+    except websocket.WebSocketTimeoutException:
+        theirs = do(both.theirs)  # the reference now and then never finishes opening a websocket
     assert ours == theirs
     return ours
 

@@ -77,10 +77,17 @@ class Tab:
         return self.send("execute_request", {"code": code, **rest, **content})
 
     def receive(self, timeout: float = 60.0) -> Message:
-        self.socket.settimeout(timeout)
-        opcode, data = self.socket.recv_data()
-        assert opcode in (1, 2), (opcode, data)
-        return decode(data, self.protocol)
+        deadline = time.monotonic() + timeout
+        while True:
+            # Pings are looked at here, so that they do not put the deadline off.
+            self.socket.settimeout(max(0.1, deadline - time.monotonic()))
+            opcode, data = self.socket.recv_data(control_frame=True)
+            if opcode in (websocket.ABNF.OPCODE_PING, websocket.ABNF.OPCODE_PONG):
+                if time.monotonic() > deadline:
+                    raise websocket.WebSocketTimeoutException("only pings came")
+                continue
+            assert opcode in (1, 2), (opcode, data)
+            return decode(data, self.protocol)
 
     def until(self, wanted: Callable[[Message], bool], timeout: float = 60.0) -> list[Message]:
         """All messages up to the first that is wanted, it included."""
