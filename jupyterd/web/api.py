@@ -27,7 +27,6 @@ PARSE_IN_THREAD = 64 * 1024
 """A JSON body with more bytes is parsed in a thread: above this the parse costs more than the hop."""
 
 log = Logger()
-_MISSING = object()
 Method = TypeVar("Method", bound=Callable[..., Coroutine[Any, Any, Any]])
 
 
