@@ -53,12 +53,34 @@ def plain(message: Message) -> tuple[Any, ...]:
     return message["channel"], message["header"]["msg_type"], content, kept, shape, [len(b) for b in message["buffers"]]
 
 
+def joined(messages: list[Message]) -> list[Message]:
+    """Text that a kernel printed in one go counts as one message: where it cuts is a matter of its clock."""
+    whole: list[Message] = []
+    for message in messages:
+        before = whole[-1] if whole else None
+        if before is not None and is_continued(before, message):
+            text = before["content"]["text"] + message["content"]["text"]
+            whole[-1] = {**before, "content": {**before["content"], "text": text}}
+        else:
+            whole.append(message)
+    return whole
+
+
+def is_continued(before: Message, message: Message) -> bool:
+    """Whether ``message`` goes on with the stream of the message before it."""
+    return (
+        before["header"]["msg_type"] == message["header"]["msg_type"] == "stream"
+        and before["content"]["name"] == message["content"]["name"]
+        and parent_id(before) == parent_id(message)
+    )
+
+
 def by_channel(messages: list[Message]) -> dict[str, list[tuple[Any, ...]]]:
     """Order is promised within a channel alone."""
-    found: dict[str, list[tuple[Any, ...]]] = {}
+    found: dict[str, list[Message]] = {}
     for message in messages:
-        found.setdefault(message["channel"], []).append(plain(message))
-    return found
+        found.setdefault(message["channel"], []).append(message)
+    return {channel: [plain(m) for m in joined(told)] for channel, told in found.items()}
 
 
 CODE = {
@@ -137,7 +159,7 @@ def test_the_other_tab_hears_iopub_alone(both: Pair, kernels: dict[int, str], pr
         heard = two.until(lambda m: parent_id(m) == asked and m["content"].get("execution_state") == "idle")
         one.close()
         two.close()
-        return [plain(m) for m in heard if parent_id(m) == asked]
+        return [plain(m) for m in joined([m for m in heard if parent_id(m) == asked])]
 
     assert {channel for channel, *_ in on_both(both, do)} == {"iopub"}
 
