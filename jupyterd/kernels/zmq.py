@@ -14,6 +14,7 @@ import zmq
 from twisted.logger import Logger
 from txzmq import ZmqConnection, ZmqEndpoint, ZmqEndpointType, ZmqFactory
 
+from jupyterd.kernels.highwater import HighWater
 from jupyterd.kernels.wire import Bytes, Parts
 
 DELIMITER = b"<IDS|MSG>"
@@ -29,11 +30,6 @@ SHARED = 16 * 1024
 
 SEND_LIMIT = 1000
 """Messages to a kernel that ZeroMQ holds before a send has to wait."""
-
-RECEIVE_BYTES = 12 * 1024 * 1024
-RECEIVE_MESSAGES = 4096
-LEAST_MESSAGES = 4
-"""What ZeroMQ holds of a kernel's messages while the reactor is busy; beyond it the kernel's own limit counts."""
 
 _NOBLOCK = int(zmq.NOBLOCK)
 _MORE = _NOBLOCK | int(zmq.SNDMORE)
@@ -124,56 +120,6 @@ def address(info: dict[str, Any], channel: str) -> str:
     return f"{info.get('transport', 'tcp')}://{info['ip']}{between}{info[f'{channel}_port']}"
 
 
-class ReceiveLimit:
-    """A high-water mark in bytes: ZeroMQ counts messages, so its mark follows their size.
-
-    libzmq's reader tells its writer how much it has read only at multiples of half the mark. A mark lowered in
-    between, or raised to more than twice, may leave the writer waiting for a reader that has read all. So it is
-    changed where the reader has just told, and at most doubled. Source: libzmq 4.3.5, ``pipe.cpp`` (``read``,
-    ``check_hwm``, ``compute_lwm``).
-
-    :ivar left: messages until the mark may be changed; no batch goes beyond.
-    :ivar mark: the mark now.
-    """
-
-    def __init__(self, change: Callable[[int], None]) -> None:
-        self._change = change
-        self.mark = 2 * LEAST_MESSAGES
-        self.left = LEAST_MESSAGES
-        self._bytes = 0
-        self._told = self._read = 0
-        self._frozen = False
-
-    def took(self, messages: int, size: int) -> None:
-        """A batch was read."""
-        self._bytes += size
-        self._read += messages
-        self.left -= messages
-        if self.left <= 0:
-            self._fit()
-
-    def lost_count(self) -> None:
-        """Malformed messages make the count unsure: the mark stays where it is."""
-        self._frozen = True
-
-    def _fit(self) -> None:
-        average = max(1, self._bytes // (self._read - self._told))
-        fitting = max(LEAST_MESSAGES, min(RECEIVE_MESSAGES, RECEIVE_BYTES // average))
-        if not self._frozen:
-            if fitting >= 2 * self.mark:
-                self._set(2 * self.mark)
-            elif fitting <= self.mark // 2:
-                self._set(fitting & ~1)
-        step = self.mark // 2
-        self.left = step - self._read % step
-        self._told = self._read
-        self._bytes = 0
-
-    def _set(self, mark: int) -> None:
-        self.mark = mark
-        self._change(mark)
-
-
 class KernelSocket(ZmqConnection):
     """A channel's socket; see :class:`Socket`."""
 
@@ -191,9 +137,9 @@ class KernelSocket(ZmqConnection):
         self.socketType = zmq.SUB if channel == "iopub" else zmq.DEALER
         self._received = received
         self._writable = writable
-        self._paused = False
+        self._pausing = self._paused = False
         self._waiting = False
-        self._limit = ReceiveLimit(lambda mark: self.socket.set(zmq.RCVHWM, mark))
+        self._limit = HighWater(lambda mark: self.socket.set(zmq.RCVHWM, mark))
         super().__init__(factory, None, identity)
         self.socket.set(zmq.SNDHWM, SEND_LIMIT)
         self.socket.set(zmq.RCVHWM, self._limit.mark)
@@ -234,6 +180,7 @@ class KernelSocket(ZmqConnection):
         if self._paused or self.factory is None:
             return
         batch, more = self._read()
+        self._pause_if_bounded()
         if more:
             self._turn_later()
         if batch:
@@ -251,12 +198,14 @@ class KernelSocket(ZmqConnection):
         parts that the protocol prescribes are read without asking. Where the delimiter is not where it should be,
         :func:`realigned` finds it.
         """
-        receive = self.socket.recv
+        receive, limit = self.socket.recv, self._limit
         batch: Batch = []
-        budget = TURN_BYTES
+        budget = counted = TURN_BYTES
         message: list[Any] = []
+        due = limit.left
+        more = True
         try:
-            for _ in range(min(TURN_MESSAGES, self._limit.left)):
+            for _ in range(TURN_MESSAGES):
                 message = [receive(_NOBLOCK)]
                 if message[0] != DELIMITER:
                     message = [receive(_NOBLOCK)]
@@ -271,21 +220,24 @@ class KernelSocket(ZmqConnection):
                         break
                     frame = receive(_NOBLOCK, False)
                 if len(message) < 5 or DELIMITER in message:
-                    self._limit.lost_count()
+                    limit.lost_count()
                     message = realigned(message)
                 if len(message) >= 5:
                     batch.append(message)
                 message = []
+                due -= 1
+                if not due:
+                    limit.took(limit.left, counted - budget, True)
+                    due, counted = limit.left, budget
                 if budget < 0:
                     break
         except zmq.Again:
+            more = False
             if message:
-                self._limit.lost_count()
+                limit.lost_count()
                 self.log.warn("a message of too few parts from a kernel is dropped")
-            self._limit.took(len(batch), TURN_BYTES - budget)
-            return batch, False
-        self._limit.took(len(batch), TURN_BYTES - budget)
-        return batch, True
+        limit.took(limit.left - due, counted - budget, more)
+        return batch, more
 
     def drain(self) -> None:
         """Read, now, what has arrived."""
@@ -299,14 +251,22 @@ class KernelSocket(ZmqConnection):
                 return
 
     def pause(self) -> None:
-        """Read nothing more; ZeroMQ goes on to receive, up to its limit."""
-        self._paused = True
-        if self.factory is not None:
-            self.factory.reactor.removeReader(self)
+        """Read nothing more; ZeroMQ goes on to receive, up to its mark.
+
+        Where that is too high for messages as they come now, it is lowered first: a few more are read until it is.
+        """
+        self._pausing = True
+        self._pause_if_bounded()
+
+    def _pause_if_bounded(self) -> None:
+        if self._pausing and not self._paused and self._limit.fits:
+            self._paused = True
+            if self.factory is not None:
+                self.factory.reactor.removeReader(self)
 
     def resume(self) -> None:
         """Read again."""
-        self._paused = False
+        self._pausing = self._paused = False
         if self.factory is not None:
             self.factory.reactor.addReader(self)
             self._turn_later()

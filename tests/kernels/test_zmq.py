@@ -1,25 +1,21 @@
-"""ZeroMQ under the reactor: bounded turns, malformed messages, waiting sends, and a high-water mark in bytes."""
+"""ZeroMQ under the reactor: bounded turns, malformed messages, waiting sends, and what a busy reactor does not lose."""
 
 from __future__ import annotations
 
 import random
+import time
+from collections.abc import Iterator
 
 import pytest
 import pytest_twisted
 import zmq
-from hypothesis import given
-from hypothesis import strategies as st
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
 from jupyterd.kernels.zmq import (
     DELIMITER,
-    LEAST_MESSAGES,
-    RECEIVE_BYTES,
-    RECEIVE_MESSAGES,
     TURN_MESSAGES,
-    ReceiveLimit,
     address,
     network_of,
     realigned,
@@ -45,80 +41,20 @@ def test_a_message_read_across_a_malformed_one_is_found(parts, found) -> None:
     assert realigned(parts) == found
 
 
-class Pipe:
-    """libzmq's pipe, as far as marks go: the reader tells what it has read at multiples of half the mark only."""
-
-    def __init__(self) -> None:
-        self.written = self.read = self.told = 0
-        self.mark = 2 * LEAST_MESSAGES
-        self.blocked = False
-        self.limit = ReceiveLimit(self.change)
-
-    def change(self, mark: int) -> None:
-        self.mark = mark
-
-    def write(self) -> None:
-        if not self.blocked:
-            self.blocked = self.written - self.told >= self.mark
-        if not self.blocked:
-            self.written += 1
-
-    def take(self, count: int, size: int) -> None:
-        for _ in range(count):
-            self.read += 1
-            if self.read % ((self.mark + 1) // 2) == 0:
-                self.told, self.blocked = self.read, False
-        self.limit.took(count, count * size)
-
-
-@given(
-    st.lists(
-        st.tuples(st.integers(0, 400), st.integers(1, 200), st.sampled_from([50, 3000, 100_000, 5_000_000])),
-        max_size=60,
-    )
-)
-def test_no_mark_ever_leaves_the_writer_waiting_for_a_reader_that_has_read_all(steps) -> None:
-    pipe = Pipe()
-    for writes, reads, size in steps:
-        for _ in range(writes):
-            pipe.write()
-        left = min(reads, pipe.written - pipe.read)
-        while left:
-            batch = min(left, pipe.limit.left, TURN_MESSAGES)
-            assert batch > 0
-            pipe.take(batch, size)
-            left -= batch
-        assert LEAST_MESSAGES <= pipe.mark <= RECEIVE_MESSAGES * 2
-    while pipe.read < pipe.written:
-        pipe.take(min(pipe.written - pipe.read, pipe.limit.left), 50)
-    pipe.write()
-    assert not pipe.blocked
-
-
-def test_the_mark_follows_the_size_of_messages() -> None:
-    pipe = Pipe()
-    for size in (100, 5_000_000, 100):
-        for _ in range(200_000):
-            pipe.take(pipe.limit.left, size)
-            if pipe.read > 50_000:
-                break
-        pipe.read = pipe.told = 0
-        fitting = max(LEAST_MESSAGES, min(RECEIVE_MESSAGES, RECEIVE_BYTES // size))
-        assert fitting // 2 <= pipe.mark <= 2 * fitting
-        pipe = pipe if size != 100 else Pipe()
-
-
 class Wire:
     """A bound socket in the kernel's place, and ours connected to it."""
 
-    def __init__(self, channel, kind) -> None:
+    def __init__(self, channel, kind, limit=0, directory="") -> None:
         self.context = zmq.Context()
         self.theirs = self.context.socket(kind)
-        self.theirs.sndhwm = 0  # what is missing was lost by us
-        port = self.theirs.bind_to_random_port("tcp://127.0.0.1")
+        self.theirs.sndhwm = limit  # without one, what is missing was lost by us
+        if directory:
+            self.theirs.bind(f"ipc://{directory}/k-1")
+        port = 1 if directory else self.theirs.bind_to_random_port("tcp://127.0.0.1")
         self.turns: list[list] = []
         self.writable = 0
-        info = {"transport": "tcp", "ip": "127.0.0.1", f"{channel}_port": port}
+        transport, ip = ("ipc", f"{directory}/k") if directory else ("tcp", "127.0.0.1")
+        info = {"transport": transport, "ip": ip, f"{channel}_port": port}
         self.ours = network_of(reactor).open(channel, info, b"id", self.turns.append, self.room)
 
     def room(self) -> None:
@@ -136,10 +72,17 @@ class Wire:
         self.context.destroy(linger=0)
 
 
+@pytest.fixture
+def wire() -> Iterator[Wire]:
+    """A kernel's iopub; closed at the end, or ZeroMQ would keep the process."""
+    made = Wire("iopub", zmq.PUB)
+    yield made
+    made.close()
+
+
 @pytest.mark.real
 @pytest_twisted.ensureDeferred
-async def test_malformed_messages_do_not_take_others_with_them() -> None:
-    wire = Wire("iopub", zmq.PUB)
+async def test_malformed_messages_do_not_take_others_with_them(wire) -> None:
     await deferLater(reactor, 0.2)
     good = [b"s", b"h", b"p", b"m", b"c"]
     for bad in (
@@ -158,13 +101,11 @@ async def test_malformed_messages_do_not_take_others_with_them() -> None:
     wire.theirs.send_multipart([D, *good, D])
     found = await wire.until(10)
     assert found == [good] * 8 + [[*good, b"buffer"], [*good, D]]
-    wire.close()
 
 
 @pytest.mark.real
 @pytest_twisted.ensureDeferred
-async def test_a_flood_is_read_in_turns_and_the_reactor_serves_others_between() -> None:
-    wire = Wire("iopub", zmq.PUB)
+async def test_a_flood_is_read_in_turns_and_the_reactor_serves_others_between(wire) -> None:
     await deferLater(reactor, 0.2)
     for number in range(20_000):
         wire.theirs.send_multipart([b"t", D, b"s", b"%d" % number, b"p", b"m", b"c" * 100])
@@ -182,13 +123,42 @@ async def test_a_flood_is_read_in_turns_and_the_reactor_serves_others_between() 
     assert [int(message[1]) for message in found] == list(range(20_000))
     assert max(map(len, wire.turns)) <= TURN_MESSAGES
     assert others > 100
-    wire.close()
+
+
+@pytest.fixture
+def limited(tmp_path) -> Iterator[Wire]:
+    """A kernel's iopub with the limit that ipykernel has, and no more room between than a UNIX socket gives."""
+    made = Wire("iopub", zmq.PUB, 1000, tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("before", [100, 100_000], ids=["small", "large"])
+@pytest_twisted.ensureDeferred
+async def test_what_a_kernel_says_while_the_reactor_is_busy_waits_for_it(limited, before) -> None:
+    """The kernel's own limit is a thousand messages, and the system's buffers hold some hundred."""
+
+    def say(begin: int, end: int, size: int) -> None:
+        for number in range(begin, end):
+            limited.theirs.send_multipart([b"t", D, b"s", b"%d" % number, b"p", b"m", b"c" * size])
+
+    await deferLater(reactor, 0.2)
+    for begin in range(0, 2000, 50):
+        say(begin, begin + 50, 100 if begin < 1000 else before)
+        await limited.until(begin + 50)
+    say(2000, 2020, 100)
+    await limited.until(2020)
+    for begin in range(2020, 5020, 40):
+        say(begin, begin + 40, 100)
+        time.sleep(0.002)  # the reactor waits: this is its thread
+    found = await limited.until(5020)
+    assert [int(message[1]) for message in found] == list(range(5020))
 
 
 @pytest.mark.real
 @pytest_twisted.ensureDeferred
-async def test_whatever_the_sizes_nothing_stalls() -> None:
-    wire = Wire("iopub", zmq.PUB)
+async def test_whatever_the_sizes_nothing_stalls(wire) -> None:
     await deferLater(reactor, 0.2)
     chance = random.Random(1)
     count = 0
@@ -203,4 +173,3 @@ async def test_whatever_the_sizes_nothing_stalls() -> None:
             wire.ours.resume()
     found = await wire.until(count)
     assert [int(bytes(message[1])) for message in found] == list(range(count))
-    wire.close()

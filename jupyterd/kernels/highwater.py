@@ -1,0 +1,100 @@
+"""A high-water mark in bytes for a ZeroMQ socket, whose own counts messages.
+
+What a kernel says while the reactor is busy waits in ZeroMQ up to the mark; beyond it the kernel drops what it says. So
+the mark is high while messages are small, and low before large ones fill the memory.
+
+libzmq lets its mark be changed only with care. The reader tells the writer how much it has read at multiples of half
+the mark; the writer stops when it is a whole mark ahead of what it was told, and goes on when it is told more. After a
+change the next such multiple must lie within what the writer may have written, or both wait for each other. Any mark
+will do that has a multiple of its half there. This is also what makes a high mark safe: of the many high marks, one is
+taken whose half has a multiple only a few messages on, where it can be changed again. Source: libzmq 4.3.5,
+``pipe.cpp`` (``read``, ``check_hwm``, ``compute_lwm``, ``process_pipe_hwm``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+BYTES = 8 * 1024 * 1024
+MOST = 4096
+LEAST = 4
+"""What ZeroMQ holds of a kernel's messages: so many bytes by their recent average, within these numbers."""
+
+NEAR, FAR = 4, 32
+"""The mark is looked at again after so many messages: where it rests, and while a kernel floods."""
+
+TRIES = 64
+
+
+class HighWater:
+    """The receiving high-water mark of one socket.
+
+    :param change: sets the mark.
+    :ivar mark: the mark now, in messages; the socket has it from its beginning.
+    :ivar left: messages until the mark is looked at; no batch goes beyond.
+    """
+
+    def __init__(self, change: Callable[[int], None]) -> None:
+        self._change = change
+        self.mark = 2 * LEAST
+        self.left = LEAST
+        self._ahead = NEAR
+        self._read = self._told = self._bytes = 0
+        self._frozen = False
+
+    @property
+    def fits(self) -> bool:
+        """Whether what ZeroMQ may hold of messages like the last ones stays in bounds."""
+        count = self._read - self._told
+        return self.mark <= 2 * LEAST or not count or self.mark * self._bytes <= 2 * BYTES * count
+
+    def took(self, messages: int, size: int, more: bool) -> None:
+        """A batch was read.
+
+        :param size: its bytes.
+        :param more: whether there may be more to read.
+        """
+        self._bytes += size
+        self._read += messages
+        self.left -= messages
+        if not more:
+            self._ahead = NEAR
+        if self.left <= 0:
+            self._fit()
+
+    def lost_count(self) -> None:
+        """Malformed messages make the count unsure: the mark stays where it is."""
+        self._frozen = True
+
+    def _fit(self) -> None:
+        average = max(1, self._bytes // (self._read - self._told))
+        half = max(LEAST, min(MOST, BYTES // average)) // 2
+        self._told, self._bytes = self._read, 0
+        if self._frozen:
+            self.left = FAR
+            return
+        half = placed(self._read, half, self._ahead, self.mark)
+        self.left = half - self._read % half
+        self._ahead = min(2 * self._ahead, FAR)
+        if self.mark != 2 * half:
+            self.mark = 2 * half
+            self._change(self.mark)
+
+
+def placed(read: int, most: int, near: int, far: int) -> int:
+    """A number up to ``most``, as large as may be, with a multiple at most ``near`` above ``read``.
+
+    Where none is found soon the multiple may be farther, at most ``far`` above.
+    """
+    window = min(near, far)
+    while most > window:
+        reach = read + window
+        first = reach // (most + 1) + 1
+        for times in range(first, min(first + TRIES, 2 * first + NEAR)):
+            found = reach // times
+            if found * times > read:
+                return found
+        if window == far:
+            return far
+        window = min(4 * window, far)
+    return most
