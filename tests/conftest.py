@@ -21,7 +21,7 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What runs real processes gets a second try, which the summary tells: the machine may be busy with something else."""
+    """What runs real processes gets a second try, which the summary tells: the machine may be busy with others."""
     for item in items:
         if item.get_closest_marker("real"):
             item.add_marker(pytest.mark.flaky(reruns=1, reruns_delay=2))
