@@ -1,18 +1,20 @@
 """Blocking work, off the reactor: one named thread pool for each duty.
 
-Each duty has its own pool, so that a hung network mount can not stop kernels from starting.
+Each duty has its own pool, so that a hung network mount can not stop kernels from starting. Handing work over is a good
+part of what a small request costs: a pool is one queue without conditions around it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import ParamSpec, Protocol, TypeVar
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any, ParamSpec, Protocol, TypeVar
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads
-from twisted.internet.threads import deferToThreadPool
-from twisted.python.threadpool import ThreadPool
+from twisted.python.failure import Failure
 
 P = ParamSpec("P")
 T = TypeVar("T", covariant=True)
@@ -25,7 +27,7 @@ class InThread(Protocol):
 
 
 class Threads(Service):
-    """A thread pool that lives as long as its service; threads start with the first call.
+    """A thread pool that lives as long as its service; threads start with the first calls.
 
     :param size: the largest number of threads, hence of calls under way at once; more calls wait in line.
     """
@@ -34,18 +36,42 @@ class Threads(Service):
         self._reactor = reactor
         self._pool_name = name
         self._size = size
-        self._pool: ThreadPool | None = None
+        self._calls: SimpleQueue[tuple[Deferred[Any], Callable[[], Any]] | None] = SimpleQueue()
+        self._threads: list[Thread] = []
+        self._under_way = 0
 
     def __call__(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
         """Run ``function`` in one of the pool's threads."""
-        if self._pool is None:
-            self._pool = ThreadPool(0, self._size, self._pool_name)
-            self._pool.start()
-        return deferToThreadPool(self._reactor, self._pool, function, *args, **kwargs)
+        done: Deferred[T] = Deferred()
+        self._under_way += 1
+        if len(self._threads) < min(self._under_way, self._size):
+            thread = Thread(target=self._work, name=f"{self._pool_name}-{len(self._threads)}")
+            self._threads.append(thread)
+            thread.start()
+        self._calls.put((done, lambda: function(*args, **kwargs)))
+        return done
+
+    def _work(self) -> None:
+        """A thread's life."""
+        while (waiting := self._calls.get()) is not None:
+            done, call = waiting
+            result: Any
+            try:
+                result = call()
+            except BaseException:  # noqa: BLE001 - it belongs to who waits
+                result = Failure()
+            self._reactor.callFromThread(self._finish, done, result)
+            del waiting, done, call, result  # nothing is held while nothing is done
+
+    def _finish(self, done: Deferred[Any], result: Any) -> None:
+        self._under_way -= 1
+        done.callback(result)
 
     def stopService(self) -> None:
-        """Wait for the calls under way, then end the threads."""
+        """Wait for the calls under way and those in line, then end the threads."""
         super().stopService()
-        if self._pool is not None:
-            self._pool.stop()
-            self._pool = None
+        threads, self._threads = self._threads, []
+        for _ in threads:
+            self._calls.put(None)
+        for thread in threads:
+            thread.join()

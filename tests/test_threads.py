@@ -1,0 +1,107 @@
+"""The pools for blocking work."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from queue import SimpleQueue
+from threading import Event, current_thread
+from typing import Any
+
+import pytest
+from twisted.internet.defer import CancelledError, Deferred
+
+from jupyterd.threads import Threads
+
+PATIENCE = 30.0
+
+
+class Loop:
+    """A reactor as far as a pool needs one: runs what threads hand to it when it is told to."""
+
+    def __init__(self) -> None:
+        self._calls: SimpleQueue[tuple[Callable[..., Any], tuple[Any, ...]]] = SimpleQueue()
+
+    def callFromThread(self, function: Callable[..., Any], *args: Any) -> None:
+        """Keep it."""
+        self._calls.put((function, args))
+
+    def turn(self) -> None:
+        """Wait for one call and make it."""
+        function, args = self._calls.get(timeout=PATIENCE)
+        function(*args)
+
+
+@pytest.fixture
+def loop() -> Loop:
+    return Loop()
+
+
+@pytest.fixture
+def threads(loop: Loop) -> Iterator[Threads]:
+    pool = Threads(loop, "test", 2)  # type: ignore[arg-type]
+    yield pool
+    pool.stopService()
+
+
+def collect(deferred: Deferred[Any]) -> list[Any]:
+    results: list[Any] = []
+    deferred.addBoth(results.append)
+    return results
+
+
+def test_a_call_runs_in_a_thread_of_the_pool_and_its_result_comes_back(loop: Loop, threads: Threads) -> None:
+    results = collect(threads(lambda a, b: (current_thread().name, a, b), 1, b=2))
+    assert results == []
+    loop.turn()
+    assert results == [("test-0", 1, 2)]
+
+
+def test_what_fails_is_a_failure_of_its_caller_and_the_thread_goes_on(loop: Loop, threads: Threads) -> None:
+    failed = collect(threads(int, "x"))
+    loop.turn()
+    assert failed[0].check(ValueError)
+    assert collect_one(loop, threads, int, "7") == 7
+
+
+def collect_one(loop: Loop, threads: Threads, function: Callable[..., Any], *args: Any) -> Any:
+    results = collect(threads(function, *args))
+    loop.turn()
+    return results[0]
+
+
+def test_calls_one_after_the_other_need_one_thread(loop: Loop, threads: Threads) -> None:
+    names = {collect_one(loop, threads, lambda: current_thread().name) for _ in range(5)}
+    assert names == {"test-0"}
+
+
+def test_more_calls_than_threads_wait_in_line(loop: Loop, threads: Threads) -> None:
+    go, entered = Event(), SimpleQueue[int]()
+
+    def work(number: int) -> int:
+        entered.put(number)
+        assert go.wait(PATIENCE)
+        return number
+
+    results = [collect(threads(work, number)) for number in range(3)]
+    assert {entered.get(timeout=PATIENCE) for _ in range(2)} == {0, 1}
+    assert entered.empty()
+    go.set()
+    for _ in range(3):
+        loop.turn()
+    assert results == [[0], [1], [2]]
+
+
+def test_a_cancelled_call_tells_nobody(loop: Loop, threads: Threads) -> None:
+    waiting = threads(lambda: 1)
+    results = collect(waiting)
+    waiting.cancel()
+    loop.turn()
+    assert results[0].check(CancelledError)
+
+
+def test_stopping_finishes_what_is_in_line(loop: Loop) -> None:
+    pool, done = Threads(loop, "test", 1), []  # type: ignore[arg-type]
+    for number in range(3):
+        pool(done.append, number)
+    pool.stopService()
+    assert done == [0, 1, 2]
