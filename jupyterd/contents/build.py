@@ -26,10 +26,12 @@ def contents(
 
     :param emit: the event bus; called in the reactor's thread.
     """
+    from jupyterd.contents.outbox import Outbox
     from jupyterd.contents.service import Contents
 
-    manager = manager_of(settings, lambda data: reactor.callFromThread(emit, SCHEMA, data))
-    service = Contents(reactor, manager, in_thread)
+    outbox = Outbox(reactor, lambda data: emit(SCHEMA, data))
+    manager = manager_of(settings, outbox)
+    service = Contents(reactor, manager, in_thread, outbox)
     limit = getattr(manager, "watched_directories", 0)
     if limit and hasattr(manager, "_get_os_path"):
         from jupyterd.contents.changes import Changes, inotify_watch

@@ -6,6 +6,7 @@ Source: the reference's ``Checkpoints`` and ``FileCheckpoints``; a file has one 
 from __future__ import annotations
 
 import os
+import stat
 import tempfile
 from typing import Any
 
@@ -116,8 +117,11 @@ class FileCheckpoints(Checkpoints):
 
     def list_checkpoints(self, path: str) -> Any:
         """At most one."""
-        os_path = self.checkpoint_path(CHECKPOINT, path, make=False)
-        return [self.checkpoint_model(CHECKPOINT, os_path)] if os.path.isfile(os_path) else []
+        try:
+            status = os.stat(self.checkpoint_path(CHECKPOINT, path, make=False))
+        except OSError:
+            return []
+        return [{"id": CHECKPOINT, "last_modified": moment(status.st_mtime)}] if stat.S_ISREG(status.st_mode) else []
 
     def rename_all_checkpoints(self, old_path: str, new_path: str) -> Any:
         """The file's versions go with it."""

@@ -75,7 +75,8 @@ def render(content: Any, plain: bool, trust: Callable[[Any], None]) -> tuple[Ite
     if ordinary or _is_current(content):
         trust(content)
         if ordinary and plain and not jsonio.has_odd_float(content):
-            return _pieces(content), None
+            pieces = _pieces(content)
+            return (pieces if len(content["cells"]) > jsonio.GROUP else [b"".join(pieces)]), None
         if ordinary or _is_valid(content):
             return [jsonio.to_disk(_split(content), plain)], None
         return _render_any(content, lambda _: None)

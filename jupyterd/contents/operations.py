@@ -11,6 +11,7 @@ import stat
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from mmap import mmap
 from typing import Any
 
@@ -60,10 +61,16 @@ class Answer:
 
 def is_native(manager: Any) -> bool:
     """One of the built-in managers, or a subclass that leaves reading and saving as they are."""
-    if not isinstance(manager, FileContentsManager):
-        return False
+    kind: Any = type(manager)
+    return _is_native(kind)
+
+
+@cache
+def _is_native(kind: Any) -> bool:
     names = ("get", "save", "new", "_get_model", "_find", "_keep", "_save_model", "file_exists", "is_hidden")
-    return all(getattr(type(manager), name).__module__.startswith("jupyterd.") for name in names)
+    return issubclass(kind, FileContentsManager) and all(
+        getattr(kind, name).__module__.startswith("jupyterd.") for name in names
+    )
 
 
 async def get(manager: Any, path: str, query: Query, limit: int | None = None) -> Answer | None:
@@ -166,17 +173,18 @@ async def put(manager: Any, path: str, body: Buffer, if_match: str | None = None
         return await _untitled(manager, path, {})
     if model.get("copy_from"):
         raise Invalid("Cannot copy with PUT, only POST")
+    native = is_native(manager)
+    is_hidden = manager._is_hidden if native else manager.is_hidden
     if not manager.allow_hidden and (
-        (model.get("path") and await settled(manager.is_hidden(model["path"])))
-        or await settled(manager.is_hidden(path))
+        (model.get("path") and await settled(is_hidden(model["path"]))) or await settled(is_hidden(path))
     ):
         raise Invalid(f"Cannot create file or directory {path!r}")
     if if_match is not None:
         await _precondition(manager, path, if_match)
-    exists = bool(await settled(manager.file_exists(path)))
+    exists = bool(await settled((manager._file_exists if native else manager.file_exists)(path)))
     if model.get("type", "") not in (None, "", *TYPES):
         model["type"] = "file"
-    if is_native(manager):
+    if native:
         model = model if exists else composites.fill(model, clean(path))
         found = manager._keep(model, path, parsed.plain)
         return answer_of(found, encode(found.model), not exists and model.get("chunk") in (None, 1))

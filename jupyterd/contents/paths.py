@@ -40,10 +40,13 @@ def to_os_path(root: str, path: str) -> str:
         raise OutsideRoot(f"{path} is not a relative API path")
     if "\0" in path:
         raise OutsideRoot(f"{path} is not a valid path")
-    parts = [part for part in path.split("/") if part]
-    os_path = os.path.normpath(os.path.join(root, *parts))
-    if os_path != root and not os_path.startswith(root if root.endswith(os.sep) else root + os.sep):
-        raise OutsideRoot(f"{path} is outside root contents directory")
+    parts = [part for part in path.split("/") if part not in ("", ".")]
+    if ".." in parts or os.sep != "/":
+        os_path = os.path.normpath(os.path.join(root, *parts))
+        if os_path != root and not os_path.startswith(root if root.endswith(os.sep) else root + os.sep):
+            raise OutsideRoot(f"{path} is outside root contents directory")
+    else:
+        os_path = "/".join([root.rstrip("/"), *parts]) or "/"
     try:
         os.fsencode(os_path)
     except UnicodeEncodeError:

@@ -9,6 +9,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from dataclasses import astuple, dataclass
 from datetime import datetime
+from functools import partial
 from threading import Thread
 from typing import Any, TypeVar
 
@@ -19,6 +20,7 @@ from jupyterd.contents import operations
 from jupyterd.contents.changes import Changes
 from jupyterd.contents.either import at_once
 from jupyterd.contents.operations import Answer, Query
+from jupyterd.contents.outbox import Outbox
 from jupyterd.contents.paths import clean
 from jupyterd.contents.raw import RawUpload
 from jupyterd.contents.workshop import LARGE, Workshop, can_delegate
@@ -33,11 +35,13 @@ class Contents(Service):
 
     :param manager: a :class:`ContentsManager`, or a class written against the reference's interface.
     :param in_thread: where synchronous managers work.
+    :param outbox: takes the manager's events.
     """
 
-    def __init__(self, reactor: Any, manager: Any, in_thread: InThread) -> None:
+    def __init__(self, reactor: Any, manager: Any, in_thread: InThread, outbox: Outbox) -> None:
         self.manager = manager
         self.in_thread = in_thread
+        self._outbox = outbox
         self._asyncio = AsyncioThread(reactor) if is_asynchronous(manager) else None
         self._turn = None if operations.is_native(manager) else DeferredLock()
         self._locks: dict[str, DeferredLock] = {}
@@ -51,9 +55,17 @@ class Contents(Service):
         """
         if self._asyncio is not None:
             return self._asyncio.run(operation(self.manager, *args))
-        if self._turn is not None:
-            return self._turn.run(self.in_thread, lambda: at_once(operation(self.manager, *args)))
-        return self.in_thread(lambda: at_once(operation(self.manager, *args)))
+        running = self.in_thread if self._turn is None else partial(self._turn.run, self.in_thread)
+        return running(self._work, operation, *args).addBoth(self._tell)
+
+    def _work(self, operation: Operation[T], *args: Any) -> T:
+        """In a thread."""
+        with self._outbox.held():
+            return at_once(operation(self.manager, *args))
+
+    def _tell(self, result: T) -> T:
+        self._outbox.deliver()
+        return result
 
     async def get(self, path: str, query: Query) -> Answer | FileAnswer:
         """Read; a large notebook in a child process, whose answer is in a file."""

@@ -42,6 +42,7 @@ class SharedSignatureStore(SignatureStore):
     def __init__(self, db_file: str, cache_size: int = 65535) -> None:
         self._db_file = db_file
         self._cache_size = cache_size
+        self._added = 0
         self._lock = Lock()
         self._db: sqlite3.Connection | None = None
         self._memory: MemorySignatureStore | None = None
@@ -82,6 +83,8 @@ class SharedSignatureStore(SignatureStore):
             self._db.execute(_CREATE)
             self._db.execute(_INDEX)
             self._db.commit()
+            if self._db.execute("PRAGMA journal_mode").fetchone() == ("delete",):
+                self._db.execute("PRAGMA journal_mode = TRUNCATE")  # half the work of a commit was the journal's name
         return self._db
 
     def _broken(self, error: sqlite3.Error, last: bool) -> None:
@@ -104,10 +107,15 @@ class SharedSignatureStore(SignatureStore):
         if self._check(db, digest, algorithm):
             return
         db.execute(_ADD, (algorithm, digest, _now().isoformat()))
+        if self._added % max(self._cache_size // 64, 1) == 0:  # counting reads the whole table
+            self._cull(db)
+        self._added += 1
+        db.commit()
+
+    def _cull(self, db: sqlite3.Connection) -> None:
         (count,) = db.execute("SELECT Count(*) FROM nbsignatures").fetchone()
         if count > self._cache_size:
             db.execute(_CULL, (max(int(0.75 * self._cache_size), 1),))
-        db.commit()
 
     def _check(self, db: sqlite3.Connection, digest: str, algorithm: str) -> bool:
         row = db.execute(_FIND, (algorithm, digest)).fetchone()
@@ -186,13 +194,13 @@ def _collect(value: Any, parts: list[str]) -> None:
         for key in sorted(value):
             parts.append(key)
             item = value[key]
-            if isinstance(item, str):
+            if type(item) is str:
                 parts.append(item)
             else:
                 _collect(item, parts)
     elif isinstance(value, list | tuple):
         for item in value:
-            if isinstance(item, str):
+            if type(item) is str:
                 parts.append(item)
             else:
                 _collect(item, parts)

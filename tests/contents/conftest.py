@@ -13,6 +13,7 @@ from twisted.internet.testing import MemoryReactorClock
 
 from jupyterd.contents.build import mount
 from jupyterd.contents.largefile import AsyncLargeFileManager
+from jupyterd.contents.outbox import Outbox
 from jupyterd.contents.service import Contents
 from jupyterd.testing import Answer, MemorySite, at_once
 
@@ -64,7 +65,8 @@ def make_client(root: Path) -> Callable[..., Client]:
     def make(manager: Any = None, **traits: Any) -> Client:
         manager = manager or AsyncLargeFileManager(root_dir=str(root), **traits)
         site = MemorySite()
-        contents = Contents(MemoryReactorClock(), manager, at_once)
+        reactor = MemoryReactorClock()
+        contents = Contents(reactor, manager, at_once, Outbox(reactor, lambda data: None))
         mount(site.root, lambda: contents, render)
         return Client(site, root, contents)
 

@@ -22,6 +22,7 @@ from jupyterd.contents.foreign import on_ours
 from jupyterd.contents.largefile import AsyncLargeFileManager, LargeFileManager
 from jupyterd.contents.manager import AsyncContentsManager, ContentsManager
 from jupyterd.contents.models import moment
+from jupyterd.contents.outbox import Outbox
 from jupyterd.contents.service import Contents, is_asynchronous
 from jupyterd.errors import JupyterdError, NotFound
 from jupyterd.standins import MODULES, standins
@@ -134,7 +135,7 @@ async def test_an_asynchronous_manager_runs_off_the_reactor() -> None:
 
     manager = Asynchronous()
     assert is_asynchronous(manager)
-    contents = Contents(reactor, manager, in_no_thread)
+    contents = Contents(reactor, manager, in_no_thread, Outbox(reactor, lambda data: None))
     try:
         answer = await contents.run(operations.get, "/a", operations.Query())
         assert b'"text"' in answer.body
