@@ -129,9 +129,8 @@ def _check(server: ServerApp) -> None:
         raise BadSettings("a gateway (GatewayClient.url, JUPYTER_GATEWAY_URL) is not supported: kernels run here")
     if server.sock:
         _check_socket(server)
-    for name, trait in server.traits(config=True).items():
-        if isinstance(trait, ClassName) and name in server.config.get("ServerApp", {}):
-            _check_class(name, _resolved(server, name))
+    for name in _configured_classes(server):
+        _check_class(name, _resolved(server, name))
     for name in ("certfile", "keyfile", "client_ca"):
         path = getattr(server, name)
         if path and not os.access(path, os.R_OK):
@@ -142,6 +141,12 @@ def _check(server: ServerApp) -> None:
         raise BadSettings("Running as root is not recommended. Use --allow-root to bypass.")
     _warn_of_no_effect(server)
     _warn_of_misspelt_classes(server)
+
+
+def _configured_classes(server: ServerApp) -> list[str]:
+    """The settings by which the operator puts a class in the place of one of ours."""
+    traits, given = server.traits(config=True), server.config.get("ServerApp", {})
+    return [name for name, trait in traits.items() if isinstance(trait, ClassName) and name in given]
 
 
 def _check_class(name: str, value: Any) -> None:
@@ -192,6 +197,9 @@ def _warn_of_misspelt_classes(server: ServerApp) -> None:
     """A class that nobody knows may be an extension's; one that looks like one of ours is most likely a slip."""
     known = {"ServerApp", "NotebookApp", "LabApp", "JupyterNotebookApp", "LabServerApp"}
     known |= {name.rpartition(".")[2] for name in CLASSES} | {cls.__name__ for cls in ServerTraits.__mro__}
+    for name in _configured_classes(server):
+        known |= {str(server.config.ServerApp[name]).rpartition(".")[2]}
+        known |= {cls.__name__ for cls in getattr(_resolved(server, name), "__mro__", ())}
     for section in server.config:
         close = get_close_matches(section, known, n=1, cutoff=0.85)
         if section not in known and close:

@@ -37,6 +37,15 @@ async def settled(value: Awaitable[T] | T) -> T:
     return value
 
 
+def to_end(coroutine: Coroutine[Any, Any, T]) -> T:
+    """Run a coroutine to its end in this thread, which is none of a loop's."""
+    before, _here.driving = _here.driving, True
+    try:
+        return asyncio.run(coroutine)
+    finally:
+        _here.driving = before
+
+
 def at_once(coroutine: Coroutine[Any, Any, T]) -> T:
     """Run a coroutine that never suspends.
 

@@ -19,7 +19,7 @@ from traitlets import Bool, Enum, Float, Int, TraitError, Unicode, default, vali
 
 from jupyterd.contents import atomic, composites, files, listing, naming, notebooks, paths, removal
 from jupyterd.contents.checkpoints import AsyncFileCheckpoints, FileCheckpoints
-from jupyterd.contents.either import at_once, off_loop
+from jupyterd.contents.either import at_once, off_loop, settled, to_end
 from jupyterd.contents.faults import named_faults
 from jupyterd.contents.hooks import is_refusal
 from jupyterd.contents.manager import AsyncContentsManager, ContentsManager
@@ -225,8 +225,26 @@ class FileContentsManager(ContentsManager):
                     entries = listing.entries(os_path, path, globs=globs, allow_hidden=self.allow_hidden)
             except (FileNotFoundError, NotADirectoryError):
                 raise NotFound(f"directory does not exist: {path!r}") from None
-            model.update(content=entries, format="json")
+            model.update(content=self._as_given(entries), format="json")
         return model
+
+    def _as_given(self, models: list[Model]) -> list[Model]:
+        """Models without content as a subclass's own ``get`` gives them: it may see a notebook in any file."""
+        if type(self).get.__module__.startswith("jupyterd."):
+            return models
+        run = to_end if asyncio.iscoroutinefunction(self.get) else at_once
+        return run(self._ask_get(models))
+
+    async def _ask_get(self, models: list[Model]) -> list[Model]:
+        given = []
+        for model in models:
+            try:
+                given.append(await settled(self.get(model["path"], content=False)))
+            except Exception as error:
+                if not is_refusal(error):
+                    raise
+                self.log.debug("left out of a listing: %s: %s", model["path"], error)
+        return given
 
     def _find_file(
         self, path: str, os_path: str, status: os.stat_result, content: bool, form: str | None, hashed: bool
@@ -321,7 +339,8 @@ class FileContentsManager(ContentsManager):
 
     def _kept(self, path: str, os_path: str, status: os.stat_result, message: str | None = None) -> Found:
         """Tell hooks and events of a save."""
-        saved = listing.entry_model(os_path, path, status)
+        made = listing.entry_model(os_path, path, status)
+        saved = next(iter(self._as_given([made])), made)
         if message is not None:
             saved["message"] = message
         self.run_post_save_hooks(model=saved, os_path=os_path)
@@ -500,9 +519,7 @@ class FileContentsManager(ContentsManager):
 
 def _finished(value: Any) -> Any:
     """What a checkpoints class returned; a coroutine is run to its end in this thread."""
-    if asyncio.iscoroutine(value):
-        return asyncio.run(value)
-    return value
+    return to_end(value) if asyncio.iscoroutine(value) else value
 
 
 class AsyncFileContentsManager(FileContentsManager, AsyncContentsManager):

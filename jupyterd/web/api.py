@@ -272,7 +272,7 @@ def _answer(value: Any, call: Call) -> None:
 
 def _write(request: Request, status: int, body: bytes, content_type: str | None) -> None:
     request.setResponseCode(status)
-    if content_type is not None and not request.responseHeaders.hasHeader(b"content-type"):
+    if content_type is not None and status != 204 and not request.responseHeaders.hasHeader(b"content-type"):
         request.setHeader(b"content-type", content_type.encode("ascii"))
     if status not in (204, 304):
         request.setHeader(b"content-length", b"%d" % len(body))

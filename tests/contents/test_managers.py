@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -216,8 +217,55 @@ def test_hooks_by_name_and_registered() -> None:
         manager.register_pre_save_hook(5)
 
 
+class Literate(FileContentsManager):
+    """Sees a notebook in any Python file, and hides one name as others may delete a file."""
+
+    def get(self, path: str, content: bool = True, *args: Any, **kwargs: Any) -> Any:
+        return literate(path, super().get(path, content, *args, **kwargs))
+
+
+class AsyncLiterate(AsyncFileContentsManager):
+    """The same."""
+
+    async def get(self, path: str, content: bool = True, *args: Any, **kwargs: Any) -> Any:
+        return literate(path, await super().get(path, content, *args, **kwargs))
+
+
+def literate(path: str, model: Any) -> Any:
+    if path.endswith("gone.py"):
+        raise HTTPError(404, "gone")
+    return {**model, "type": "notebook"} if path.endswith(".py") else model
+
+
+def test_listings_and_saves_tell_what_a_subclass_sees_in_a_file(make_client: Callable[..., Any], root: Path) -> None:
+    client = make_client(Literate(root_dir=str(root)))
+    (root / "gone.py").touch()
+    (root / "a.txt").touch()
+    saved = client.put("b.py", {"type": "file", "format": "text", "content": "x"})
+    assert (saved.status, saved.json()["type"], saved.json()["content"]) == (201, "notebook", None)
+    listed = {entry["name"]: entry["type"] for entry in client.get("")["content"]}
+    assert listed == {"a.txt": "file", "b.py": "notebook"}
+
+
+@pytest_twisted.ensureDeferred
+async def test_an_asynchronous_subclass_is_asked_too(root: Path) -> None:
+    from twisted.internet import reactor
+
+    (root / "gone.py").touch()
+    manager = AsyncLiterate(root_dir=str(root))
+    contents = Contents(reactor, manager, in_no_thread, Outbox(reactor, lambda data: None))  # type: ignore[arg-type]
+    try:
+        saved = await contents.put("/b.py", b'{"type": "file", "format": "text", "content": "x"}', None)
+        assert b'"type": "notebook"' in saved.body
+        listing = await contents.run(operations.get, "/", operations.Query())
+        assert [entry["type"] for entry in json.loads(listing.body)["content"]] == ["notebook"]
+    finally:
+        contents.stopService()
+
+
 def test_jupytext_builds_on_ours(make_client: Callable[..., Any], root: Path) -> None:
-    jupytext = pytest.importorskip("jupytext")
+    import jupytext
+
     kind = on_ours(jupytext.TextFileContentsManager)
     assert issubclass(kind, LargeFileManager)
     client = make_client(kind(root_dir=str(root)))
@@ -227,7 +275,8 @@ def test_jupytext_builds_on_ours(make_client: Callable[..., Any], root: Path) ->
     assert [cell["source"] for cell in model["content"]["cells"]] == ["# Title", "x = 1"]
     model["content"]["cells"][1]["source"] = "x = 2"
     saved = client.put("a.py", {"type": "notebook", "format": "json", "content": model["content"]})
-    assert saved.status == 200
+    assert (saved.status, saved.json()["type"]) == (200, "notebook")
+    assert {entry["type"] for entry in client.get("")["content"]} == {"notebook"}
     assert "x = 2" in (root / "a.py").read_text()
     assert client.get("b.md?type=notebook")["content"]["cells"][1]["source"] == "1 + 1"
     assert client.ask("GET", "/api/contents/c.py").status == 404

@@ -284,6 +284,24 @@ def test_a_misspelt_trait_or_class_is_told(told: pytest.LogCaptureFixture) -> No
     assert "Config section `ServrApp` is not known. Did you mean `ServerApp`?" in told.text
 
 
+def test_a_class_of_the_operators_own_is_no_slip(
+    told: pytest.LogCaptureFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "their_contents.py").write_text(
+        "from jupyterd.contents.filemanager import FileContentsManager\n"
+        "class PlainFileContentsManager(FileContentsManager): pass\n"
+        "class TheirFileContentsManager(PlainFileContentsManager): pass\n"
+        "TextFileContentsManager = TheirFileContentsManager\n"
+    )
+    monkeypatch.syspath_prepend(str(tmp_path))
+    sections = ("Text", "Their", "Plain")
+    load(
+        ["--ServerApp.contents_manager_class=their_contents.TextFileContentsManager"]
+        + [f"--{name}FileContentsManager.always_delete_dir=True" for name in sections]
+    )
+    assert "is not known" not in told.text
+
+
 def test_a_setting_without_effect_is_told(told: pytest.LogCaptureFixture) -> None:
     stock_class = "jupyter_server.services.kernels.connection.channels.ZMQChannelsWebsocketConnection"
     load([f"--ServerApp.kernel_websocket_connection_class={stock_class}", "--ServerApp.extra_services=a.b"])
