@@ -18,15 +18,12 @@ from contextlib import suppress
 from typing import BinaryIO, Protocol
 
 from jupyterd.contents.faults import FULL
+from jupyterd.errors import Invalid
 
 TEMPORARY = ".~jupyterd-"
 """What the names of unfinished files begin with; hidden, and left alone by Dropbox."""
 
 _NO_RENAME = frozenset({errno.EBUSY, errno.EXDEV, errno.EPERM, errno.EACCES, errno.ETXTBSY, errno.EROFS})
-
-
-class NotAFile(OSError):
-    """What is to be replaced is not a regular file."""
 
 
 class KeepOld(Protocol):
@@ -53,8 +50,8 @@ def write(os_path: str, data: bytes, *, atomic: bool = True, keep_old: KeepOld |
 
     :param atomic: False overwrites in place without precaution (the setting ``use_atomic_writing``).
     :returns: the file's status, of the very file that was written.
-    :raises NotAFile: a directory, a fifo, a device.
-    :raises OSError: nothing was changed.
+    :raises Invalid: a fifo, a device; see :class:`Replacement`.
+    :raises OSError: a directory, or what the system refuses; nothing was changed.
     """
     return write_all(os_path, (data,), atomic=atomic, keep_old=keep_old)
 
@@ -76,7 +73,8 @@ def write_all(
 class Replacement:
     """A file's new content while it is written; the old is there until :meth:`commit`.
 
-    :raises NotAFile: see :func:`write`.
+    :raises Invalid: a fifo, a socket, a device is there, or a link that leads to itself: none is ever opened.
+    :raises IsADirectoryError: a directory is.
     :raises PermissionError: the file is there and may not be written.
     """
 
@@ -231,9 +229,9 @@ def _status_of(target: str) -> os.stat_result | None:
     except FileNotFoundError:
         return None
     if stat.S_ISDIR(status.st_mode):
-        raise NotAFile(errno.EISDIR, os.strerror(errno.EISDIR), target)
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), target)
     if not stat.S_ISREG(status.st_mode):
-        raise NotAFile(errno.EINVAL, "Not a regular file", target)
+        raise Invalid(f"Cannot write non-file {target}")
     if not os.access(target, os.W_OK):
         raise PermissionError(errno.EACCES, "File is not writable", target)
     return status

@@ -86,8 +86,13 @@ class FileCheckpoints(Checkpoints):
     # -- the interface
 
     def create_checkpoint(self, contents_mgr: Any, path: str) -> Any:
-        """Copy the file."""
+        """Copy the file.
+
+        :raises NotFound: there is none.
+        """
         source = contents_mgr._get_os_path(paths.clean(path))
+        if not os.path.lexists(source):
+            raise NotFound(f"No such file or directory: {paths.clean(path)}")
         target = self.checkpoint_path(CHECKPOINT, path)
         self._copy(source, target)
         return self.checkpoint_model(CHECKPOINT, target)
@@ -197,7 +202,7 @@ class FileCheckpoints(Checkpoints):
 
     def _copy(self, source: str, target: str, keep_old: atomic.KeepOld | None = None) -> None:
         """Copy content and time; never half."""
-        with named_faults(self.root_dir):
+        with named_faults(self.root_dir, target):
             fd = files.open_regular(source, self.root_dir)
             with os.fdopen(fd, "rb", buffering=0) as file:
                 replacement = atomic.Replacement(target, atomic=self.use_atomic_writing)

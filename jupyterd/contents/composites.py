@@ -117,6 +117,8 @@ async def copy(manager: Any, from_path: str, to_path: str | None = None) -> Mode
 async def trust_notebook(manager: Any, path: str) -> None:
     """Trust a notebook's outputs from now on."""
     model = await settled(manager.get(path))
+    if model["type"] != "notebook":
+        raise Invalid(f"{clean(path)} is not a notebook", reason="bad type")
     content = model["content"]
     manager.log.warning("Trusting notebook %s", path)
     manager.notary.mark_cells(content, True)

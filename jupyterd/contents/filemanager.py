@@ -365,9 +365,16 @@ class FileContentsManager(ContentsManager):
         keep_old = self.checkpoints.versions_of(path).keep if hasattr(self.checkpoints, "versions_of") else None
         with self.perm_to_403(os_path):
             status = atomic.write_all(os_path, data, atomic=self.use_atomic_writing, keep_old=keep_old)
-        if not _finished(self.checkpoints.list_checkpoints(path)):
-            _finished(self.checkpoints.create_checkpoint(self, path))
+        self._see_to_checkpoint(path)
         return status, message
+
+    def _see_to_checkpoint(self, path: str) -> None:
+        """Make a notebook's first checkpoint. That it can not be made does not undo the save that it follows."""
+        try:
+            if not _finished(self.checkpoints.list_checkpoints(path)):
+                _finished(self.checkpoints.create_checkpoint(self, path))
+        except Exception as error:  # noqa: BLE001 - a checkpoints class may be anybody's
+            self.log.warning("No checkpoint of %s could be made: %r", path, error)
 
     def _save_file(self, os_path: str, content: Any, form: Any) -> os.stat_result:
         data = files.as_bytes(content, form, os_path)

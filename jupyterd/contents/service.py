@@ -19,10 +19,12 @@ from twisted.internet.defer import Deferred, DeferredLock
 from jupyterd.contents import operations
 from jupyterd.contents.changes import Changes
 from jupyterd.contents.either import at_once
+from jupyterd.contents.expiry import Expiry
 from jupyterd.contents.operations import Answer, Query
 from jupyterd.contents.outbox import Outbox
 from jupyterd.contents.paths import clean
 from jupyterd.contents.raw import RawUpload
+from jupyterd.contents.uploads import Uploads
 from jupyterd.contents.workshop import LARGE, Workshop, can_delegate
 from jupyterd.threads import InThread
 
@@ -47,6 +49,8 @@ class Contents(Service):
         self._locks: dict[str, DeferredLock] = {}
         self.workshop = Workshop(manager)
         self.changes: Changes | None = None
+        uploads = getattr(manager, "uploads", None)
+        self._expiry = Expiry(reactor, in_thread, uploads) if isinstance(uploads, Uploads) else None
 
     def run(self, operation: Operation[T], *args: Any) -> Deferred[T]:
         """Run an operation where it may block; the Deferred fires in the reactor's thread.
@@ -97,6 +101,8 @@ class Contents(Service):
 
     async def _saving(self, path: str, saving: Awaitable[Answer]) -> Answer:
         answer = await saving
+        if self._expiry is not None:
+            self._expiry.watch()
         if answer.etag is not None and self.changes is not None:
             self.changes.saved(self.manager._get_os_path(path), answer.etag)
         return answer
@@ -166,9 +172,8 @@ class Contents(Service):
     def stopService(self) -> Deferred[None]:
         """Drop unfinished uploads; end the child process and the asyncio thread."""
         super().stopService()
-        uploads = getattr(self.manager, "uploads", None)
-        if uploads is not None and hasattr(uploads, "close"):
-            uploads.close()
+        if self._expiry is not None:
+            self._expiry.stop()
         if self.changes is not None:
             self.changes.stopService()
         if self._asyncio is not None:

@@ -35,6 +35,7 @@ class SharedSignatureStore(SignatureStore):
     """The SQLite store of nbformat, for any thread; a signature's ``last_seen`` is renewed once a day.
 
     A database that is broken is put aside as ``.bak``; where none can be made, signatures last as long as the server.
+    One that just now can not be written (locked, read-only, disk full) stays, and what is trusted stays so.
     """
 
     log = Logger()
@@ -92,7 +93,7 @@ class SharedSignatureStore(SignatureStore):
         if self._db is not None:
             self._db.close()
             self._db = None
-        if "locked" in str(error):
+        if _is_passing(error):
             raise error
         try:
             if last or self._db_file == ":memory:":
@@ -122,13 +123,22 @@ class SharedSignatureStore(SignatureStore):
         if row is None:
             return False
         if str(row[1]) < (_now() - timedelta(days=1)).isoformat():
-            db.execute(_SEEN, (_now().isoformat(), row[0]))
-            db.commit()
+            with suppress(sqlite3.OperationalError):  # locked, full, read-only: it is trusted all the same
+                db.execute(_SEEN, (_now().isoformat(), row[0]))
+                db.commit()
         return True
 
     def _remove(self, db: sqlite3.Connection, digest: str, algorithm: str) -> None:
         db.execute(_REMOVE, (algorithm, digest))
         db.commit()
+
+
+def _is_passing(error: sqlite3.Error) -> bool:
+    """Nothing is wrong with what is in the database: it is locked, it may not be written, the disk is full."""
+    told = str(error)
+    return isinstance(error, sqlite3.OperationalError) and any(
+        sign in told for sign in ("locked", "readonly", "full", "disk I/O")
+    )
 
 
 def _now() -> datetime:

@@ -41,7 +41,7 @@ class Uploads:
     """
 
     def __init__(self, timeout: float, now: Callable[[], float] = monotonic) -> None:
-        self._timeout = timeout
+        self.timeout = timeout
         self._now = now
         self._lock = Lock()
         self._uploads: dict[str, _Upload] = {}
@@ -102,7 +102,7 @@ class Uploads:
 
     def expire(self) -> None:
         """Drop what was abandoned."""
-        limit = self._now() - self._timeout
+        limit = self._now() - self.timeout
         for os_path, upload in list(self._uploads.items()):
             if upload.touched < limit:
                 self._drop(os_path, upload)

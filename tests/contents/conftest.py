@@ -25,6 +25,7 @@ class Client:
     site: MemorySite
     root: Path
     contents: Contents
+    reactor: MemoryReactorClock
 
     def ask(self, method: str, path: str, model: Any = None, **headers: str) -> Answer:
         named = {name.replace("_", "-"): value for name, value in headers.items()}
@@ -68,7 +69,7 @@ def make_client(root: Path) -> Callable[..., Client]:
         reactor = MemoryReactorClock()
         contents = Contents(reactor, manager, at_once, Outbox(reactor, lambda data: None))
         mount(site.root, lambda: contents, render)
-        return Client(site, root, contents)
+        return Client(site, root, contents, reactor)
 
     return make
 

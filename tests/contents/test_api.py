@@ -280,6 +280,40 @@ def test_checkpoints(client: Any) -> None:
     assert (gone.status, gone.json()["message"]) == (404, "Checkpoint does not exist: a.txt@checkpoint")
 
 
+def test_a_checkpoint_that_can_not_be_made_does_not_undo_the_save(client: Any, notebook: Callable[..., Any]) -> None:
+    name = "n" * 249 + ".ipynb"  # the longest that there is; its checkpoint's would be longer
+    assert client.put(name, {"type": "notebook", "content": notebook("a")}).status == 201
+    assert client.get(name)["content"]["cells"][0]["source"] == "a"
+    assert client.get(f"{name}/checkpoints") == []
+    refused = client.ask("POST", f"/api/contents/{name}/checkpoints")
+    assert (refused.status, refused.json()["message"]) == (400, f"File name too long: {checkpoint_of(name)}")
+
+
+def checkpoint_of(name: str) -> str:
+    return f".ipynb_checkpoints/{name.removesuffix('.ipynb')}-checkpoint.ipynb"
+
+
+@pytest.mark.parametrize(("name", "verb", "status"), [
+    ("nope.txt", "checkpoints", 404),
+    ("d", "checkpoints", 400),
+    ("d", "trust", 400),
+    ("a.txt", "trust", 400),
+    ("nope.ipynb", "trust", 404),
+])  # fmt: skip
+def test_what_has_no_checkpoint_and_no_trust(client: Any, name: str, verb: str, status: int) -> None:
+    (client.root / "d").mkdir()
+    (client.root / "a.txt").touch()
+    assert client.ask("POST", f"/api/contents/{name}/{verb}").status == status
+
+
+def test_special_files_are_not_written(client: Any) -> None:
+    os.mkfifo(client.root / "fifo")
+    (client.root / "loop").symlink_to("loop")
+    for name in ("fifo", "loop"):
+        answer = client.put(name, text("x"))
+        assert (answer.status, answer.json()["message"]) == (400, f"Cannot write non-file {client.root}/{name}")
+
+
 def test_symbolic_links_are_saved_through(client: Any) -> None:
     (client.root / "a.txt").write_text("old")
     (client.root / "link.txt").symlink_to("a.txt")

@@ -94,6 +94,29 @@ def test_where_there_can_be_none_it_is_kept_in_memory(tmp_path: Path) -> None:
     assert store.check_signature("d", "sha256")
 
 
+def test_one_that_can_not_be_written_stays(tmp_path: Path) -> None:
+    store = SharedSignatureStore(str(tmp_path / "db"))
+    store.store_signature("d", "sha256")
+    store._open().execute("UPDATE nbsignatures SET last_seen = '2001'")
+    store._open().commit()
+    store._open().execute("PRAGMA query_only = ON")
+    assert store.check_signature("d", "sha256")
+    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+        store.store_signature("e", "sha256")
+    assert store.check_signature("d", "sha256")
+    assert not (tmp_path / "db.bak").exists()
+
+
+def test_a_full_disk_does_not_put_it_aside(tmp_path: Path) -> None:
+    store = SharedSignatureStore(str(tmp_path / "db"))
+    store.store_signature("d", "sha256")
+    store._open().execute("PRAGMA max_page_count = 5")
+    with pytest.raises(sqlite3.OperationalError, match="full"):
+        store.store_signature("e" * 100_000, "sha256")
+    assert store.check_signature("d", "sha256")
+    assert not (tmp_path / "db.bak").exists()
+
+
 def test_the_oldest_go(tmp_path: Path) -> None:
     store = SharedSignatureStore(str(tmp_path / "db"), cache_size=8)
     for number in range(9):

@@ -10,8 +10,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from twisted.internet.task import Clock
 
+from jupyterd.contents.expiry import Expiry
 from jupyterd.contents.uploads import LAST, OutOfOrder, Uploads
+from jupyterd.testing import at_once
 
 
 class Hours:
@@ -77,6 +80,34 @@ def test_the_abandoned_are_dropped(tmp_path: Path) -> None:
         uploads.add(str(tmp_path / "a"), 2, b"def")
     uploads.close()
     assert os.listdir(tmp_path) == []
+
+
+def test_the_abandoned_are_dropped_though_nothing_else_happens(tmp_path: Path) -> None:
+    hours, clock = Hours(), Clock()
+    uploads = Uploads(3600.0, hours)
+    expiry = Expiry(clock, at_once, uploads)
+    expiry.watch()
+    assert clock.getDelayedCalls() == []
+    uploads.add(str(tmp_path / "a"), 1, b"abc")
+    expiry.watch()
+    for _ in range(2):
+        hours.now += 1800.0
+        clock.advance(1800.0)
+    assert len(uploads) == 1
+    hours.now += 1800.0
+    clock.advance(1800.0)
+    assert (os.listdir(tmp_path), clock.getDelayedCalls()) == ([], [])
+    uploads.add(str(tmp_path / "b"), 1, b"abc")
+    expiry.watch()
+    expiry.stop()
+    assert (os.listdir(tmp_path), clock.getDelayedCalls()) == ([], [])
+
+
+def test_the_service_looks_after_them(client: Any) -> None:
+    client.put("f.txt", chunk(1, "ab"))
+    client.contents.manager.uploads.timeout = -1.0
+    client.reactor.advance(1800.0)
+    assert os.listdir(client.root) == []
 
 
 def chunk(number: int, text: str) -> dict[str, Any]:
