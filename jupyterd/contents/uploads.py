@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from hashlib import blake2b
 from threading import Lock
 from time import monotonic
 
@@ -22,6 +23,10 @@ class OutOfOrder(Invalid):
     """A piece came that is not the next one."""
 
 
+class TwoUploads(Invalid):
+    """The same piece came twice, and not alike: two clients upload to one path. Neither file would be whole."""
+
+
 @dataclass(eq=False)
 class _Upload:
     replacement: Replacement
@@ -29,6 +34,8 @@ class _Upload:
     """Of the last piece that is in."""
     start: int = 0
     """Where that piece begins."""
+    digest: bytes = b""
+    """Of that piece."""
     touched: float = 0.0
     lock: Lock = field(default_factory=Lock)
 
@@ -52,23 +59,24 @@ class Uploads:
     def add(self, os_path: str, number: int, data: bytes, *, atomic: bool = True) -> os.stat_result:
         """The next piece; with the last one the file is there.
 
-        A piece that came before and is sent again replaces itself. Number 1 begins anew.
+        A piece that came before and is sent again counts once. Number 1 begins anew.
 
         :returns: the status of what there is so far.
         :raises OutOfOrder: some piece is missing, or no upload is under way.
+        :raises TwoUploads: the upload is dropped.
         """
         self.expire()
         upload = self._find(os_path, number, atomic)
         with upload.lock:
             try:
-                self._place(upload, os_path, number)
+                self._place(upload, os_path, number, data)
                 upload.replacement.write(data)
                 if number == LAST:
                     status = upload.replacement.commit()
                     self._drop(os_path, upload)
                     return status
                 return upload.replacement.status()
-            except Invalid:
+            except OutOfOrder:
                 raise
             except BaseException:
                 self._drop(os_path, upload)
@@ -86,12 +94,16 @@ class Uploads:
             upload.touched = self._now()
             return upload
 
-    def _place(self, upload: _Upload, os_path: str, number: int) -> None:
+    def _place(self, upload: _Upload, os_path: str, number: int, data: bytes) -> None:
+        digest = blake2b(data).digest()
         if number == upload.number:
+            if digest != upload.digest:
+                raise TwoUploads(f"Chunk {number} came twice with different content: two uploads to {os_path}")
             upload.replacement.rewind(upload.start)
         elif number not in (upload.number + 1, LAST):
             raise OutOfOrder(f"Chunk {number} of the upload came where {upload.number + 1} was expected")
         upload.number = number
+        upload.digest = digest
         upload.start = upload.replacement.size
 
     def _drop(self, os_path: str, upload: _Upload) -> None:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
 from jupyterd.contents.expiry import Expiry
-from jupyterd.contents.uploads import LAST, OutOfOrder, Uploads
+from jupyterd.contents.uploads import LAST, OutOfOrder, TwoUploads, Uploads
 from jupyterd.testing import at_once
 
 
@@ -57,10 +57,22 @@ def test_any_repetition_and_any_order(pieces: list[bytes], moves: list[tuple[str
         assert os.listdir(directory) == ["f"]
 
 
-def test_a_repeated_piece_replaces_itself(tmp_path: Path) -> None:
+def test_two_uploads_to_one_path_do_not_mix(tmp_path: Path) -> None:
+    uploads, path = Uploads(60.0), str(tmp_path / "f")
+    uploads.add(path, 1, b"mine")
+    uploads.add(path, 1, b"theirs")
+    uploads.add(path, 2, b"mine")
+    with pytest.raises(TwoUploads):
+        uploads.add(path, 2, b"theirs")
+    with pytest.raises(OutOfOrder):
+        uploads.add(path, LAST, b"mine")
+    assert os.listdir(tmp_path) == []
+
+
+def test_a_repeated_piece_counts_once(tmp_path: Path) -> None:
     uploads = Uploads(60.0)
     uploads.add(str(tmp_path / "f"), 1, b"abc")
-    uploads.add(str(tmp_path / "f"), 2, b"de")
+    uploads.add(str(tmp_path / "f"), 2, b"def")
     uploads.add(str(tmp_path / "f"), 2, b"def")
     status = uploads.add(str(tmp_path / "f"), LAST, b"g")
     assert (tmp_path / "f").read_bytes() == b"abcdefg"
