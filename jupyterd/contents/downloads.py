@@ -6,14 +6,13 @@ They can be put there too, as they are; see :mod:`jupyterd.contents.raw`.
 from __future__ import annotations
 
 import base64
-from mimetypes import guess_type
 from typing import Any
 from urllib.parse import quote
 
 from jupyterd.contents import operations
 from jupyterd.contents.either import settled
 from jupyterd.contents.filemanager import FileContentsManager
-from jupyterd.contents.paths import clean
+from jupyterd.contents.paths import clean, media_type_of
 from jupyterd.contents.raw import RawUpload
 from jupyterd.contents.resource import escape
 from jupyterd.contents.service import Contents
@@ -23,6 +22,9 @@ from jupyterd.web import errors
 from jupyterd.web.api import Call, Reply, Routes, json_api
 from jupyterd.web.files import FileReply
 from jupyterd.web.served import Served
+
+
+BYTES = "application/octet-stream"
 
 
 class FilesResource:
@@ -82,7 +84,10 @@ class FilesResource:
             headers["Content-Disposition"] = attachment(name)
         if isinstance(self._contents.manager, FileContentsManager):
             os_path = await self._contents.run(operations.locate, path)
-            return FileReply(os_path, content_type=content_type_of(name), headers=headers)
+            kind = content_type_of(name)
+            if kind == BYTES:  # a link may say less than the name of what it leads to
+                kind = content_type_of(os_path.rpartition("/")[2])
+            return FileReply(os_path, content_type=kind, headers=headers)
         data = await self._contents.run(read_any, path)
         return Reply(data, content_type=content_type_of(name), headers=headers)
 
@@ -105,11 +110,11 @@ def content_type_of(name: str) -> str:
     """The media type of a download."""
     if name.endswith(".ipynb"):
         return "application/x-ipynb+json"
-    kind, encoding = guess_type(name)
+    kind, encoding = media_type_of(name)
     if encoding == "gzip":
         return "application/gzip"
     if encoding is not None or kind is None:
-        return "application/octet-stream"
+        return BYTES
     return "text/plain; charset=UTF-8" if kind == "text/plain" else kind
 
 

@@ -16,6 +16,8 @@ from mimetypes import guess_type
 
 from jupyterd.errors import NotFound
 
+_PINNED = {".js": ("application/javascript", None), ".css": ("text/css", None)}
+
 UF_HIDDEN = getattr(stat, "UF_HIDDEN", 0x8000)
 
 
@@ -123,5 +125,12 @@ def mimetype_of(name: str) -> str | None:
 
 @lru_cache(maxsize=4096)
 def _mimetype(before: str, last: str) -> str | None:
-    name = f"/x.{before}.{last}" if before else f"/x.{last}"
-    return guess_type(name)[0]
+    return media_type_of(f"/x.{before}.{last}" if before else f"/x.{last}")[0]
+
+
+def media_type_of(name: str) -> tuple[str | None, str | None]:
+    """The media type and the encoding that a name stands for.
+
+    For scripts and style sheets, of which systems think differently, the type does not depend on the system.
+    """
+    return _PINNED.get(os.path.splitext(name)[1].lower()) or guess_type(name)

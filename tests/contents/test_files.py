@@ -29,9 +29,13 @@ def served(client: Any) -> Any:
         ("n.ipynb", "application/x-ipynb+json"),
         ("page.html", "text/html"),
         ("noext", "application/octet-stream"),
+        ("x.js", "application/javascript"),
+        ("link", "text/x-python"),
     ],
 )
 def test_content_types(served: Any, path: str, kind: str) -> None:
+    (served.root / "x.js").touch()
+    (served.root / "link").symlink_to("p.py")
     answer = served.ask("GET", f"/files/{path}")
     assert (answer.status, answer.header("content-type"), answer.header("cache-control")) == (200, kind, "no-cache")
 

@@ -94,7 +94,14 @@ def test_globs_match_whole_names() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "kind"), [("a.txt", "text/plain"), ("a", None), ("a.tar.gz", "application/x-tar"), ("A.PNG", "image/png")]
+    ("name", "kind"),
+    [
+        ("a.txt", "text/plain"),
+        ("a", None),
+        ("a.tar.gz", "application/x-tar"),
+        ("A.PNG", "image/png"),
+        ("a.JS", "application/javascript"),
+    ],
 )
 def test_mimetypes_by_suffix(name: str, kind: str | None) -> None:
     assert mimetype_of(name) == kind
