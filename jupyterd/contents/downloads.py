@@ -23,7 +23,6 @@ from jupyterd.web.api import Call, Reply, Routes, json_api
 from jupyterd.web.files import FileReply
 from jupyterd.web.served import Served
 
-
 BYTES = "application/octet-stream"
 
 
