@@ -8,10 +8,11 @@ from typing import Any
 from traitlets import Float
 
 from jupyterd.contents import files, listing, paths
-from jupyterd.contents.either import off_loop
-from jupyterd.contents.filemanager import AsyncFileContentsManager, FileContentsManager, Found
+from jupyterd.contents.filemanager import AsyncFileContentsManager, FileContentsManager
 from jupyterd.contents.hooks import is_refusal
 from jupyterd.contents.models import Model
+from jupyterd.contents.reading import Found
+from jupyterd.contents.saving import kept, savable
 from jupyterd.contents.uploads import LAST, Uploads
 from jupyterd.errors import Failed, Invalid
 
@@ -40,11 +41,11 @@ class LargeFileManager(FileContentsManager):
             raise Invalid(f'File type "{model["type"]}" is not supported for large file transfer')
         if type(chunk) is not int or (chunk < 1 and chunk != LAST):
             raise Invalid(f"Chunk {chunk!r} is not a number from 1 on, or -1 for the last")
-        os_path = self._savable(model, path)
+        os_path = savable(self, model, path)
         data = files.as_bytes(model["content"], model.get("format"), os_path)
         status = self._add_chunk(os_path, path, chunk, data)
         if chunk == LAST:
-            return self._kept(path, os_path, status)
+            return kept(self, path, os_path, status)
         self.emit(data={"action": "save", "path": path})
         return Found({**listing.entry_model(os_path, path, status), "writable": True}, status)
 
@@ -61,7 +62,3 @@ class LargeFileManager(FileContentsManager):
 
 class AsyncLargeFileManager(LargeFileManager, AsyncFileContentsManager):
     """The same with asyncio coroutines for methods."""
-
-    async def save(self, model: Model, path: str = "") -> Model:
-        """Save a model or a piece of one; give it back without content."""
-        return await off_loop(self._save_model, model, path)  # type: ignore[no-any-return]

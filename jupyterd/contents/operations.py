@@ -15,12 +15,13 @@ from functools import cache
 from mmap import mmap
 from typing import Any
 
-from jupyterd.contents import composites, jsonio
+from jupyterd.contents import composites, jsonio, reading
 from jupyterd.contents.either import settled
-from jupyterd.contents.filemanager import FileContentsManager, Found
+from jupyterd.contents.filemanager import FileContentsManager
 from jupyterd.contents.models import Model, check, encode, encode_any
 from jupyterd.contents.paths import OutsideRoot, clean
 from jupyterd.contents.raw import RawUpload
+from jupyterd.contents.reading import Found
 from jupyterd.errors import Forbidden, Invalid, NotFound, PreconditionFailed
 
 Buffer = bytes | mmap
@@ -67,7 +68,7 @@ def is_native(manager: Any) -> bool:
 
 @cache
 def _is_native(kind: Any) -> bool:
-    names = ("get", "save", "new", "_get_model", "_find", "_keep", "_save_model", "file_exists", "is_hidden")
+    names = ("get", "save", "new", "_get_model", "_keep", "_save_model", "file_exists", "is_hidden")
     return issubclass(kind, FileContentsManager) and all(
         getattr(kind, name).__module__.startswith("jupyterd.") for name in names
     )
@@ -122,7 +123,7 @@ def find(manager: FileContentsManager, path: str, query: Query) -> Found:
     :raises Missing: nothing there, or hidden.
     """
     try:
-        return manager._find(path, query.content, query.type, query.format, query.hash)
+        return reading.find(manager, path, query.content, query.type, query.format, query.hash)
     except OutsideRoot:
         raise
     except NotFound:
@@ -230,7 +231,7 @@ async def _tags(manager: Any, path: str) -> set[str]:
     """What the file may be called in ``If-Match``: its tag, or its quoted hash; nothing where there is no file."""
     try:
         if is_native(manager):
-            found = manager._find(path, False, None, None, True)
+            found = reading.find(manager, path, False, None, None, True)
             return {f'"{found.model["hash"]}"', _etag(found) or ""}
         model = await settled(manager.get(path, content=False, require_hash=True))
         return {f'"{model["hash"]}"'}
@@ -363,7 +364,7 @@ async def locate(manager: FileContentsManager, path: str) -> str:
     :raises NotFound: nothing there, or hidden.
     :raises Forbidden: a directory, a special file, or out of the root.
     """
-    os_path, status = manager._look(clean(path))
+    os_path, status = reading.look(manager, clean(path))
     real, root = os.path.realpath(os_path), os.path.realpath(manager.root_dir)
     if not real.startswith(root.rstrip(os.sep) + os.sep):
         raise Forbidden(f"{clean(path)} is not in root static directory")

@@ -6,7 +6,9 @@ import os
 
 from jupyterd.contents import paths
 from jupyterd.contents.atomic import Replacement
-from jupyterd.contents.filemanager import FileContentsManager, Found
+from jupyterd.contents.filemanager import FileContentsManager
+from jupyterd.contents.reading import Found
+from jupyterd.contents.saving import kept, savable
 from jupyterd.errors import Invalid, NotFound
 
 
@@ -38,7 +40,7 @@ class RawUpload:
         if self._replacement is None:
             model = {"type": "file", "format": "base64", "content": ""}
             self._manager.run_pre_save_hooks(model=model, path=self._path)
-            os_path = self._manager._savable(model, self._path)
+            os_path = savable(self._manager, model, self._path)
             if not os.path.isdir(os.path.dirname(os_path)):
                 raise NotFound(f"No such directory: {paths.split(self._path)[0]}")
             if os.path.isdir(os_path):
@@ -55,7 +57,7 @@ class RawUpload:
             replacement = self.open()
             new = not os.path.exists(os_path)
             status = replacement.commit(keep_old)
-        return self._manager._kept(self._path, os_path, status), new
+        return kept(self._manager, self._path, os_path, status), new
 
     def abort(self) -> None:
         """Drop it."""

@@ -1,0 +1,83 @@
+"""Files and directories that go, or go elsewhere: deleted, renamed, copied. In the calling thread."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from typing import TYPE_CHECKING
+
+from jupyterd.contents import naming, paths, removal
+from jupyterd.contents.models import Model
+from jupyterd.contents.reading import look
+from jupyterd.errors import Conflict, Failed, Forbidden, Invalid, JupyterdError, NotFound
+
+if TYPE_CHECKING:
+    from jupyterd.contents.filemanager import FileContentsManager
+
+
+def delete(manager: FileContentsManager, path: str) -> None:
+    """Delete a file or directory: to the trash, or for good, by the settings."""
+    path = paths.clean(path)
+    os_path = manager._get_os_path(path)
+    if not manager.allow_hidden and manager._hides(os_path):
+        raise Invalid(f"Cannot delete file or directory {os_path!r}")
+    if not os.path.lexists(os_path):
+        raise NotFound(f"File or directory does not exist: {os_path}")
+    if manager.delete_to_trash:
+        if not os.path.islink(os_path) and not manager.is_writable(path):
+            raise Forbidden(f"Permission denied: {path}")
+        removal.to_trash(os_path)
+        return
+    leftover = getattr(manager.checkpoints, "checkpoint_dir", None)
+    if os.path.isdir(os_path) and not manager.always_delete_dir and removal.has_entries(os_path, leftover):
+        raise Invalid(f"Directory {os_path} not empty")
+    with manager.perm_to_403():
+        removal.remove(os_path)
+
+
+def rename(manager: FileContentsManager, old_path: str, new_path: str) -> None:
+    """Rename or move a file or directory.
+
+    :raises Conflict: something else is at the new path.
+    """
+    old_path, new_path = paths.clean(old_path), paths.clean(new_path)
+    if new_path == old_path:
+        return
+    new, old = manager._get_os_path(new_path), manager._get_os_path(old_path)
+    if not manager.allow_hidden and (manager._hides(old) or manager._hides(new)):
+        raise Invalid(f"Cannot rename file or directory {old!r}")
+    if not os.path.lexists(old):
+        raise NotFound(f"File or directory does not exist: {old_path}")
+    if os.path.exists(new) and not (os.path.exists(old) and os.path.samefile(old, new)):
+        raise Conflict(f"File already exists: {new_path}")
+    try:
+        with manager.perm_to_403():
+            shutil.move(old, new)
+    except JupyterdError:
+        raise
+    except FileNotFoundError:
+        raise NotFound(f"File or directory does not exist: {old_path}") from None
+    except Exception as error:
+        raise Failed(f"Unknown error renaming file: {old_path} {error}") from error
+
+
+def copy_directory(manager: FileContentsManager, from_path: str, to_path: str | None) -> Model | None:
+    """Copy a directory; None for a file, which every manager can copy."""
+    path = paths.clean(from_path)
+    os_from, status = look(manager, path)
+    if not stat.S_ISDIR(status.st_mode):
+        return None
+    manager.check_folder_size(path)
+    parent, name = paths.split(path)
+    target = parent if to_path is None else paths.clean(to_path)
+    name = naming.without_copy_suffix(name)
+    if manager._dir_exists(target):
+        name = next(n for n in naming.candidates(name, "-Copy") if not manager._exists(f"{target}/{n}"))
+    copied = paths.clean(f"{target}/{name}")
+    try:
+        shutil.copytree(os_from, manager._get_os_path(copied))
+    except OSError as error:
+        manager.log.error("could not copy %s to %s: %s", path, copied, error)
+        raise Invalid(f"Can't copy '{from_path}' into read-only Folder '{target}/{name}'") from error
+    return manager._get_model(copied, content=False)
