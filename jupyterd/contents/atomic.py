@@ -11,19 +11,17 @@ from __future__ import annotations
 import errno
 import os
 import secrets
-import shutil
 import stat
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import BinaryIO, Protocol
 
+from jupyterd.contents import recovery
 from jupyterd.contents.faults import FULL
 from jupyterd.errors import Invalid
 
 TEMPORARY = ".~jupyterd-"
 """What the names of unfinished files begin with; hidden, and left alone by Dropbox."""
-
-_NO_RENAME = frozenset({errno.EBUSY, errno.EXDEV, errno.EPERM, errno.EACCES, errno.ETXTBSY, errno.EROFS})
 
 
 class KeepOld(Protocol):
@@ -37,12 +35,6 @@ class KeepOld(Protocol):
 
 class _NeedsInPlace(Exception):
     pass
-
-
-def intermediate(os_path: str) -> str:
-    """Where the content of a file is kept while it is overwritten in place; the reference's name for it."""
-    directory, name = os.path.split(os_path)
-    return os.path.join(directory, ".~" + name)
 
 
 def write(os_path: str, data: bytes, *, atomic: bool = True, keep_old: KeepOld | None = None) -> os.stat_result:
@@ -94,7 +86,7 @@ class Replacement:
     def _open_aside(self, directory: str) -> None:
         aside = directory
         if self._in_place and not os.access(directory, os.W_OK | os.X_OK):
-            aside = _recovery_directory()
+            aside = recovery.directory()
         self._temporary = os.path.join(aside, TEMPORARY + secrets.token_hex(8))
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
         try:
@@ -147,7 +139,7 @@ class Replacement:
             try:
                 return self._rename()
             except OSError as error:
-                if self._old is None or error.errno not in _NO_RENAME:
+                if self._old is None or error.errno not in recovery.NO_RENAME:
                     raise
             if keep_old is not None:
                 keep_old(self.target, True)
@@ -167,7 +159,7 @@ class Replacement:
         """In place; until it is done the new content lies beside the file, or in the recovery directory."""
         assert self._file is not None
         assert self._temporary is not None
-        beside = _keep_aside(self._temporary, self.target)
+        beside = recovery.put_aside(self._temporary, self.target)
         self._temporary = None
         with open(self.target, "r+b", buffering=0) as file:
             _reserve(file.fileno(), self.size)
@@ -195,32 +187,6 @@ class Replacement:
         if self._file is not None:
             self._file.close()
             self._file = None
-
-
-def recover(os_path: str) -> bool:
-    """Bring back what was kept aside of a file that is half written; it goes to ``<name>.invalid``.
-
-    :returns: whether there was something to bring back.
-    """
-    target = os.path.realpath(os_path)
-    for aside in (intermediate(target), recovery_path(target)):
-        if os.path.isfile(aside):
-            shutil.copyfile(target, _invalid(target))
-            try:
-                os.replace(aside, target)
-            except OSError as error:
-                if error.errno not in _NO_RENAME:
-                    raise
-                shutil.copyfile(aside, target)
-                os.unlink(aside)
-            return True
-    return False
-
-
-def _invalid(target: str) -> str:
-    if os.access(os.path.dirname(target), os.W_OK):
-        return target + ".invalid"
-    return recovery_path(target) + ".invalid"
 
 
 def _status_of(target: str) -> os.stat_result | None:
@@ -271,18 +237,6 @@ def _copy_attributes(fd: int, target: str) -> None:
             # security.*: the system labels new files itself
 
 
-def _keep_aside(temporary: str, target: str) -> str:
-    """Give the new content the name under which it is looked for after a crash."""
-    beside = intermediate(target)
-    if os.path.dirname(temporary) != os.path.dirname(target):
-        beside = recovery_path(target)
-    try:
-        os.rename(temporary, beside)
-    except OSError:  # the name is too long, or taken by a directory
-        return temporary
-    return beside
-
-
 def _reserve(fd: int, size: int) -> None:
     """Have the disk hold the place, so that it can not run full in the middle."""
     if size and hasattr(os, "posix_fallocate"):
@@ -306,18 +260,3 @@ def _sync_directory(directory: str) -> None:
         pass  # not every filesystem can
     finally:
         os.close(fd)
-
-
-def _recovery_directory() -> str:
-    from jupyter_core.paths import jupyter_data_dir
-
-    directory = os.path.join(jupyter_data_dir(), "jupyterd", "recovery")
-    os.makedirs(directory, mode=0o700, exist_ok=True)
-    return directory
-
-
-def recovery_path(target: str) -> str:
-    """Where the content of a file is kept while it is overwritten in a directory that may not be written."""
-    from hashlib import sha256
-
-    return os.path.join(_recovery_directory(), sha256(os.fsencode(target)).hexdigest())

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
 from functools import cache
 from mmap import mmap
 from typing import Any
 
 from jupyterd.contents import composites, jsonio, reading
+from jupyterd.contents.answers import Answer, answer_of, answer_of_any, encode_found, tag_of
 from jupyterd.contents.either import settled
 from jupyterd.contents.filemanager import FileContentsManager
 from jupyterd.contents.models import Model, check, encode, encode_any
@@ -44,20 +43,6 @@ class Query:
     type: str | None = None
     format: str | None = None
     hash: bool = False
-
-
-@dataclass(frozen=True)
-class Answer:
-    """An encoded model and what the response's head says of it.
-
-    :param etag: of the file that the model describes; None where there is none.
-    """
-
-    body: bytes
-    path: str = ""
-    last_modified: datetime | None = None
-    etag: str | None = None
-    created: bool = False
 
 
 def is_native(manager: Any) -> bool:
@@ -130,37 +115,6 @@ def find(manager: FileContentsManager, path: str, query: Query) -> Found:
         raise Missing(f"file or directory {path!r} does not exist") from None
 
 
-def encode_found(found: Found) -> bytes:
-    """JSON of a model, with its content."""
-    if found.model["type"] == "notebook" and found.model["content"] is not None:
-        return jsonio.to_wire(found.model, found.plain)
-    return encode(found.model)
-
-
-def in_pieces(found: Found) -> Iterator[bytes]:
-    """The same, of a notebook a few cells at a time: large buffers cost more than the work."""
-    content = found.model["content"]
-    if not found.plain or type(content) is not dict or type(content.get("cells")) is not list or len(content) < 2:
-        yield encode_found(found)
-        return
-    yield b'{"content":{"cells":['
-    yield from jsonio.list_in_pieces(content["cells"])
-    yield b"]," + jsonio.to_wire({key: value for key, value in content.items() if key != "cells"}, True)[1:]
-    yield b"," + encode({key: value for key, value in found.model.items() if key != "content"})[1:]
-
-
-def answer_of(found: Found, body: bytes, created: bool = False) -> Answer:
-    """An answer with the head that a model gives it."""
-    model = found.model
-    return Answer(body, model["path"], model["last_modified"], _etag(found), created)
-
-
-def _etag(found: Found) -> str | None:
-    from jupyterd.contents.models import etag_of
-
-    return None if found.model["type"] == "directory" else etag_of(found.status)
-
-
 async def put(manager: Any, path: str, body: Buffer, if_match: str | None = None) -> Answer:
     """Save what a client sends; make it where there is nothing.
 
@@ -190,7 +144,7 @@ async def put(manager: Any, path: str, body: Buffer, if_match: str | None = None
         found = manager._keep(model, path, parsed.plain)
         return answer_of(found, encode(found.model), not exists and model.get("chunk") in (None, 1))
     saved = await settled(manager.save(model, path) if exists else manager.new(model, path))
-    return _encoded(saved, created=not exists)
+    return answer_of_any(saved, created=not exists)
 
 
 def parse_body(body: Buffer) -> jsonio.Parsed:
@@ -215,11 +169,6 @@ def parse_body(body: Buffer) -> jsonio.Parsed:
     return parsed
 
 
-def _encoded(model: Model, created: bool = False) -> Answer:
-    check(model)
-    return Answer(encode_any(model), model["path"], model["last_modified"], None, created)
-
-
 async def _precondition(manager: Any, path: str, if_match: str) -> None:
     wanted = {tag.strip() for tag in if_match.split(",")}
     current = await _tags(manager, path)
@@ -232,7 +181,7 @@ async def _tags(manager: Any, path: str) -> set[str]:
     try:
         if is_native(manager):
             found = reading.find(manager, path, False, None, None, True)
-            return {f'"{found.model["hash"]}"', _etag(found) or ""}
+            return {f'"{found.model["hash"]}"', tag_of(found) or ""}
         model = await settled(manager.get(path, content=False, require_hash=True))
         return {f'"{model["hash"]}"'}
     except Exception as error:
@@ -264,7 +213,7 @@ async def post(manager: Any, path: str, body: bytes) -> Answer:
         await settled(manager.is_hidden(path)) or await settled(manager.is_hidden(copy_from))
     ):
         raise Invalid(f"Cannot copy file or directory {path!r}")
-    return _encoded(await settled(manager.copy(copy_from, path)), created=True)
+    return answer_of_any(await settled(manager.copy(copy_from, path)), created=True)
 
 
 async def _untitled(manager: Any, path: str, model: Model) -> Answer:
@@ -272,7 +221,7 @@ async def _untitled(manager: Any, path: str, model: Model) -> Answer:
     if kind not in (None, "", *TYPES):
         kind = "file"
     made = await settled(manager.new_untitled(path=path, type=kind or "", ext=model.get("ext", "")))
-    return _encoded(made, created=True)
+    return answer_of_any(made, created=True)
 
 
 async def patch(manager: Any, path: str, body: bytes) -> Answer:
@@ -287,7 +236,7 @@ async def patch(manager: Any, path: str, body: bytes) -> Answer:
         and (await settled(manager.is_hidden(path)) or await settled(manager.is_hidden(old_path)))
     ):
         raise Invalid(f"Cannot rename file or directory {path!r}")
-    return _encoded(await settled(manager.update(model, path)))
+    return answer_of_any(await settled(manager.update(model, path)))
 
 
 async def delete(manager: Any, path: str) -> None:

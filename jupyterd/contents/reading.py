@@ -7,7 +7,7 @@ import os
 import stat
 from typing import TYPE_CHECKING, NamedTuple
 
-from jupyterd.contents import atomic, files, listing, notebooks, paths
+from jupyterd.contents import files, listing, notebooks, paths, recovery
 from jupyterd.contents.either import at_once, settled, to_end
 from jupyterd.contents.faults import named_faults
 from jupyterd.contents.hooks import is_refusal
@@ -153,7 +153,7 @@ def _read_notebook(manager: FileContentsManager, os_path: str) -> tuple[files.By
     except UnicodeDecodeError:
         raise Invalid(f"{os_path} is not UTF-8 encoded", reason="bad format") from None
     except Exception as error:
-        if not manager.use_atomic_writing or not atomic.recover(os_path):
+        if not manager.use_atomic_writing or not recovery.recover(os_path):
             raise Invalid(f"Unreadable Notebook: {os_path} {error!r}") from error
     return _read_notebook(manager, os_path)
 

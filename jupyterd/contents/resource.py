@@ -13,7 +13,8 @@ from urllib.parse import quote
 from twisted.logger import Logger
 
 from jupyterd.contents import operations
-from jupyterd.contents.operations import Answer, Missing, Query
+from jupyterd.contents.answers import Answer
+from jupyterd.contents.operations import Missing, Query
 from jupyterd.contents.service import Contents, FileAnswer
 from jupyterd.contents.sink import Sink, SpoolFile
 from jupyterd.contents.streams import InSlices, Temporary

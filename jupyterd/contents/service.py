@@ -17,10 +17,11 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredLock
 
 from jupyterd.contents import operations
+from jupyterd.contents.answers import Answer
 from jupyterd.contents.changes import Changes
 from jupyterd.contents.either import at_once
 from jupyterd.contents.expiry import Expiry
-from jupyterd.contents.operations import Answer, Query
+from jupyterd.contents.operations import Query
 from jupyterd.contents.outbox import Outbox
 from jupyterd.contents.paths import clean
 from jupyterd.contents.raw import RawUpload

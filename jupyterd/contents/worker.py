@@ -20,10 +20,11 @@ from typing import Any, BinaryIO
 from traitlets import default
 
 from jupyterd.contents import inline, operations
+from jupyterd.contents.answers import Answer, answer_of, in_pieces
 from jupyterd.contents.either import at_once
 from jupyterd.contents.filemanager import FileContentsManager
 from jupyterd.contents.largefile import LargeFileManager
-from jupyterd.contents.operations import Answer, Query
+from jupyterd.contents.operations import Query
 from jupyterd.contents.raw import RawUpload
 from jupyterd.errors import JupyterdError
 
@@ -70,9 +71,9 @@ def get(manager: FileContentsManager, path: str, query: list[Any], out: str) -> 
     """Read; the body goes to the file ``out``."""
     found = operations.find(manager, path, Query(*query))
     with open(out, "wb", opener=_private, buffering=1 << 18) as file:
-        for piece in operations.in_pieces(found):
+        for piece in in_pieces(found):
             file.write(piece)
-    return _head(operations.answer_of(found, b""))
+    return _head(answer_of(found, b""))
 
 
 def put(manager: FileContentsManager, path: str, body: str, if_match: str | None) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from jupyterd.contents import atomic
+from jupyterd.contents import atomic, recovery
 from jupyterd.errors import Invalid
 
 
@@ -130,10 +130,10 @@ def test_what_was_interrupted_in_place_can_be_brought_back(target: Path, monkeyp
     monkeypatch.setattr(atomic, "_reserve", dies)
     with pytest.raises(KeyboardInterrupt):
         atomic.write(str(target), b"whole new content")
-    assert atomic.recover(str(target))
+    assert recovery.recover(str(target))
     assert target.read_bytes() == b"whole new content"
     assert (target.parent / "a.ipynb.invalid").read_bytes() == b"ha"
-    assert not atomic.recover(str(target))
+    assert not recovery.recover(str(target))
 
 
 @pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT, errno.EIO])

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from jupyterd.contents import atomic
+from jupyterd.contents import recovery
 from jupyterd.contents.filemanager import FileContentsManager
 from jupyterd.errors import OutOfSpace, TooLarge
 
@@ -92,7 +92,7 @@ def survived(path: Path, acknowledged: int, links: int) -> int:
         found = whole(path)
     except (ValueError, AssertionError):
         assert links == 2
-        assert atomic.recover(str(path))
+        assert recovery.recover(str(path))
         found = whole(path)
     assert found in (acknowledged, acknowledged + 1), "an acknowledged save is lost"
     for version in path.parent.glob(".ipynb_checkpoints/versions/*.ipynb"):

@@ -15,8 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from jupyterd.contents import jsonio, notebooks
+from jupyterd.contents.answers import encode_found, in_pieces
 from jupyterd.contents.filemanager import Found
-from jupyterd.contents.operations import encode_found, in_pieces
 from jupyterd.contents.shape import is_ordinary
 
 text = st.text(st.characters(blacklist_categories=("Cs",)))
