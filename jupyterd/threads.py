@@ -16,6 +16,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.python.failure import Failure
 
+from jupyterd.aio import caller_from_threads
+
 P = ParamSpec("P")
 T = TypeVar("T", covariant=True)
 
@@ -33,7 +35,7 @@ class Threads(Service):
     """
 
     def __init__(self, reactor: IReactorFromThreads, name: str, size: int) -> None:
-        self._reactor = reactor
+        self._call_from_thread = caller_from_threads(reactor)
         self._pool_name = name
         self._size = size
         self._calls: SimpleQueue[tuple[Deferred[Any], Callable[[], Any]] | None] = SimpleQueue()
@@ -60,7 +62,7 @@ class Threads(Service):
                 result = call()
             except BaseException:  # noqa: BLE001 - it belongs to who waits
                 result = Failure()
-            self._reactor.callFromThread(self._finish, done, result)
+            self._call_from_thread(self._finish, done, result)
             del waiting, done, call, result  # nothing is held while nothing is done
 
     def _finish(self, done: Deferred[Any], result: Any) -> None:

@@ -105,3 +105,17 @@ def test_stopping_finishes_what_is_in_line(loop: Loop) -> None:
         pool(done.append, number)
     pool.stopService()
     assert done == [0, 1, 2]
+
+
+def test_the_loop_of_an_asyncio_reactor_is_told_itself(loop: Loop) -> None:
+    class AsyncioLoop:
+        call_soon_threadsafe = loop.callFromThread
+
+    class Reactor:
+        _asyncioEventloop = AsyncioLoop
+
+    pool = Threads(Reactor(), "test", 1)  # type: ignore[arg-type]
+    results = collect(pool(lambda: 1))
+    loop.turn()
+    pool.stopService()
+    assert results == [1]
