@@ -34,7 +34,6 @@ MOVED: dict[str, tuple[str, str]] = {
 # Settings that are read and change nothing here.
 NO_EFFECT = frozenset(
     {
-        "allow_unauthenticated_access",
         "extra_services",
         "kernel_websocket_connection_class",
         "max_buffer_size",
@@ -141,7 +140,8 @@ class ServerTraits(JupyterApp):
         config=True,
         help="""Whether what has no rule of its own is open to everybody.
         (env: JUPYTER_SERVER_ALLOW_UNAUTHENTICATED_ACCESS)
-        In jupyterd everything but the login page and health checks has one.""",
+        In jupyterd everything has one, so that True opens nothing. With False a stranger is asked to log in at paths
+        that do not exist too, and does not learn which do.""",
     )
     disable_check_xsrf = Bool(
         False, config=True, help="Do without protection against forged requests of other sites. Dangerous with cookies."

@@ -39,6 +39,7 @@ def make_guard(server: ServerApp, make: Callable[..., Any], clock: IReactorTime)
         trust_xheaders=server.trust_xheaders,
         disable_check_xsrf=server.disable_check_xsrf,
         xsrf_cookie_options=configured.get("xsrf_cookie_kwargs", {}),
+        tell_unknown_paths=server.allow_unauthenticated_access,
         trust_peers=getattr(provider, "trust_unix_peers", False),
         trusted_peers=tuple(getattr(provider, "unix_peers", ())),
         settings=_settings(server, configured),
@@ -59,6 +60,7 @@ def refresh(guard: Guard, server: ServerApp) -> None:
     guard.doors = _doors(server)
     guard.trust_xheaders = server.trust_xheaders
     guard.disable_check_xsrf = server.disable_check_xsrf
+    guard.tell_unknown_paths = server.allow_unauthenticated_access
     guard.response_headers = _headers(server)
 
 

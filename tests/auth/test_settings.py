@@ -243,6 +243,13 @@ def test_closed_doors_are_not(caplog: pytest.LogCaptureFixture) -> None:
     assert warnings_of(caplog, "--ip=*", tls=True) == ""
 
 
+@pytest.mark.parametrize("given", ["False", "True"])
+def test_allow_unauthenticated_access_is_no_reason_to_warn(caplog: pytest.LogCaptureFixture, given: str) -> None:
+    with caplog.at_level(logging.INFO):
+        text = warnings_of(caplog, f"--ServerApp.allow_unauthenticated_access={given}")
+    assert "allow_unauthenticated_access" not in text
+
+
 def test_required_password(caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(SystemExit) as ended:
         warnings_of(caplog, "--PasswordIdentityProvider.password_required=True")
