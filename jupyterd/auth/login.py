@@ -13,7 +13,7 @@ from twisted.logger import Logger
 
 from jupyterd.aio import from_asyncio
 from jupyterd.auth.delay import LONGEST_DELAY
-from jupyterd.auth.forgery import form_fields
+from jupyterd.auth.forms import fields_of
 from jupyterd.auth.guard import Guard
 from jupyterd.auth.handler import Handler
 from jupyterd.auth.nexturl import safe_next
@@ -55,7 +55,7 @@ class LoginPages:
         """Check the secret in the form: the password, or the token with perhaps a new password."""
         handler: Handler = call.request.handler
         if handler.form is None:
-            handler.form = form_fields(call.body())
+            handler.form = fields_of(call.body(), call.header("content-type") or "")
         address = self._guard.remote_ip(call.request)
         delay = self._guard.delay
         seconds = delay.wait(address)

@@ -30,6 +30,11 @@ from jupyterd.web.root import Mount, Root
 if TYPE_CHECKING:
     from jupyterd.threads import InThread
 
+
+XSRF_FORM_BYTES = 1024 * 1024
+"""A form that has its XSRF token in the body is held, and searched, before anybody knows who has sent it."""
+
+
 class Gate(Protocol):
     """What decides on a request when its head is complete; see :class:`jupyterd.auth.guard.Guard`."""
 
@@ -172,6 +177,8 @@ class Request(server.Request):
         self._limit = self.site.max_body if mount is None or mount.max_body is None else mount.max_body
         if self.user is None and mount is not None and mount.public and not mount.form:
             self._limit = 0  # what everybody may read takes nothing from strangers
+        if self.xsrf_pending:
+            self._limit = min(self._limit, XSRF_FORM_BYTES)
         if self._declared is not None and self._declared > self._limit:
             return Refusal(413, f"The request body has more than {self._limit} bytes")
         return None
