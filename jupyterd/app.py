@@ -15,7 +15,9 @@ from twisted.logger import Logger
 
 from jupyterd.threads import Threads
 from jupyterd.web.access import AccessLog
+from jupyterd.web.limits import HTTPLimits
 from jupyterd.web.pages import Pages
+from jupyterd.web.patience import Patience
 from jupyterd.web.root import Root
 from jupyterd.web.site import Site
 
@@ -118,12 +120,21 @@ class House:
     @cached_property
     def site(self) -> Site:
         """The factory of all HTTP connections."""
+        limits = HTTPLimits(parent=self.server)
         return Site(
             self.root,
             self.guard,
             reactor=self.reactor,
             in_thread=self.in_thread,
             max_body=self.server.max_body_size,
+            patience=Patience(
+                self.reactor,
+                head=limits.head_timeout,
+                body=limits.body_timeout,
+                idle=limits.idle_timeout,
+                reader=limits.reader_timeout,
+                most=limits.most_waiting,
+            ),
             access=AccessLog(self.settings.verbose, self._answered),
             error_page=self.pages.error,
         )

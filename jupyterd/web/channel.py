@@ -11,6 +11,7 @@ from twisted.python.failure import Failure
 from twisted.web import http
 
 from jupyterd.web import errors
+from jupyterd.web.backlog import unread
 from jupyterd.web.patience import Queue, leave
 
 if TYPE_CHECKING:
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 HEAD_BYTES = 64 * 1024
 MOST_HEADERS = 500
 LONGEST_LENGTH = 18  # digits of a Content-Length
+
+LEAST_TAKEN = 16 * 1024
+"""Bytes of a waiting answer that a client has to take within the time that it is given for some of it."""
 
 LINGER_BYTES = 64 * 1024 * 1024
 """How much of a refused body is read and thrown away, so that the client gets to read its answer before the
@@ -35,6 +39,9 @@ class Channel(http.HTTPChannel):
     waiting: Queue | None = None
     _lingering = False
     _discarded = 0
+    _unread: int | None = None
+    """What the client had not taken of its answer when it was looked at last; None where it reads well."""
+    _stranger = True
     _log = Logger()
 
     def connectionMade(self) -> None:
@@ -49,7 +56,9 @@ class Channel(http.HTTPChannel):
 
     def too_late(self) -> None:
         """The client took too long."""
-        if self._lingering or not (self.requests or self._buffer):
+        if self._unread is not None:
+            self._slow_reader()
+        elif self._lingering or not (self.requests or self._buffer):
             self.cut()
         else:
             self._refuse(408, "The request did not arrive in time")
@@ -69,6 +78,43 @@ class Channel(http.HTTPChannel):
     def resume_reading(self) -> None:
         """Read from the socket again."""
         self._networkProducer.resumeProducing()
+
+    # -- the client reads slower than it is written to
+
+    def pauseProducing(self) -> None:
+        """The transport holds as much as it should. Called by it."""
+        super().pauseProducing()
+        self._await_reader()
+
+    def resumeProducing(self) -> None:
+        """The client has taken what was held. Called by the transport."""
+        if self._unread is not None:
+            self._unread = None
+            leave(self)
+            if not self.requests:
+                self.site.patience.idles.add(self)
+        super().resumeProducing()  # the answer's next part may fill the transport again
+
+    def loseConnection(self) -> None:
+        """Close, once the client has taken what is written."""
+        super().loseConnection()
+        if unread(self.transport):
+            self._await_reader()
+
+    def _await_reader(self) -> None:
+        self._unread = unread(self.transport)
+        if self.requests:
+            self._stranger = self.requests[0].user is None
+        patience = self.site.patience
+        (patience.strange_readers if self._stranger else patience.readers).add(self)
+
+    def _slow_reader(self) -> None:
+        before, now = self._unread or 0, unread(self.transport)
+        if now <= before - LEAST_TAKEN or now > before:  # more than before: what was on its way when it got full
+            self._await_reader()
+        else:
+            self._log.info("{peer} does not read its answer", peer=str(self.transport.getPeer()))  # type: ignore[union-attr]
+            self.cut()
 
     # -- the head
 
@@ -175,7 +221,7 @@ class Channel(http.HTTPChannel):
             self.requests.remove(request)
             self._linger()
             return
-        if self.persistent:
+        if self.persistent and self._unread is None:
             self.site.patience.idles.add(self)
         super().requestDone(request)
 

@@ -1,8 +1,8 @@
 """Schemathesis against a running jupyterd: ``python -m tests.fuzz.api [seconds]``, by hand; needs schemathesis.
 
 Asks every operation of our own API description with valid and invalid values, as somebody known and as a stranger.
-Wrong is: an answer of the 500s that is not meant (``deliberate.py``), an unexpected exception in the log, an answer that
-is late, a daemon that has died, or that holds more descriptors than before. What ends the server is left out.
+Wrong is: an answer of the 500s that is not meant (``deliberate.py``), an unexpected exception in the log, an answer
+that is late, a daemon that has died, or that holds more descriptors than before. What ends the server is left out.
 """
 
 from __future__ import annotations
