@@ -15,6 +15,7 @@ from twisted.logger import Logger
 
 from jupyterd.threads import Threads
 from jupyterd.web.access import AccessLog
+from jupyterd.web.compression import Compression
 from jupyterd.web.limits import HTTPLimits
 from jupyterd.web.pages import Pages
 from jupyterd.web.patience import Patience
@@ -127,6 +128,7 @@ class House:
             reactor=self.reactor,
             in_thread=self.in_thread,
             max_body=self.server.max_body_size,
+            compression=Compression.of(self.server.websocket_compression_options),
             patience=Patience(
                 self.reactor,
                 head=limits.head_timeout,

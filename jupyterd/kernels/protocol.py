@@ -6,9 +6,12 @@ its kernel speaks pauses its cursor and nothing else; one whose kernel takes not
 
 from __future__ import annotations
 
+import fcntl
+from array import array
 from collections import deque
 from collections.abc import Callable
 from functools import partial
+from termios import TIOCOUTQ
 from typing import Any
 
 from twisted.internet.tcp import Connection
@@ -17,7 +20,6 @@ from twisted.internet.unix import Server as UNIXServer
 from jupyterd.kernels.channels import KernelChannels
 from jupyterd.kernels.log import Cursor
 from jupyterd.kernels.wire import CODEC_JSON, CODEC_V1, V1, BadFrame, Bytes, Codec
-from jupyterd.web.backlog import queued, waiting
 from jupyterd.web.websocket import SocketProtocol
 
 PIECE = 128 * 1024
@@ -168,8 +170,16 @@ class ChannelsProtocol(SocketProtocol):
         size: int = sum(map(len, self._pending))
         if not self._plain_transport:
             return size
-        size += waiting(transport)
-        return size if isinstance(transport, UNIXServer) else size + queued(transport)
+        size += len(transport.dataBuffer) - transport.offset + transport._tempDataLen
+        socket = getattr(transport, "socket", None)
+        if socket is not None and not isinstance(transport, UNIXServer):
+            queued = array("i", [0])
+            try:
+                fcntl.ioctl(socket.fileno(), TIOCOUTQ, queued)
+            except OSError:
+                return size
+            size += queued[0]
+        return size
 
     def finish(self) -> None:
         """Close, behind what is being written."""

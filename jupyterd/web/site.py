@@ -23,6 +23,7 @@ from zope.interface import provider
 
 from jupyterd.web import errors
 from jupyterd.web.channel import Channel
+from jupyterd.web.compression import Compression
 from jupyterd.web.patience import Patience
 from jupyterd.web.refusal import Refusal
 from jupyterd.web.root import Mount, Root
@@ -353,6 +354,7 @@ class Site(server.Site):
     :param gate: decides on each request.
     :param max_body: bytes a body may have, where its mount says nothing else.
     :param in_thread: parses what is large.
+    :param compression: how messages of websockets are compressed, where clients ask for it; None for not at all.
     :param patience: how long clients may take.
     :param access: called with each answered request and the seconds it took.
     :param error_page: renders an error for people.
@@ -370,6 +372,7 @@ class Site(server.Site):
         reactor: Any,
         in_thread: InThread,
         max_body: int = 512 * 1024 * 1024,
+        compression: Compression | None = None,
         patience: Patience | None = None,
         access: Callable[[Request, float], None] | None = None,
         error_page: Callable[[Request, int, str], bytes] | None = None,
@@ -380,6 +383,7 @@ class Site(server.Site):
         self.gate = gate
         self.max_body = max_body
         self.in_thread = in_thread
+        self.compression = compression
         self._access = access
         self.error_page = error_page or plain_error_page
 
