@@ -12,6 +12,7 @@ from twisted.web import http
 
 from jupyterd.web import errors
 from jupyterd.web.backlog import unread
+from jupyterd.web.chunks import Chunks
 from jupyterd.web.patience import Queue, leave
 
 if TYPE_CHECKING:
@@ -126,6 +127,9 @@ class Channel(http.HTTPChannel):
         elif self.waiting is patience.bodies or (self.waiting is patience.heads and self._known):
             patience.bodies.add(self)
         LineReceiver.dataReceived(self, data)
+        if self.line_mode and not self._lingering and b"\n" in self._buffer:
+            # What is left has no line end in it: a lone LF, which others may take for one (RFC 9112, section 2.2).
+            self._refuse(400, "A header line does not end with CR LF")
 
     def lineReceived(self, line: bytes) -> None:
         """A line of the head."""
@@ -158,7 +162,12 @@ class Channel(http.HTTPChannel):
         if header == b"Transfer-Encoding" and (data.lower() != b"chunked" or self._version != b"HTTP/1.1"):
             # HTTP/1.0 has no chunks: a proxy in front may have read another end of this request than we would.
             return self._failChooseTransferDecoder()
-        return bool(super()._maybeChooseTransferDecoder(header, data))
+        if not super()._maybeChooseTransferDecoder(header, data):
+            return False
+        if header == b"Transfer-Encoding":
+            decoder: Any = self._transferDecoder
+            self._transferDecoder = Chunks(decoder.dataCallback, decoder.finishCallback)
+        return True
 
     def allHeadersReceived(self) -> None:
         """The head is complete."""

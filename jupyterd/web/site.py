@@ -142,6 +142,8 @@ class Request(server.Request):
             return Refusal(400, "A request has one Host header")
         if hosts:
             self.host_header = hosts[0].decode("utf-8", "replace")
+        if self.method != self.method.upper():
+            return Refusal(405)  # methods are written in capitals, and Klein's router would not mind
         if not path.startswith(b"/"):
             return Refusal(400, "The path does not begin with a slash")
         try:
