@@ -128,6 +128,7 @@ class House:
             reactor=self.reactor,
             in_thread=self.in_thread,
             max_body=self.server.max_body_size,
+            max_held=self.server.max_buffer_size,
             compression=Compression.of(self.server.websocket_compression_options),
             patience=Patience(
                 self.reactor,

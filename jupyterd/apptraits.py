@@ -38,7 +38,6 @@ NO_EFFECT = frozenset(
     {
         "extra_services",
         "kernel_websocket_connection_class",
-        "max_buffer_size",
         "reraise_server_extension_failures",
         "static_immutable_cache",
     }
@@ -90,7 +89,11 @@ class ServerTraits(JupyterApp):
         help="Believe X-Forwarded-For/X-Real-Ip and X-Scheme/X-Forwarded-Proto of a proxy.",
     )
     max_body_size = Integer(512 * _MEBIBYTE, config=True, help="Largest request body in bytes; a larger one gets 413.")
-    max_buffer_size = Integer(512 * _MEBIBYTE, config=True, help="Largest amount of bytes held for one connection.")
+    max_buffer_size = Integer(
+        512 * _MEBIBYTE,
+        config=True,
+        help="Largest part of a request body, in bytes, that is held in memory; more gets 413. Files are streamed to disk.",
+    )
     min_open_files_limit = Integer(
         allow_none=True,
         config=True,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from jupyterd.serverapp import ServerApp
 
 NO_HANDLERS = "%s: its handler for %s is one of Tornado's and is not served here"
-NO_LOGIN_CLASS = "ServerApp.%s: login classes of Tornado are not used here; write an identity provider"
+NO_LOGIN_CLASS = "%s.%s: login classes of Tornado are not used here; write an identity provider"
 
 
 def make_guard(server: ServerApp, make: Callable[..., Any], clock: IReactorTime) -> Guard:
@@ -70,9 +70,10 @@ def warn(server: ServerApp, tls: bool) -> None:
     :param tls: connections are encrypted.
     :raises SystemExit: a password is required and there is none.
     """
-    for name in ("login_handler_class", "logout_handler_class"):
-        if getattr(server, name, None):
-            server.log.warning(NO_LOGIN_CLASS, name)
+    for owner in (server, server.identity_provider):
+        for name in ("login_handler_class", "logout_handler_class"):
+            if getattr(owner, name, None):
+                server.log.warning(NO_LOGIN_CLASS, type(owner).__name__, name)
     for pattern, _handler, *_ in server.identity_provider.get_handlers():
         if pattern not in ("/login", "/logout"):
             server.log.warning(NO_HANDLERS, type(server.identity_provider).__name__, pattern)

@@ -182,6 +182,9 @@ class Request(server.Request):
             self._limit = 0  # what everybody may read takes nothing from strangers
         if self.xsrf_pending:
             self._limit = min(self._limit, XSRF_FORM_BYTES)
+        return self._longer_than_allowed()
+
+    def _longer_than_allowed(self) -> Refusal | None:
         if self._declared is not None and self._declared > self._limit:
             return Refusal(413, f"The request body has more than {self._limit} bytes")
         return None
@@ -197,8 +200,10 @@ class Request(server.Request):
                 if known is None:
                     self.site.defects.failure("no place for the body of {path}", path=self.path)
                 return Refusal(*known) if known is not None else Refusal(500, "Unhandled error")
+        if sink is None:
+            self._limit = min(self._limit, self.site.max_held)
         self.content = _Memory() if sink is None else sink
-        return None
+        return self._longer_than_allowed()
 
     def _pour(self) -> None:
         self._admitted = True
@@ -355,6 +360,7 @@ class Site(server.Site):
     :param root: the mounts.
     :param gate: decides on each request.
     :param max_body: bytes a body may have, where its mount says nothing else.
+    :param max_held: bytes of a body that may be held in memory, where its mount does not stream it elsewhere.
     :param in_thread: parses what is large.
     :param compression: how messages of websockets are compressed, where clients ask for it; None for not at all.
     :param patience: how long clients may take.
@@ -374,6 +380,7 @@ class Site(server.Site):
         reactor: Any,
         in_thread: InThread,
         max_body: int = 512 * 1024 * 1024,
+        max_held: int = 512 * 1024 * 1024,
         compression: Compression | None = None,
         patience: Patience | None = None,
         access: Callable[[Request, float], None] | None = None,
@@ -384,6 +391,7 @@ class Site(server.Site):
         self.root = root
         self.gate = gate
         self.max_body = max_body
+        self.max_held = max_held
         self.in_thread = in_thread
         self.compression = compression
         self._access = access

@@ -263,10 +263,13 @@ def test_handlers_that_are_not_served_are_told(
 ) -> None:
     handlers = lambda self: [("/login", None), ("/oauth", None)]  # noqa: E731
     monkeypatch.setattr(PasswordIdentityProvider, "get_handlers", handlers)
-    text = warnings_of(caplog, "--ServerApp.login_handler_class=logging.Handler")
+    text = warnings_of(
+        caplog, "--ServerApp.login_handler_class=logging.Handler", "--IdentityProvider.logout_handler_class=a.B"
+    )
     assert "handler for /oauth" in text
     assert "/login" not in text.replace("login_handler_class", "")
     assert "ServerApp.login_handler_class" in text
+    assert "PasswordIdentityProvider.logout_handler_class" in text
 
 
 # -- in a configuration file
