@@ -92,7 +92,7 @@ class ServerTraits(JupyterApp):
     max_buffer_size = Integer(
         512 * _MEBIBYTE,
         config=True,
-        help="Largest part of a request body, in bytes, that is held in memory; more gets 413. Files are streamed to disk.",
+        help="Bytes of a request body that may be held in memory; more gets 413. What goes to disk does not count.",
     )
     min_open_files_limit = Integer(
         allow_none=True,

@@ -24,6 +24,8 @@ from zope.interface import provider
 from jupyterd.web import errors
 from jupyterd.web.channel import Channel
 from jupyterd.web.compression import Compression
+from jupyterd.web.head import complaint, parse_query, segments_of
+from jupyterd.web.pages import plain
 from jupyterd.web.patience import Patience
 from jupyterd.web.refusal import Refusal
 from jupyterd.web.root import Mount, Root
@@ -122,35 +124,15 @@ class Request(server.Request):
         self.path = path
         self.args = parse_query(query) if query else {}
         self.segments = []
-        self._refusal = self._malformed(path)
-        if self._refusal is not None:
-            return
-        # An escaped slash separates segments as a plain one does: what is mounted where, and what the mount's routes
-        # see, must not differ.
-        segments = unquote_to_bytes(path[1:]).decode().split("/")
-        if ".." in segments:
-            return  # clients resolve these before they ask
-        below = self.site.root.below_base(segments)
+        hosts = self.requestHeaders.getRawHeaders(b"host") or ()
+        if hosts:
+            self.host_header = hosts[0].decode("utf-8", "replace")
+        self._refusal = complaint(self.method, path, self.clientproto, hosts)
+        segments = segments_of(path) if self._refusal is None else None
+        below = None if segments is None else self.site.root.below_base(segments)
         if below is not None:
             self.segments = below
             self.mount = self.site.root.find(below)
-
-    def _malformed(self, path: bytes) -> Refusal | None:
-        """What is wrong with the head, beyond what the parser knows (RFC 9112, sections 3.2 and 3.2.1)."""
-        hosts = self.requestHeaders.getRawHeaders(b"host") or ()
-        if len(hosts) != 1 and (hosts or self.clientproto == b"HTTP/1.1"):
-            return Refusal(400, "A request has one Host header")
-        if hosts:
-            self.host_header = hosts[0].decode("utf-8", "replace")
-        if self.method != self.method.upper():
-            return Refusal(405)  # methods are written in capitals, and Klein's router would not mind
-        if not path.startswith(b"/"):
-            return Refusal(400, "The path does not begin with a slash")
-        try:
-            decoded = unquote_to_bytes(path).decode()
-        except UnicodeDecodeError:
-            return Refusal(400, "The path is not UTF-8")
-        return Refusal(400, "The path holds a NUL") if "\0" in decoded else None
 
     def parseCookies(self) -> None:
         """Left to who needs them."""
@@ -395,7 +377,7 @@ class Site(server.Site):
         self.in_thread = in_thread
         self.compression = compression
         self._access = access
-        self.error_page = error_page or plain_error_page
+        self.error_page = error_page or plain
 
     def startFactory(self) -> None:
         """Nothing to open: the access log is an event, not a file."""
@@ -407,24 +389,3 @@ class Site(server.Site):
         """Note an answered request, or a websocket that was let through."""
         if self._access is not None:
             self._access(request, monotonic() - request.started)
-
-
-def parse_query(query: bytes) -> dict[bytes, list[bytes]]:
-    """The arguments of a query: split at ``&`` alone, as browsers and the reference do."""
-    arguments: dict[bytes, list[bytes]] = {}
-    for pair in query.replace(b"+", b" ").split(b"&"):
-        name, _, value = pair.partition(b"=")
-        if pair:
-            arguments.setdefault(unquote_to_bytes(name), []).append(unquote_to_bytes(value))
-    return arguments
-
-
-def plain_error_page(request: Request, status: int, message: str) -> bytes:
-    """An error page without a template."""
-    from html import escape
-
-    title = f"{status} {errors.phrase(status)}"
-    return (
-        f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{title}</title></head>'
-        f"<body><h1>{title}</h1><p>{escape(message)}</p></body></html>"
-    ).encode()

@@ -12,9 +12,9 @@ from twisted.web.resource import Resource
 
 from jupyterd.testing import Connection, MemorySite
 from jupyterd.web.channel import HEAD_BYTES, MOST_HEADERS
+from jupyterd.web.head import parse_query
 from jupyterd.web.patience import Patience, most_waiting
 from jupyterd.web.root import Root
-from jupyterd.web.site import parse_query
 
 HOST = b"Host: localhost\r\n"
 
