@@ -177,9 +177,7 @@ async def upgrade(call: Call, make: Callable[[], Coroutine[Any, Any, SocketProto
         raise Failed("The path is not mounted as a websocket")
     if request.channel.transport is None:
         raise Invalid("This connection can not be upgraded")
-    # Autobahn refuses clients whose offers it does not understand: it is told of what is accepted, and nothing else.
-    wanted = compression.offer(call.header(EXTENSIONS) or "") if request.site.compression is not None else ""
-    request.requestHeaders.setRawHeaders(EXTENSIONS, [wanted] if wanted else [])
+    _hide_from_autobahn(request)
     protocol = await make()
     if request._disconnected:
         return
@@ -187,3 +185,13 @@ async def upgrade(call: Call, make: Callable[[], Coroutine[Any, Any, SocketProto
     request.site.log(request)
     resource: Any = WebSocketResource(_Once(_factory_of(request.site), protocol))
     resource.render(request)
+
+
+def _hide_from_autobahn(request: Any) -> None:
+    """Take out what it refuses where it does not understand it: origins, which are judged already, and odd offers."""
+    headers = request.requestHeaders
+    for name in ("origin", "sec-websocket-origin"):
+        headers.removeHeader(name)
+    offered = headers.getRawHeaders(EXTENSIONS) or ()
+    wanted = compression.offer(",".join(offered)) if request.site.compression is not None else ""
+    headers.setRawHeaders(EXTENSIONS, [wanted] if wanted else [])

@@ -41,7 +41,9 @@ class Echoes:
         return self.protocols[-1]
 
 
-def opened(compression: Compression | None = None, extensions: str = "") -> tuple[Connection, bytes, Echo]:
+def opened(
+    compression: Compression | None = None, extensions: str = "", more: str = ""
+) -> tuple[Connection, bytes, Echo]:
     """A client, the head of the answer, and the server's end."""
     echoes = Echoes()
     root = Root("/")
@@ -49,7 +51,7 @@ def opened(compression: Compression | None = None, extensions: str = "") -> tupl
     memory = MemorySite(root)
     memory.site.compression = compression
     connection = memory.connect()
-    more = f"Sec-WebSocket-Extensions: {extensions}\r\n" if extensions else ""
+    more += f"Sec-WebSocket-Extensions: {extensions}\r\n" if extensions else ""
     connection.send(
         "GET /api/echo HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         f"Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nSec-WebSocket-Version: 13\r\n{more}\r\n".encode()
@@ -133,6 +135,14 @@ def test_pings_of_a_client_that_does_not_read_are_answered_by_one_pong() -> None
     assert frames(connection.received()) == [(0x8A, b"999")]
     protocol.resumeProducing()
     assert connection.received() == b""
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["", "null", "file://", "http://x:8888.evil", "http://[::1", "vscode-file://vscode-app", "app://.", "x"],
+)
+def test_origins_are_judged_by_the_guard_alone(origin: str) -> None:
+    opened(more=f"Origin: {origin}\r\nSec-WebSocket-Origin: {origin}\r\n")
 
 
 # -- compression
