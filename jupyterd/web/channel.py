@@ -41,7 +41,7 @@ class Channel(http.HTTPChannel):
     _lingering = False
     _discarded = 0
     _unread: int | None = None
-    """What the client had not taken of its answer when it was looked at last; None where it reads well."""
+    """What the client had not taken of its answer when it was looked at last; None where nobody waits for it."""
     _stranger = True
     _log = Logger()
 
@@ -90,10 +90,7 @@ class Channel(http.HTTPChannel):
     def resumeProducing(self) -> None:
         """The client has taken what was held. Called by the transport."""
         if self._unread is not None:
-            self._unread = None
-            leave(self)
-            if not self.requests:
-                self.site.patience.idles.add(self)
+            self._reads_on()
         super().resumeProducing()  # the answer's next part may fill the transport again
 
     def loseConnection(self) -> None:
@@ -102,12 +99,19 @@ class Channel(http.HTTPChannel):
         if unread(self.transport):
             self._await_reader()
 
+    def _reads_on(self) -> None:
+        self._unread = None
+        leave(self)
+        if not self.requests:
+            self.site.patience.idles.add(self)
+        elif self._stranger:
+            self._await_reader()
+
     def _await_reader(self) -> None:
         self._unread = unread(self.transport)
         if self.requests:
             self._stranger = self.requests[0].user is None
-        patience = self.site.patience
-        (patience.strange_readers if self._stranger else patience.readers).add(self)
+        self.site.patience.reader(self, self._stranger)
 
     def _slow_reader(self) -> None:
         before, now = self._unread or 0, unread(self.transport)
@@ -221,6 +225,8 @@ class Channel(http.HTTPChannel):
         if not self._lingering:
             leave(self)
             super().allContentReceived()
+            if self.requests and self.requests[0].user is None and self.waiting is None:
+                self._await_reader()  # a stranger counts as long as the answer takes
 
     # -- the end
 
@@ -230,8 +236,11 @@ class Channel(http.HTTPChannel):
             self.requests.remove(request)
             self._linger()
             return
-        if self.persistent and self._unread is None:
-            self.site.patience.idles.add(self)
+        if not self._waitingForTransport:
+            self._unread = None
+            leave(self)
+            if self.persistent:
+                self.site.patience.idles.add(self)
         super().requestDone(request)
 
     def _linger(self) -> None:

@@ -134,6 +134,15 @@ class Patience:
     def head(self, client: Client) -> None:
         """``client`` is expected to send a head."""
         self.heads.add(client)
+        self._make_room()
+
+    def reader(self, client: Client, stranger: bool) -> None:
+        """``client`` is expected to take some of its answer."""
+        (self.strange_readers if stranger else self.readers).add(client)
+        if stranger:
+            self._make_room()
+
+    def _make_room(self) -> None:
         crowds = (self.heads, self.lingers, self.idles, self.strange_readers)
         if sum(map(len, crowds)) > self._most:
             # Who opens thousands of connections pushes out their own before other people's idle ones.

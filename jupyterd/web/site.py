@@ -66,7 +66,7 @@ class Request(server.Request):
     """One request. ``mount``, ``segments`` and ``user`` are set before its resource is asked.
 
     :ivar segments: the decoded path below ``base_url``.
-    :ivar user: who asks, set by the guard; None on public mounts.
+    :ivar user: who asks, set by the guard; None for a stranger, who gets no further than public mounts.
     :ivar content: the body in memory, or the mount's :class:`~jupyterd.web.root.BodySink`.
     """
 

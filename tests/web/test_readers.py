@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from jupyterd.testing import Connection, MemorySite
@@ -108,6 +109,36 @@ def test_strangers_who_do_not_read_make_room() -> None:
     assert len(memory.site.patience.strange_readers) == 3
     memory.connect()
     assert [connection.transport.disconnected for connection in slow] == [True, False, False]
+    slow += [full(memory) for _ in range(5)]
+    assert [connection.transport.disconnected for connection in slow] == [True] * 5 + [False] * 3
+
+
+def test_strangers_count_while_their_answers_are_made() -> None:
+    memory = site()
+    memory.site.patience = patience = Patience(memory.reactor, most=3)
+    answers: list[Deferred[None]] = []
+
+    class Slow:
+        app = Routes()
+        api = json_api(app)
+
+        @api("GET", "/api/slow")
+        async def get(self, call: Call) -> object:
+            answers.append(Deferred())
+            await answers[-1]
+            return {}
+
+    memory.root.mount("/api/slow", Slow().app.resource, auth="things")
+    asking = []
+    for _ in range(5):
+        asking.append(memory.connect())
+        asking[-1].send(b"GET /api/slow HTTP/1.1\r\nHost: x\r\n\r\n")
+    assert [connection.transport.disconnected for connection in asking] == [True] * 2 + [False] * 3
+    answers[4].callback(None)
+    assert asking[4].received().startswith(b"HTTP/1.1 200 OK")
+    assert (len(patience.strange_readers), len(patience.idles)) == (2, 1)
+    memory.reactor.advance(READER_SECONDS)
+    assert [connection.transport.disconnected for connection in asking] == [True] * 4 + [False]
 
 
 def test_those_who_wait_again_leave_one_timer() -> None:
