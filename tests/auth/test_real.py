@@ -475,14 +475,14 @@ def test_strangers_who_do_not_read_their_answers_make_room(tmp_path: Path) -> No
 
 def test_known_clients_that_do_not_read_are_cut_and_slow_ones_are_not(tmp_path: Path) -> None:
     request = f"GET /files/big.bin HTTP/1.1\r\nHost: localhost\r\nAuthorization: token {TOKEN}\r\n\r\n".encode()
-    with daemon(tmp_path, "--HTTPLimits.reader_timeout=3") as server:
+    with daemon(tmp_path, "--HTTPLimits.reader_timeout=6") as server:
         (tmp_path / "root" / "big.bin").write_bytes(bytes(20_000_000))
         idle, slow = socket.socket(), socket.socket()
         for client in (idle, slow):
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
             client.connect(("127.0.0.1", server.port))
             client.sendall(request)
-        for _ in range(400):
+        for _ in range(800):
             assert slow.recv(65536)
             time.sleep(0.05)
             if "does not read its answer" in server.log:
