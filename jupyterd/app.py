@@ -284,30 +284,10 @@ class House:
 
     def _identity(self) -> None:
         """/login, /logout, /api/me, CSP reports."""
-
-        def pages() -> Any:
-            from jupyterd.auth.login import LoginPages
-
-            return LoginPages(self.guard, self.pages, self._threads("passwords", 1)).app.resource()
-
-        def identity() -> Any:
-            from jupyterd.auth.resource import IdentityResource
-
-            return IdentityResource(self.guard).app.resource()
-
-        def reports() -> Any:
-            from jupyterd.auth.resource import ReportResource
-
-            return ReportResource().app.resource()
-
-        from jupyterd.auth.build import warn
+        from jupyterd.auth.build import mount, warn
 
         warn(self.server, tls=bool(self.server.certfile or self.server.ssl_options))
-        login = cache(pages)
-        for prefix in ("/login", "/logout"):
-            self.root.mount(prefix, login, auth="", public=True, page=True, form=True, exact=True, max_body=65536)
-        self.root.mount("/api/me", identity, auth="", exact=True)
-        self.root.mount("/api/security/csp-report", reports, auth="csp", exact=True, reports=True, max_body=65536)
+        mount(self.root, lambda: self.guard, self.pages, lambda: self._threads("passwords", 1))
 
     def _kernelspecs(self) -> None:
         """/api/kernelspecs, /kernelspecs."""

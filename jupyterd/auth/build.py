@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from traitlets import TraitError
@@ -16,6 +17,12 @@ from jupyterd.auth.origin import Doors
 
 if TYPE_CHECKING:
     from jupyterd.serverapp import ServerApp
+    from jupyterd.threads import InThread
+    from jupyterd.web.pages import Pages
+    from jupyterd.web.root import Root
+
+SMALL_BODY = 64 * 1024
+"""Bytes of a login form, which strangers send, and of a report."""
 
 NO_HANDLERS = "%s: its handler for %s is one of Tornado's and is not served here"
 NO_LOGIN_CLASS = "%s.%s: login classes of Tornado are not used here; write an identity provider"
@@ -44,6 +51,34 @@ def make_guard(server: ServerApp, make: Callable[..., Any], clock: IReactorTime)
         trusted_peers=tuple(getattr(provider, "unix_peers", ())),
         settings=_settings(server, configured),
     )
+
+
+def mount(root: Root, guard: Callable[[], Guard], pages: Pages, threads: Callable[[], InThread]) -> None:
+    """The login pages, ``/api/me`` and what browsers report.
+
+    :param threads: makes those that hash passwords.
+    """
+
+    @cache
+    def login() -> Any:
+        from jupyterd.auth.login import LoginPages
+
+        return LoginPages(guard(), pages, threads()).app.resource()
+
+    def identity() -> Any:
+        from jupyterd.auth.resource import IdentityResource
+
+        return IdentityResource(guard()).app.resource()
+
+    def reports() -> Any:
+        from jupyterd.auth.resource import ReportResource
+
+        return ReportResource().app.resource()
+
+    for prefix in ("/login", "/logout"):
+        root.mount(prefix, login, auth="", public=True, page=True, form=True, exact=True, max_body=SMALL_BODY)
+    root.mount("/api/me", identity, auth="", exact=True)
+    root.mount("/api/security/csp-report", reports, auth="csp", exact=True, reports=True, max_body=SMALL_BODY)
 
 
 def refresh(guard: Guard, server: ServerApp) -> None:

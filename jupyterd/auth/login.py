@@ -22,7 +22,6 @@ from jupyterd.threads import InThread
 from jupyterd.web.api import Call, Reply, Routes, json_api
 from jupyterd.web.pages import Pages
 
-MOST_FORM_BYTES = 64 * 1024
 HTML = "text/html; charset=UTF-8"
 INVALID = "Invalid credentials"
 TOO_MANY = "Too many wrong passwords or tokens. Wait a little and try again."
@@ -43,7 +42,6 @@ class LoginPages:
         self._guard = guard
         self._pages = pages
         self._in_thread = in_thread
-        self._checking = 0
 
     @api(("GET", "HEAD"), "/login")
     async def show(self, call: Call) -> Reply:

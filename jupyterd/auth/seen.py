@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
@@ -10,6 +11,8 @@ from jupyterd.auth import cookies
 if TYPE_CHECKING:
     from jupyterd.auth.guard import Guard
     from jupyterd.web.site import Request
+
+_PORT = re.compile(r"(?<=.):\d+$")
 
 
 class Headers(Mapping[str, str]):
@@ -81,7 +84,7 @@ class HandlerRequest:
     @property
     def host_name(self) -> str:
         """The host without its port, in lower case."""
-        return self.host.lower().rpartition(":")[0] or self.host.lower()
+        return _PORT.sub("", self.host.lower())
 
     @property
     def remote_ip(self) -> str:
