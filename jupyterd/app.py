@@ -435,6 +435,8 @@ class House:
 
         What can not be read or understood is told to the log, and all stays as it was.
         """
+        from traitlets import TraitError
+
         from jupyterd.auth.build import refresh
         from jupyterd.settings import BadSettings
         from jupyterd.supervision.tls import BadCertificate
@@ -443,7 +445,7 @@ class House:
             refresh(self.guard, self.settings.again().server)
             if self.front.certificates is not None:
                 self.front.certificates.reload()
-        except (BadSettings, BadCertificate) as error:
+        except (BadSettings, BadCertificate, TraitError) as error:
             self.log.error("reload: {error}", error=str(error))
         else:
             self.log.info("settings and certificates are reloaded")

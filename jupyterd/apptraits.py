@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import socket
 import stat
 from ast import literal_eval
@@ -330,6 +331,14 @@ class ServerTraits(JupyterApp):
     def _valid_base_url(self, proposal: Any) -> str:
         path = proposal.value.strip("/")
         return f"/{path}/" if path else "/"
+
+    @validate("allow_origin_pat")
+    def _valid_pattern(self, proposal: Any) -> Any:
+        try:
+            re.compile(proposal.value)
+        except re.error as error:
+            raise TraitError(f"allow_origin_pat is no regular expression: {error}") from None
+        return proposal.value
 
     @validate("websocket_compression_options")
     def _valid_compression(self, proposal: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from twisted.logger import Logger
 
@@ -114,7 +114,7 @@ class Forgery:
             token = xsrf.read(handler.cookies.get(xsrf.COOKIE) or "")
             shown = handler.xsrf_shown = xsrf.show(token or xsrf.new(), time.time())
             if token is None:
-                options: dict[str, Any] = {"path": self._guard.base_url, **self._guard.xsrf_cookie_options}
+                options = {"path": self._guard.base_url, **cookies.attributes(self._guard.xsrf_cookie_options)}
                 days = options.pop("expires_days", XSRF_COOKIE_DAYS if request.user is not None else None)
                 if days is not None:
                     options["expires"] = time.time() + days * cookies.DAY

@@ -166,7 +166,7 @@ class Handler:
         text = value.decode() if isinstance(value, bytes) else value
         if expires_days is not None and options.get("expires") is None:
             options["expires"] = time.time() + expires_days * cookies.DAY
-        options = {key: setting for key, setting in options.items() if setting is not None}
+        options = {key: setting for key, setting in cookies.attributes(options).items() if setting is not None}
         send_cookie(self._web, cookies.set_cookie(name, text, **options))
 
     def set_secure_cookie(

@@ -489,3 +489,26 @@ def test_known_clients_that_do_not_read_are_cut_and_slow_ones_are_not(tmp_path: 
                 break
         assert server.log.count("does not read its answer") == 1
         assert slow.recv(65536)
+
+
+# -- settings that can not be used
+
+
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [
+        ("--IdentityProvider.cookie_options={'foo': 1}", "cookie_options: foo is no attribute of a cookie"),
+        ("--ServerApp.allow_origin_pat=[", "allow_origin_pat is no regular expression"),
+        ("--HTTPLimits.head_timeout=-1", "head_timeout"),
+        ("--ServerApp.websocket_compression_options={'mem_level': 99}", "mem_level is a number from 1 to 9"),
+        ("--ServerApp.port=0", "JUPYTER_TOKEN_FILE can not be read"),
+    ],
+)
+def test_a_setting_that_can_not_be_used_is_one_line(tmp_path: Path, option: str, told: str) -> None:
+    environment = {**os.environ, "JUPYTER_CONFIG_DIR": str(tmp_path), "JUPYTER_TOKEN_FILE": str(tmp_path / "nosuch")}
+    environment["JUPYTER_TOKEN"] = "" if "TOKEN" in told else "a-token"
+    command = [sys.executable, "-m", "jupyterd", "--allow-root", option]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 2
+    assert told in ended.stderr
+    assert len(ended.stderr.strip().splitlines()) == 1

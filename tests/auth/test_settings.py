@@ -391,3 +391,37 @@ def test_public_names() -> None:
         assert getattr(auth, name) is not None
     with pytest.raises(AttributeError):
         getattr(auth, "nothing")  # noqa: B009
+
+
+# -- attributes of the cookie, as operators spell them
+
+
+@pytest.mark.parametrize(
+    ("options", "there", "not_there"),
+    [
+        ({"SameSite": "None", "Secure": True}, ["SameSite=None", "Secure", "HttpOnly"], []),
+        ({"HttpOnly": False, "Path": "/y"}, ["Path=/y"], ["HttpOnly", "Path=/"]),
+        ({"max-age": 60, "expires_days": None}, ["Max-Age=60"], ["expires"]),
+        ({"samesite": "Lax", "partitioned": True}, ["SameSite=Lax", "Partitioned"], []),
+    ],
+)
+def test_cookie_options_in_any_spelling(options: dict[str, Any], there: list[str], not_there: list[str]) -> None:
+    site, _ = guarded_site(provider=PasswordIdentityProvider(token="t", cookie_options=options))
+    answer = site.request("GET", "/login?token=t")
+    line = next(line for line in answer.headers["set-cookie"] if line.startswith("username-"))
+    parts = line.split("; ")[1:]
+    assert set(there) <= set(parts)
+    assert not set(not_there) & {part.partition("=")[0] if part.startswith("expires") else part for part in parts}
+    assert answer.status == 302
+
+
+def test_cookie_options_of_the_xsrf_cookie_in_any_spelling() -> None:
+    site, _ = guarded_site(xsrf_cookie_options={"SameSite": "None", "Secure": True, "Expires_Days": 1})
+    line = next(line for line in site.request("GET", "/login").headers["set-cookie"] if line.startswith("_xsrf="))
+    assert {"SameSite=None", "Secure"} <= set(line.split("; "))
+    assert "expires=" in line
+
+
+def test_an_attribute_that_is_none_is_told_at_the_start() -> None:
+    with pytest.raises(TraitError, match="foo is no attribute of a cookie"):
+        PasswordIdentityProvider(cookie_options={"foo": 1})
