@@ -6,11 +6,14 @@ others.
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections import deque
 from collections.abc import Iterator
+from operator import itemgetter
 from struct import unpack_from
 from typing import Any
 
+from jupyterd.kernels.log import WINDOW
 from jupyterd.kernels.protocol import ChannelsProtocol
 from jupyterd.kernels.wire import Bytes, frame_head
 from jupyterd.web.compression import LARGEST
@@ -18,18 +21,14 @@ from jupyterd.web.compression import LARGEST
 COMPRESSED = 0x40
 """The first reserved bit of a frame's head. Source: RFC 7692, section 6."""
 
-MOST_MARKS = 1000
-
 
 class SqueezedChannelsProtocol(ChannelsProtocol):
     """As :class:`ChannelsProtocol`; where the client has not agreed to compress, it is the same."""
 
     def __init__(self, *arguments: Any) -> None:
         super().__init__(*arguments)
-        self._marks: deque[tuple[int, int]] = deque()  # where each message ends: in the log's bytes, on the wire
+        self._marks: deque[tuple[int, int]] = deque([(0, 0)])  # where messages end: on the wire, in the log's bytes
         self._plain = 0
-        self._confirmed = 0
-        self._last = 0
 
     def write(self, frames: list[Bytes]) -> int:
         """Take whole frames; the number of the log's bytes taken in all."""
@@ -41,13 +40,12 @@ class SqueezedChannelsProtocol(ChannelsProtocol):
             frame = self._squeeze(size, opcode, pieces)
             sizes.append((len(frame_head(opcode, size)) + size, sum(map(len, frame))))
             out += frame
-        self._last = super().write(out)
-        end = self._last - sum(wire for _, wire in sizes)
+        end = super().write(out) - sum(wire for _, wire in sizes)
         for plain, wire in sizes:
             self._plain, end = self._plain + plain, end + wire
-            self._marks.append((self._plain, end))
-        if len(self._marks) > MOST_MARKS:
-            self.unacknowledged()
+            self._marks.append((end, self._plain))
+        while self._marks[1][1] < self._plain - WINDOW:
+            self._marks.popleft()
         return self._plain
 
     def _squeeze(self, size: int, opcode: int, pieces: list[Bytes]) -> list[Bytes]:
@@ -58,12 +56,15 @@ class SqueezedChannelsProtocol(ChannelsProtocol):
 
     def unacknowledged(self) -> int:
         """Of the log's bytes, those that the client may not have."""
-        missing = super().unacknowledged()
+        return self._in_the_log(super().unacknowledged())
+
+    def _in_the_log(self, missing: int) -> int:
+        """What stands in the log for the last ``missing`` bytes of the wire; a message is there as a whole or not."""
         if self._perMessageCompress is None:
             return missing
-        while self._marks and self._marks[0][1] <= self._last - missing:
-            self._confirmed = self._marks.popleft()[0]
-        return self._plain - self._confirmed
+        received = self._marks[-1][0] - missing
+        known = bisect_right(self._marks, received, key=itemgetter(0))
+        return self._plain - self._marks[max(0, known - 1)][1]
 
 
 def messages(frames: list[Bytes]) -> Iterator[tuple[int, int, list[Bytes]]]:

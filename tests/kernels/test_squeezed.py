@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from twisted.internet.error import ConnectionLost
 from twisted.python.failure import Failure
 
+from jupyterd.kernels.log import Client
 from jupyterd.kernels.protocol import ChannelsProtocol
 from jupyterd.kernels.squeezed import SqueezedChannelsProtocol, messages
 from jupyterd.kernels.wire import frame_head
@@ -99,11 +100,19 @@ def test_frames_are_found_wherever_they_are_cut(wanted: list[tuple[int, int]], c
     assert found == [(opcode, bytes([size & 255]) * size) for opcode, size in wanted]
 
 
-def test_marks_are_few(kit: Kit) -> None:
+def test_marks_reach_as_far_back_as_the_log_s(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("jupyterd.kernels.squeezed.WINDOW", 10_000)
     tab = squeezing(kit)
-    for number in range(2500):
+    for number in range(500):
         kit.kernel.say("stream", {"name": "stdout", "text": str(number)})
         tab.received()
     protocol = tab.transport.protocol
     assert isinstance(protocol, SqueezedChannelsProtocol)
-    assert len(protocol._marks) <= 1001
+    assert len(protocol._marks) < 100
+    assert protocol._in_the_log(0) == 0
+    assert 9_000 < protocol._in_the_log(1_000_000) < 12_000
+
+
+def test_all_that_counts_bytes_for_the_log_counts_its_own() -> None:
+    counting = {name for name in vars(Client) if not name.startswith("_")} - {"codec", "blocked"}
+    assert counting <= set(vars(SqueezedChannelsProtocol))
