@@ -15,7 +15,10 @@ from twisted.logger import Logger
 
 from jupyterd.threads import Threads
 from jupyterd.web.access import AccessLog
+from jupyterd.web.compression import Compression
+from jupyterd.web.limits import HTTPLimits
 from jupyterd.web.pages import Pages
+from jupyterd.web.patience import Patience
 from jupyterd.web.root import Root
 from jupyterd.web.site import Site
 
@@ -118,12 +121,23 @@ class House:
     @cached_property
     def site(self) -> Site:
         """The factory of all HTTP connections."""
+        limits = HTTPLimits(parent=self.server)
         return Site(
             self.root,
             self.guard,
             reactor=self.reactor,
             in_thread=self.in_thread,
             max_body=self.server.max_body_size,
+            max_held=self.server.max_buffer_size,
+            compression=Compression.of(self.server.websocket_compression_options),
+            patience=Patience(
+                self.reactor,
+                head=limits.head_timeout,
+                body=limits.body_timeout,
+                idle=limits.idle_timeout,
+                reader=limits.reader_timeout,
+                most=limits.most_waiting,
+            ),
             access=AccessLog(self.settings.verbose, self._answered),
             error_page=self.pages.error,
         )
@@ -270,30 +284,10 @@ class House:
 
     def _identity(self) -> None:
         """/login, /logout, /api/me, CSP reports."""
-
-        def pages() -> Any:
-            from jupyterd.auth.login import LoginPages
-
-            return LoginPages(self.guard, self.pages, self._threads("passwords", 1)).app.resource()
-
-        def identity() -> Any:
-            from jupyterd.auth.resource import IdentityResource
-
-            return IdentityResource(self.guard).app.resource()
-
-        def reports() -> Any:
-            from jupyterd.auth.resource import ReportResource
-
-            return ReportResource().app.resource()
-
-        from jupyterd.auth.build import warn
+        from jupyterd.auth.build import mount, warn
 
         warn(self.server, tls=bool(self.server.certfile or self.server.ssl_options))
-        login = cache(pages)
-        for prefix in ("/login", "/logout"):
-            self.root.mount(prefix, login, auth="", public=True, page=True, form=True, exact=True, max_body=65536)
-        self.root.mount("/api/me", identity, auth="", exact=True)
-        self.root.mount("/api/security/csp-report", reports, auth="csp", exact=True, reports=True, max_body=65536)
+        mount(self.root, lambda: self.guard, self.pages, lambda: self._threads("passwords", 1))
 
     def _kernelspecs(self) -> None:
         """/api/kernelspecs, /kernelspecs."""
@@ -441,6 +435,8 @@ class House:
 
         What can not be read or understood is told to the log, and all stays as it was.
         """
+        from traitlets import TraitError
+
         from jupyterd.auth.build import refresh
         from jupyterd.settings import BadSettings
         from jupyterd.supervision.tls import BadCertificate
@@ -449,7 +445,7 @@ class House:
             refresh(self.guard, self.settings.again().server)
             if self.front.certificates is not None:
                 self.front.certificates.reload()
-        except (BadSettings, BadCertificate) as error:
+        except (BadSettings, BadCertificate, TraitError) as error:
             self.log.error("reload: {error}", error=str(error))
         else:
             self.log.info("settings and certificates are reloaded")

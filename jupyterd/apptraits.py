@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import socket
 import stat
+from ast import literal_eval
 from typing import Any, cast
 
 from jupyter_core.application import JupyterApp
@@ -16,6 +18,7 @@ from jupyterd import DEFAULT_JUPYTER_SERVER_PORT
 from jupyterd.log import Layout
 from jupyterd.traittypes import ClassName
 from jupyterd.utils import expand_path
+from jupyterd.web.compression import Compression
 
 # A setting that has moved: its name here, then the class and the name it has now.
 MOVED: dict[str, tuple[str, str]] = {
@@ -34,13 +37,10 @@ MOVED: dict[str, tuple[str, str]] = {
 # Settings that are read and change nothing here.
 NO_EFFECT = frozenset(
     {
-        "allow_unauthenticated_access",
         "extra_services",
         "kernel_websocket_connection_class",
-        "max_buffer_size",
         "reraise_server_extension_failures",
         "static_immutable_cache",
-        "websocket_compression_options",
     }
 )
 _PATHS = ("certfile", "keyfile", "client_ca", "cookie_secret_file", "sock", "external_connection_dir")
@@ -90,7 +90,11 @@ class ServerTraits(JupyterApp):
         help="Believe X-Forwarded-For/X-Real-Ip and X-Scheme/X-Forwarded-Proto of a proxy.",
     )
     max_body_size = Integer(512 * _MEBIBYTE, config=True, help="Largest request body in bytes; a larger one gets 413.")
-    max_buffer_size = Integer(512 * _MEBIBYTE, config=True, help="Largest amount of bytes held for one connection.")
+    max_buffer_size = Integer(
+        512 * _MEBIBYTE,
+        config=True,
+        help="Bytes of a request body that may be held in memory; more gets 413. What goes to disk does not count.",
+    )
     min_open_files_limit = Integer(
         allow_none=True,
         config=True,
@@ -141,7 +145,8 @@ class ServerTraits(JupyterApp):
         config=True,
         help="""Whether what has no rule of its own is open to everybody.
         (env: JUPYTER_SERVER_ALLOW_UNAUTHENTICATED_ACCESS)
-        In jupyterd everything but the login page and health checks has one.""",
+        In jupyterd everything has one, so that True opens nothing. With False a stranger is asked to log in at paths
+        that do not exist too, and does not learn which do.""",
     )
     disable_check_xsrf = Bool(
         False, config=True, help="Do without protection against forged requests of other sites. Dangerous with cookies."
@@ -171,7 +176,10 @@ class ServerTraits(JupyterApp):
         Union([List(), Unicode()]), config=True, help="Settings of terminals: shell_command is known."
     )
     websocket_compression_options = AnyTrait(
-        None, config=True, help="A dict, even an empty one, compresses websocket messages; None does not."
+        None,
+        config=True,
+        help="""A dict, even an empty one, compresses websocket messages for clients that offer it: compression_level
+        (-1 to 9, default 6), mem_level (1 to 9, default 8). None does not. Costs CPU, and 300 KiB a connection.""",
     )
     websocket_ping_interval = Integer(config=True, help="Seconds between pings on websockets; 0: the default.")
     websocket_ping_timeout = Integer(config=True, help="Seconds in which a ping is to be answered.")
@@ -323,6 +331,24 @@ class ServerTraits(JupyterApp):
     def _valid_base_url(self, proposal: Any) -> str:
         path = proposal.value.strip("/")
         return f"/{path}/" if path else "/"
+
+    @validate("allow_origin_pat")
+    def _valid_pattern(self, proposal: Any) -> Any:
+        try:
+            re.compile(proposal.value)
+        except re.error as error:
+            raise TraitError(f"allow_origin_pat is no regular expression: {error}") from None
+        return proposal.value
+
+    @validate("websocket_compression_options")
+    def _valid_compression(self, proposal: Any) -> Any:
+        try:
+            # A command line gives the text of a dict.
+            value = literal_eval(proposal.value) if isinstance(proposal.value, str) else proposal.value
+            Compression.of(value)
+        except (ValueError, SyntaxError) as error:
+            raise TraitError(f"websocket_compression_options: {error}") from None
+        return value
 
     @validate("port")
     def _valid_port(self, proposal: Any) -> int:

@@ -78,6 +78,7 @@ CLASSES: list[str] = [
     "jupyterd.kernels.connection.ZMQChannelsWebsocketConnection",
     "jupyterd.sessions.manager.SessionManager",
     "jupyterd.terminals.settings.TerminalManager",
+    "jupyterd.web.limits.HTTPLimits",
     "jupyterd.frontends.apps.LabServerApp",
     "jupyterd.frontends.apps.LabApp",
     "jupyterd.frontends.apps.JupyterNotebookApp",

@@ -112,7 +112,11 @@ def observer_of(twistd: Any, settings: Settings) -> ILogObserver:
 
 
 def makeService(options: Options) -> IService:
-    """The whole daemon. Called before twistd forks: it builds objects, and opens and starts nothing."""
+    """The whole daemon. Called before twistd forks: it builds objects, and opens and starts nothing.
+
+    :raises SystemExit: status 2 after one line about a setting that its class does not take.
+    """
+    from traitlets import TraitError
     from twisted.internet import reactor
 
     from jupyterd.app import jupyterd
@@ -122,7 +126,10 @@ def makeService(options: Options) -> IService:
     without_iri_grammar()
     settings, twistd = options.settings, options.parent
     keep_secrets(settings)
-    house = jupyterd(reactor, settings)
+    try:
+        house = jupyterd(reactor, settings)
+    except TraitError as error:
+        _refuse(" ".join(str(error).split()))
     daemon = Daemon(
         reactor,
         settings.server,

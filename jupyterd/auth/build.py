@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from traitlets import TraitError
@@ -16,9 +17,15 @@ from jupyterd.auth.origin import Doors
 
 if TYPE_CHECKING:
     from jupyterd.serverapp import ServerApp
+    from jupyterd.threads import InThread
+    from jupyterd.web.pages import Pages
+    from jupyterd.web.root import Root
+
+SMALL_BODY = 64 * 1024
+"""Bytes of a login form, which strangers send, and of a report."""
 
 NO_HANDLERS = "%s: its handler for %s is one of Tornado's and is not served here"
-NO_LOGIN_CLASS = "ServerApp.%s: login classes of Tornado are not used here; write an identity provider"
+NO_LOGIN_CLASS = "%s.%s: login classes of Tornado are not used here; write an identity provider"
 
 
 def make_guard(server: ServerApp, make: Callable[..., Any], clock: IReactorTime) -> Guard:
@@ -39,10 +46,39 @@ def make_guard(server: ServerApp, make: Callable[..., Any], clock: IReactorTime)
         trust_xheaders=server.trust_xheaders,
         disable_check_xsrf=server.disable_check_xsrf,
         xsrf_cookie_options=configured.get("xsrf_cookie_kwargs", {}),
+        tell_unknown_paths=server.allow_unauthenticated_access,
         trust_peers=getattr(provider, "trust_unix_peers", False),
         trusted_peers=tuple(getattr(provider, "unix_peers", ())),
         settings=_settings(server, configured),
     )
+
+
+def mount(root: Root, guard: Callable[[], Guard], pages: Pages, threads: Callable[[], InThread]) -> None:
+    """The login pages, ``/api/me`` and what browsers report.
+
+    :param threads: makes those that hash passwords.
+    """
+
+    @cache
+    def login() -> Any:
+        from jupyterd.auth.login import LoginPages
+
+        return LoginPages(guard(), pages, threads()).app.resource()
+
+    def identity() -> Any:
+        from jupyterd.auth.resource import IdentityResource
+
+        return IdentityResource(guard()).app.resource()
+
+    def reports() -> Any:
+        from jupyterd.auth.resource import ReportResource
+
+        return ReportResource().app.resource()
+
+    for prefix in ("/login", "/logout"):
+        root.mount(prefix, login, auth="", public=True, page=True, form=True, exact=True, max_body=SMALL_BODY)
+    root.mount("/api/me", identity, auth="", exact=True)
+    root.mount("/api/security/csp-report", reports, auth="csp", exact=True, reports=True, max_body=SMALL_BODY)
 
 
 def refresh(guard: Guard, server: ServerApp) -> None:
@@ -59,6 +95,7 @@ def refresh(guard: Guard, server: ServerApp) -> None:
     guard.doors = _doors(server)
     guard.trust_xheaders = server.trust_xheaders
     guard.disable_check_xsrf = server.disable_check_xsrf
+    guard.tell_unknown_paths = server.allow_unauthenticated_access
     guard.response_headers = _headers(server)
 
 
@@ -68,9 +105,10 @@ def warn(server: ServerApp, tls: bool) -> None:
     :param tls: connections are encrypted.
     :raises SystemExit: a password is required and there is none.
     """
-    for name in ("login_handler_class", "logout_handler_class"):
-        if getattr(server, name, None):
-            server.log.warning(NO_LOGIN_CLASS, name)
+    for owner in (server, server.identity_provider):
+        for name in ("login_handler_class", "logout_handler_class"):
+            if getattr(owner, name, None):
+                server.log.warning(NO_LOGIN_CLASS, type(owner).__name__, name)
     for pattern, _handler, *_ in server.identity_provider.get_handlers():
         if pattern not in ("/login", "/logout"):
             server.log.warning(NO_HANDLERS, type(server.identity_provider).__name__, pattern)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from email.utils import formatdate
+from typing import Any
 
 DAY = 86400.0
 _OCTAL_OR_QUOTED = re.compile(r"\\(?:([0-3][0-7][0-7])|(.))")
@@ -32,6 +34,17 @@ def _unquote(value: str) -> str:
     return _OCTAL_OR_QUOTED.sub(lambda m: chr(int(m[1], 8)) if m[1] else m[2], value[1:-1])
 
 
+ATTRIBUTES = frozenset(
+    {"path", "domain", "expires", "expires_days", "max_age", "httponly", "secure", "samesite", "partitioned", "version"}
+)
+"""What operators may set; ``version`` is that of a signature, of which there is one."""
+
+
+def attributes(options: Mapping[str, Any]) -> dict[str, Any]:
+    """Options under one spelling: operators also write ``SameSite`` and ``Max-Age``."""
+    return {name.lower().replace("-", "_"): value for name, value in options.items()}
+
+
 def set_cookie(
     name: str,
     value: str,
@@ -43,6 +56,7 @@ def set_cookie(
     httponly: bool = False,
     secure: bool = False,
     samesite: str | None = None,
+    partitioned: bool = False,
 ) -> str:
     """The value of a ``Set-Cookie`` header.
 
@@ -68,6 +82,8 @@ def set_cookie(
         parts.append("Secure")
     if samesite:
         parts.append(f"SameSite={samesite}")
+    if partitioned:
+        parts.append("Partitioned")
     return "; ".join(parts)
 
 

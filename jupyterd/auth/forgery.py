@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, Any
-from urllib.parse import parse_qs
+from typing import TYPE_CHECKING
 
 from twisted.logger import Logger
 
-from jupyterd.auth import cookies, xsrf
+from jupyterd.auth import cookies, forms, xsrf
 from jupyterd.auth.handler import Handler, send_cookie
 from jupyterd.web.refusal import Refusal
 from jupyterd.web.root import Mount
@@ -69,7 +68,7 @@ class Forgery:
         """The XSRF check of a request that carries its token in the body, which has come now."""
         body = request.content.getvalue() if request.content is not None else b""
         handler: Handler = request.handler
-        handler.form = fields = form_fields(body)
+        handler.form = fields = forms.fields_of(body, request.getHeader("content-type") or "")
         complaint = xsrf.complaint(
             handler.cookies.get(xsrf.COOKIE), (fields.get("_xsrf") or [""])[-1], handler.request.method
         )
@@ -80,7 +79,7 @@ class Forgery:
 
     def _xsrf_given(self, request: Request) -> str | None:
         values = request.args.get(b"_xsrf")
-        if values:
+        if values and values[-1]:
             return str(values[-1].decode("latin-1"))
         header: str | None = request.getHeader("x-xsrftoken") or request.getHeader("x-csrftoken")
         return header
@@ -115,7 +114,7 @@ class Forgery:
             token = xsrf.read(handler.cookies.get(xsrf.COOKIE) or "")
             shown = handler.xsrf_shown = xsrf.show(token or xsrf.new(), time.time())
             if token is None:
-                options: dict[str, Any] = {"path": self._guard.base_url, **self._guard.xsrf_cookie_options}
+                options = {"path": self._guard.base_url, **cookies.attributes(self._guard.xsrf_cookie_options)}
                 days = options.pop("expires_days", XSRF_COOKIE_DAYS if request.user is not None else None)
                 if days is not None:
                     options["expires"] = time.time() + days * cookies.DAY
@@ -132,16 +131,7 @@ def _may_come(request: Request, mount: Mount) -> bool:
     """Whether a token may be in the body: a form, from somebody known or for the login, that is held in memory."""
     if mount.body is not None or not (mount.form or request.user is not None):
         return False
-    content_type = (request.getHeader("content-type") or "").partition(";")[0].strip().lower()
-    return content_type == "application/x-www-form-urlencoded"
-
-
-def form_fields(body: bytes) -> dict[str, list[str]]:
-    """The fields of a URL-encoded form; empty where it is not one. At most 100 fields are looked at."""
-    try:
-        return parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=100)
-    except ValueError:
-        return {}
+    return forms.is_form(request.getHeader("content-type") or "")
 
 
 def _shown(header: str | None) -> str:

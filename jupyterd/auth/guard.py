@@ -50,6 +50,7 @@ class Guard:
     :param trust_xheaders: believe what a reverse proxy says of the client.
     :param disable_check_xsrf: no XSRF checks at all.
     :param xsrf_cookie_options: attributes of the ``_xsrf`` cookie.
+    :param tell_unknown_paths: tell strangers too that there is nothing at a path; else they have to log in first.
     :param trust_peers: let in, by UNIX socket, processes of this server's own user.
     :param trusted_peers: other users let in by UNIX socket: names or uids.
     :param settings: what providers see as ``handler.settings``.
@@ -65,6 +66,7 @@ class Guard:
     trust_xheaders: bool = False
     disable_check_xsrf: bool = False
     xsrf_cookie_options: Mapping[str, Any] = field(default_factory=dict)
+    tell_unknown_paths: bool = True
     trust_peers: bool = False
     trusted_peers: tuple[str, ...] = ()
     settings: dict[str, Any] = field(default_factory=dict)
@@ -129,7 +131,7 @@ class Guard:
         if request.method == b"OPTIONS" and (mount is None or not mount.page):
             return self._preflight()
         if mount is None:
-            return Refusal(404)
+            return Refusal(404) if user is not None or self.tell_unknown_paths else self._login_first(request)
         refusal = self.forgery.judge(request, mount, by_token)
         if refusal is not None:
             return refusal

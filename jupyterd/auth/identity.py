@@ -11,7 +11,7 @@ from collections.abc import Awaitable
 from typing import Any, cast
 
 from traitlets import Any as AnyTrait
-from traitlets import Bool, Dict, Enum, List, Unicode, default
+from traitlets import Bool, Dict, Enum, List, TraitError, Unicode, default, validate
 from traitlets.config import LoggingConfigurable
 
 from jupyterd.auth import cookies
@@ -87,14 +87,20 @@ class IdentityProvider(LoggingConfigurable):
 
     auth_header_pat = re.compile(r"(token|bearer)\s+(.+)", re.IGNORECASE)
 
+    @validate("cookie_options")
+    def _known_attributes(self, proposal: Any) -> Any:
+        unknown = set(cookies.attributes(proposal.value)) - cookies.ATTRIBUTES
+        if unknown:
+            raise TraitError(f"cookie_options: {', '.join(sorted(unknown))} is no attribute of a cookie")
+        return proposal.value
+
     @default("token")
     def _token_default(self) -> str:
         self.token_generated = False
         if os.environ.get("JUPYTER_TOKEN"):
             return os.environ["JUPYTER_TOKEN"]
         if os.environ.get("JUPYTER_TOKEN_FILE"):
-            with open(os.environ["JUPYTER_TOKEN_FILE"], encoding="utf-8") as file:
-                return file.read().strip()
+            return _token_in(os.environ["JUPYTER_TOKEN_FILE"])
         if not self.need_token:
             return ""
         self.token_generated = True
@@ -206,7 +212,7 @@ class IdentityProvider(LoggingConfigurable):
 
     def set_login_cookie(self, handler: Handler, user: User) -> None:
         """Keep ``user`` logged in."""
-        options: dict[str, Any] = dict(self.cookie_options)
+        options = cookies.attributes(self.cookie_options)
         options.setdefault("httponly", True)
         secure = handler.request.protocol == "https" if self.secure_cookie is None else self.secure_cookie
         if secure:
@@ -216,9 +222,10 @@ class IdentityProvider(LoggingConfigurable):
 
     def clear_login_cookie(self, handler: Handler) -> None:
         """Log out the browser that asks."""
-        path = self.cookie_options.get("path", handler.base_url)
+        options = cookies.attributes(self.cookie_options)
+        path = options.get("path", handler.base_url)
         name = self.get_cookie_name(handler)
-        handler.clear_cookie(name, path=path, domain=self.cookie_options.get("domain"))
+        handler.clear_cookie(name, path=path, domain=options.get("domain"))
         if path != "/":
             handler.add_header("Set-Cookie", cookies.clear_cookie(name))
 
@@ -320,6 +327,14 @@ class IdentityProvider(LoggingConfigurable):
     def cookie_secret_hook(self, h: hmac.HMAC) -> hmac.HMAC:
         """Mix into the cookies' key what makes them void when it changes."""
         return h
+
+
+def _token_in(path: str) -> str:
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise TraitError(f"JUPYTER_TOKEN_FILE can not be read: {error}") from None
 
 
 async def _settled(value: Any) -> Any:

@@ -13,7 +13,7 @@ from twisted.logger import Logger
 
 from jupyterd.aio import from_asyncio
 from jupyterd.auth.delay import LONGEST_DELAY
-from jupyterd.auth.forgery import form_fields
+from jupyterd.auth.forms import fields_of
 from jupyterd.auth.guard import Guard
 from jupyterd.auth.handler import Handler
 from jupyterd.auth.nexturl import safe_next
@@ -22,7 +22,6 @@ from jupyterd.threads import InThread
 from jupyterd.web.api import Call, Reply, Routes, json_api
 from jupyterd.web.pages import Pages
 
-MOST_FORM_BYTES = 64 * 1024
 HTML = "text/html; charset=UTF-8"
 INVALID = "Invalid credentials"
 TOO_MANY = "Too many wrong passwords or tokens. Wait a little and try again."
@@ -43,7 +42,6 @@ class LoginPages:
         self._guard = guard
         self._pages = pages
         self._in_thread = in_thread
-        self._checking = 0
 
     @api(("GET", "HEAD"), "/login")
     async def show(self, call: Call) -> Reply:
@@ -55,7 +53,7 @@ class LoginPages:
         """Check the secret in the form: the password, or the token with perhaps a new password."""
         handler: Handler = call.request.handler
         if handler.form is None:
-            handler.form = form_fields(call.body())
+            handler.form = fields_of(call.body(), call.header("content-type") or "")
         address = self._guard.remote_ip(call.request)
         delay = self._guard.delay
         seconds = delay.wait(address)

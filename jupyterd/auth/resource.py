@@ -11,7 +11,6 @@ from jupyterd.auth.guard import Guard
 from jupyterd.errors import Invalid, Unsupported
 from jupyterd.web.api import Call, Reply, Routes, json_api
 
-MOST_REPORT_BYTES = 64 * 1024
 MOST_LOGGED = 2048  # characters of a report
 MOST_PERMISSIONS = 1000
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from typing import Any
 
 from twisted.internet.defer import DeferredLock
 
 from jupyterd.config.manager import ConfigManager
-from jupyterd.errors import NotFound
+from jupyterd.errors import Invalid, NotFound
 from jupyterd.threads import InThread
 from jupyterd.web.api import Call, Routes, json_api
 
@@ -42,13 +43,19 @@ class ConfigResource:
     async def put(self, call: Call, section: str) -> None:
         """Store the body as the section."""
         data = await call.json_object(required=True)
-        await self._writing.run(self._in_thread, self._sections.set, _checked(section), data)
+        await self._write(self._sections.set, _checked(section), data)
 
     @api("PATCH", "/api/config/<section>")
     async def patch(self, call: Call, section: str) -> Any:
         """Put the body into the section; null deletes."""
         data = await call.json_object(required=True)
-        return await self._writing.run(self._in_thread, self._sections.update, _checked(section), data)
+        return await self._write(self._sections.update, _checked(section), data)
+
+    async def _write(self, change: Callable[[str, Any], Any], section: str, data: dict[str, Any]) -> Any:
+        try:
+            return await self._writing.run(self._in_thread, change, section, data)
+        except RecursionError:
+            raise Invalid("The request body is nested too deeply") from None
 
 
 def _checked(section: str) -> str:

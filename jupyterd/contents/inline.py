@@ -40,7 +40,7 @@ def sketch(body: mmap.mmap) -> Sketch | None:
         return None
     try:
         found = msgspec.json.decode(body, type=Sketch)
-    except (msgspec.MsgspecError, RecursionError):
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
         return None
     whole = found.chunk is None and not found.copy_from and not found.path
     return found if whole and (found.type, found.format) == ("file", "base64") else None

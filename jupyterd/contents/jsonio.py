@@ -43,7 +43,7 @@ def loads(data: bytes | str | mmap) -> Parsed:
     """
     try:
         return Parsed(_decoder.decode(data), True)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         pass
     text = data if isinstance(data, str) else bytes(data).decode()
     try:

@@ -59,7 +59,7 @@ class LabAPI:
         """Keep what a user has written: ``{"raw": "..."}``."""
         try:
             raw = json.loads(call.body())["raw"]
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise Invalid(f"Failed parsing JSON payload: {error}") from None
         except (KeyError, TypeError):
             raise Invalid("Invalid format for JSON payload. Must be in the form {'raw': ...}") from None
@@ -243,7 +243,7 @@ def _unprocessable(message: str) -> Reply:
 def _flag(call: Call, name: str, default: str) -> bool:
     try:
         return bool(json.loads(call.arg(name) or default))
-    except ValueError:
+    except (ValueError, RecursionError):
         raise Invalid(f"{name} is true or false") from None
 
 

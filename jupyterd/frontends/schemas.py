@@ -216,11 +216,14 @@ def parse(raw: str) -> Any:
     :raises ValueError: it is neither.
     """
     try:
-        return json.loads(raw)
-    except ValueError:
-        import json5
+        try:
+            return json.loads(raw)
+        except ValueError:
+            import json5
 
-        return json5.loads(raw)
+            return json5.loads(raw)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def _split(name: str) -> tuple[str, str]:

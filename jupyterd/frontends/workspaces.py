@@ -76,7 +76,7 @@ class Workspaces:
         """
         try:
             told = json.loads(raw)["metadata"]["id"]
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise Invalid(str(error)) from None
         except (KeyError, TypeError):
             raise Invalid("A workspace needs metadata.id") from None

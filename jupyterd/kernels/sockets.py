@@ -50,6 +50,10 @@ class ChannelsResource:
         session_id = call.arg("session_id")
         if not session_id:
             self.log.warn("No session ID specified")
+        if call.request.site.compression is not None:
+            from jupyterd.kernels.squeezed import SqueezedChannelsProtocol
+
+            return SqueezedChannelsProtocol(channels, session_id)
         return ChannelsProtocol(channels, session_id)
 
     @api("GET", "/api/kernels/<kernel_id>/log")

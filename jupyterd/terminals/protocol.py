@@ -66,7 +66,7 @@ class TerminalProtocol(SocketProtocol):
         """A message of the client; what is none of the known ones is left out."""
         try:
             kind, *values = json.loads(payload)
-        except (ValueError, TypeError):
+        except (ValueError, TypeError, RecursionError):
             return
         if kind == "stdin" and values and isinstance(values[0], str):
             self._terminal.write(values[0])

@@ -140,7 +140,7 @@ def parse(body: bytes) -> Any:
     """
     try:
         return msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):  # the second, where a key is not UTF-8
         pass
     try:
         return json.loads(body)

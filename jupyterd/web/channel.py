@@ -11,6 +11,8 @@ from twisted.python.failure import Failure
 from twisted.web import http
 
 from jupyterd.web import errors
+from jupyterd.web.backlog import unread
+from jupyterd.web.chunks import Chunks
 from jupyterd.web.patience import Queue, leave
 
 if TYPE_CHECKING:
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
 HEAD_BYTES = 64 * 1024
 MOST_HEADERS = 500
 LONGEST_LENGTH = 18  # digits of a Content-Length
+
+LEAST_TAKEN = 16 * 1024
+"""Bytes of a waiting answer that a client has to take within the time that it is given for some of it."""
 
 LINGER_BYTES = 64 * 1024 * 1024
 """How much of a refused body is read and thrown away, so that the client gets to read its answer before the
@@ -35,6 +40,9 @@ class Channel(http.HTTPChannel):
     waiting: Queue | None = None
     _lingering = False
     _discarded = 0
+    _unread: int | None = None
+    """What the client had not taken of its answer when it was looked at last; None where nobody waits for it."""
+    _stranger = True
     _log = Logger()
 
     def connectionMade(self) -> None:
@@ -49,7 +57,9 @@ class Channel(http.HTTPChannel):
 
     def too_late(self) -> None:
         """The client took too long."""
-        if self._lingering or not (self.requests or self._buffer):
+        if self._unread is not None:
+            self._slow_reader()
+        elif self._lingering or not (self.requests or self._buffer):
             self.cut()
         else:
             self._refuse(408, "The request did not arrive in time")
@@ -70,6 +80,47 @@ class Channel(http.HTTPChannel):
         """Read from the socket again."""
         self._networkProducer.resumeProducing()
 
+    # -- the client reads slower than it is written to
+
+    def pauseProducing(self) -> None:
+        """The transport holds as much as it should. Called by it."""
+        super().pauseProducing()
+        self._await_reader()
+
+    def resumeProducing(self) -> None:
+        """The client has taken what was held. Called by the transport."""
+        if self._unread is not None:
+            self._reads_on()
+        super().resumeProducing()  # the answer's next part may fill the transport again
+
+    def loseConnection(self) -> None:
+        """Close, once the client has taken what is written."""
+        super().loseConnection()
+        if unread(self.transport):
+            self._await_reader()
+
+    def _reads_on(self) -> None:
+        self._unread = None
+        leave(self)
+        if not self.requests:
+            self.site.patience.idles.add(self)
+        elif self._stranger:
+            self._await_reader()
+
+    def _await_reader(self) -> None:
+        self._unread = unread(self.transport)
+        if self.requests:
+            self._stranger = self.requests[0].user is None
+        self.site.patience.reader(self, self._stranger)
+
+    def _slow_reader(self) -> None:
+        before, now = self._unread or 0, unread(self.transport)
+        if now <= before - LEAST_TAKEN or now > before:  # more than before: what was on its way when it got full
+            self._await_reader()
+        else:
+            self._log.info("{peer} does not read its answer", peer=str(self.transport.getPeer()))  # type: ignore[union-attr]
+            self.cut()
+
     # -- the head
 
     def dataReceived(self, data: bytes) -> None:
@@ -80,6 +131,9 @@ class Channel(http.HTTPChannel):
         elif self.waiting is patience.bodies or (self.waiting is patience.heads and self._known):
             patience.bodies.add(self)
         LineReceiver.dataReceived(self, data)
+        if self.line_mode and not self._lingering and b"\n" in self._buffer:
+            # What is left has no line end in it: a lone LF, which others may take for one (RFC 9112, section 2.2).
+            self._refuse(400, "A header line does not end with CR LF")
 
     def lineReceived(self, line: bytes) -> None:
         """A line of the head."""
@@ -112,7 +166,12 @@ class Channel(http.HTTPChannel):
         if header == b"Transfer-Encoding" and (data.lower() != b"chunked" or self._version != b"HTTP/1.1"):
             # HTTP/1.0 has no chunks: a proxy in front may have read another end of this request than we would.
             return self._failChooseTransferDecoder()
-        return bool(super()._maybeChooseTransferDecoder(header, data))
+        if not super()._maybeChooseTransferDecoder(header, data):
+            return False
+        if header == b"Transfer-Encoding":
+            decoder: Any = self._transferDecoder
+            self._transferDecoder = Chunks(decoder.dataCallback, decoder.finishCallback)
+        return True
 
     def allHeadersReceived(self) -> None:
         """The head is complete."""
@@ -166,6 +225,8 @@ class Channel(http.HTTPChannel):
         if not self._lingering:
             leave(self)
             super().allContentReceived()
+            if self.requests and self.requests[0].user is None and self.waiting is None:
+                self._await_reader()  # a stranger counts as long as the answer takes
 
     # -- the end
 
@@ -175,8 +236,11 @@ class Channel(http.HTTPChannel):
             self.requests.remove(request)
             self._linger()
             return
-        if self.persistent:
-            self.site.patience.idles.add(self)
+        if not self._waitingForTransport:
+            self._unread = None
+            leave(self)
+            if self.persistent:
+                self.site.patience.idles.add(self)
         super().requestDone(request)
 
     def _linger(self) -> None:

@@ -25,6 +25,9 @@ from jupyterd.web.site import Request
 CHUNK = 256 * 1024
 """Bytes that are read, and held in memory, at a time for each client."""
 
+STRANGERS_CHUNK = 64 * 1024
+"""The same for who is not known, of whom there may be many."""
+
 log = Logger()
 
 
@@ -192,6 +195,7 @@ class FileProducer:
         self._start = start
         self._end = end
         self._request = request
+        self._chunk = STRANGERS_CHUNK if request.user is None else CHUNK
         self._reading: Deferred[None] | None = None
         self._paused = False
         self._stopped = False
@@ -219,7 +223,7 @@ class FileProducer:
 
     def _read(self) -> bytes:
         self._file.seek(self._start)
-        return self._file.read(min(CHUNK, self._end - self._start))
+        return self._file.read(min(self._chunk, self._end - self._start))
 
     def _write(self, data: bytes) -> None:
         self._reading = None

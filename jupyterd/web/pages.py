@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from html import escape
 from typing import TYPE_CHECKING, Any
 
 from jupyterd.web.errors import phrase
@@ -60,4 +61,10 @@ class Pages:
         return template.render(status_code=status, status_message=phrase(status), message=message).encode()
 
 
-ErrorPage = Callable[["Request", int, str], bytes]
+def plain(request: Request, status: int, message: str) -> bytes:
+    """The page of an error without a template."""
+    title = f"{status} {phrase(status)}"
+    return (
+        f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{title}</title></head>'
+        f"<body><h1>{title}</h1><p>{escape(message)}</p></body></html>"
+    ).encode()

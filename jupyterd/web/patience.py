@@ -1,8 +1,8 @@
 """How long the server waits for its clients, and how many of them may keep it waiting at once.
 
-A connection that sends no head, half of one, or half of a body costs memory and a descriptor. It is closed when
-its time is over, or earlier: when too many wait, the one that has waited longest makes room. Connections whose
-request was let in are not among them.
+A connection that sends no head, half of one, or half of a body, or that does not take its answer, costs memory and a
+descriptor. It is closed when its time is over, or earlier: when too many wait, the one that has waited longest makes
+room. Connections whose request was let in are not among them.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from twisted.internet.interfaces import IReactorTime
 HEAD_SECONDS = 30.0
 BODY_SECONDS = 120.0
 IDLE_SECONDS = 3600.0
+READER_SECONDS = 120.0
 LINGER_SECONDS = 5.0
 MOST_WAITING = 1024
 RAISED_TO = 4096
@@ -66,12 +67,16 @@ class Queue:
     def _wake(self) -> None:
         self._timed = False
         now = self.clock.seconds()
-        while self.clients:
-            deadline = next(iter(self.clients.values()))
-            if deadline > now:
-                self._wake_in(deadline - now)
-                return
-            self.first().too_late()
+        late = []
+        while self.clients and self._next() <= now:
+            late.append(self.first())
+        for client in late:
+            client.too_late()
+        if self.clients and not self._timed:  # who was late may wait again, and have set the timer
+            self._wake_in(self._next() - now)
+
+    def _next(self) -> float:
+        return next(iter(self.clients.values()))
 
     def __len__(self) -> int:
         return len(self.clients)
@@ -102,6 +107,7 @@ class Patience:
         whole body of somebody who is not known.
     :param body: seconds between two pieces of a body.
     :param idle: seconds between two requests.
+    :param reader: seconds in which some of an answer has to be taken.
     :param linger: seconds for a refused client to read its answer.
     :param most: connections that may be without a request that was let in, at once; :func:`most_waiting` by default.
     """
@@ -113,6 +119,7 @@ class Patience:
         head: float = HEAD_SECONDS,
         body: float = BODY_SECONDS,
         idle: float = IDLE_SECONDS,
+        reader: float = READER_SECONDS,
         linger: float = LINGER_SECONDS,
         most: int | None = None,
     ) -> None:
@@ -120,12 +127,23 @@ class Patience:
         self.bodies = Queue(clock, body)
         self.idles = Queue(clock, idle)
         self.lingers = Queue(clock, linger)
+        self.readers = Queue(clock, reader)
+        self.strange_readers = Queue(clock, reader)
         self._most = most_waiting() if most is None else most
 
     def head(self, client: Client) -> None:
         """``client`` is expected to send a head."""
         self.heads.add(client)
-        crowds = (self.heads, self.lingers, self.idles)
+        self._make_room()
+
+    def reader(self, client: Client, stranger: bool) -> None:
+        """``client`` is expected to take some of its answer."""
+        (self.strange_readers if stranger else self.readers).add(client)
+        if stranger:
+            self._make_room()
+
+    def _make_room(self) -> None:
+        crowds = (self.heads, self.lingers, self.idles, self.strange_readers)
         if sum(map(len, crowds)) > self._most:
             # Who opens thousands of connections pushes out their own before other people's idle ones.
             max(crowds, key=len).first().cut()

@@ -23,12 +23,20 @@ from zope.interface import provider
 
 from jupyterd.web import errors
 from jupyterd.web.channel import Channel
+from jupyterd.web.compression import Compression
+from jupyterd.web.head import complaint, parse_query, segments_of
+from jupyterd.web.pages import plain
 from jupyterd.web.patience import Patience
 from jupyterd.web.refusal import Refusal
 from jupyterd.web.root import Mount, Root
 
 if TYPE_CHECKING:
     from jupyterd.threads import InThread
+
+
+XSRF_FORM_BYTES = 1024 * 1024
+"""A form that has its XSRF token in the body is held, and searched, before anybody knows who has sent it."""
+
 
 class Gate(Protocol):
     """What decides on a request when its head is complete; see :class:`jupyterd.auth.guard.Guard`."""
@@ -58,7 +66,7 @@ class Request(server.Request):
     """One request. ``mount``, ``segments`` and ``user`` are set before its resource is asked.
 
     :ivar segments: the decoded path below ``base_url``.
-    :ivar user: who asks, set by the guard; None on public mounts.
+    :ivar user: who asks, set by the guard; None for a stranger, who gets no further than public mounts.
     :ivar content: the body in memory, or the mount's :class:`~jupyterd.web.root.BodySink`.
     """
 
@@ -116,33 +124,15 @@ class Request(server.Request):
         self.path = path
         self.args = parse_query(query) if query else {}
         self.segments = []
-        self._refusal = self._malformed(path)
-        if self._refusal is not None:
-            return
-        # An escaped slash separates segments as a plain one does: what is mounted where, and what the mount's routes
-        # see, must not differ.
-        segments = unquote_to_bytes(path[1:]).decode().split("/")
-        if ".." in segments:
-            return  # clients resolve these before they ask
-        below = self.site.root.below_base(segments)
+        hosts = self.requestHeaders.getRawHeaders(b"host") or ()
+        if hosts:
+            self.host_header = hosts[0].decode("utf-8", "replace")
+        self._refusal = complaint(self.method, path, self.clientproto, hosts)
+        segments = segments_of(path) if self._refusal is None else None
+        below = None if segments is None else self.site.root.below_base(segments)
         if below is not None:
             self.segments = below
             self.mount = self.site.root.find(below)
-
-    def _malformed(self, path: bytes) -> Refusal | None:
-        """What is wrong with the head, beyond what the parser knows (RFC 9112, sections 3.2 and 3.2.1)."""
-        hosts = self.requestHeaders.getRawHeaders(b"host") or ()
-        if len(hosts) != 1 and (hosts or self.clientproto == b"HTTP/1.1"):
-            return Refusal(400, "A request has one Host header")
-        if hosts:
-            self.host_header = hosts[0].decode("utf-8", "replace")
-        if not path.startswith(b"/"):
-            return Refusal(400, "The path does not begin with a slash")
-        try:
-            decoded = unquote_to_bytes(path).decode()
-        except UnicodeDecodeError:
-            return Refusal(400, "The path is not UTF-8")
-        return Refusal(400, "The path holds a NUL") if "\0" in decoded else None
 
     def parseCookies(self) -> None:
         """Left to who needs them."""
@@ -172,6 +162,11 @@ class Request(server.Request):
         self._limit = self.site.max_body if mount is None or mount.max_body is None else mount.max_body
         if self.user is None and mount is not None and mount.public and not mount.form:
             self._limit = 0  # what everybody may read takes nothing from strangers
+        if self.xsrf_pending:
+            self._limit = min(self._limit, XSRF_FORM_BYTES)
+        return self._longer_than_allowed()
+
+    def _longer_than_allowed(self) -> Refusal | None:
         if self._declared is not None and self._declared > self._limit:
             return Refusal(413, f"The request body has more than {self._limit} bytes")
         return None
@@ -187,8 +182,10 @@ class Request(server.Request):
                 if known is None:
                     self.site.defects.failure("no place for the body of {path}", path=self.path)
                 return Refusal(*known) if known is not None else Refusal(500, "Unhandled error")
+        if sink is None:
+            self._limit = min(self._limit, self.site.max_held)
         self.content = _Memory() if sink is None else sink
-        return None
+        return self._longer_than_allowed()
 
     def _pour(self) -> None:
         self._admitted = True
@@ -345,7 +342,9 @@ class Site(server.Site):
     :param root: the mounts.
     :param gate: decides on each request.
     :param max_body: bytes a body may have, where its mount says nothing else.
+    :param max_held: bytes of a body that may be held in memory, where its mount does not stream it elsewhere.
     :param in_thread: parses what is large.
+    :param compression: how messages of websockets are compressed, where clients ask for it; None for not at all.
     :param patience: how long clients may take.
     :param access: called with each answered request and the seconds it took.
     :param error_page: renders an error for people.
@@ -363,6 +362,8 @@ class Site(server.Site):
         reactor: Any,
         in_thread: InThread,
         max_body: int = 512 * 1024 * 1024,
+        max_held: int = 512 * 1024 * 1024,
+        compression: Compression | None = None,
         patience: Patience | None = None,
         access: Callable[[Request, float], None] | None = None,
         error_page: Callable[[Request, int, str], bytes] | None = None,
@@ -372,9 +373,11 @@ class Site(server.Site):
         self.root = root
         self.gate = gate
         self.max_body = max_body
+        self.max_held = max_held
         self.in_thread = in_thread
+        self.compression = compression
         self._access = access
-        self.error_page = error_page or plain_error_page
+        self.error_page = error_page or plain
 
     def startFactory(self) -> None:
         """Nothing to open: the access log is an event, not a file."""
@@ -386,24 +389,3 @@ class Site(server.Site):
         """Note an answered request, or a websocket that was let through."""
         if self._access is not None:
             self._access(request, monotonic() - request.started)
-
-
-def parse_query(query: bytes) -> dict[bytes, list[bytes]]:
-    """The arguments of a query: split at ``&`` alone, as browsers and the reference do."""
-    arguments: dict[bytes, list[bytes]] = {}
-    for pair in query.replace(b"+", b" ").split(b"&"):
-        name, _, value = pair.partition(b"=")
-        if pair:
-            arguments.setdefault(unquote_to_bytes(name), []).append(unquote_to_bytes(value))
-    return arguments
-
-
-def plain_error_page(request: Request, status: int, message: str) -> bytes:
-    """An error page without a template."""
-    from html import escape
-
-    title = f"{status} {errors.phrase(status)}"
-    return (
-        f'<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>{title}</title></head>'
-        f"<body><h1>{title}</h1><p>{escape(message)}</p></body></html>"
-    ).encode()

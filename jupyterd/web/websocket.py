@@ -15,7 +15,11 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from jupyterd.errors import Failed, Invalid
+from jupyterd.web import compression
 from jupyterd.web.api import Call
+from jupyterd.web.compression import LARGEST
+
+EXTENSIONS = "sec-websocket-extensions"
 
 
 def _nothing(*args: Any, **values: Any) -> None:
@@ -37,7 +41,7 @@ class SocketProtocol(WebSocketServerProtocol):
 
     The transport tells when the client reads slower than we write: :meth:`paused` and :meth:`resumed`.
 
-    :cvar max_message: bytes a message from the client may have; larger ones close the connection with 1009.
+    :cvar max_message: bytes that a message from the client may have, inflated; a larger one ends the connection.
     """
 
     log = QuietLog(Logger("jupyterd.web.websocket"))
@@ -45,6 +49,9 @@ class SocketProtocol(WebSocketServerProtocol):
     max_message = 0
     ping_interval = 0.0
     ping_timeout = 0.0
+    _perMessageCompress: Any
+    _full = False
+    _unanswered: bytes | None = None
 
     def configure(self) -> None:
         """Set this connection's limits, once the factory's defaults are copied."""
@@ -65,7 +72,27 @@ class SocketProtocol(WebSocketServerProtocol):
         """The handshake is done: twisted.web's channel still is the transport's producer, we take its place."""
         self.unregisterProducer()
         self.registerProducer(self, True)
+        agreed, wanted = self._perMessageCompress, self.factory.compression
+        if agreed is not None and wanted is not None:
+            from jupyterd.web.deflate import Deflate
+
+            self._perMessageCompress = Deflate(agreed, wanted.level)
         self.opened()
+
+    def onPing(self, payload: bytes) -> None:
+        """Answer, unless the client does not read: then the last one is answered when it does (RFC 6455, 5.5.3)."""
+        if self._full:
+            self._unanswered = payload
+        else:
+            super().onPing(payload)
+
+    def sendMessage(self, payload: bytes, isBinary: bool = False, **options: Any) -> None:
+        """Send a message; Autobahn would hold the client's limit against it."""
+        limit, self.maxMessagePayloadSize = self.maxMessagePayloadSize, 0
+        try:
+            super().sendMessage(payload, isBinary, doNotCompress=len(payload) > LARGEST, **options)
+        finally:
+            self.maxMessagePayloadSize = limit
 
     def onClose(self, wasClean: bool, code: int, reason: str) -> None:
         """The connection is gone."""
@@ -85,10 +112,15 @@ class SocketProtocol(WebSocketServerProtocol):
 
     def pauseProducing(self) -> None:
         """Called by the transport."""
+        self._full = True
         self.paused()
 
     def resumeProducing(self) -> None:
         """Called by the transport."""
+        self._full = False
+        payload, self._unanswered = self._unanswered, None
+        if payload is not None:
+            self.sendPong(payload)
         self.resumed()
 
     def stopProducing(self) -> None:
@@ -120,6 +152,11 @@ def _factory_of(site: Any) -> WebSocketServerFactory:
     if factory is None:
         factory = site.websockets = WebSocketServerFactory(reactor=site.reactor)
         factory.setProtocolOptions(allowedOrigins=["*"], allowNullOrigin=True, tcpNoDelay=False)
+        factory.compression = site.compression
+        if site.compression is not None:
+            from jupyterd.web.deflate import accepting
+
+            factory.setProtocolOptions(perMessageCompressionAccept=accepting(site.compression))
     return factory
 
 
@@ -140,6 +177,7 @@ async def upgrade(call: Call, make: Callable[[], Coroutine[Any, Any, SocketProto
         raise Failed("The path is not mounted as a websocket")
     if request.channel.transport is None:
         raise Invalid("This connection can not be upgraded")
+    _hide_from_autobahn(request)
     protocol = await make()
     if request._disconnected:
         return
@@ -147,3 +185,13 @@ async def upgrade(call: Call, make: Callable[[], Coroutine[Any, Any, SocketProto
     request.site.log(request)
     resource: Any = WebSocketResource(_Once(_factory_of(request.site), protocol))
     resource.render(request)
+
+
+def _hide_from_autobahn(request: Any) -> None:
+    """Take out what it refuses where it does not understand it: origins, which are judged already, and odd offers."""
+    headers = request.requestHeaders
+    for name in ("origin", "sec-websocket-origin"):
+        headers.removeHeader(name)
+    offered = headers.getRawHeaders(EXTENSIONS) or ()
+    wanted = compression.offer(",".join(offered)) if request.site.compression is not None else ""
+    headers.setRawHeaders(EXTENSIONS, [wanted] if wanted else [])

@@ -7,13 +7,12 @@ from typing import Any
 from twisted.internet.testing import MemoryReactorClock
 
 from jupyterd.auth.authorizer import AllowAllAuthorizer
+from jupyterd.auth.build import mount
 from jupyterd.auth.cookie_secret import CookieKey
 from jupyterd.auth.guard import Guard
 from jupyterd.auth.headers import ResponseHeaders
-from jupyterd.auth.login import MOST_FORM_BYTES, LoginPages
 from jupyterd.auth.origin import Doors
 from jupyterd.auth.password_identity import PasswordIdentityProvider
-from jupyterd.auth.resource import IdentityResource, ReportResource
 from jupyterd.testing import Answer, MemorySite, at_once
 from jupyterd.web.api import Call, Reply, Routes, json_api
 from jupyterd.web.pages import Pages
@@ -79,17 +78,8 @@ def guarded_site(
     )
     pages = Pages(base_url)
     root = Root(base_url)
-    login = LoginPages(guard, pages, at_once)
-    echo = Echo()
-    echo_resource = echo.app.resource
-    root.mount(
-        "/login", login.app.resource, auth="", public=True, page=True, form=True, exact=True, max_body=MOST_FORM_BYTES
-    )
-    root.mount(
-        "/logout", login.app.resource, auth="", public=True, page=True, form=True, exact=True, max_body=MOST_FORM_BYTES
-    )
-    root.mount("/api/me", IdentityResource(guard).app.resource, auth="", exact=True)
-    root.mount("/api/security/csp-report", ReportResource().app.resource, auth="csp", exact=True, reports=True)
+    mount(root, lambda: guard, pages, lambda: at_once)
+    echo_resource = Echo().app.resource
     root.mount("/api/things", echo_resource, auth="things")
     root.mount("/api/broken", echo_resource, auth="things")
     root.mount("/api/things/channels", echo_resource, auth="things", websocket=True)

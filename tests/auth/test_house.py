@@ -45,16 +45,20 @@ NAMELESS = ("/api/me", "/metrics", "/lab", "/doc", "/tree", "/custom", "/noteboo
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "PROPFIND")
 
 
-@pytest.fixture
-def house(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> House:
+def built(tmp_path: Any, monkeypatch: pytest.MonkeyPatch, *more: str) -> House:
     for name in ("CONFIG", "DATA", "RUNTIME"):
         monkeypatch.setenv(f"JUPYTER_{name}_DIR", os.path.join(tmp_path, name))
     monkeypatch.delenv("JUPYTER_TOKEN", raising=False)
     os.makedirs(os.path.join(tmp_path, "root"))
-    options = ["--allow-root", f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={tmp_path}/root"]
+    options = ["--allow-root", f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={tmp_path}/root", *more]
     house = House(MemoryReactorClock(), load(options))
     house.build()
     return house
+
+
+@pytest.fixture
+def house(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> House:
+    return built(tmp_path, monkeypatch)
 
 
 def knocking(house: House) -> MemorySite:
@@ -83,7 +87,11 @@ def test_every_public_mount_is_on_the_list(house: House) -> None:
     assert all(mount.exact for mount in house.root.mounts() if mount.prefix == ())
 
 
-def test_cve_2026_39987_2024_28179_walk_of_all_routes_without_credentials(house: House) -> None:
+@pytest.mark.parametrize("unauthenticated", ["True", "False"])
+def test_cve_2026_39987_2024_28179_walk_of_all_routes_without_credentials(
+    unauthenticated: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = built(tmp_path, monkeypatch, f"--ServerApp.allow_unauthenticated_access={unauthenticated}")
     site = knocking(house)
     mounts = [mount for mount in house.root.mounts() if not mount.public]
     assert len(mounts) > 5
@@ -101,6 +109,19 @@ def test_cve_2026_39987_2024_28179_walk_of_all_routes_without_credentials(house:
                 answer = site.request("GET", path, headers=headers)
                 assert answer.status in (302, 403), path
     assert walked > 100
+
+
+@pytest.mark.parametrize(("unauthenticated", "get", "post"), [("True", 404, 404), ("False", 302, 403)])
+def test_a_stranger_at_a_path_that_does_not_exist(
+    unauthenticated: str, get: int, post: int, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house = built(tmp_path, monkeypatch, f"--ServerApp.allow_unauthenticated_access={unauthenticated}")
+    site = knocking(house)
+    for path in ("/nosuch", "/api/nosuch", "/a/../api/kernels"):
+        assert site.request("GET", path).status == get
+        assert site.request("GET", path, headers=UPGRADE).status == get
+        assert site.request("POST", path, body=b"{}").status == post
+        assert site.request("GET", path, headers={"Authorization": f"token {TOKEN}"}).status == 404
 
 
 def test_walk_of_all_websockets_with_a_foreign_origin(house: House) -> None:

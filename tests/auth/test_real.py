@@ -445,3 +445,70 @@ def test_ten_thousand_half_open_connections(tmp_path: Path) -> None:
             client.close()
         until(lambda: len(os.listdir(f"/proc/{server.process.pid}/fd")) < 100)
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+# -- those who ask and do not read
+
+
+def test_strangers_who_do_not_read_their_answers_make_room(tmp_path: Path) -> None:
+    pytest.importorskip("jupyterlab")
+    static = Path(sys.prefix) / "share" / "jupyter" / "lab" / "static"
+    largest = max(static.glob("*.js"), key=lambda path: path.stat().st_size, default=None)
+    if largest is None:
+        pytest.skip("no JupyterLab in this environment")
+    ask_for_it = f"GET /static/lab/{largest.name} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
+    sockets: list[socket.socket] = []
+    with daemon(tmp_path, "--HTTPLimits.most_waiting=100") as server:
+        for _ in range(600):
+            client = socket.socket()
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            client.connect(("127.0.0.1", server.port))
+            client.sendall(ask_for_it)
+            sockets.append(client)
+        fresh = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+        assert ask(fresh, "/api/me", headers=BEARER).status == 200
+        until(lambda: len(os.listdir(f"/proc/{server.process.pid}/fd")) < 260, 60)
+        assert ask(fresh, "/api/me", headers=BEARER).status == 200
+        for client in sockets:
+            client.close()
+
+
+def test_known_clients_that_do_not_read_are_cut_and_slow_ones_are_not(tmp_path: Path) -> None:
+    request = f"GET /files/big.bin HTTP/1.1\r\nHost: localhost\r\nAuthorization: token {TOKEN}\r\n\r\n".encode()
+    with daemon(tmp_path, "--HTTPLimits.reader_timeout=6") as server:
+        (tmp_path / "root" / "big.bin").write_bytes(bytes(20_000_000))
+        idle, slow = socket.socket(), socket.socket()
+        for client in (idle, slow):
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 8192)
+            client.connect(("127.0.0.1", server.port))
+            client.sendall(request)
+        for _ in range(800):
+            assert slow.recv(65536)
+            time.sleep(0.05)
+            if "does not read its answer" in server.log:
+                break
+        assert server.log.count("does not read its answer") == 1
+        assert slow.recv(65536)
+
+
+# -- settings that can not be used
+
+
+@pytest.mark.parametrize(
+    ("option", "told"),
+    [
+        ("--IdentityProvider.cookie_options={'foo': 1}", "cookie_options: foo is no attribute of a cookie"),
+        ("--ServerApp.allow_origin_pat=[", "allow_origin_pat is no regular expression"),
+        ("--HTTPLimits.head_timeout=-1", "head_timeout"),
+        ("--ServerApp.websocket_compression_options={'mem_level': 99}", "mem_level is a number from 1 to 9"),
+        ("--ServerApp.port=0", "JUPYTER_TOKEN_FILE can not be read"),
+    ],
+)
+def test_a_setting_that_can_not_be_used_is_one_line(tmp_path: Path, option: str, told: str) -> None:
+    environment = {**os.environ, "JUPYTER_CONFIG_DIR": str(tmp_path), "JUPYTER_TOKEN_FILE": str(tmp_path / "nosuch")}
+    environment["JUPYTER_TOKEN"] = "" if "TOKEN" in told else "a-token"
+    command = [sys.executable, "-m", "jupyterd", "--allow-root", option]
+    ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 2
+    assert told in ended.stderr
+    assert len(ended.stderr.strip().splitlines()) == 1

@@ -243,6 +243,13 @@ def test_closed_doors_are_not(caplog: pytest.LogCaptureFixture) -> None:
     assert warnings_of(caplog, "--ip=*", tls=True) == ""
 
 
+@pytest.mark.parametrize("given", ["False", "True"])
+def test_allow_unauthenticated_access_is_no_reason_to_warn(caplog: pytest.LogCaptureFixture, given: str) -> None:
+    with caplog.at_level(logging.INFO):
+        text = warnings_of(caplog, f"--ServerApp.allow_unauthenticated_access={given}")
+    assert "allow_unauthenticated_access" not in text
+
+
 def test_required_password(caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(SystemExit) as ended:
         warnings_of(caplog, "--PasswordIdentityProvider.password_required=True")
@@ -256,10 +263,13 @@ def test_handlers_that_are_not_served_are_told(
 ) -> None:
     handlers = lambda self: [("/login", None), ("/oauth", None)]  # noqa: E731
     monkeypatch.setattr(PasswordIdentityProvider, "get_handlers", handlers)
-    text = warnings_of(caplog, "--ServerApp.login_handler_class=logging.Handler")
+    text = warnings_of(
+        caplog, "--ServerApp.login_handler_class=logging.Handler", "--IdentityProvider.logout_handler_class=a.B"
+    )
     assert "handler for /oauth" in text
     assert "/login" not in text.replace("login_handler_class", "")
     assert "ServerApp.login_handler_class" in text
+    assert "PasswordIdentityProvider.logout_handler_class" in text
 
 
 # -- in a configuration file
@@ -381,3 +391,37 @@ def test_public_names() -> None:
         assert getattr(auth, name) is not None
     with pytest.raises(AttributeError):
         getattr(auth, "nothing")  # noqa: B009
+
+
+# -- attributes of the cookie, as operators spell them
+
+
+@pytest.mark.parametrize(
+    ("options", "there", "not_there"),
+    [
+        ({"SameSite": "None", "Secure": True}, ["SameSite=None", "Secure", "HttpOnly"], []),
+        ({"HttpOnly": False, "Path": "/y"}, ["Path=/y"], ["HttpOnly", "Path=/"]),
+        ({"max-age": 60, "expires_days": None}, ["Max-Age=60"], ["expires"]),
+        ({"samesite": "Lax", "partitioned": True}, ["SameSite=Lax", "Partitioned"], []),
+    ],
+)
+def test_cookie_options_in_any_spelling(options: dict[str, Any], there: list[str], not_there: list[str]) -> None:
+    site, _ = guarded_site(provider=PasswordIdentityProvider(token="t", cookie_options=options))
+    answer = site.request("GET", "/login?token=t")
+    line = next(line for line in answer.headers["set-cookie"] if line.startswith("username-"))
+    parts = line.split("; ")[1:]
+    assert set(there) <= set(parts)
+    assert not set(not_there) & {part.partition("=")[0] if part.startswith("expires") else part for part in parts}
+    assert answer.status == 302
+
+
+def test_cookie_options_of_the_xsrf_cookie_in_any_spelling() -> None:
+    site, _ = guarded_site(xsrf_cookie_options={"SameSite": "None", "Secure": True, "Expires_Days": 1})
+    line = next(line for line in site.request("GET", "/login").headers["set-cookie"] if line.startswith("_xsrf="))
+    assert {"SameSite=None", "Secure"} <= set(line.split("; "))
+    assert "expires=" in line
+
+
+def test_an_attribute_that_is_none_is_told_at_the_start() -> None:
+    with pytest.raises(TraitError, match="foo is no attribute of a cookie"):
+        PasswordIdentityProvider(cookie_options={"foo": 1})

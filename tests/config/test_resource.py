@@ -53,7 +53,7 @@ def test_names_that_are_none(site: MemorySite, name: str, tmp_path: Path) -> Non
     assert not (tmp_path / "user").exists()
 
 
-@pytest.mark.parametrize("body", [b"{", b"[]", b"3", b""])
+@pytest.mark.parametrize("body", [b"{", b"[]", b"3", b"", b'{"\xff": 1}', b'{"a":' * 600 + b"1" + b"}" * 600])
 def test_bodies_that_are_none(site: MemorySite, body: bytes) -> None:
     for method in ("PUT", "PATCH"):
         answer = site.request(method, "/api/config/one", body=body)

@@ -18,7 +18,7 @@ from jupyterd.frontends.news import News, releases_of
 from jupyterd.frontends.translations import Translations, newer
 from jupyterd.frontends.workspaces import ENDING, LONGEST, slug
 from jupyterd.testing import at_once, result_of
-from tests.frontends.conftest import LOCALE, Serve, write
+from tests.frontends.conftest import LOCALE, THEMES, Serve, write
 
 # -- workspaces
 
@@ -52,6 +52,8 @@ def test_a_workspace_is_kept_listed_and_deleted(serve: Serve, name: str) -> None
         ("PUT", "/lab/api/workspaces/foo", b"{", "Expecting property name enclosed in double quotes"),
         ("PUT", "/lab/api/workspaces/foo", b"{}", "A workspace needs metadata.id"),
         ("PUT", "/lab/api/workspaces/foo", b"\xff", "A workspace is UTF-8"),
+        ("PUT", "/lab/api/workspaces/foo", b"[" * 100_000, "maximum recursion depth exceeded"),
+        ("PUT", f"/lab/api/settings/{THEMES}", b"[" * 100_000, "Failed parsing JSON payload"),
         (
             "PUT",
             "/lab/api/workspaces/foo",

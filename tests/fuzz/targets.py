@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from jupyterd.auth import cookies, signing, xsrf
+from jupyterd.auth import cookies, forms, signing, xsrf
 from jupyterd.auth.nexturl import safe_next
 from jupyterd.auth.origin import Doors
 from jupyterd.contents.paths import OutsideRoot, is_hidden, to_os_path
@@ -25,6 +25,15 @@ def _site() -> Any:
     from tests.auth.serving import guarded_site
 
     return guarded_site()[0]
+
+
+def form(data: bytes) -> None:
+    """A form of either kind: fields of text, or none."""
+    kind, _, body = data.partition(b"\n")
+    for content_type in (forms.URLENCODED, forms.MULTIPART + "; boundary=x; " + kind.decode("latin-1")):
+        for name, values in forms.fields_of(body, content_type).items():
+            assert isinstance(name, str)
+            assert all(isinstance(value, str) for value in values)
 
 
 def head(data: bytes) -> None:
@@ -130,6 +139,7 @@ def scrub(data: bytes) -> None:
 
 TARGETS: dict[str, Callable[[bytes], None]] = {
     "cookie": cookie,
+    "form": form,
     "head": head,
     "host": host,
     "next": next_url,

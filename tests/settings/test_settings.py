@@ -7,6 +7,7 @@ import logging
 import os
 import socket
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -381,3 +382,21 @@ def test_kernels_of_a_gateway_are_not_promised(monkeypatch: pytest.MonkeyPatch) 
     assert "gateway" in refused("--gateway-url=http://127.0.0.1:1")
     monkeypatch.setenv("JUPYTER_GATEWAY_URL", "http://127.0.0.1:1")
     assert "gateway" in refused()
+
+
+@pytest.mark.parametrize(
+    ("given", "value"), [("{}", {}), ("{'compression_level': 1}", {"compression_level": 1}), ("None", None)]
+)
+def test_websocket_compression_on_the_command_line(given: str, value: Any) -> None:
+    assert (
+        load(
+            ["--allow-root", f"--ServerApp.websocket_compression_options={given}"]
+        ).server.websocket_compression_options
+        == value
+    )
+
+
+@pytest.mark.parametrize("given", ["True", "{'mem_level': 10}", "{", "x"])
+def test_websocket_compression_that_is_none(given: str) -> None:
+    with pytest.raises(BadSettings, match="websocket_compression_options"):
+        load(["--allow-root", f"--ServerApp.websocket_compression_options={given}"])

@@ -20,7 +20,7 @@ from jupyterd.utils import ApiPath
 NAMES = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1).filter(
     lambda name: name not in (".", "..")
 )
-PIECES = st.lists(st.text(string.ascii_letters + "/"), min_size=1, max_size=5)
+PIECES = st.lists(st.from_regex(r"/*([a-z]+/)*[a-z]*/*", fullmatch=True), min_size=1, max_size=5)
 
 
 @given(PIECES)

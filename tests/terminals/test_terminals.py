@@ -222,7 +222,7 @@ def test_bytes_may_come_in_the_middle_of_a_character(house: House) -> None:
 @pytest.mark.parametrize(
     "message",
     ["", "{", "[]", "3", "{}", '["stdin"]', '["stdin", 3]', '["set_size", 1]', '["set_size", "a", "b"]',
-     '["set_size", -1, 0]', '["set_size", 1e9, 2]', '["other", 1]', '["set_size", true, true]', "null"],
+     '["set_size", -1, 0]', '["set_size", 1e9, 2]', '["other", 1]', '["set_size", true, true]', "null", "[" * 20_000],
 )  # fmt: skip
 def test_messages_that_are_none_change_nothing(house: House, message: str) -> None:
     house.terminals.create()

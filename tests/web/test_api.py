@@ -96,3 +96,9 @@ def test_no_value_changes_on_its_way() -> None:
     for text in (b"123456789012345678901234567890", b'"\\ud800"', b"[1.5, null, {}]"):
         assert site().request("POST", "/api/things", text).body == text.replace(b", ", b",")
     assert site().request("POST", "/api/things", b"[" * 100_000).status == 400
+
+
+def test_bodies_that_are_not_utf8_are_not_json() -> None:
+    for body in (b"\xff", b'"\xff"', b'{"\xff": 1}', b'{"a\xff\xff": "\xff"}', b'{"a": "' + b"x" * 70_000 + b'\xff"}'):
+        answer = site().request("POST", "/api/things", body)
+        assert (answer.status, answer.json()["message"]) == (400, "Invalid JSON in body of request")

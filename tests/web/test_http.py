@@ -12,9 +12,9 @@ from twisted.web.resource import Resource
 
 from jupyterd.testing import Connection, MemorySite
 from jupyterd.web.channel import HEAD_BYTES, MOST_HEADERS
+from jupyterd.web.head import parse_query
 from jupyterd.web.patience import Patience, most_waiting
 from jupyterd.web.root import Root
-from jupyterd.web.site import parse_query
 
 HOST = b"Host: localhost\r\n"
 
@@ -139,7 +139,32 @@ def test_chunk_extensions_and_trailers_are_read_over() -> None:
     assert told(head + b"5;a=\x00\r\nhello\r\n0\r\n\r\n")[0] == [400]
     assert told(head + b"5;" + b"a" * 2000 + b"\r\nhello\r\n0\r\n\r\n")[0] == [400]
     assert told(head + b"5\r\nhelloX\r\n0\r\n\r\n")[0] == [400]
-    assert told(head + b"5\nhello\n0\n\n")[0] == []
+    assert told(head + b"5\nhello\n0\n\n")[0] == [400]
+    for trailer in (b"GET /smuggled HTTP/1.1", b" X: a", b"X : a", b": a", b"X: a\0"):
+        answers, echo, _ = told(head + b"5\r\nhello\r\n0\r\n" + trailer + b"\r\n\r\n")
+        assert (answers, echo.asked) == ([400], []), trailer
+
+
+def test_chunks_of_an_impossible_size_are_refused_at_once() -> None:
+    head = b"POST / HTTP/1.1\r\n" + HOST + b"Transfer-Encoding: chunked\r\n\r\n"
+    for size in (b"8000000000000000", b"1" + b"0" * 16 + b"5", b"f" * 30):
+        assert told(head + size + b"\r\nhello")[0] == [400], size
+
+
+@pytest.mark.parametrize("head", [b"GET / HTTP/1.1\nHost: x\n\n", b"GET / HTTP/1.1\r\nHost: x\r\n\n", b"GET /\n"])
+def test_a_head_without_cr_is_refused_and_not_waited_for(head: bytes) -> None:
+    for cut in range(1, len(head)):
+        site, echo = serving()
+        connection = site.connect()
+        connection.send(head[:cut])
+        connection.send(head[cut:])
+        assert connection.received().startswith(b"HTTP/1.1 400 ")
+        assert echo.asked == []
+
+
+def test_methods_are_written_in_capitals() -> None:
+    for method in (b"get", b"Get", b"post"):
+        assert told(method + b" / HTTP/1.1\r\n" + HOST + b"\r\n")[0] == [405]
 
 
 def test_twisted_cve_2023_46137_2024_41671_pipelined_requests_are_answered_in_order() -> None:

@@ -195,3 +195,16 @@ def test_unknown_paths_are_404_json_for_programs_and_a_page_for_people() -> None
     assert serve().request("GET", "/api/nothing").json() == {"message": "Not Found", "reason": None}
     page = serve().request("GET", "/nothing")
     assert (page.status, page.header("content-type")) == (404, "text/html; charset=UTF-8")
+
+
+@pytest.mark.parametrize("chunked", [False, True])
+def test_what_is_held_in_memory_has_a_limit_of_its_own(chunked: bool) -> None:
+    sink = Sink()
+    for body, status in ((None, b"413"), (lambda request: sink, b"")):
+        memory = serve(body=body)
+        memory.site.max_held = 100
+        connection = memory.connect()
+        framing = b"Transfer-Encoding: chunked\r\n\r\nc8\r\n" if chunked else b"Content-Length: 200\r\n\r\n"
+        connection.send(b"PUT /api/echo HTTP/1.1\r\nHost: x\r\n" + framing + b"x" * 150)
+        assert connection.received()[9:12] == status
+    assert sink.events == [b"x" * 150]

@@ -1,0 +1,74 @@
+"""The fields of an HTML form in a request's body, of both kinds that browsers send (pure, bounded).
+
+Source: HTML, "Form submission"; RFC 7578 (multipart/form-data).
+"""
+
+from __future__ import annotations
+
+from email.message import Message
+from urllib.parse import parse_qs
+
+URLENCODED = "application/x-www-form-urlencoded"
+MULTIPART = "multipart/form-data"
+MOST_FIELDS = 100
+MOST_PART_HEAD = 10 * 1024  # bytes
+LONGEST_BOUNDARY = 256  # characters; RFC 2046 has 70
+
+
+def kind_of(content_type: str) -> str:
+    """The media type alone."""
+    return content_type.partition(";")[0].strip().lower()
+
+
+def is_form(content_type: str) -> bool:
+    """Whether a body of this type has fields."""
+    return kind_of(content_type) in (URLENCODED, MULTIPART)
+
+
+def fields_of(body: bytes, content_type: str) -> dict[str, list[str]]:
+    """The fields of a form, files left out; empty where it is none, is malformed, or has too many of them."""
+    kind = kind_of(content_type)
+    if kind == URLENCODED:
+        try:
+            return parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=MOST_FIELDS)
+        except ValueError:
+            return {}
+    boundary = _parameter(content_type, "boundary") if kind == MULTIPART else ""
+    if not 0 < len(boundary) <= LONGEST_BOUNDARY:
+        return {}
+    return _multipart(body, b"--" + boundary.encode("latin-1", "replace"))
+
+
+def _multipart(body: bytes, delimiter: bytes) -> dict[str, list[str]]:
+    end = body.rfind(delimiter + b"--")
+    parts = body[: max(0, end)].split(delimiter + b"\r\n", MOST_FIELDS + 1)
+    if len(parts) > MOST_FIELDS + 1:
+        return {}
+    fields: dict[str, list[str]] = {}
+    for part in parts[1:]:
+        head, blank, value = part.partition(b"\r\n\r\n")
+        if not blank or len(head) > MOST_PART_HEAD or not value.endswith(b"\r\n"):
+            return {}
+        disposition = _disposition(head.decode("utf-8", "replace"))
+        name = _parameter(disposition, "name")
+        if kind_of(disposition) != "form-data" or not name:
+            return {}
+        if not _parameter(disposition, "filename"):
+            fields.setdefault(name, []).append(value[:-2].decode("utf-8", "replace"))
+    return fields
+
+
+def _disposition(head: str) -> str:
+    for line in head.split("\r\n"):
+        name, _, value = line.partition(":")
+        if name.strip().lower() == "content-disposition":
+            return value.strip()
+    return ""
+
+
+def _parameter(value: str, name: str) -> str:
+    """A parameter of a header such as ``form-data; name="a"``; empty where there is none."""
+    message = Message()
+    message["x"] = value.replace("\r", " ").replace("\n", " ")
+    found = message.get_param(name, "", header="x")
+    return found[2] if isinstance(found, tuple) else str(found)
