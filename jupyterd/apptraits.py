@@ -39,7 +39,6 @@ NO_EFFECT = frozenset(
         "kernel_websocket_connection_class",
         "max_buffer_size",
         "reraise_server_extension_failures",
-        "static_immutable_cache",
         "websocket_compression_options",
     }
 )
@@ -123,7 +122,9 @@ class ServerTraits(JupyterApp):
     extra_static_paths = List(Unicode(), config=True, help="Directories of static files that win over ours.")
     extra_template_paths = List(Unicode(), config=True, help="Directories of templates that win over ours.")
     static_custom_path = List(Unicode(), help="Directories with custom.js and custom.css.")
-    static_immutable_cache = List(Unicode(), config=True, help="Paths of static files that never change.")
+    static_immutable_cache = List(
+        Unicode(), config=True, help="What the paths of static files that never change begin with, base_url included."
+    )
 
     # -- who may do what
 
