@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ipaddress
 import os
+import re
 import socket
 import stat
 from typing import Any, cast
@@ -316,6 +317,20 @@ class ServerTraits(JupyterApp):
         except ValueError as error:
             raise TraitError(str(error)) from None
 
+    @validate("allow_origin_pat")
+    def _valid_pattern(self, proposal: Any) -> str:
+        try:
+            re.compile(proposal.value)
+        except re.error as error:
+            raise TraitError(f"allow_origin_pat {proposal.value!r} is no regular expression: {error}") from None
+        return cast(str, proposal.value)
+
+    @validate("tornado_settings")
+    def _valid_tornado_settings(self, proposal: Any) -> dict[str, Any]:
+        if not isinstance(proposal.value.get("headers") or {}, dict):
+            raise TraitError("tornado_settings: its headers must be a dict")
+        return cast(dict[str, Any], proposal.value)
+
     @validate("ip")
     def _valid_ip(self, proposal: Any) -> str:
         return "" if proposal.value == "*" else proposal.value
@@ -351,7 +366,7 @@ class ServerTraits(JupyterApp):
         path = os.path.abspath(expand_path(proposal.value))
         if not os.path.isdir(path):
             what = "preferred dir" if proposal.trait.name == "preferred_dir" else "directory"
-            raise TraitError(f"No such {what}: '{path!r}'")
+            raise TraitError(f"No such {what}: {path!r}")
         return path
 
     @observe("notebook_dir")

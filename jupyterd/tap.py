@@ -113,16 +113,21 @@ def observer_of(twistd: Any, settings: Settings) -> ILogObserver:
 
 def makeService(options: Options) -> IService:
     """The whole daemon. Called before twistd forks: it builds objects, and opens and starts nothing."""
+    from traitlets import TraitError
     from twisted.internet import reactor
 
     from jupyterd.app import jupyterd
     from jupyterd.lean import without_iri_grammar
+    from jupyterd.settings import BadSettings
     from jupyterd.supervision.daemon import Daemon
 
     without_iri_grammar()
     settings, twistd = options.settings, options.parent
-    keep_secrets(settings)
-    house = jupyterd(reactor, settings)
+    try:
+        keep_secrets(settings)
+        house = jupyterd(reactor, settings)
+    except (BadSettings, TraitError) as error:
+        _refuse(" ".join(str(error).split()))
     daemon = Daemon(
         reactor,
         settings.server,

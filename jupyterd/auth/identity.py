@@ -11,7 +11,7 @@ from collections.abc import Awaitable
 from typing import Any, cast
 
 from traitlets import Any as AnyTrait
-from traitlets import Bool, Dict, Enum, List, Unicode, default
+from traitlets import Bool, Dict, Enum, List, TraitError, Unicode, default
 from traitlets.config import LoggingConfigurable
 
 from jupyterd.auth import cookies
@@ -93,8 +93,7 @@ class IdentityProvider(LoggingConfigurable):
         if os.environ.get("JUPYTER_TOKEN"):
             return os.environ["JUPYTER_TOKEN"]
         if os.environ.get("JUPYTER_TOKEN_FILE"):
-            with open(os.environ["JUPYTER_TOKEN_FILE"], encoding="utf-8") as file:
-                return file.read().strip()
+            return _read_token(os.environ["JUPYTER_TOKEN_FILE"])
         if not self.need_token:
             return ""
         self.token_generated = True
@@ -325,3 +324,15 @@ class IdentityProvider(LoggingConfigurable):
 async def _settled(value: Any) -> Any:
     """``value``, or what it comes to."""
     return await value if isinstance(value, Awaitable) else value
+
+
+def _read_token(path: str) -> str:
+    """The token in a file that the operator names.
+
+    :raises TraitError: it can not be read.
+    """
+    try:
+        with open(path, encoding="utf-8") as file:
+            return file.read().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise TraitError(f"JUPYTER_TOKEN_FILE can not be read: {error}") from error

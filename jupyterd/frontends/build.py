@@ -59,13 +59,23 @@ class FrontEnds:
         """The package's directory; None where it is absent or the operator has switched it off."""
         return package_dir(name) if self._server.jpserver_extensions.get(name, True) else None
 
+    def read_what_is_set(self) -> None:
+        """Read what the operator has set of them, if anything, so that a mistake is told at the start."""
+        for package, name, app in (
+            (self.lab_package, "jupyter_lab_config", "lab"),
+            (self.notebook_package, "jupyter_notebook_config", "notebook"),
+        ):
+            if package is not None and self._settings.touches(__package__, self._settings.front_end(name)):
+                getattr(self, app)
+
     @cached_property
     def lab(self) -> LabApp:
         """JupyterLab's settings."""
         from jupyterd.frontends.apps import LabApp
 
         assert self.lab_package is not None
-        lab = LabApp(package=self.lab_package, config=self._settings.front_end("jupyter_lab_config"))
+        config = self._settings.front_end("jupyter_lab_config")
+        lab = LabApp(package=self.lab_package, config=config, log=self._server.log)
         if lab.collaborative:
             self.log.warn("LabApp.collaborative has no effect: jupyter-collaboration is not served")
         return lab
@@ -78,7 +88,7 @@ class FrontEnds:
         assert self.notebook_package is not None
         config = self._settings.front_end("jupyter_notebook_config")
         lab = self.lab_package or package_dir("jupyterlab")
-        return JupyterNotebookApp(package=self.notebook_package, lab_package=lab, config=config)
+        return JupyterNotebookApp(package=self.notebook_package, lab_package=lab, config=config, log=self._server.log)
 
     @cached_property
     def assets(self) -> Assets:

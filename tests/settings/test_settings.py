@@ -161,7 +161,7 @@ def test_a_front_end_s_own_files(user: Path) -> None:
     [
         ("--port=abc", "The 'port' trait of a ServerApp instance expected an int, not the str 'abc'."),
         ("--port=70000", "invalid port: 70000, ports are 0 to 65535"),
-        ("--root-dir=/nowhere", "No such directory: ''/nowhere''"),
+        ("--root-dir=/nowhere", "No such directory: '/nowhere'"),
         ("--sock-mode=8", 'invalid --sock-mode value: 8, please specify as e.g. "0600"'),
         ("--sock-mode=0400", "invalid --sock-mode value: 0400, must have u+rw (0600) at a minimum"),
         ("--certfile=/nowhere.pem", "certfile can not be read: /nowhere.pem"),
