@@ -168,7 +168,7 @@ class ServerTraits(JupyterApp):
     shutdown_no_activity_timeout = Integer(
         0, config=True, help="Seconds without kernels and activity after which the server stops itself; 0: never."
     )
-    terminals_enabled = Bool(True, config=True, help="Offer terminals. Kernels can do all that terminals can.")
+    terminals_enabled = Bool(config=True, help="Offer terminals. Kernels can do all that terminals can.")
     terminado_settings = Dict(
         Union([List(), Unicode()]), config=True, help="Settings of terminals: shell_command is known."
     )
@@ -280,6 +280,10 @@ class ServerTraits(JupyterApp):
     @default("allow_unauthenticated_access")
     def _unauthenticated_default(self) -> bool:
         return os.environ.get("JUPYTER_SERVER_ALLOW_UNAUTHENTICATED_ACCESS", "true").lower() in ("true", "yes", "")
+
+    @default("terminals_enabled")
+    def _terminals_enabled_default(self) -> bool:
+        return self.jpserver_extensions.get("jupyter_server_terminals", True)
 
     @default("cookie_secret_file")
     def _cookie_secret_file_default(self) -> str:

@@ -12,6 +12,7 @@ from urllib.parse import ParseResult, urlencode, urlparse
 
 from traitlets import Unicode, default, observe
 from traitlets.config import Config, Configurable
+from traitlets.config.loader import DeferredConfig
 
 from jupyterd import __version__
 from jupyterd.apptraits import ServerTraits
@@ -130,10 +131,20 @@ jupyterd stop 9999                # stop the one on that port
         self._loaded_config_files += files.loaded
         self.update_config(files.config)
 
+    def start_show_config(self) -> None:
+        """Print the settings, values of the command line as what they have become."""
+        given = self.config.get("ServerApp", {})
+        given.update({name: getattr(self, name) for name, value in given.items() if isinstance(value, DeferredConfig)})
+        super().start_show_config()
+
     def write_default_config(self) -> None:
-        """Write all settings with their defaults, as comments, to a file."""
+        """Write all settings with their defaults, as comments, to a file; without an answer, no file is replaced."""
         self._know_all_classes()
-        super().write_default_config()
+        try:
+            super().write_default_config()
+        except EOFError:
+            print()  # noqa: T201 - ends the line of the question
+            self.exit(1)
 
     def _know_all_classes(self) -> None:
         from jupyterd.stock import known_classes

@@ -21,6 +21,11 @@ from jupyterd.stock import CLASSES, STOCK, known_classes, ours, resolve
 
 __all__ = ["CLASSES", "STOCK", "BadSettings", "Settings", "known_classes", "load", "ours", "resolve"]
 
+# Extensions of the Jupyter Server whose work is done here.
+SERVED = frozenset(
+    {"jupyter_lsp", "jupyter_server_terminals", "jupyterlab", "jupyterlab_server", "notebook", "notebook_shim"}
+)
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -99,7 +104,7 @@ def load(argv: Sequence[str]) -> Settings:
     server = ServerApp()
     try:
         server.initialize(list(argv))
-        if not server.subapp:
+        if not (server.subapp or server.generate_config):
             _check(server)
     except (BadOption, ConfigFileError, TraitError, BadSettings) as error:
         raise BadSettings(" ".join(str(error).split())) from error
@@ -141,6 +146,7 @@ def _check(server: ServerApp) -> None:
     if os.geteuid() == 0 and not server.allow_root and not (server.show_config or server.show_config_json):
         raise BadSettings("Running as root is not recommended. Use --allow-root to bypass.")
     _warn_of_no_effect(server)
+    _warn_of_extensions(server)
     warn_of_misspelt_classes(server)
 
 
@@ -172,3 +178,11 @@ def _warn_of_no_effect(server: ServerApp) -> None:
     for name in sorted(NO_EFFECT & set(server.config.get("ServerApp", {}))):
         if ours(getattr(server, name)) != server.trait_defaults(name):
             server.log.warning("ServerApp.%s has no effect here.", name)
+
+
+def _warn_of_extensions(server: ServerApp) -> None:
+    for name, enabled in sorted(server.jpserver_extensions.items()):
+        if enabled and name not in SERVED:
+            server.log.warning(
+                "The server extension %s is enabled, but jupyterd does not load server extensions.", name
+            )

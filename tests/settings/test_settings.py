@@ -275,7 +275,7 @@ def test_settings_of_notebook_six(user: Path, told: pytest.LogCaptureFixture) ->
     )
     made = server()
     assert (made.port, made.ip) == (8, "::1")
-    assert "'ip' has moved from NotebookApp to ServerApp" in told.text
+    assert "NotebookApp.ip is read as ServerApp.ip" in told.text
 
 
 def test_a_misspelt_trait_or_class_is_told(told: pytest.LogCaptureFixture) -> None:
@@ -322,10 +322,55 @@ def test_a_class_of_one_s_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, u
 
 def test_show_config(capsys: pytest.CaptureFixture[str]) -> None:
     assert act(load(["--port=9", "--show-config"]))
-    assert ".port = '9'" in capsys.readouterr().out
+    assert ".port = 9" in capsys.readouterr().out
     assert act(load(["--port=9", "--show-config-json"]))
     assert json.loads(capsys.readouterr().out)["ServerApp"]["port"] == "9"
     assert not act(Settings(ServerApp()))
+
+
+def test_extensions_that_are_not_loaded_are_named(user: Path, told: pytest.LogCaptureFixture) -> None:
+    enabled = {"jupyterlab": True, "jupyterlab_git": True, "off": False}
+    (user / "jupyter_server_config.py").write_text(f"c.ServerApp.jpserver_extensions = {enabled}")
+    load([])
+    assert "extension jupyterlab_git is enabled, but" in told.text
+    assert told.text.count("server extension ") == 1
+
+
+def test_terminals_are_switched_off_like_an_extension(user: Path) -> None:
+    assert server().terminals_enabled
+    (user / "jupyter_server_config.py").write_text(
+        "c.ServerApp.jpserver_extensions = {'jupyter_server_terminals': False}"
+    )
+    assert not server().terminals_enabled
+    assert server("--ServerApp.terminals_enabled=True").terminals_enabled
+
+
+def test_a_broken_file_is_told_once(user: Path, told: pytest.LogCaptureFixture) -> None:
+    (user / "jupyter_server_config.json").write_text("{")
+    load([])
+    assert told.text.count("is left out") == 1
+
+
+def test_generate_config_as_root_and_without_an_answer(
+    user: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    file = user / "jupyter_server_config.py"
+    file.write_text("mine")
+
+    def no_answer(_: str) -> str:
+        raise EOFError
+
+    monkeypatch.setattr("builtins.input", no_answer)
+    with pytest.raises(SystemExit) as caught:
+        act(load(["--generate-config"]))
+    assert caught.value.code == 1
+    assert file.read_text() == "mine"
+
+
+def test_show_config_shows_values_as_they_are(user: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert act(load(["--show-config-json", "--port=9999"]))
+    assert json.loads(capsys.readouterr().out)["ServerApp"]["port"] == 9999
 
 
 def test_generate_config(user: Path, capsys: pytest.CaptureFixture[str]) -> None:
