@@ -84,14 +84,15 @@ class Settings:
 
         :raises BadSettings: they can not be used.
         """
-        here = os.getcwd()
+        here = os.open(".", os.O_RDONLY)  # its name may be gone
         try:
             os.chdir(self.directory)  # a daemon is somewhere else than its command line was written
             return load(self.argv)
         except OSError as error:
             raise BadSettings(f"{self.directory}: {error.strerror}") from error
         finally:
-            os.chdir(here)
+            os.fchdir(here)
+            os.close(here)
 
 
 def load(argv: Sequence[str]) -> Settings:
@@ -106,9 +107,11 @@ def load(argv: Sequence[str]) -> Settings:
         server.initialize(list(argv))
         if not (server.subapp or server.generate_config):
             _check(server)
+        return Settings(server, tuple(argv))
     except (BadOption, ConfigFileError, TraitError, BadSettings) as error:
         raise BadSettings(" ".join(str(error).split())) from error
-    return Settings(server, tuple(argv))
+    except OSError as error:
+        raise BadSettings(f"{error.filename or 'the working directory'}: {error.strerror}") from error
 
 
 def act(settings: Settings) -> bool:
@@ -132,7 +135,7 @@ def _check(server: ServerApp) -> None:
     """What can be said to be wrong before anything starts."""
     if server.config.get("GatewayClient", {}).get("url") or os.environ.get("JUPYTER_GATEWAY_URL"):
         raise BadSettings("a gateway (GatewayClient.url, JUPYTER_GATEWAY_URL) is not supported: kernels run here")
-    _ = server.port, server.port_retries  # their defaults are read from the environment
+    _ = server.port, server.port_retries, server.runtime_dir  # what they are by default may not do
     if server.sock:
         _check_socket(server)
     check_classes(server)

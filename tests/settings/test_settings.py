@@ -147,6 +147,22 @@ def test_settings_are_read_again(user: Path, tmp_path: Path, monkeypatch: pytest
     assert os.getcwd() == "/"
 
 
+def test_a_directory_that_is_gone(user: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = tmp_path / "place"
+    place.mkdir()
+    monkeypatch.chdir(place)
+    settings = load([])
+    place.rmdir()
+    with pytest.raises(BadSettings, match="place: No such file"):
+        settings.again()
+    assert "working directory" in refused()
+
+
+def test_a_runtime_directory_that_can_not_be_made(user: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", "/dev/null/runtime")
+    assert refused() == "/dev/null/runtime: Not a directory"
+
+
 def test_a_front_end_s_own_files(user: Path) -> None:
     (user / "jupyter_lab_config.py").write_text("c.LabApp.app_dir = '/a'\nc.LabApp.copy_absolute_path = True")
     config = load(["--app-dir=/b"]).front_end("jupyter_lab_config")
