@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _fill_standard_descriptors() -> None:
-    """Put what swallows everything where a descriptor below 3 is closed: a socket or file of ours must not become it."""
+    """Put what swallows everything where a descriptor below 3 is closed: no socket or file of ours must become it."""
     for descriptor in range(3):
         try:
             os.fstat(descriptor)

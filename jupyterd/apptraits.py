@@ -283,7 +283,7 @@ class ServerTraits(JupyterApp):
 
     @default("terminals_enabled")
     def _terminals_enabled_default(self) -> bool:
-        return self.jpserver_extensions.get("jupyter_server_terminals", True)
+        return bool(self.jpserver_extensions.get("jupyter_server_terminals", True))
 
     @default("cookie_secret_file")
     def _cookie_secret_file_default(self) -> str:
