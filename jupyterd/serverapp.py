@@ -7,6 +7,7 @@ import socket
 from collections.abc import Generator
 from copy import deepcopy
 from functools import cached_property
+from importlib import import_module
 from typing import Any, cast
 from urllib.parse import ParseResult, urlencode, urlparse
 
@@ -41,6 +42,7 @@ __all__ = [
 ]
 
 WILDCARD_IPS = ("", "0.0.0.0", "::")  # noqa: S104
+_WEB = os.path.join(os.path.dirname(os.path.abspath(__file__)), "web")
 _EVERYWHERE = "The server is listening on all interfaces, so any hostname or IP of this machine will work."
 
 
@@ -252,6 +254,18 @@ jupyterd stop 9999                # stop the one on that port
             token = "..."  # noqa: S105 - one that the operator knows is not printed
         return ParseResult(scheme, where, path, "", urlencode({"token": token}) if token else "", "")
 
+    # -- what it serves
+
+    @property
+    def static_file_path(self) -> list[str]:
+        """Directories of static files, the one that wins first."""
+        return [*self.extra_static_paths, os.path.join(_WEB, "static")]
+
+    @property
+    def template_file_path(self) -> list[str]:
+        """Directories of templates, the one that wins first."""
+        return [*self.extra_template_paths, os.path.join(_WEB, "templates")]
+
     # -- what it tells about itself
 
     def server_info(self) -> dict[str, Any]:
@@ -315,5 +329,35 @@ jupyterd stop 9999                # stop the one on that port
         """Remove them; that they are gone already is fine."""
         from jupyterd.supervision import runtimefiles
 
-        runtimefiles.remove(self.browser_open_file)
+        self.remove_browser_open_file()
         runtimefiles.remove(self.browser_open_file_to_run)
+
+    def write_browser_open_file(self) -> None:
+        """Write the one that opens the start page."""
+        from jupyterd.supervision import runtimefiles
+
+        runtimefiles.write_open_file(self)
+
+    def remove_browser_open_file(self) -> None:
+        """Remove that one; that it is gone already is fine."""
+        from jupyterd.supervision import runtimefiles
+
+        runtimefiles.remove(self.browser_open_file)
+
+    def launch_browser(self) -> None:
+        """Start the operator's browser; blocks until it has started."""
+        from jupyterd.supervision.greeting import open_browser
+
+        open_browser(self)
+
+    # -- serving
+
+    def start(self) -> None:
+        """Serve until a signal comes, or do what was asked for instead (a subcommand, ``--generate-config`` ...).
+
+        Serving reads :attr:`argv` again, as the command ``jupyterd`` does; the caller's process becomes the daemon.
+        """
+        if self.subapp or self.generate_config or self.show_config or self.show_config_json:
+            super().start()
+            return
+        import_module("jupyterd.__main__").main(self.argv)  # by its name: the command knows us, not the other way round
