@@ -43,6 +43,8 @@ NO_EFFECT = frozenset(
         "websocket_compression_options",
     }
 )
+# The same of other classes, whatever their section.
+NO_EFFECT_ELSEWHERE = frozenset({"files_handler_class", "files_handler_params", "shared_context"})
 _PATHS = ("certfile", "keyfile", "client_ca", "cookie_secret_file", "sock", "external_connection_dir")
 _MEBIBYTE = 1024 * 1024
 

@@ -162,6 +162,11 @@ jupyterd stop 9999                # stop the one on that port
         # Where the settings are written down is nothing that operators have to know.
         yield from (known for known in super()._classes_inc_parents(classes) if known is not ServerTraits)
 
+    def _classes_with_config_traits(self, classes: Any = None) -> Generator[Any, None, None]:
+        # Nor is the base of both kernel managers, whose settings are shown as theirs.
+        found = super()._classes_with_config_traits(classes)
+        yield from (known for known in found if known.__name__ != "MappingKernelSettings")
+
     def emit_alias_help(self) -> Generator[str, None, None]:
         """One line for each alias."""
         for alias, trait in sorted(self.aliases.items()):

@@ -12,7 +12,7 @@ from typing import Any, cast
 from traitlets import TraitError
 from traitlets.config import Config
 
-from jupyterd.apptraits import NO_EFFECT
+from jupyterd.apptraits import NO_EFFECT, NO_EFFECT_ELSEWHERE
 from jupyterd.checks import BadSettings, check_classes, check_values, resolved, warn_of_misspelt_classes
 from jupyterd.commandline import BadOption
 from jupyterd.configfiles import ConfigFileError, load_named
@@ -181,6 +181,9 @@ def _warn_of_no_effect(server: ServerApp) -> None:
     for name in sorted(NO_EFFECT & set(server.config.get("ServerApp", {}))):
         if ours(getattr(server, name)) != server.trait_defaults(name):
             server.log.warning("ServerApp.%s has no effect here.", name)
+    for section, given in server.config.items():
+        for name in sorted(NO_EFFECT_ELSEWHERE & set(given)):
+            server.log.warning("%s.%s has no effect here.", section, name)
 
 
 def _warn_of_extensions(server: ServerApp) -> None:

@@ -344,6 +344,12 @@ def test_show_config(capsys: pytest.CaptureFixture[str]) -> None:
     assert not act(Settings(ServerApp()))
 
 
+def test_settings_without_effect_are_named(told: pytest.LogCaptureFixture) -> None:
+    load(["--ServerApp.extra_services=x", "--FileContentsManager.files_handler_class=x.Y"])
+    assert "ServerApp.extra_services has no effect here." in told.text
+    assert "FileContentsManager.files_handler_class has no effect here." in told.text
+
+
 def test_extensions_that_are_not_loaded_are_named(user: Path, told: pytest.LogCaptureFixture) -> None:
     enabled = {"jupyterlab": True, "jupyterlab_git": True, "off": False}
     (user / "jupyter_server_config.py").write_text(f"c.ServerApp.jpserver_extensions = {enabled}")
@@ -389,6 +395,8 @@ def test_generate_config(user: Path, capsys: pytest.CaptureFixture[str]) -> None
     text = (user / "jupyter_server_config.py").read_text()
     assert "# c.ServerApp.port = 8888" in text
     assert "c.ServerTraits" not in text
+    assert "c.MappingKernelSettings" not in text
+    assert "# c.MappingKernelManager.cull_idle_timeout" in text
     assert "# c.ConfigManager.config_dir_name" in text
     assert load([]).server.port == 8888
 
