@@ -32,6 +32,12 @@ MOVED: dict[str, tuple[str, str]] = {
     "rate_limit_window": ("ZMQChannelsWebsocketConnection", "rate_limit_window"),
     "token": ("IdentityProvider", "token"),
 }
+# Bases of the reference's classes that operators configure, and where their settings are here.
+BASES = {
+    "FileManagerMixin": "FileContentsManager",
+    "AsyncFileManagerMixin": "AsyncFileContentsManager",
+    "BaseKernelWebsocketConnection": "ZMQChannelsWebsocketConnection",
+}
 # Settings that are read and change nothing here.
 NO_EFFECT = frozenset(
     {
@@ -234,7 +240,7 @@ class ServerTraits(JupyterApp):
     token = Unicode("<DEPRECATED>", **_moved("token"))
 
     def hand_over_moved(self) -> None:
-        """Give the settings that have moved to where they are now; what is set there already wins."""
+        """Give settings that have moved, or belong to a base, to where they are here; what is set there wins."""
         for old, (section, name) in MOVED.items():
             if old not in self.config.get("ServerApp", {}):
                 continue
@@ -244,6 +250,9 @@ class ServerTraits(JupyterApp):
                 self.config[section][name] = value
             elif self.config[section][name] != value:
                 self.log.warning("Ignoring deprecated ServerApp.%s config. Using %s.%s.", old, section, name)
+        for base, section in BASES.items():
+            for name, value in self.config.get(base, {}).items():
+                self.config[section].setdefault(name, value)
 
     # -- defaults that depend on the machine
 

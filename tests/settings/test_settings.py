@@ -344,6 +344,15 @@ def test_show_config(capsys: pytest.CaptureFixture[str]) -> None:
     assert not act(Settings(ServerApp()))
 
 
+def test_bases_of_the_reference_s_classes_are_read(user: Path) -> None:
+    (user / "jupyter_server_config.py").write_text(
+        "c.FileManagerMixin.use_atomic_writing = False\nc.FileManagerMixin.hash_algorithm = 'md5'\n"
+        "c.FileContentsManager.hash_algorithm = 'sha1'"
+    )
+    manager = load([]).make("contents_manager_class")
+    assert (manager.use_atomic_writing, manager.hash_algorithm) == (False, "sha1")
+
+
 def test_settings_without_effect_are_named(told: pytest.LogCaptureFixture) -> None:
     load(["--ServerApp.extra_services=x", "--FileContentsManager.files_handler_class=x.Y"])
     assert "ServerApp.extra_services has no effect here." in told.text
