@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -35,7 +36,7 @@ class ConsoleOptions(ServerOptions):
         """Where the log of the foreground goes, and how it looks."""
         from jupyterd.log import Console, Layout
 
-        stream = sys.__stderr__ or sys.stderr
+        stream = sys.__stderr__ or open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 - for as long as we run
         return Console(stream, Layout(server.log_format, server.log_datefmt, stream.isatty()))
 
 
@@ -44,9 +45,19 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     :param argv: options, without the program's name.
     """
+    _fill_standard_descriptors()
     given = sys.argv[1:] if argv is None else list(argv)
     sys.argv[1:] = ["--nodaemon", "--pidfile=", _MAKER.tapname, *given]
     app.run(twistd.runApp, ConsoleOptions)
+
+
+def _fill_standard_descriptors() -> None:
+    """Put what swallows everything where a descriptor below 3 is closed: no socket or file of ours must become it."""
+    for descriptor in range(3):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.set_inheritable(os.open(os.devnull, os.O_RDWR), True)  # it gets the lowest number that is free
 
 
 if __name__ == "__main__":

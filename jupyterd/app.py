@@ -81,7 +81,23 @@ class House:
         ):
             feature()
         self._listening()
+        self._read_what_is_set()
         return self.services
+
+    def _read_what_is_set(self) -> None:
+        """Make what the operator has set something of: a mistake ends the start, and not the first request.
+
+        All else is made when it is first asked for.
+        """
+        touches = self.settings.touches
+        if touches("jupyterd.contents") or "contents_manager_class" in self.config.get("ServerApp", {}):
+            _ = self.contents
+        if touches("jupyterd.sessions"):
+            _ = self.sessions
+        if touches("jupyterd.config"):
+            _ = self.config_manager
+        if touches("jupyter_events"):
+            _ = self.bus
 
     # -- shared by features
 
@@ -355,13 +371,18 @@ class House:
             lambda kernel_id, path: self.kernels.resolve_path(kernel_id, path),
         )
 
+    @cached_property
+    def config_manager(self) -> Any:
+        """Front ends' own settings."""
+        return self.settings.make("config_manager_class")
+
     def _config_sections(self) -> None:
         """/api/config."""
 
         def sections() -> Any:
             from jupyterd.config.resource import ConfigResource
 
-            return ConfigResource(self.settings.make("config_manager_class"), self.in_thread).app.resource()
+            return ConfigResource(self.config_manager, self.in_thread).app.resource()
 
         self.root.mount("/api/config", sections, auth="config")
 
@@ -400,6 +421,7 @@ class House:
             token=lambda: str(getattr(self.guard.provider, "token", "")),
         )
         mount(self.root, fronts)
+        fronts.read_what_is_set()
 
     def _listening(self) -> None:
         """The ports, last: everything behind them is there when the first client comes."""

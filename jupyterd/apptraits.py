@@ -34,15 +34,22 @@ MOVED: dict[str, tuple[str, str]] = {
     "rate_limit_window": ("ZMQChannelsWebsocketConnection", "rate_limit_window"),
     "token": ("IdentityProvider", "token"),
 }
+# Bases of the reference's classes that operators configure, and where their settings are here.
+BASES = {
+    "FileManagerMixin": "FileContentsManager",
+    "AsyncFileManagerMixin": "AsyncFileContentsManager",
+    "BaseKernelWebsocketConnection": "ZMQChannelsWebsocketConnection",
+}
 # Settings that are read and change nothing here.
 NO_EFFECT = frozenset(
     {
         "extra_services",
         "kernel_websocket_connection_class",
         "reraise_server_extension_failures",
-        "static_immutable_cache",
     }
 )
+# The same of other classes, whatever their section.
+NO_EFFECT_ELSEWHERE = frozenset({"files_handler_class", "files_handler_params", "shared_context"})
 _PATHS = ("certfile", "keyfile", "client_ca", "cookie_secret_file", "sock", "external_connection_dir")
 _MEBIBYTE = 1024 * 1024
 
@@ -127,7 +134,9 @@ class ServerTraits(JupyterApp):
     extra_static_paths = List(Unicode(), config=True, help="Directories of static files that win over ours.")
     extra_template_paths = List(Unicode(), config=True, help="Directories of templates that win over ours.")
     static_custom_path = List(Unicode(), help="Directories with custom.js and custom.css.")
-    static_immutable_cache = List(Unicode(), config=True, help="Paths of static files that never change.")
+    static_immutable_cache = List(
+        Unicode(), config=True, help="What the paths of static files that never change begin with, base_url included."
+    )
 
     # -- who may do what
 
@@ -171,7 +180,7 @@ class ServerTraits(JupyterApp):
     shutdown_no_activity_timeout = Integer(
         0, config=True, help="Seconds without kernels and activity after which the server stops itself; 0: never."
     )
-    terminals_enabled = Bool(True, config=True, help="Offer terminals. Kernels can do all that terminals can.")
+    terminals_enabled = Bool(config=True, help="Offer terminals. Kernels can do all that terminals can.")
     terminado_settings = Dict(
         Union([List(), Unicode()]), config=True, help="Settings of terminals: shell_command is known."
     )
@@ -238,7 +247,7 @@ class ServerTraits(JupyterApp):
     token = Unicode("<DEPRECATED>", **_moved("token"))
 
     def hand_over_moved(self) -> None:
-        """Give the settings that have moved to where they are now; what is set there already wins."""
+        """Give settings that have moved, or belong to a base, to where they are here; what is set there wins."""
         for old, (section, name) in MOVED.items():
             if old not in self.config.get("ServerApp", {}):
                 continue
@@ -248,6 +257,9 @@ class ServerTraits(JupyterApp):
                 self.config[section][name] = value
             elif self.config[section][name] != value:
                 self.log.warning("Ignoring deprecated ServerApp.%s config. Using %s.%s.", old, section, name)
+        for base, section in BASES.items():
+            for name, value in self.config.get(base, {}).items():
+                self.config[section].setdefault(name, value)
 
     # -- defaults that depend on the machine
 
@@ -287,6 +299,10 @@ class ServerTraits(JupyterApp):
     def _unauthenticated_default(self) -> bool:
         return os.environ.get("JUPYTER_SERVER_ALLOW_UNAUTHENTICATED_ACCESS", "true").lower() in ("true", "yes", "")
 
+    @default("terminals_enabled")
+    def _terminals_enabled_default(self) -> bool:
+        return bool(self.jpserver_extensions.get("jupyter_server_terminals", True))
+
     @default("cookie_secret_file")
     def _cookie_secret_file_default(self) -> str:
         return os.path.join(self.runtime_dir, "jupyter_cookie_secret")
@@ -323,6 +339,20 @@ class ServerTraits(JupyterApp):
         except ValueError as error:
             raise TraitError(str(error)) from None
 
+    @validate("allow_origin_pat")
+    def _valid_pattern(self, proposal: Any) -> str:
+        try:
+            re.compile(proposal.value)
+        except re.error as error:
+            raise TraitError(f"allow_origin_pat {proposal.value!r} is no regular expression: {error}") from None
+        return cast(str, proposal.value)
+
+    @validate("tornado_settings")
+    def _valid_tornado_settings(self, proposal: Any) -> dict[str, Any]:
+        if not isinstance(proposal.value.get("headers") or {}, dict):
+            raise TraitError("tornado_settings: its headers must be a dict")
+        return cast(dict[str, Any], proposal.value)
+
     @validate("ip")
     def _valid_ip(self, proposal: Any) -> str:
         return "" if proposal.value == "*" else proposal.value
@@ -331,14 +361,6 @@ class ServerTraits(JupyterApp):
     def _valid_base_url(self, proposal: Any) -> str:
         path = proposal.value.strip("/")
         return f"/{path}/" if path else "/"
-
-    @validate("allow_origin_pat")
-    def _valid_pattern(self, proposal: Any) -> Any:
-        try:
-            re.compile(proposal.value)
-        except re.error as error:
-            raise TraitError(f"allow_origin_pat is no regular expression: {error}") from None
-        return proposal.value
 
     @validate("websocket_compression_options")
     def _valid_compression(self, proposal: Any) -> Any:
@@ -376,7 +398,7 @@ class ServerTraits(JupyterApp):
         path = os.path.abspath(expand_path(proposal.value))
         if not os.path.isdir(path):
             what = "preferred dir" if proposal.trait.name == "preferred_dir" else "directory"
-            raise TraitError(f"No such {what}: '{path!r}'")
+            raise TraitError(f"No such {what}: {path!r}")
         return path
 
     @observe("notebook_dir")

@@ -115,14 +115,16 @@ def _extensions(files: Files, path: list[str], log: logging.Logger) -> None:
     found: dict[str, bool] = {}
     for directory in reversed(path):
         pieces = sorted(glob.glob(os.path.join(glob.escape(directory), "jupyter_server_config.d", "*.json")))
-        for piece in [*pieces, os.path.join(directory, "jupyter_server_config.json")]:
+        for piece in pieces:
             found.update(_extensions_of(piece, log))
+        main = os.path.join(directory, "jupyter_server_config.json")
+        found.update(_extensions_of(main, None))  # what is wrong with it has been told when it was read as a whole
     if found:
         given = dict(files.config.ServerApp.get("jpserver_extensions", {}))
         files.config.ServerApp.jpserver_extensions = {**found, **given}
 
 
-def _extensions_of(path: str, log: logging.Logger) -> dict[str, bool]:
+def _extensions_of(path: str, log: logging.Logger | None) -> dict[str, bool]:
     try:
         with open(path, encoding="utf-8") as file:
             extensions = json.load(file).get("ServerApp", {}).get("jpserver_extensions", {})
@@ -130,7 +132,8 @@ def _extensions_of(path: str, log: logging.Logger) -> dict[str, bool]:
     except FileNotFoundError:
         return {}
     except (OSError, ValueError, AttributeError) as error:
-        log.warning("%s is left out: %s", path, error)
+        if log is not None:
+            log.warning("%s is left out: %s", path, error)
         return {}
 
 
@@ -141,9 +144,5 @@ def _from_notebook_app(config: Config, app: Any, log: logging.Logger) -> None:
     traits = app.class_trait_names(config=True)
     for name, value in config.NotebookApp.items():
         if name in traits and name not in config.ServerApp:
-            log.warning(
-                "'%s' has moved from NotebookApp to ServerApp. This config will be passed to ServerApp. "
-                "Be sure to update your config before our next release.",
-                name,
-            )
+            log.warning("NotebookApp.%s is read as ServerApp.%s, which is its name now.", name, name)
             config.ServerApp[name] = value

@@ -7,11 +7,13 @@ import socket
 from collections.abc import Generator
 from copy import deepcopy
 from functools import cached_property
+from importlib import import_module
 from typing import Any, cast
 from urllib.parse import ParseResult, urlencode, urlparse
 
 from traitlets import Unicode, default, observe
 from traitlets.config import Config, Configurable
+from traitlets.config.loader import DeferredConfig
 
 from jupyterd import __version__
 from jupyterd.apptraits import ServerTraits
@@ -40,6 +42,7 @@ __all__ = [
 ]
 
 WILDCARD_IPS = ("", "0.0.0.0", "::")  # noqa: S104
+_WEB = os.path.join(os.path.dirname(os.path.abspath(__file__)), "web")
 _EVERYWHERE = "The server is listening on all interfaces, so any hostname or IP of this machine will work."
 
 
@@ -130,10 +133,20 @@ jupyterd stop 9999                # stop the one on that port
         self._loaded_config_files += files.loaded
         self.update_config(files.config)
 
+    def start_show_config(self) -> None:
+        """Print the settings, values of the command line as what they have become."""
+        given = self.config.get("ServerApp", {})
+        given.update({name: getattr(self, name) for name, value in given.items() if isinstance(value, DeferredConfig)})
+        super().start_show_config()
+
     def write_default_config(self) -> None:
-        """Write all settings with their defaults, as comments, to a file."""
+        """Write all settings with their defaults, as comments, to a file; without an answer, no file is replaced."""
         self._know_all_classes()
-        super().write_default_config()
+        try:
+            super().write_default_config()
+        except EOFError:
+            print()  # noqa: T201 - ends the line of the question
+            self.exit(1)
 
     def _know_all_classes(self) -> None:
         from jupyterd.stock import known_classes
@@ -148,6 +161,11 @@ jupyterd stop 9999                # stop the one on that port
     def _classes_inc_parents(self, classes: Any = None) -> Generator[Any, None, None]:
         # Where the settings are written down is nothing that operators have to know.
         yield from (known for known in super()._classes_inc_parents(classes) if known is not ServerTraits)
+
+    def _classes_with_config_traits(self, classes: Any = None) -> Generator[Any, None, None]:
+        # Nor is the base of both kernel managers, whose settings are shown as theirs.
+        found = super()._classes_with_config_traits(classes)
+        yield from (known for known in found if known.__name__ != "MappingKernelSettings")
 
     def emit_alias_help(self) -> Generator[str, None, None]:
         """One line for each alias."""
@@ -241,6 +259,18 @@ jupyterd stop 9999                # stop the one on that port
             token = "..."  # noqa: S105 - one that the operator knows is not printed
         return ParseResult(scheme, where, path, "", urlencode({"token": token}) if token else "", "")
 
+    # -- what it serves
+
+    @property
+    def static_file_path(self) -> list[str]:
+        """Directories of static files, the one that wins first."""
+        return [*self.extra_static_paths, os.path.join(_WEB, "static")]
+
+    @property
+    def template_file_path(self) -> list[str]:
+        """Directories of templates, the one that wins first."""
+        return [*self.extra_template_paths, os.path.join(_WEB, "templates")]
+
     # -- what it tells about itself
 
     def server_info(self) -> dict[str, Any]:
@@ -304,5 +334,35 @@ jupyterd stop 9999                # stop the one on that port
         """Remove them; that they are gone already is fine."""
         from jupyterd.supervision import runtimefiles
 
-        runtimefiles.remove(self.browser_open_file)
+        self.remove_browser_open_file()
         runtimefiles.remove(self.browser_open_file_to_run)
+
+    def write_browser_open_file(self) -> None:
+        """Write the one that opens the start page."""
+        from jupyterd.supervision import runtimefiles
+
+        runtimefiles.write_open_file(self)
+
+    def remove_browser_open_file(self) -> None:
+        """Remove that one; that it is gone already is fine."""
+        from jupyterd.supervision import runtimefiles
+
+        runtimefiles.remove(self.browser_open_file)
+
+    def launch_browser(self) -> None:
+        """Start the operator's browser; blocks until it has started."""
+        from jupyterd.supervision.greeting import open_browser
+
+        open_browser(self)
+
+    # -- serving
+
+    def start(self) -> None:
+        """Serve until a signal comes, or do what was asked for instead (a subcommand, ``--generate-config`` ...).
+
+        Serving reads :attr:`argv` again, as the command ``jupyterd`` does; the caller's process becomes the daemon.
+        """
+        if self.subapp or self.generate_config or self.show_config or self.show_config_json:
+            super().start()
+            return
+        import_module("jupyterd.__main__").main(self.argv)  # by its name: the command knows us, not the other way round

@@ -7,30 +7,24 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any, cast
 
 from traitlets import TraitError
 from traitlets.config import Config
 
-from jupyterd.apptraits import NO_EFFECT, ServerTraits
+from jupyterd.apptraits import NO_EFFECT, NO_EFFECT_ELSEWHERE
+from jupyterd.checks import BadSettings, check_classes, check_values, resolved, warn_of_misspelt_classes
 from jupyterd.commandline import BadOption
 from jupyterd.configfiles import ConfigFileError, load_named
 from jupyterd.serverapp import ServerApp
 from jupyterd.stock import CLASSES, STOCK, known_classes, ours, resolve
-from jupyterd.traittypes import ClassName
 
 __all__ = ["CLASSES", "STOCK", "BadSettings", "Settings", "known_classes", "load", "ours", "resolve"]
 
-
-OWN_KINDS = {
-    "kernel_manager_class": "jupyterd.kernels.manager.MappingKernelManager",
-    "session_manager_class": "jupyterd.sessions.manager.SessionManager",
-}
-
-
-class BadSettings(Exception):
-    """What the operator wrote can not be done; one line for a person."""
+# Extensions of the Jupyter Server whose work is done here.
+SERVED = frozenset(
+    {"jupyter_lsp", "jupyter_server_terminals", "jupyterlab", "jupyterlab_server", "notebook", "notebook_shim"}
+)
 
 
 @dataclass(frozen=True)
@@ -45,6 +39,7 @@ class Settings:
     server: ServerApp
     argv: tuple[str, ...] = ()
     directory: str = field(default_factory=os.getcwd)
+    _front_ends: dict[str, Config] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def config(self) -> Config:
@@ -66,27 +61,38 @@ class Settings:
 
         :raises BadSettings: there is no such class.
         """
-        return _resolved(self.server, trait)(parent=self.server, **arguments)
+        return resolved(self.server, trait)(parent=self.server, **arguments)
 
     def front_end(self, name: str) -> Config:
-        """The settings of a front end's own files (``jupyter_lab_config``), below the server's."""
-        config = load_named(self.server, name)
-        config.merge(self.config)
-        return config
+        """The settings of a front end's own files (``jupyter_lab_config``), below the server's; read once."""
+        if name not in self._front_ends:
+            config = load_named(self.server, name)
+            config.merge(self.config)
+            self._front_ends[name] = config
+        return self._front_ends[name]
+
+    def touches(self, package: str, config: Config | None = None) -> bool:
+        """Whether the operator has set anything of the classes of one of our packages.
+
+        :param config: where it would be, if not in the server's own.
+        """
+        sections = {name.rpartition(".")[2] for name in CLASSES if name.startswith(f"{package}.")}
+        return not sections.isdisjoint(self.config if config is None else config)
 
     def again(self) -> Settings:
         """The same command line with the files as they are now.
 
         :raises BadSettings: they can not be used.
         """
-        here = os.getcwd()
+        here = os.open(".", os.O_RDONLY)  # its name may be gone
         try:
             os.chdir(self.directory)  # a daemon is somewhere else than its command line was written
             return load(self.argv)
         except OSError as error:
             raise BadSettings(f"{self.directory}: {error.strerror}") from error
         finally:
-            os.chdir(here)
+            os.fchdir(here)
+            os.close(here)
 
 
 def load(argv: Sequence[str]) -> Settings:
@@ -99,11 +105,13 @@ def load(argv: Sequence[str]) -> Settings:
     server = ServerApp()
     try:
         server.initialize(list(argv))
-        if not server.subapp:
+        if not (server.subapp or server.generate_config):
             _check(server)
+        return Settings(server, tuple(argv))
     except (BadOption, ConfigFileError, TraitError, BadSettings) as error:
         raise BadSettings(" ".join(str(error).split())) from error
-    return Settings(server, tuple(argv))
+    except OSError as error:
+        raise BadSettings(f"{error.filename or 'the working directory'}: {error.strerror}") from error
 
 
 def act(settings: Settings) -> bool:
@@ -127,10 +135,11 @@ def _check(server: ServerApp) -> None:
     """What can be said to be wrong before anything starts."""
     if server.config.get("GatewayClient", {}).get("url") or os.environ.get("JUPYTER_GATEWAY_URL"):
         raise BadSettings("a gateway (GatewayClient.url, JUPYTER_GATEWAY_URL) is not supported: kernels run here")
+    _ = server.port, server.port_retries, server.runtime_dir  # what they are by default may not do
     if server.sock:
         _check_socket(server)
-    for name in _configured_classes(server):
-        _check_class(name, _resolved(server, name))
+    check_classes(server)
+    check_values(server.config)
     for name in ("certfile", "keyfile", "client_ca"):
         path = getattr(server, name)
         if path and not os.access(path, os.R_OK):
@@ -140,19 +149,8 @@ def _check(server: ServerApp) -> None:
     if os.geteuid() == 0 and not server.allow_root and not (server.show_config or server.show_config_json):
         raise BadSettings("Running as root is not recommended. Use --allow-root to bypass.")
     _warn_of_no_effect(server)
-    _warn_of_misspelt_classes(server)
-
-
-def _configured_classes(server: ServerApp) -> list[str]:
-    """The settings by which the operator puts a class in the place of one of ours."""
-    traits, given = server.traits(config=True), server.config.get("ServerApp", {})
-    return [name for name, trait in traits.items() if isinstance(trait, ClassName) and name in given]
-
-
-def _check_class(name: str, value: Any) -> None:
-    """Classes that only replace ours when they extend ours: what they stand for is served by Twisted here."""
-    if name in OWN_KINDS and value is not None and not hasattr(value, "serve"):
-        raise BadSettings(f"ServerApp.{name}: {value.__module__}.{value.__qualname__} must extend {OWN_KINDS[name]}")
+    _warn_of_extensions(server)
+    warn_of_misspelt_classes(server)
 
 
 def _check_socket(server: ServerApp) -> None:
@@ -169,14 +167,6 @@ def _check_socket(server: ServerApp) -> None:
         server.log.info("Ignoring --ServerApp.open_browser due to --sock being used.")
 
 
-def _resolved(server: ServerApp, trait: str) -> Any:
-    value = getattr(server, trait)
-    try:
-        return resolve(value) if value is not None else None
-    except ImportError as error:
-        raise BadSettings(f"ServerApp.{trait}: {value!r} can not be imported: {error}") from error
-
-
 def _below_root(server: ServerApp) -> str:
     path = os.path.abspath(os.path.join(server.root_dir, server.file_to_run))
     if os.path.commonpath([path, server.root_dir]) != server.root_dir:
@@ -191,16 +181,14 @@ def _warn_of_no_effect(server: ServerApp) -> None:
     for name in sorted(NO_EFFECT & set(server.config.get("ServerApp", {}))):
         if ours(getattr(server, name)) != server.trait_defaults(name):
             server.log.warning("ServerApp.%s has no effect here.", name)
+    for section, given in server.config.items():
+        for name in sorted(NO_EFFECT_ELSEWHERE & set(given)):
+            server.log.warning("%s.%s has no effect here.", section, name)
 
 
-def _warn_of_misspelt_classes(server: ServerApp) -> None:
-    """A class that nobody knows may be an extension's; one that looks like one of ours is most likely a slip."""
-    known = {"ServerApp", "NotebookApp", "LabApp", "JupyterNotebookApp", "LabServerApp"}
-    known |= {name.rpartition(".")[2] for name in CLASSES} | {cls.__name__ for cls in ServerTraits.__mro__}
-    for name in _configured_classes(server):
-        known |= {str(server.config.ServerApp[name]).rpartition(".")[2]}
-        known |= {cls.__name__ for cls in getattr(_resolved(server, name), "__mro__", ())}
-    for section in server.config:
-        close = get_close_matches(section, known, n=1, cutoff=0.85)
-        if section not in known and close:
-            server.log.warning("Config section `%s` is not known. Did you mean `%s`?", section, close[0])
+def _warn_of_extensions(server: ServerApp) -> None:
+    for name, enabled in sorted(server.jpserver_extensions.items()):
+        if enabled and name not in SERVED:
+            server.log.warning(
+                "The server extension %s is enabled, but jupyterd does not load server extensions.", name
+            )

@@ -121,14 +121,15 @@ def makeService(options: Options) -> IService:
 
     from jupyterd.app import jupyterd
     from jupyterd.lean import without_iri_grammar
+    from jupyterd.settings import BadSettings
     from jupyterd.supervision.daemon import Daemon
 
     without_iri_grammar()
     settings, twistd = options.settings, options.parent
-    keep_secrets(settings)
     try:
+        keep_secrets(settings)
         house = jupyterd(reactor, settings)
-    except TraitError as error:
+    except (BadSettings, TraitError) as error:
         _refuse(" ".join(str(error).split()))
     daemon = Daemon(
         reactor,

@@ -7,12 +7,13 @@ part of what a small request costs: a pool is one queue without conditions aroun
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cached_property
 from queue import SimpleQueue
 from threading import Thread
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.python.failure import Failure
 
@@ -35,15 +36,30 @@ class Threads(Service):
     """
 
     def __init__(self, reactor: IReactorFromThreads, name: str, size: int) -> None:
-        self._call_from_thread = caller_from_threads(reactor)
+        self._reactor = reactor
         self._pool_name = name
         self._size = size
         self._calls: SimpleQueue[tuple[Deferred[Any], Callable[[], Any]] | None] = SimpleQueue()
         self._threads: list[Thread] = []
         self._under_way = 0
+        self._stopped = False
+
+    @cached_property
+    def _call_from_thread(self) -> Callable[..., Any]:
+        return caller_from_threads(self._reactor)
+
+    def startService(self) -> None:
+        """Threads may start from now on; before it too, for what is built first."""
+        super().startService()
+        self._stopped = False
 
     def __call__(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
-        """Run ``function`` in one of the pool's threads."""
+        """Run ``function`` in one of the pool's threads; here, at once, when they have ended.
+
+        What is tidied up last may come after the end of the threads. A new thread would never end, nor the process.
+        """
+        if self._stopped:
+            return maybeDeferred(function, *args, **kwargs)
         done: Deferred[T] = Deferred()
         self._under_way += 1
         if len(self._threads) < min(self._under_way, self._size):
@@ -72,6 +88,7 @@ class Threads(Service):
     def stopService(self) -> None:
         """Wait for the calls under way and those in line, then end the threads."""
         super().stopService()
+        self._stopped = True
         threads, self._threads = self._threads, []
         for _ in threads:
             self._calls.put(None)

@@ -100,7 +100,7 @@ class IdentityProvider(LoggingConfigurable):
         if os.environ.get("JUPYTER_TOKEN"):
             return os.environ["JUPYTER_TOKEN"]
         if os.environ.get("JUPYTER_TOKEN_FILE"):
-            return _token_in(os.environ["JUPYTER_TOKEN_FILE"])
+            return _read_token(os.environ["JUPYTER_TOKEN_FILE"])
         if not self.need_token:
             return ""
         self.token_generated = True
@@ -329,14 +329,18 @@ class IdentityProvider(LoggingConfigurable):
         return h
 
 
-def _token_in(path: str) -> str:
+async def _settled(value: Any) -> Any:
+    """``value``, or what it comes to."""
+    return await value if isinstance(value, Awaitable) else value
+
+
+def _read_token(path: str) -> str:
+    """The token in a file that the operator names.
+
+    :raises TraitError: it can not be read.
+    """
     try:
         with open(path, encoding="utf-8") as file:
             return file.read().strip()
     except (OSError, UnicodeDecodeError) as error:
-        raise TraitError(f"JUPYTER_TOKEN_FILE can not be read: {error}") from None
-
-
-async def _settled(value: Any) -> Any:
-    """``value``, or what it comes to."""
-    return await value if isinstance(value, Awaitable) else value
+        raise TraitError(f"JUPYTER_TOKEN_FILE can not be read: {error}") from error

@@ -19,7 +19,10 @@ def as_hook(value: Any, name: str) -> Hook:
     :raises TraitError: neither.
     """
     if isinstance(value, str):
-        value = import_item(value)
+        try:
+            value = import_item(value)
+        except ImportError as error:
+            raise TraitError(f"{name} {value!r} can not be imported: {error}") from error
     if not callable(value):
         raise TraitError(f"{name} must be callable")
     return value  # type: ignore[no-any-return]

@@ -8,7 +8,7 @@ from typing import Any
 from jupyter_core.paths import jupyter_path
 from traitlets import Any as AnyTrait
 from traitlets import Bool, Dict, Integer, List, Unicode, default
-from traitlets.config import Configurable
+from traitlets.config import LoggingConfigurable
 
 from jupyterd.frontends.packages import lab_app_dir, user_settings_dir, workspaces_dir
 
@@ -41,7 +41,7 @@ PAGE_TRAITS = (
 """Settings that a page is told, camelCased. Source: the page of JupyterLab 4.6."""
 
 
-class LabServerApp(Configurable):
+class LabServerApp(LoggingConfigurable):
     """What JupyterLab and Notebook have in common.
 
     :param package: the directory of the front end's package.

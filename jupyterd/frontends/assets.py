@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from jupyterd.errors import NotFound
 from jupyterd.web.api import Call
@@ -30,23 +31,33 @@ def find(path: str, directories: Sequence[str]) -> str:
     raise NotFound("No such file")
 
 
-def caching(call: Call, path: str, cache: bool = False) -> str:
-    """The Cache-Control of a file.
+@dataclass(frozen=True)
+class Assets:
+    """Sends static files.
 
-    What has a fingerprint of its content in its name, or is asked for with ``?v``, never changes. All else is asked
-    for again each time, and costs a 304 where it is the same.
-
-    :param cache: let browsers keep other files for a while too.
+    :param immutable: what the paths of files that never change begin with, the base URL included.
     """
-    if _FINGERPRINT.search(path.rpartition("/")[2]) or call.arg("v"):
-        return FOREVER
-    return "public, max-age=3600" if cache else "no-cache"
 
+    immutable: tuple[str, ...] = ()
 
-async def send(call: Call, path: str, directories: Sequence[str], cache: bool = False) -> FileReply:
-    """A file of one of the directories, as a response.
+    def caching(self, call: Call, path: str, cache: bool = False) -> str:
+        """The Cache-Control of a file.
 
-    :raises NotFound: there is none.
-    """
-    found = await call.request.site.in_thread(find, path, directories)
-    return FileReply(found, headers={"Cache-Control": caching(call, path, cache)})
+        What has a fingerprint of its content in its name, is asked for with ``?v``, or lies where the operator says
+        so never changes. All else is asked for again each time, and costs a 304 where it is the same.
+
+        :param cache: let browsers keep other files for a while too.
+        """
+        if _FINGERPRINT.search(path.rpartition("/")[2]) or call.arg("v"):
+            return FOREVER
+        if call.request.path.decode("latin-1").startswith(self.immutable):
+            return FOREVER
+        return "public, max-age=3600" if cache else "no-cache"
+
+    async def send(self, call: Call, path: str, directories: Sequence[str], cache: bool = False) -> FileReply:
+        """A file of one of the directories, as a response.
+
+        :raises NotFound: there is none.
+        """
+        found = await call.request.site.in_thread(find, path, directories)
+        return FileReply(found, headers={"Cache-Control": self.caching(call, path, cache)})

@@ -15,6 +15,7 @@ from jupyterd.web.root import Root
 if TYPE_CHECKING:
     from jupyterd.contents.service import Contents
     from jupyterd.frontends.apps import JupyterNotebookApp, LabApp, LabServerApp
+    from jupyterd.frontends.assets import Assets
     from jupyterd.frontends.labapi import LabAdministration, LabAPI
     from jupyterd.frontends.pageconfig import Surroundings
     from jupyterd.settings import Settings
@@ -58,13 +59,23 @@ class FrontEnds:
         """The package's directory; None where it is absent or the operator has switched it off."""
         return package_dir(name) if self._server.jpserver_extensions.get(name, True) else None
 
+    def read_what_is_set(self) -> None:
+        """Read what the operator has set of them, if anything, so that a mistake is told at the start."""
+        for package, name, app in (
+            (self.lab_package, "jupyter_lab_config", "lab"),
+            (self.notebook_package, "jupyter_notebook_config", "notebook"),
+        ):
+            if package is not None and self._settings.touches(__package__, self._settings.front_end(name)):
+                getattr(self, app)
+
     @cached_property
     def lab(self) -> LabApp:
         """JupyterLab's settings."""
         from jupyterd.frontends.apps import LabApp
 
         assert self.lab_package is not None
-        lab = LabApp(package=self.lab_package, config=self._settings.front_end("jupyter_lab_config"))
+        config = self._settings.front_end("jupyter_lab_config")
+        lab = LabApp(package=self.lab_package, config=config, log=self._server.log)
         if lab.collaborative:
             self.log.warn("LabApp.collaborative has no effect: jupyter-collaboration is not served")
         return lab
@@ -77,7 +88,14 @@ class FrontEnds:
         assert self.notebook_package is not None
         config = self._settings.front_end("jupyter_notebook_config")
         lab = self.lab_package or package_dir("jupyterlab")
-        return JupyterNotebookApp(package=self.notebook_package, lab_package=lab, config=config)
+        return JupyterNotebookApp(package=self.notebook_package, lab_package=lab, config=config, log=self._server.log)
+
+    @cached_property
+    def assets(self) -> Assets:
+        """Sends static files."""
+        from jupyterd.frontends.assets import Assets
+
+        return Assets(tuple(self._server.static_immutable_cache))
 
     @property
     def _any(self) -> LabServerApp:
@@ -219,7 +237,7 @@ def _mount_shared(root: Root, fronts: FrontEnds) -> None:
         from jupyterd.frontends.lab import LabFiles
 
         app = fronts._any
-        return LabFiles(app, fronts._server.base_url, fronts._in_thread).app.resource()
+        return LabFiles(fronts.assets, app, fronts._server.base_url, fronts._in_thread).app.resource()
 
     def custom() -> Any:
         import os
@@ -227,7 +245,7 @@ def _mount_shared(root: Root, fronts: FrontEnds) -> None:
         from jupyterd.frontends.notebook import CustomFiles
 
         shipped = [os.path.join(fronts.notebook_package, "custom")] if fronts.notebook_package else []
-        return CustomFiles([*fronts._server.static_custom_path, *shipped]).app.resource()
+        return CustomFiles(fronts.assets, [*fronts._server.static_custom_path, *shipped]).app.resource()
 
     root.mount("/lab/api", api, auth="")
     for prefix in ("/static/lab", "/lab/extensions", "/lab/api/themes"):
@@ -262,7 +280,7 @@ def _mount_notebook(root: Root, fronts: FrontEnds) -> None:
     def files() -> Any:
         from jupyterd.frontends.notebook import NotebookFiles
 
-        return NotebookFiles(fronts.notebook.static_dir).app.resource()
+        return NotebookFiles(fronts.assets, fronts.notebook.static_dir).app.resource()
 
     for prefix in ("/tree", "/notebooks", "/edit", "/consoles", "/terminals"):
         root.mount(prefix, pages, auth="", page=True)

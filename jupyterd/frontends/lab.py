@@ -6,12 +6,13 @@ import itertools
 import os
 import re
 from collections.abc import Awaitable, Callable
+from email.utils import formatdate
 from glob import glob
 from typing import Any
 
 from jupyterd.errors import NotFound
 from jupyterd.frontends.apps import LabApp, LabServerApp
-from jupyterd.frontends.assets import find, send
+from jupyterd.frontends.assets import Assets, find
 from jupyterd.frontends.disk import glob_escape
 from jupyterd.frontends.pageconfig import MANAGERS, Surroundings, lab_page
 from jupyterd.frontends.templates import Templates
@@ -19,6 +20,7 @@ from jupyterd.frontends.themes import relink
 from jupyterd.threads import InThread
 from jupyterd.utils import url_path_join
 from jupyterd.web.api import Call, Reply, Routes, json_api
+from jupyterd.web.files import not_newer
 
 HTML = "text/html; charset=UTF-8"
 _VIEW = re.compile(r"(?:/workspaces/([A-Za-z0-9_-]+))?(?:/tree(?:/(.*))?)?", re.DOTALL)
@@ -99,7 +101,8 @@ class LabFiles:
     app = Routes()
     api = json_api(app)
 
-    def __init__(self, lab: LabServerApp, base_url: str, in_thread: InThread) -> None:
+    def __init__(self, assets: Assets, lab: LabServerApp, base_url: str, in_thread: InThread) -> None:
+        self._assets = assets
         self._lab = lab
         self._themes_url = url_path_join(base_url, lab.themes_url)
         self._in_thread = in_thread
@@ -107,21 +110,27 @@ class LabFiles:
     @api(("GET", "HEAD"), "/static/lab/<path:path>")
     async def static(self, call: Call, path: str) -> object:
         """A file of the application."""
-        return await send(call, path, [self._lab.static_dir])
+        return await self._assets.send(call, path, [self._lab.static_dir])
 
     @api(("GET", "HEAD"), "/lab/extensions/<path:path>")
     async def extension(self, call: Call, path: str) -> object:
         """A file of a prebuilt extension."""
-        return await send(call, path, self._lab.extension_paths, self._lab.cache_files)
+        return await self._assets.send(call, path, self._lab.extension_paths, self._lab.cache_files)
 
     @api(("GET", "HEAD"), "/lab/api/themes/<path:path>")
     async def theme(self, call: Call, path: str) -> object:
         """A file of a theme; style sheets with their links led back here."""
         directories = await self._in_thread(self._theme_directories)
         if not path.endswith(".css"):
-            return await send(call, path, directories, self._lab.cache_files)
-        style = await self._in_thread(_read, path, directories)
-        return Reply(relink(style, path, self._themes_url), "text/css", headers={"Cache-Control": "no-cache"})
+            return await self._assets.send(call, path, directories, self._lab.cache_files)
+        style, modified = await self._in_thread(_read, path, directories)
+        headers = {
+            "Cache-Control": self._assets.caching(call, path),
+            "Last-Modified": formatdate(modified, usegmt=True),
+        }
+        if not_newer(modified, call.header("if-modified-since")):
+            return Reply(b"", "text/css", 304, headers)
+        return Reply(relink(style, path, self._themes_url), "text/css", headers=headers)
 
     def _theme_directories(self) -> list[str]:
         found: list[str] = []
@@ -131,6 +140,7 @@ class LabFiles:
         return [*found, self._lab.themes_dir] if self._lab.themes_dir else found
 
 
-def _read(path: str, directories: list[str]) -> bytes:
+def _read(path: str, directories: list[str]) -> tuple[bytes, float]:
+    """A file and when it was changed."""
     with open(find(path, directories), "rb") as file:
-        return file.read()
+        return file.read(), os.fstat(file.fileno()).st_mtime

@@ -11,7 +11,7 @@ from jupyter_core.paths import jupyter_config_dir
 import jupyterd.web
 from jupyterd.errors import NotFound
 from jupyterd.frontends.apps import JupyterNotebookApp
-from jupyterd.frontends.assets import send
+from jupyterd.frontends.assets import Assets
 from jupyterd.frontends.disk import read_object
 from jupyterd.frontends.lab import HTML, page
 from jupyterd.frontends.pageconfig import Surroundings, notebook_page
@@ -98,14 +98,15 @@ class NotebookFiles:
     app = Routes()
     api = json_api(app)
 
-    def __init__(self, static_dir: str) -> None:
+    def __init__(self, assets: Assets, static_dir: str) -> None:
+        self._assets = assets
         # One icon that its pages ask for is missing in the package.
         self._directories = [static_dir, os.path.join(os.path.dirname(jupyterd.web.__file__), "static")]
 
     @api(("GET", "HEAD"), "/static/notebook/<path:path>")
     async def static(self, call: Call, path: str) -> object:
         """A file of the application."""
-        return await send(call, path, self._directories)
+        return await self._assets.send(call, path, self._directories)
 
 
 class CustomFiles:
@@ -117,14 +118,16 @@ class CustomFiles:
     app = Routes()
     api = json_api(app)
 
-    def __init__(self, directories: list[str]) -> None:
+    def __init__(self, assets: Assets, directories: list[str]) -> None:
+        self._assets = assets
         self._directories = directories
 
     @api(("GET", "HEAD"), "/custom/<path:path>")
     async def custom(self, call: Call, path: str) -> object:
         """A file; an empty ``custom.css`` where nobody has written one."""
+        directories = [os.path.join(jupyter_config_dir(), "custom"), *self._directories]
         try:
-            return await send(call, path, [os.path.join(jupyter_config_dir(), "custom"), *self._directories])
+            return await self._assets.send(call, path, directories)
         except NotFound:
             if path != "custom.css":
                 raise

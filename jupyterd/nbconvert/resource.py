@@ -89,7 +89,7 @@ class NbconvertResource:
         return self._reply(call, converted, title, False)
 
     def _reply(self, call: Call, converted: Converted, title: str, download: bool) -> Reply:
-        headers = {}
+        headers = {"Cache-Control": NO_CACHE} if converted.extension == ".zip" else {}
         if download or converted.extension == ".zip":
             name = quote((title + converted.extension).encode("utf-8", "surrogateescape"), safe="")
             headers["Content-Disposition"] = f"attachment; filename*=utf-8''{name}"

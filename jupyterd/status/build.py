@@ -27,9 +27,10 @@ def mount(root: Root, settings: Settings, status: Callable[[], StatusResource]) 
         return made[0]
 
     def files() -> Any:
+        from jupyterd.frontends.assets import Assets
         from jupyterd.status.files import OwnFiles
 
-        return OwnFiles(server.extra_static_paths).app.resource()
+        return OwnFiles(Assets(tuple(server.static_immutable_cache)), server.extra_static_paths).app.resource()
 
     def languages() -> Any:
         from jupyterd.status.lsp import NoLanguageServers

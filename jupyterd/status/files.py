@@ -6,7 +6,7 @@ import os
 from collections.abc import Sequence
 
 import jupyterd.web
-from jupyterd.frontends.assets import send
+from jupyterd.frontends.assets import Assets
 from jupyterd.web.api import Call, Reply, Routes, json_api
 
 OWN = os.path.join(os.path.dirname(jupyterd.web.__file__), "static")
@@ -22,18 +22,19 @@ class OwnFiles:
     app = Routes()
     api = json_api(app)
 
-    def __init__(self, directories: Sequence[str]) -> None:
+    def __init__(self, assets: Assets, directories: Sequence[str]) -> None:
+        self._assets = assets
         self._directories = [*(os.path.expanduser(each) for each in directories), OWN]
 
     @api(("GET", "HEAD"), "/static/<path:path>")
     async def static(self, call: Call, path: str) -> object:
         """A file."""
-        return await send(call, path, self._directories)
+        return await self._assets.send(call, path, self._directories)
 
     @api(("GET", "HEAD"), "/favicon.ico")
     async def favicon(self, call: Call) -> object:
         """What browsers ask for by themselves."""
-        return await send(call, "favicons/favicon.ico", self._directories)
+        return await self._assets.send(call, "favicons/favicon.ico", self._directories)
 
     @api(("GET", "HEAD"), "/robots.txt")
     async def robots(self, call: Call) -> object:

@@ -47,9 +47,14 @@ def write_info(server: Server) -> None:
     _attempt(server, server.info_file, json.dumps(server.server_info(), indent=2, sort_keys=True))
 
 
+def write_open_file(server: Server) -> None:
+    """``jpserver-<pid>-open.html``."""
+    _attempt(server, server.browser_open_file, _PAGE.format(url=html.escape(start_url(server))))
+
+
 def write_open_files(server: Server) -> None:
     """``jpserver-<pid>-open.html``, and one that opens ``file_to_run``."""
-    _attempt(server, server.browser_open_file, _PAGE.format(url=html.escape(start_url(server))))
+    write_open_file(server)
     if server.file_to_run:
         _attempt(server, server.browser_open_file_to_run, _PAGE.format(url=html.escape(file_url(server))))
 

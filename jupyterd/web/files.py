@@ -177,11 +177,15 @@ def unchanged(request: Request, opened: Opened) -> bool:
     if tags is not None:
         known = [tag.strip().removeprefix("W/") for tag in tags.split(",")]
         return opened.etag in known or "*" in known
-    since = request.getHeader("if-modified-since")
+    return not_newer(opened.mtime, request.getHeader("if-modified-since"))
+
+
+def not_newer(modified: float, since: str | None) -> bool:
+    """Whether something was changed no later than an ``If-Modified-Since`` says; one that is no date says nothing."""
     if since is None:
         return False
     try:
-        return int(opened.mtime) <= parsedate_to_datetime(since).timestamp()
+        return int(modified) <= parsedate_to_datetime(since).timestamp()
     except (TypeError, ValueError, OverflowError):
         return False
 

@@ -28,6 +28,21 @@ def test_files_with_a_fingerprint_are_kept_for_ever(serve: Serve, path: str, kep
     assert (answer.status, answer.header("cache-control")) == (200, kept)
 
 
+def test_the_operator_says_what_never_changes(serve: Serve) -> None:
+    site = serve("--ServerApp.static_immutable_cache=/x/static/lab/", base_url="/x/")
+    assert site.request("GET", "/x/static/lab/style.js").header("cache-control") == FOREVER
+    assert site.request("GET", "/x/lab/extensions/@org/thing/static/style.js").header("cache-control") == "no-cache"
+
+
+def test_a_theme_that_has_not_changed_is_not_sent_again(serve: Serve) -> None:
+    site, path = serve(), "/lab/api/themes/@jupyterlab/light/index.css"
+    modified = site.request("GET", path).header("last-modified")
+    assert modified is not None
+    again = site.request("GET", path, headers={"If-Modified-Since": modified})
+    assert (again.status, again.body) == (304, b"")
+    assert site.request("GET", path, headers={"If-Modified-Since": "Thu, 01 Jan 1970 00:00:01 GMT"}).status == 200
+
+
 def test_a_file_that_has_not_changed_is_not_sent_again(serve: Serve) -> None:
     site = serve()
     tag = site.request("GET", "/static/lab/style.js").header("etag")

@@ -49,6 +49,13 @@ def test_starts_prints_its_url_and_leaves_nothing(tmp_path: Path, argv: tuple[st
     assert list((tmp_path / "runtime").glob("jpserver-*")) == []
 
 
+def test_starts_without_any_standard_descriptor(tmp_path: Path) -> None:
+    closed = ("/bin/sh", "-c", 'exec "$0" "$@" <&- >&- 2>&-', *DEFAULT)
+    with running(tmp_path, argv=closed) as daemon:
+        assert [os.readlink(f"/proc/{daemon.pid}/fd/{number}") for number in range(3)] == ["/dev/null"] * 3
+        Tab(daemon, daemon.start_kernel()).ready().close()
+
+
 def test_the_printed_url_opens(tmp_path: Path) -> None:
     """No token is configured: one is made, and the URL that is printed, and no other, lets its user in."""
     port = free_port()

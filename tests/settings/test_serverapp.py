@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from threading import Thread
+from types import SimpleNamespace
 
 import pytest
+from jupyter_core.application import NoStart
 
 from jupyterd.serverapp import (
     JupyterPasswordApp,
@@ -231,3 +233,52 @@ def test_no_password(typed: tuple[str, ...], jupyter_home: Path, monkeypatch: py
     with pytest.raises(SystemExit):
         set_password(monkeypatch, *typed)
     assert not (jupyter_home / "config" / "jupyter_server_config.json").exists()
+
+
+def test_where_its_own_files_are(tmp_path: Path) -> None:
+    made = server(f"--ServerApp.extra_static_paths={tmp_path}", f"--ServerApp.extra_template_paths={tmp_path}")
+    for paths, name in ((made.static_file_path, "favicon.ico"), (made.template_file_path, "login.html")):
+        assert paths[0] == str(tmp_path)
+        assert (Path(paths[1]) / name).is_file()
+
+
+def test_the_page_that_opens_a_browser_is_written_and_removed_alone(jupyter_home: Path, tmp_path: Path) -> None:
+    (tmp_path / "n.ipynb").write_text("{}")
+    made = server(str(tmp_path / "n.ipynb"))
+    made.write_browser_open_files()
+    made.remove_browser_open_file()
+    assert not Path(made.browser_open_file).exists()
+    assert Path(made.browser_open_file_to_run).exists()
+    made.remove_browser_open_files()
+    made.write_browser_open_file()
+    assert Path(made.browser_open_file).exists()
+    assert not Path(made.browser_open_file_to_run).exists()
+
+
+def test_launching_a_browser(jupyter_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[str] = []
+    browser = SimpleNamespace(open=lambda url, new: opened.append(url))
+    monkeypatch.setattr("webbrowser.get", lambda _: browser)
+    made = server()
+    made.launch_browser()
+    assert opened == [Path(made.browser_open_file).as_uri()]
+
+
+def test_starting_serves_what_the_command_line_says(jupyter_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    served: list[list[str]] = []
+    monkeypatch.setattr("jupyterd.__main__.main", served.append)
+    made = ServerApp()
+    made.initialize(["--allow-root", "--port=9"])
+    made.start()
+    assert served == [["--allow-root", "--port=9"]]
+
+
+def test_starting_does_what_is_no_service(
+    jupyter_home: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("jupyterd.__main__.main", None)
+    made = ServerApp()
+    made.initialize(["list"])
+    with pytest.raises(NoStart):  # which launch_instance() takes for an end
+        made.start()
+    assert "Currently running servers" in capsys.readouterr().out

@@ -148,6 +148,22 @@ def test_settings_are_read_again(user: Path, tmp_path: Path, monkeypatch: pytest
     assert os.getcwd() == "/"
 
 
+def test_a_directory_that_is_gone(user: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = tmp_path / "place"
+    place.mkdir()
+    monkeypatch.chdir(place)
+    settings = load([])
+    place.rmdir()
+    with pytest.raises(BadSettings, match="place: No such file"):
+        settings.again()
+    assert "working directory" in refused()
+
+
+def test_a_runtime_directory_that_can_not_be_made(user: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JUPYTER_RUNTIME_DIR", "/dev/null/runtime")
+    assert refused() == "/dev/null/runtime: Not a directory"
+
+
 def test_a_front_end_s_own_files(user: Path) -> None:
     (user / "jupyter_lab_config.py").write_text("c.LabApp.app_dir = '/a'\nc.LabApp.copy_absolute_path = True")
     config = load(["--app-dir=/b"]).front_end("jupyter_lab_config")
@@ -162,7 +178,7 @@ def test_a_front_end_s_own_files(user: Path) -> None:
     [
         ("--port=abc", "The 'port' trait of a ServerApp instance expected an int, not the str 'abc'."),
         ("--port=70000", "invalid port: 70000, ports are 0 to 65535"),
-        ("--root-dir=/nowhere", "No such directory: ''/nowhere''"),
+        ("--root-dir=/nowhere", "No such directory: '/nowhere'"),
         ("--sock-mode=8", 'invalid --sock-mode value: 8, please specify as e.g. "0600"'),
         ("--sock-mode=0400", "invalid --sock-mode value: 0400, must have u+rw (0600) at a minimum"),
         ("--certfile=/nowhere.pem", "certfile can not be read: /nowhere.pem"),
@@ -276,7 +292,7 @@ def test_settings_of_notebook_six(user: Path, told: pytest.LogCaptureFixture) ->
     )
     made = server()
     assert (made.port, made.ip) == (8, "::1")
-    assert "'ip' has moved from NotebookApp to ServerApp" in told.text
+    assert "NotebookApp.ip is read as ServerApp.ip" in told.text
 
 
 def test_a_misspelt_trait_or_class_is_told(told: pytest.LogCaptureFixture) -> None:
@@ -341,10 +357,65 @@ def test_a_class_of_one_s_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, u
 
 def test_show_config(capsys: pytest.CaptureFixture[str]) -> None:
     assert act(load(["--port=9", "--show-config"]))
-    assert ".port = '9'" in capsys.readouterr().out
+    assert ".port = 9" in capsys.readouterr().out
     assert act(load(["--port=9", "--show-config-json"]))
-    assert json.loads(capsys.readouterr().out)["ServerApp"]["port"] == "9"
+    assert json.loads(capsys.readouterr().out)["ServerApp"]["port"] == 9
     assert not act(Settings(ServerApp()))
+
+
+def test_bases_of_the_reference_s_classes_are_read(user: Path) -> None:
+    (user / "jupyter_server_config.py").write_text(
+        "c.FileManagerMixin.use_atomic_writing = False\nc.FileManagerMixin.hash_algorithm = 'md5'\n"
+        "c.FileContentsManager.hash_algorithm = 'sha1'"
+    )
+    manager = load([]).make("contents_manager_class")
+    assert (manager.use_atomic_writing, manager.hash_algorithm) == (False, "sha1")
+
+
+def test_settings_without_effect_are_named(told: pytest.LogCaptureFixture) -> None:
+    load(["--ServerApp.extra_services=x", "--FileContentsManager.files_handler_class=x.Y"])
+    assert "ServerApp.extra_services has no effect here." in told.text
+    assert "FileContentsManager.files_handler_class has no effect here." in told.text
+
+
+def test_extensions_that_are_not_loaded_are_named(user: Path, told: pytest.LogCaptureFixture) -> None:
+    enabled = {"jupyterlab": True, "jupyterlab_git": True, "off": False}
+    (user / "jupyter_server_config.py").write_text(f"c.ServerApp.jpserver_extensions = {enabled}")
+    load([])
+    assert "extension jupyterlab_git is enabled, but" in told.text
+    assert told.text.count("server extension ") == 1
+
+
+def test_terminals_are_switched_off_like_an_extension(user: Path) -> None:
+    assert server().terminals_enabled
+    (user / "jupyter_server_config.py").write_text(
+        "c.ServerApp.jpserver_extensions = {'jupyter_server_terminals': False}"
+    )
+    assert not server().terminals_enabled
+    assert server("--ServerApp.terminals_enabled=True").terminals_enabled
+
+
+def test_a_broken_file_is_told_once(user: Path, told: pytest.LogCaptureFixture) -> None:
+    (user / "jupyter_server_config.json").write_text("{")
+    load([])
+    assert told.text.count("is left out") == 1
+
+
+def test_generate_config_as_root_and_without_an_answer(
+    user: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(os, "geteuid", lambda: 0)
+    file = user / "jupyter_server_config.py"
+    file.write_text("mine")
+
+    def no_answer(_: str) -> str:
+        raise EOFError
+
+    monkeypatch.setattr("builtins.input", no_answer)
+    with pytest.raises(SystemExit) as caught:
+        act(load(["--generate-config"]))
+    assert caught.value.code == 1
+    assert file.read_text() == "mine"
 
 
 def test_generate_config(user: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -352,6 +423,8 @@ def test_generate_config(user: Path, capsys: pytest.CaptureFixture[str]) -> None
     text = (user / "jupyter_server_config.py").read_text()
     assert "# c.ServerApp.port = 8888" in text
     assert "c.ServerTraits" not in text
+    assert "c.MappingKernelSettings" not in text
+    assert "# c.MappingKernelManager.cull_idle_timeout" in text
     assert "# c.ConfigManager.config_dir_name" in text
     assert load([]).server.port == 8888
 

@@ -20,7 +20,8 @@ from jupyterd.utils import ApiPath
 NAMES = st.text(st.characters(exclude_characters="/\0", exclude_categories=["Cs"]), min_size=1).filter(
     lambda name: name not in (".", "..")
 )
-PIECES = st.lists(st.from_regex(r"/*([a-z]+/)*[a-z]*/*", fullmatch=True), min_size=1, max_size=5)
+SLASHES = st.sampled_from(["", "/", "//"])
+PIECES = st.lists(st.tuples(SLASHES, st.text(string.ascii_letters), SLASHES).map("".join), min_size=1, max_size=5)
 
 
 @given(PIECES)

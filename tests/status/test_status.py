@@ -11,6 +11,7 @@ import pytest
 from twisted.internet.testing import MemoryReactorClock
 
 import jupyterd
+from jupyterd.frontends.assets import Assets
 from jupyterd.status.activity import Activity
 from jupyterd.status.files import OwnFiles
 from jupyterd.status.lsp import NoLanguageServers
@@ -214,7 +215,7 @@ def test_own_files(path: str, kind: str) -> None:
 
 def own(directories: list[str]) -> MemorySite:
     root = Root()
-    resource = OwnFiles(directories).app.resource()
+    resource = OwnFiles(Assets(), directories).app.resource()
     for path in ("/static", "/favicon.ico", "/robots.txt"):
         root.mount(path, lambda: resource, auth="", page=True)
     return MemorySite(root)
