@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import ParamSpec, Protocol, TypeVar
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.internet.threads import deferToThreadPool
 from twisted.python.threadpool import ThreadPool
@@ -35,9 +35,20 @@ class Threads(Service):
         self._pool_name = name
         self._size = size
         self._pool: ThreadPool | None = None
+        self._stopped = False
+
+    def startService(self) -> None:
+        """Threads may start from now on; before it too, for what is built first."""
+        super().startService()
+        self._stopped = False
 
     def __call__(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
-        """Run ``function`` in one of the pool's threads."""
+        """Run ``function`` in one of the pool's threads; here, at once, when they have ended.
+
+        What is tidied up last may come after the end of the threads. A new pool would never end, nor the process.
+        """
+        if self._stopped:
+            return maybeDeferred(function, *args, **kwargs)
         if self._pool is None:
             self._pool = ThreadPool(0, self._size, self._pool_name)
             self._pool.start()
@@ -46,6 +57,7 @@ class Threads(Service):
     def stopService(self) -> None:
         """Wait for the calls under way, then end the threads."""
         super().stopService()
+        self._stopped = True
         if self._pool is not None:
             self._pool.stop()
             self._pool = None
