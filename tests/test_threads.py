@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from queue import SimpleQueue
 from threading import Event, current_thread
+from threading import enumerate as all_threads
 from typing import Any
 
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
 
+from jupyterd.testing import result_of
 from jupyterd.threads import Threads
 
 PATIENCE = 30.0
@@ -119,3 +121,11 @@ def test_the_loop_of_an_asyncio_reactor_is_told_itself(loop: Loop) -> None:
     loop.turn()
     pool.stopService()
     assert results == [1]
+
+
+def test_what_comes_after_the_end_starts_no_thread() -> None:
+    threads = Threads(Loop(), "late", 2)  # type: ignore[arg-type]
+    threads.startService()
+    threads.stopService()
+    assert result_of(threads(current_thread)) is current_thread()
+    assert not [each for each in all_threads() if "late" in each.name]

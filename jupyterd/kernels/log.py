@@ -27,8 +27,12 @@ if TYPE_CHECKING:
 MERGED = 256 * 1024
 """About so many bytes of late messages are merged at once."""
 
-WINDOW = 4 * 1024 * 1024
-"""How far back in a client's stream it is known which message lies where: more than TCP leaves unacknowledged."""
+WINDOW = 16 * 1024 * 1024
+"""How far back in a client's stream it is known which message lies where: more than both ends of a connection hold."""
+
+
+Parcel = tuple[int, list[Bytes]]
+"""The number of a message, and the frames that carry it and those up to the next parcel's."""
 
 
 class Client(Protocol):
@@ -52,6 +56,9 @@ class Client(Protocol):
     def unacknowledged(self) -> int:
         """How many of them its peer has not acknowledged, as far as that is known."""
 
+    def unanswered(self) -> int:
+        """How many of them may have to be sent again, however it ends."""
+
 
 class Cursor:
     """A place in the log, of one session of one client.
@@ -60,8 +67,8 @@ class Cursor:
     :ivar position: the number of the next message it gets.
     :ivar held: chunks read from disk and not yet taken.
     :ivar partial: bytes of the chunk at ``position`` that a lost client had acknowledged, and in which protocol.
-    :ivar flight: what was written last: begin and end in the client's stream, the first message, whether frames
-        are messages.
+    :ivar flight: what was written last: begin and end in the client's stream, the first message, whether each frame
+        is the next message.
     """
 
     __slots__ = (
@@ -158,16 +165,28 @@ class MessageLog:
 
     @property
     def needed(self) -> int:
-        """The number of the oldest message that some cursor has not got, as far as its peer's TCP tells."""
+        """The number of the oldest message that some cursor may have to go back to, however its connection ends."""
         return min(map(self._needs, self.cursors.values()), default=self.next)
+
+    @property
+    def unconfirmed(self) -> int:
+        """The number of the oldest message that some client has not got, as far as is known now."""
+        return min(map(self._unconfirmed, self.cursors.values()), default=self.next)
 
     def _needs(self, cursor: Cursor) -> int:
         flight = cursor.flight
         if cursor.client is not None and flight:
-            received = flight[-1][1] - cursor.client.unacknowledged()
+            received = flight[-1][1] - cursor.client.unanswered()
             while flight and flight[0][1] <= received:
                 flight.popleft()
         return flight[0][2] if flight else cursor.position
+
+    def _unconfirmed(self, cursor: Cursor) -> int:
+        flight = cursor.flight
+        if cursor.client is None or not flight:
+            return cursor.position
+        received = flight[-1][1] - cursor.client.unacknowledged()
+        return next((first for _, end, first, _ in flight if end > received), cursor.position)
 
     def somebody_is_away(self, before: int) -> bool:
         """Whether who needs messages below the number ``before`` is not connected."""
@@ -187,6 +206,10 @@ class MessageLog:
                 except Exception:  # noqa: BLE001 - one client's trouble is not the others', nor the kernel's
                     self.log.failure("a client can not be written to")
         self.store.grown()
+
+    def confirmed(self) -> None:
+        """A client told that it has more of what it was given."""
+        self.store.read_on()
 
     # -- reading
 
@@ -258,19 +281,23 @@ class MessageLog:
             return
         plain = False
         if chunk.lost:
-            frames = client.codec.encode(b"iopub", [self._told(chunk)])
+            parcels = [(first, client.codec.encode(b"iopub", [self._told(chunk)]))]
         elif cursor.limit is not None and chunk.channel == b"iopub":
-            frames = self._limited(cursor.limit, client, chunk)
+            parcels = self._limited(cursor.limit, client, chunk)
         elif self._late and self._is_late(chunk):
-            frames = client.codec.encode(chunk.channel, self._merged(cursor, chunk))
+            parcels = self._merged(cursor, client, chunk)
         else:
             plain = True
-            frames = self._frames(chunk, client.codec)
+            parcels = [(first, self._frames(chunk, client.codec))]
+        frames = parcels[0][1] if len(parcels) == 1 else [frame for _, some in parcels for frame in some]
         if not frames:
             return
         written = client.write(frames)
         flight = cursor.flight
-        flight.append((written - sum(map(len, frames)), written, first, plain))
+        end = written - sum(map(len, frames))
+        for first, some in parcels:
+            begin, end = end, end + sum(map(len, some))
+            flight.append((begin, end, first, plain))
         while flight[0][1] < written - WINDOW:
             flight.popleft()
 
@@ -284,20 +311,20 @@ class MessageLog:
             self.store.enlarged(chunk, sum(map(len, frames)))
         return frames
 
-    def _limited(self, limit: RateLimit, client: Client, chunk: Chunk) -> list[Bytes]:
-        frames: list[Bytes] = []
-        for parts in chunk.messages:
+    def _limited(self, limit: RateLimit, client: Client, chunk: Chunk) -> list[Parcel]:
+        parcels = []
+        for number, parts in enumerate(chunk.messages, chunk.first):
             verdict = limit.judge(chunk.time, parts)
-            for text in verdict.texts:
-                frames += client.codec.encode(b"iopub", [self._notice(text, bytes(parts[1]))])
+            said = [self._notice(text, bytes(parts[1])) for text in verdict.texts]
             if verdict.passes:
-                frames += client.codec.encode(chunk.channel, [parts])
-        return frames
+                said.append(parts)
+            parcels.append((number, client.codec.encode(b"iopub", said) if said else []))
+        return parcels
 
     def _is_late(self, chunk: Chunk) -> bool:
         return chunk.channel == b"iopub" and chunk.to == EVERYBODY and self._seconds() - chunk.time > self._late
 
-    def _merged(self, cursor: Cursor, chunk: Chunk) -> list[Parts]:
+    def _merged(self, cursor: Cursor, client: Client, chunk: Chunk) -> list[Parcel]:
         """The messages of ``chunk`` and the late ones behind it, neighbouring stream messages made one."""
         messages = list(chunk.messages)
         size = chunk.size
@@ -311,7 +338,12 @@ class MessageLog:
             messages.extend(following.messages)
             size += following.size
             cursor.position = following.end
-        return coalesced(messages)
+        parcels = []
+        number = chunk.first
+        for parts, count in coalesced(messages):
+            parcels.append((number, client.codec.encode(chunk.channel, [parts])))
+            number += count
+        return parcels
 
     def _acknowledged(self, cursor: Cursor, client: Client) -> int:
         """The first message that the client's peer did not acknowledge whole."""

@@ -282,6 +282,7 @@ class MappingKernelManager(MappingKernelSettings):
             if not kernel.process.owned:
                 raise Failed("An external kernel can not be restarted from here")
             kernel.life.restart()
+            kernel.channels.hold()
             kernel.reason, kernel.failures = "", 0
             kernel.remember()
             await self._runner.run_again(kernel, now=now)
@@ -363,7 +364,11 @@ class MappingKernelManager(MappingKernelSettings):
         kernel = self._new_kernel(str(uuid.uuid4()))
         kernel.process = ExternalProcess(connection, lambda kind, content: self._ask(kernel, kind, content))
         kernel.channels = self._channels(kernel.id, kernel)
-        kernel.channels.connect(kernel.process.connection_info)
+        try:
+            kernel.channels.connect(kernel.process.connection_info)
+        except Exception:
+            kernel.channels.close()
+            raise
         kernel.running = True
         kernel.life.idle()
         self._kernels[kernel.id] = kernel

@@ -225,7 +225,7 @@ def warnings_of(caplog: pytest.LogCaptureFixture, *options: str, tls: bool = Fal
     server.log = server.identity_provider.log = log
     with caplog.at_level(logging.WARNING, "tests.warnings"):
         warn(server, tls)
-    return caplog.text
+    return "\n".join(record.getMessage() for record in caplog.records if record.name == log.name)
 
 
 def test_open_doors_are_warned_of(caplog: pytest.LogCaptureFixture) -> None:
