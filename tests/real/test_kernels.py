@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import signal
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from tests.real.daemon import Daemon, until
+from tests.real.daemon import Daemon, running, until
 from tests.real.tab import V1, Message, Tab, of_type, parent_id, printed
 
 both = pytest.mark.parametrize("protocol", ["", V1], ids=["json", "v1"])
@@ -140,6 +141,13 @@ def test_what_was_read_before_a_goodbye_does_not_come_again(daemon: Daemon, kern
         )
         assert first not in {parent_id(m) for m in heard}
     tab.close()
+
+
+def test_an_open_tab_does_not_hold_the_daemon(tmp_path: Path) -> None:
+    with running(tmp_path) as daemon:
+        tab = Tab(daemon, daemon.start_kernel()).ready()
+        assert daemon.stop() == 0
+        tab.drop()
 
 
 def test_restart_keeps_the_tab_and_forgets_the_variables(daemon: Daemon) -> None:
