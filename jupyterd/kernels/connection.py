@@ -71,6 +71,13 @@ class ZMQChannelsWebsocketConnection(LoggingConfigurable):
         MIB, help="What one client may have waiting for a kernel that does not take it, before its websocket is paused."
     ).tag(config=True)
 
+    pongs_confirm = Bool(
+        None,
+        allow_none=True,
+        help="Whether only a client's pongs, not TCP, say what it has received. None: where a proxy's headers say "
+        "that it stands between. True for tunnels, which say nothing.",
+    ).tag(config=True)
+
     @property
     def ping(self) -> tuple[float, float]:
         """Seconds between pings, and seconds in which one is to be answered.

@@ -52,6 +52,9 @@ class Client(Protocol):
     def unacknowledged(self) -> int:
         """How many of them its peer has not acknowledged, as far as that is known."""
 
+    def unanswered(self) -> int:
+        """How many of them may have to be sent again, however it ends."""
+
 
 class Cursor:
     """A place in the log, of one session of one client.
@@ -164,7 +167,7 @@ class MessageLog:
     def _needs(self, cursor: Cursor) -> int:
         flight = cursor.flight
         if cursor.client is not None and flight:
-            received = flight[-1][1] - cursor.client.unacknowledged()
+            received = flight[-1][1] - cursor.client.unanswered()
             while flight and flight[0][1] <= received:
                 flight.popleft()
         return flight[0][2] if flight else cursor.position

@@ -6,19 +6,17 @@ its kernel speaks pauses its cursor and nothing else; one whose kernel takes not
 
 from __future__ import annotations
 
-import fcntl
-from array import array
 from collections import deque
 from collections.abc import Callable
 from functools import partial
-from termios import TIOCOUTQ
 from typing import Any
 
 from twisted.internet.tcp import Connection
-from twisted.internet.unix import Server as UNIXServer
+from twisted.python.failure import Failure
 
 from jupyterd.kernels.channels import KernelChannels
 from jupyterd.kernels.log import Cursor
+from jupyterd.kernels.receipts import Receipts, proxied
 from jupyterd.kernels.wire import CODEC_JSON, CODEC_V1, V1, BadFrame, Bytes, Codec
 from jupyterd.web.websocket import SocketProtocol
 
@@ -38,7 +36,6 @@ class ChannelsProtocol(SocketProtocol):
     :param session_id: by it the tab comes back to its place after a lost connection; None for a tab that can not.
     """
 
-
     def __init__(self, channels: KernelChannels, session_id: str | None) -> None:
         super().__init__()
         self._channels = channels
@@ -46,9 +43,9 @@ class ChannelsProtocol(SocketProtocol):
         self._cursor: Cursor | None = None
         self._paused = False
         self._plain_transport = False
-        self._written = 0
-        self._unconfirmed: int | None = None
-        self._trailing = 0
+        self._proxied = False
+        self._receipts: Receipts | None = None
+        self._last_frame = 0
         self.max_message = channels.settings.max_message_size
         self.ping_interval, self.ping_timeout = channels.settings.ping
         self._pending: deque[Bytes] = deque()
@@ -58,7 +55,9 @@ class ChannelsProtocol(SocketProtocol):
 
     def onConnect(self, request: Any) -> str | None:
         """Choose the protocol: what the operator prefers, if the client offers it."""
-        preferred = self._channels.settings.kernel_ws_protocol
+        settings = self._channels.settings
+        self._proxied = proxied(request.headers) if settings.pongs_confirm is None else settings.pongs_confirm
+        preferred = settings.kernel_ws_protocol
         chosen = V1 if preferred is None else preferred
         if chosen and chosen in request.protocols:
             self.codec = CODEC_V1 if chosen == V1 else CODEC_JSON
@@ -69,21 +68,38 @@ class ChannelsProtocol(SocketProtocol):
         """See :class:`SocketProtocol`."""
         transport = self.transport
         self._plain_transport = isinstance(transport, Connection)
-        if self._plain_transport:
-            transport.connectionLost = partial(self._before_it_is_lost, transport.connectionLost)
+        socket: Any = transport if self._plain_transport else getattr(transport, "transport", None)
+        if hasattr(socket, "_closeSocket"):  # the system forgets with the socket what it knows of it: ask before
+            socket.connectionLost = partial(self._before_it_is_lost, socket, socket.connectionLost)
+        self._receipts = Receipts(transport, self.factory.reactor, self._held, self.sendPing, self._proxied)
         self._cursor = self._channels.attach(self, self._session_id)
 
-    def _before_it_is_lost(self, connection_lost: Callable[[Any], None], reason: Any) -> None:
-        """The system forgets with the socket what the peer has not confirmed: ask before."""
-        self._unconfirmed = self.unacknowledged()
-        self.transport.__dict__.pop("connectionLost", None)
+    def _before_it_is_lost(self, socket: Any, connection_lost: Callable[[Any], None], reason: Failure) -> None:
+        self._note_end(reason)
+        socket.__dict__.pop("connectionLost", None)
         connection_lost(reason)
+
+    def connectionLost(self, reason: Any = None) -> None:
+        """Called by the transport."""
+        self._note_end(reason)
+        super().connectionLost(reason)
+
+    def _note_end(self, reason: Failure) -> None:
+        if self._receipts is not None:
+            self._receipts.ended(reason, said_goodbye=self.remoteCloseCode in GOODBYE)
+
+    def onPong(self, payload: bytes) -> None:
+        """The client has read all that was written before a ping."""
+        if self._receipts is not None:
+            self._receipts.pong(payload)
 
     def closed(self, code: int, reason: str) -> None:
         """See :class:`SocketProtocol`."""
         cursor, self._cursor = self._cursor, None
         if cursor is not None:
             self._channels.detach(cursor, self, said_goodbye=self.remoteCloseCode in GOODBYE)
+        if self._receipts is not None:
+            self._receipts.close()
         self._pending.clear()
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
@@ -103,7 +119,8 @@ class ChannelsProtocol(SocketProtocol):
 
     def sendData(self, data: bytes, sync: bool = False, chopsize: int | None = None) -> None:
         """Autobahn's own frames (ping, pong, close) do not go into the middle of one of ours."""
-        self._trailing += len(data)
+        if self._receipts is not None:
+            self._receipts.written += len(data)
         if self._pending:
             self._pending.append(data)
         else:
@@ -118,14 +135,17 @@ class ChannelsProtocol(SocketProtocol):
 
     def write(self, frames: list[Bytes]) -> int:
         """Take whole frames; the number of bytes taken in all."""
-        self._written += sum(map(len, frames))
-        self._trailing = 0
+        receipts = self._receipts
+        assert receipts is not None
+        receipts.written += sum(map(len, frames))
+        self._last_frame = written = receipts.written
         if len(frames) == 1 and not self._pending and isinstance(first := frames[0], bytes) and len(first) <= PIECE:
             self.transport.write(first)
         else:
             self._pending.extend(frames)
             self._flush()
-        return self._written
+        receipts.ask()
+        return written
 
     def _flush(self) -> None:
         while self._pending and not self._paused:
@@ -155,31 +175,23 @@ class ChannelsProtocol(SocketProtocol):
         return begin
 
     def unacknowledged(self) -> int:
-        """Bytes of what was written that the peer's TCP has not confirmed: in our hands, the transport's, the system's.
+        """Bytes up to the last frame's end that the client may not have.
 
-        What follows the last frame of ours (the answer to a goodbye, and TCP's own end) is not counted: a client
-        that left has not read it, and has read what was before it all the same.
+        What follows it (the answer to a goodbye, a ping) is not counted: a client that left has not read it, and has
+        read what was before it all the same.
         """
-        if self._unconfirmed is not None:
-            return self._unconfirmed
-        end = 1 if getattr(self.transport, "_writeDisconnected", False) else 0
-        return max(0, self._outstanding() - self._trailing - end)
+        return 0 if self._receipts is None else self._up_to_last(self._receipts.unconfirmed())
 
-    def _outstanding(self) -> int:
-        transport = self.transport
-        size: int = sum(map(len, self._pending))
-        if not self._plain_transport:
-            return size
-        size += len(transport.dataBuffer) - transport.offset + transport._tempDataLen
-        socket = getattr(transport, "socket", None)
-        if socket is not None and not isinstance(transport, UNIXServer):
-            queued = array("i", [0])
-            try:
-                fcntl.ioctl(socket.fileno(), TIOCOUTQ, queued)
-            except OSError:
-                return size
-            size += queued[0]
-        return size
+    def unanswered(self) -> int:
+        """Bytes up to the last frame's end that may have to be sent again, whatever happens."""
+        return 0 if self._receipts is None else self._up_to_last(self._receipts.unanswered())
+
+    def _up_to_last(self, size: int) -> int:
+        assert self._receipts is not None
+        return max(0, size - (self._receipts.written - self._last_frame))
+
+    def _held(self) -> int:
+        return sum(map(len, self._pending))
 
     def finish(self) -> None:
         """Close, behind what is being written."""

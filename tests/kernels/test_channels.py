@@ -55,6 +55,8 @@ class Tab:
     def unacknowledged(self):
         return 0
 
+    unanswered = unacknowledged
+
     def pause_client(self) -> None:
         self.reading_paused = True
 

@@ -55,6 +55,8 @@ class Reader:
     def unacknowledged(self):
         return sum(map(len, self.got[-3:])) if self.lost_in_flight is None else self.lost_in_flight
 
+    unanswered = unacknowledged
+
 
 class Later:
     """Threads that work when the test says."""

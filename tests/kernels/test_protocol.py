@@ -8,7 +8,7 @@ import struct
 import tempfile
 
 import pytest
-from twisted.internet.error import ConnectionLost
+from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.python.failure import Failure
 
 from jupyterd.errors import NotFound
@@ -51,17 +51,21 @@ class Kit:
             "/api/kernels/*/channels", lambda: ChannelsResource(find).app.resource(), auth="kernels", websocket=True
         )
 
-    def open(self, protocol="", session="s", kernel="k"):
+    def open(self, protocol="", session="s", kernel="k", headers=""):
         connection = self.site.connect()
         offer = f"Sec-WebSocket-Protocol: {protocol}\r\n" if protocol else ""
         connection.send(
             f"GET /api/kernels/{kernel}/channels?session_id={session} HTTP/1.1\r\nHost: x\r\nUpgrade: websocket\r\n"
             "Connection: keep-alive, Upgrade\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n"
-            f"Sec-WebSocket-Version: 13\r\n{offer}\r\n".encode()
+            f"Sec-WebSocket-Version: 13\r\n{headers}{offer}\r\n".encode()
         )
         head = connection.received()
         connection.head, _, connection.rest = head.partition(b"\r\n\r\n")
         return connection
+
+
+def texts_of(data: bytes) -> list[str]:
+    return [json.loads(read_v1(payload)[1][3])["text"] for opcode, payload in frames(data) if opcode == 0x82]
 
 
 @pytest.fixture
@@ -172,7 +176,7 @@ def test_a_large_message_is_written_piece_by_piece_and_nothing_comes_between(kit
     while producer.blocked:
         producer.resumeProducing()
         received += tab.received()
-    (_, payload), (pong, data) = frames(received)
+    (_, payload), (pong, data) = [frame for frame in frames(received) if frame[0] != 0x89]
     assert read_v1(payload)[1][4] == big
     assert (pong, data) == (0x8A, b"ping")
 
@@ -181,12 +185,49 @@ def test_a_tab_that_comes_back_gets_what_it_missed(kit) -> None:
     tab = kit.open(V1)
     kit.kernel.say("stream", {"text": "seen"})
     tab.received()
-    tab.transport.protocol.connectionLost(Failure(ConnectionLost()))
+    tab.transport.protocol.connectionLost(Failure(ConnectionDone()))
     assert kit.channels.connections == 0
     kit.kernel.say("stream", {"text": "missed"})
-    again = kit.open(V1)
-    texts = [json.loads(read_v1(payload)[1][3])["text"] for _, payload in frames(again.rest)]
-    assert texts == ["missed"]
+    assert texts_of(kit.open(V1).rest) == ["missed"]
+
+
+def test_after_a_reset_only_what_a_pong_confirmed_was_read(kit) -> None:
+    tab = kit.open(V1)
+    kit.kernel.say("stream", {"text": "seen"})
+    tab.received()
+    kit.site.reactor.advance(0.1)
+    ((opcode, ping),) = frames(tab.received())
+    assert opcode == 0x89
+    tab.send(masked(ping, 10))
+    kit.kernel.say("stream", {"text": "in flight"})
+    tab.transport.protocol.connectionLost(Failure(ConnectionLost()))
+    assert texts_of(kit.open(V1).rest) == ["in flight"]
+
+
+@pytest.mark.parametrize("says", ["X-Forwarded-For: 192.0.2.1\r\n", "Via: 1.1 x\r\n", ""])
+def test_behind_a_proxy_only_pongs_confirm(says) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        kit = Kit(directory, pongs_confirm=None if says else True)
+        tab = kit.open(V1, headers=says)
+        kit.kernel.say("stream", {"text": "seen"})
+        _, (opcode, ping) = frames(tab.received())
+        assert opcode == 0x89
+        tab.send(masked(ping, 10))
+        kit.kernel.say("stream", {"text": "in the proxy"})
+        tab.transport.protocol.connectionLost(Failure(ConnectionDone()))
+        assert texts_of(kit.open(V1).rest) == ["in the proxy"]
+
+
+def test_a_ping_between_two_messages_is_no_part_of_them(kit) -> None:
+    """Its bytes are in the stream, but a message before it that has arrived does not come again."""
+    tab = kit.open(V1)
+    kit.kernel.say("stream", {"text": "seen"})
+    kit.site.reactor.advance(0.1)
+    kit.kernel.say("stream", {"text": "missed"})
+    *_, (_, last) = frames(tab.received())
+    tab.transport.protocol._receipts._sent.unconfirmed = lambda given: len(last) + 2
+    tab.transport.protocol.connectionLost(Failure(ConnectionDone()))
+    assert texts_of(kit.open(V1).rest) == ["missed"]
 
 
 def test_a_stale_websocket_of_the_same_session_is_closed(kit) -> None:

@@ -1,0 +1,251 @@
+"""What of a websocket's bytes its client has received, as far as that can be known.
+
+Two things tell. The system knows what the peer's TCP has confirmed: exact, also for a connection that breaks, but
+behind a proxy or a tunnel the peer is not the client, and a client that resets its connection throws away what it
+had not read. A pong tells what the client itself has read, some time later. Where the first can not be trusted the
+second counts: then a message may come twice, and none is lost.
+"""
+
+from __future__ import annotations
+
+import fcntl
+from array import array
+from collections import deque
+from collections.abc import Callable, Mapping
+from struct import pack
+from termios import TIOCOUTQ
+from typing import Any, Protocol
+
+from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
+from twisted.internet.tcp import Connection
+from twisted.internet.unix import Server as UNIXServer
+from twisted.python.failure import Failure
+
+PROXIES = ("forwarded", "via", "x-forwarded-for", "x-forwarded-proto", "x-real-ip", "x-scheme")
+"""Headers by which a proxy says that it stands between."""
+
+PAUSE = 0.1
+"""Seconds between pings where a pong matters only after a reset."""
+
+MUCH = 64 * 1024
+"""So many bytes are asked about at once, there too."""
+
+UNANSWERED = 16
+"""Pings on their way at a time where only pongs tell."""
+
+RECORD = 16 * 1024
+"""Bytes of text in one record of TLS. Source: RFC 8446, section 5.1."""
+
+RECORDS = 256
+"""Records remembered before it is asked which have arrived."""
+
+
+def proxied(headers: Mapping[str, str]) -> bool:
+    """Whether a request came through a proxy that says so."""
+    return any(name in headers for name in PROXIES)
+
+
+class Sent(Protocol):
+    """What the system knows of the bytes that a transport was given."""
+
+    exact: bool
+    """Whether :meth:`unconfirmed` can be trusted while the connection lasts."""
+
+    def unconfirmed(self, given: int) -> int:
+        """How many of the ``given`` bytes the peer has not confirmed."""
+
+
+class OverNothing:
+    """A transport that is no socket: what it was given has arrived."""
+
+    exact = True
+
+    def unconfirmed(self, given: int) -> int:
+        """See :class:`Sent`."""
+        return 0
+
+
+class OverTCP:
+    """Bytes as they are, over TCP."""
+
+    exact = True
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = transport
+
+    def unconfirmed(self, given: int) -> int:
+        """See :class:`Sent`: in the transport's hands and the system's."""
+        transport = self._transport
+        size = buffered(transport)
+        queued = array("i", [0])
+        try:
+            fcntl.ioctl(transport.socket.fileno(), TIOCOUTQ, queued)
+        except (AttributeError, OSError):
+            return size
+        end = 1 if getattr(transport, "_writeDisconnected", False) else 0  # TCP counts its own end
+        return max(0, size + queued[0] - end)
+
+
+class OverUNIX:
+    """A UNIX socket: the system does not tell what was read, only that all was when the peer closed it in order."""
+
+    exact = False
+
+    def __init__(self, transport: Any) -> None:
+        self._transport = transport
+
+    def unconfirmed(self, given: int) -> int:
+        """See :class:`Sent`."""
+        return buffered(self._transport)
+
+
+class OverTLS:
+    """TLS over TCP: a record can be read when all of its bytes have arrived.
+
+    Twisted's TLS gives each record to TCP at once; where each ends, in clear and encrypted, is noted here.
+    """
+
+    exact = True
+
+    def __init__(self, tls: Any, tcp: Any) -> None:
+        self._tls, self._tcp = tls, OverTCP(tcp)
+        self._clear = self._encrypted = self._arrived = 0
+        self._records: deque[tuple[int, int]] = deque()
+        aggregator = getattr(tls, "_aggregator", None)
+        if aggregator is not None:
+            aggregator.flush()  # what was written before is not counted
+        self._encrypt, tls._write = tls._write, self._write
+        self._write_tcp, tcp.write = tcp.write, self._pass_on
+
+    def _pass_on(self, data: bytes) -> None:
+        self._encrypted += len(data)
+        self._write_tcp(data)
+
+    def _write(self, data: bytes) -> None:
+        """In place of Twisted's, which cuts the same records."""
+        for begin in range(0, len(data), RECORD):
+            record = data[begin : begin + RECORD]
+            waiting = len(self._tls._appSendBuffer)
+            self._encrypt(record)
+            if len(self._tls._appSendBuffer) == waiting:  # else it comes again
+                self._clear += len(record)
+                self._records.append((self._encrypted, self._clear))
+        if len(self._records) > RECORDS:
+            self._settle()
+
+    def _settle(self) -> None:
+        arrived = self._encrypted - self._tcp.unconfirmed(self._encrypted)
+        while self._records and self._records[0][0] <= arrived:
+            self._arrived = self._records.popleft()[1]
+
+    def unconfirmed(self, given: int) -> int:
+        """See :class:`Sent`."""
+        self._settle()
+        return given - self._arrived
+
+
+def buffered(transport: Any) -> int:
+    """Bytes in the hands of one of Twisted's own transports."""
+    return int(len(transport.dataBuffer) - transport.offset + transport._tempDataLen)
+
+
+def sent_over(transport: Any) -> Sent:
+    """What tells about ``transport``."""
+    if isinstance(transport, UNIXServer):
+        return OverUNIX(transport)
+    if isinstance(transport, Connection):
+        return OverTCP(transport)
+    below = getattr(transport, "transport", None)
+    if isinstance(below, Connection) and hasattr(transport, "_tlsConnection"):
+        return OverUNIX(below) if isinstance(below, UNIXServer) else OverTLS(transport, below)
+    return OverNothing()
+
+
+class Receipts:
+    """What the client of one websocket has.
+
+    :param held: bytes that the transport was not given yet.
+    :param ping: sends a ping with a payload.
+    :param pongs_only: somebody stands between, so that the system's word is not the client's.
+    :ivar written: bytes of whole frames so far, of all kinds.
+    """
+
+    def __init__(
+        self, transport: Any, clock: Any, held: Callable[[], int], ping: Callable[[bytes], None], pongs_only: bool
+    ) -> None:
+        self.written = 0
+        self._sent = sent_over(transport)
+        self._clock, self._held, self._ping = clock, held, ping
+        self._pongs_only = pongs_only
+        self._asked: deque[tuple[bytes, int]] = deque()
+        self._asked_until = self._answered = 0
+        self._timer: Any = None
+        self._final: int | None = None
+        self._over = False
+
+    def ask(self) -> None:
+        """Frames were written: ask the client, now or a little later, whether it has them."""
+        if self._over:
+            return
+        if self._pongs_only or not self._sent.exact:
+            if len(self._asked) < UNANSWERED:
+                self._ask()
+        elif not self._asked:
+            if self.written - self._asked_until > MUCH:
+                self._ask()
+            elif self._timer is None:
+                self._timer = self._clock.callLater(PAUSE, self._ask)
+
+    def _ask(self) -> None:
+        self._rest()
+        self._asked_until = self.written
+        payload = pack("!Q", self.written)
+        self._asked.append((payload, self.written))
+        self._ping(payload)
+
+    def pong(self, payload: bytes) -> None:
+        """The client answered a ping, ours or another."""
+        if not any(payload == asked for asked, _ in self._asked):
+            return
+        while self._asked:
+            asked, self._answered = self._asked.popleft()
+            if asked == payload:
+                break
+        if self.written > self._asked_until + len(payload) + 2:
+            self.ask()
+
+    def unconfirmed(self) -> int:
+        """Bytes that the client may not have, were the connection to end now, or when it ended."""
+        if self._final is not None:
+            return self._final
+        if self._pongs_only or not self._sent.exact:
+            return self.unanswered()
+        held = self._held()
+        return min(self.unanswered(), held + self._sent.unconfirmed(self.written - held))
+
+    def unanswered(self) -> int:
+        """Bytes that may have to be sent again, whatever happens."""
+        return self.written - self._answered
+
+    def ended(self, reason: Failure, said_goodbye: bool) -> None:
+        """The connection is about to go; the system forgets with the socket what it knows, so it is asked here."""
+        if self._final is not None:
+            return
+        reset = reason.check(ConnectionLost) and not reason.check(ConnectionAborted) and not said_goodbye
+        if reset:
+            self._final = self.unanswered()
+        elif reason.check(ConnectionDone) and not self._pongs_only:
+            held = self._held()
+            self._final = min(self.unanswered(), held + self._sent.unconfirmed(self.written - held))
+        else:
+            self._final = self.unconfirmed()
+
+    def close(self) -> None:
+        """Ask nothing more."""
+        self._over = True
+        self._rest()
+
+    def _rest(self) -> None:
+        timer, self._timer = self._timer, None
+        if timer is not None and timer.active():
+            timer.cancel()
