@@ -25,9 +25,12 @@ _read = msgspec.json.Decoder(_Stream).decode
 _write = msgspec.json.Encoder().encode
 
 
-def coalesced(messages: Iterable[Parts]) -> list[Parts]:
-    """``messages`` with runs of mergeable stream messages merged; each run keeps the header of its first."""
-    out: list[Parts] = []
+def coalesced(messages: Iterable[Parts]) -> list[tuple[Parts, int]]:
+    """``messages`` with runs of mergeable stream messages merged, and how many each of them stands for.
+
+    A run keeps the header of its first.
+    """
+    out: list[tuple[Parts, int]] = []
     run: list[Parts] = []
     name: str | None = None
     texts: list[str] = []
@@ -35,10 +38,11 @@ def coalesced(messages: Iterable[Parts]) -> list[Parts]:
 
     def end_run() -> None:
         if len(run) == 1:
-            out.append(run[0])
+            out.append((run[0], 1))
         elif run:
             first = run[0]
-            out.append([first[0], first[1], first[2], _write(_Stream(name or "", "".join(texts)))])
+            merged = [first[0], first[1], first[2], _write(_Stream(name or "", "".join(texts)))]
+            out.append((merged, len(run)))
 
     for parts in messages:
         stream = _stream_of(parts)
@@ -50,7 +54,7 @@ def coalesced(messages: Iterable[Parts]) -> list[Parts]:
         end_run()
         run, texts, name, size = [], [], None, 0
         if stream is None:
-            out.append(parts)
+            out.append((parts, 1))
         else:
             run, texts, name, size = [parts], [stream.text], stream.name, len(parts[3])
     end_run()

@@ -31,6 +31,10 @@ WINDOW = 4 * 1024 * 1024
 """How far back in a client's stream it is known which message lies where: more than TCP leaves unacknowledged."""
 
 
+Parcel = tuple[int, list[Bytes]]
+"""The number of a message, and the frames that carry it and those up to the next parcel's."""
+
+
 class Client(Protocol):
     """Who reads the log at a cursor: a websocket.
 
@@ -63,8 +67,8 @@ class Cursor:
     :ivar position: the number of the next message it gets.
     :ivar held: chunks read from disk and not yet taken.
     :ivar partial: bytes of the chunk at ``position`` that a lost client had acknowledged, and in which protocol.
-    :ivar flight: what was written last: begin and end in the client's stream, the first message, whether frames
-        are messages.
+    :ivar flight: what was written last: begin and end in the client's stream, the first message, whether each frame
+        is the next message.
     """
 
     __slots__ = (
@@ -261,19 +265,23 @@ class MessageLog:
             return
         plain = False
         if chunk.lost:
-            frames = client.codec.encode(b"iopub", [self._told(chunk)])
+            parcels = [(first, client.codec.encode(b"iopub", [self._told(chunk)]))]
         elif cursor.limit is not None and chunk.channel == b"iopub":
-            frames = self._limited(cursor.limit, client, chunk)
+            parcels = self._limited(cursor.limit, client, chunk)
         elif self._late and self._is_late(chunk):
-            frames = client.codec.encode(chunk.channel, self._merged(cursor, chunk))
+            parcels = self._merged(cursor, client, chunk)
         else:
             plain = True
-            frames = self._frames(chunk, client.codec)
+            parcels = [(first, self._frames(chunk, client.codec))]
+        frames = parcels[0][1] if len(parcels) == 1 else [frame for _, some in parcels for frame in some]
         if not frames:
             return
         written = client.write(frames)
         flight = cursor.flight
-        flight.append((written - sum(map(len, frames)), written, first, plain))
+        end = written - sum(map(len, frames))
+        for first, some in parcels:
+            begin, end = end, end + sum(map(len, some))
+            flight.append((begin, end, first, plain))
         while flight[0][1] < written - WINDOW:
             flight.popleft()
 
@@ -287,20 +295,20 @@ class MessageLog:
             self.store.enlarged(chunk, sum(map(len, frames)))
         return frames
 
-    def _limited(self, limit: RateLimit, client: Client, chunk: Chunk) -> list[Bytes]:
-        frames: list[Bytes] = []
-        for parts in chunk.messages:
+    def _limited(self, limit: RateLimit, client: Client, chunk: Chunk) -> list[Parcel]:
+        parcels = []
+        for number, parts in enumerate(chunk.messages, chunk.first):
             verdict = limit.judge(chunk.time, parts)
-            for text in verdict.texts:
-                frames += client.codec.encode(b"iopub", [self._notice(text, bytes(parts[1]))])
+            said = [self._notice(text, bytes(parts[1])) for text in verdict.texts]
             if verdict.passes:
-                frames += client.codec.encode(chunk.channel, [parts])
-        return frames
+                said.append(parts)
+            parcels.append((number, client.codec.encode(b"iopub", said) if said else []))
+        return parcels
 
     def _is_late(self, chunk: Chunk) -> bool:
         return chunk.channel == b"iopub" and chunk.to == EVERYBODY and self._seconds() - chunk.time > self._late
 
-    def _merged(self, cursor: Cursor, chunk: Chunk) -> list[Parts]:
+    def _merged(self, cursor: Cursor, client: Client, chunk: Chunk) -> list[Parcel]:
         """The messages of ``chunk`` and the late ones behind it, neighbouring stream messages made one."""
         messages = list(chunk.messages)
         size = chunk.size
@@ -314,7 +322,12 @@ class MessageLog:
             messages.extend(following.messages)
             size += following.size
             cursor.position = following.end
-        return coalesced(messages)
+        parcels = []
+        number = chunk.first
+        for parts, count in coalesced(messages):
+            parcels.append((number, client.codec.encode(chunk.channel, [parts])))
+            number += count
+        return parcels
 
     def _acknowledged(self, cursor: Cursor, client: Client) -> int:
         """The first message that the client's peer did not acknowledge whole."""

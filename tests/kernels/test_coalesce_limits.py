@@ -46,20 +46,21 @@ def told(messages):
 
 @given(said)
 def test_merging_changes_nothing_that_is_shown(messages) -> None:
-    merged = coalesced(messages)
+    merged = [parts for parts, _ in coalesced(messages)]
     assert told(merged) == told(messages)
     assert len(merged) <= len(messages)
 
 
 def test_a_run_becomes_one_with_the_header_of_its_first() -> None:
     run = [message(text=f"{number}") for number in range(100)]
-    (one,) = coalesced(run)
+    ((one, count),) = coalesced(run)
+    assert count == len(run)
     assert one[0] == run[0][0]
     assert json.loads(one[3])["text"] == "".join(map(str, range(100)))
 
 
 def test_merged_messages_do_not_grow_without_end() -> None:
-    merged = coalesced([message(text="x" * 10_000) for _ in range(100)])
+    merged = [parts for parts, _ in coalesced([message(text="x" * 10_000) for _ in range(100)])]
     assert all(len(parts[3]) <= LARGEST + 11_000 for parts in merged)
 
 

@@ -15,6 +15,7 @@ from twisted.internet.task import Clock
 
 from jupyterd.kernels import spill, store
 from jupyterd.kernels.chunk import Chunk
+from jupyterd.kernels.limits import RateLimit
 from jupyterd.kernels.log import MessageLog
 from jupyterd.kernels.spill import Spill
 from jupyterd.testing import at_once, result_of
@@ -210,6 +211,40 @@ def test_late_neighbours_are_merged(directory) -> None:
     assert len(reader.got) == 3
     assert reader.got[1] == first
     assert said
+
+
+@pytest.mark.parametrize("arrived", range(4))
+def test_merged_neighbours_that_have_arrived_do_not_come_again(directory, arrived) -> None:
+    kit, reader = Kit(directory, late=30.0), Reader()
+    cursor = kit.log.open("s")
+    kit.log.attach(cursor, reader)
+    reader.blocked, reader.lost_in_flight = True, 10**6
+    kit.say(5)
+    kit.say(1, kind="error")
+    kit.say(4)
+    kit.clock.advance(31)
+    reader.blocked = False
+    kit.log.pull(cursor)
+    reader.lost_in_flight = sum(map(len, reader.got[arrived:]))
+    kit.log.detach(cursor)
+    again = Reader()
+    kit.log.attach(cursor, again)
+    assert reader.got[:arrived] + again.got == reader.got
+
+
+@pytest.mark.parametrize("arrived", range(4))
+def test_limited_messages_that_have_arrived_do_not_come_again(directory, arrived) -> None:
+    kit, reader = Kit(directory), Reader()
+    cursor = kit.log.open("s")
+    cursor.limit = RateLimit(1000.0, 0.0, 1.0)
+    kit.log.attach(cursor, reader)
+    reader.lost_in_flight = 10**6
+    kit.say(3)
+    reader.lost_in_flight = sum(map(len, reader.got[arrived:]))
+    kit.log.detach(cursor)
+    again = Reader()
+    kit.log.attach(cursor, again)
+    assert reader.got[:arrived] + again.got == reader.got
 
 
 def test_the_kernel_is_not_read_while_the_disk_is_slow(directory) -> None:
