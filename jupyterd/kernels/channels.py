@@ -19,12 +19,23 @@ from jupyterd.kernels.chunk import Chunk
 from jupyterd.kernels.executions import Executions
 from jupyterd.kernels.limits import RateLimit
 from jupyterd.kernels.log import Client, Cursor, MessageLog
+from jupyterd.kernels.older import OURS, adapted, major_version
 from jupyterd.kernels.outbox import Outbox
 from jupyterd.kernels.policy import MessagePolicy, Observer
 from jupyterd.kernels.readiness import Readiness
 from jupyterd.kernels.signing import HISTORY, Signer
 from jupyterd.kernels.spill import Spill
-from jupyterd.kernels.wire import NO_PARENT, Bytes, Header, Parent, Parts, read_header, read_parent, read_type
+from jupyterd.kernels.wire import (
+    DELIMITER,
+    NO_PARENT,
+    Bytes,
+    Header,
+    Parent,
+    Parts,
+    read_header,
+    read_parent,
+    read_type,
+)
 
 if TYPE_CHECKING:
     from jupyterd.kernels.connection import ZMQChannelsWebsocketConnection
@@ -116,13 +127,14 @@ class KernelChannels:
         self._info: dict[str, Any] | None = None
         self._sockets: dict[str, Socket] = {}
         self._outboxes = {
-            channel: Outbox(partial(self._send, channel), self._sign, settings.client_hold) for channel in CHANNELS
+            channel: Outbox(partial(self._post, channel), settings.client_hold) for channel in CHANNELS
         }
+        self._version = OURS
         self._askers: dict[str, Cursor] = {}
         self._executing: dict[str, bytes] = {}
         self._requests: dict[str, Deferred[dict[str, Any]]] = {}
         self._sessions: dict[str, Cursor] = {}
-        self.executions = Executions(self)
+        self.executions = Executions(self, reactor, settings.offline_grace)
         self.watchers: dict[str, Callable[[str, Parts | None], None]] = {}
         self._parent: tuple[Bytes, Parent] = (b"{}", NO_PARENT)
         self._busy = False
@@ -139,8 +151,9 @@ class KernelChannels:
 
     @property
     def executing(self) -> Sequence[tuple[str, bytes]]:
-        """``(msg_id, header)`` of each execute_request that has no reply yet, oldest first."""
-        return list(self._executing.items())
+        """``(msg_id, header)`` of each execute_request that the kernel has got and not replied to, oldest first."""
+        waiting = self._waiting()
+        return [each for each in self._executing.items() if each[0] not in waiting]
 
     def connect(self, connection_info: dict[str, Any]) -> None:
         """(Re)open the sockets; again after a restart, as ports and key may differ.
@@ -175,9 +188,11 @@ class KernelChannels:
             socket.close()
         self._info = None
         self._busy = False
-        self._executing.clear()
-        for heard in list(self.watchers.values()):
-            heard("", None)
+        waiting = self._waiting()  # the next process will get these
+        self._executing = {msg_id: header for msg_id, header in self._executing.items() if msg_id in waiting}
+        for msg_id, heard in list(self.watchers.items()):
+            if msg_id not in waiting:
+                heard("", None)
 
     def close(self, reason: str = "") -> None:
         """The kernel is gone for good: close its websockets, forget its log, remove its spill.
@@ -190,6 +205,7 @@ class KernelChannels:
         self._drain()
         self.disconnect()
         self._closed = True
+        self.executions.close()
         reason = reason or "The kernel is gone"
         self._readiness.fail(reason)
         requests, self._requests = self._requests, {}
@@ -303,8 +319,8 @@ class KernelChannels:
         if len(absent) > ABSENT:
             self._forget(absent[0])
 
-    def send(self, cursor: Cursor, channel: str, parts: Parts) -> None:
-        """A client's message to the kernel.
+    def send(self, cursor: Cursor, channel: str, parts: Parts) -> bool:
+        """A client's message to the kernel; whether it is taken.
 
         What the reference ignores with a warning (an unknown channel, a type that is not allowed, a header that can
         not be read) is ignored here too.
@@ -312,19 +328,20 @@ class KernelChannels:
         outbox = self._outboxes.get(channel)
         if outbox is None:
             self.log.warn("No such channel: {channel}", channel=channel)
-            return
+            return False
         try:
             header = read_header(parts[0])
         except (msgspec.DecodeError, UnicodeDecodeError):
             self.log.warn("a client's message whose header can not be read is ignored")
-            return
+            return False
         allowed = self._policy.allowed_message_types
         if allowed and header.msg_type not in allowed:
             self.log.warn('Received message of type "{kind}", which is not allowed. Ignoring.', kind=header.msg_type)
-            return
+            return False
         self._remember(header, cursor, parts[0])
         client: Any = cursor.client
         outbox.put(parts, client)
+        return True
 
     def _remember(self, header: Header, cursor: Cursor, data: Bytes) -> None:
         if not header.msg_type.endswith("_request"):
@@ -334,6 +351,10 @@ class KernelChannels:
             del self._askers[next(iter(self._askers))]
         if header.msg_type == "execute_request":
             self._executing[header.msg_id] = bytes(data)
+
+    def _waiting(self) -> set[str]:
+        """The ids of what clients asked on the shell channel and the kernel was not given yet."""
+        return {read_header(parts[0]).msg_id for parts in self._outboxes["shell"].waiting()}
 
     def _gone(self, cursor: Cursor, client: Any) -> None:
         self.messages.detach(cursor)
@@ -374,6 +395,8 @@ class KernelChannels:
             if why is not None:
                 self._refuse(why)
                 continue
+            if self._version < OURS:
+                message[1:] = adapted(message[1:], OURS)
             try:
                 msg_type = read_type(message[1]).msg_type
             except (msgspec.DecodeError, UnicodeDecodeError):
@@ -424,6 +447,8 @@ class KernelChannels:
             if why is not None:
                 self._refuse(why)
                 continue
+            if self._version < OURS:
+                message[1:] = adapted(message[1:], OURS)
             try:
                 header = read_header(message[1])
             except (msgspec.DecodeError, UnicodeDecodeError):
@@ -470,12 +495,13 @@ class KernelChannels:
 
     # -- to the kernel
 
-    def _send(self, channel: str, frames: Sequence[Bytes]) -> bool:
+    def _post(self, channel: str, parts: Parts) -> bool:
         socket = self._sockets.get(channel)
-        return socket is not None and socket.send(frames)
-
-    def _sign(self, parts: Parts) -> bytes:
-        return self._signer.sign(parts)
+        if socket is None:
+            return False
+        if self._version < OURS:
+            parts = adapted(parts, self._version)
+        return socket.send([DELIMITER, self._signer.sign(parts), *parts])
 
     def _writable(self, channel: str) -> None:
         if channel in self._outboxes:
@@ -507,6 +533,7 @@ class KernelChannels:
 
     def _let_through(self) -> None:
         """What clients said may reach the kernel from now on."""
+        self._version = major_version(self._readiness.info)
         for outbox in self._outboxes.values():
             outbox.shut = False
             outbox.flush()

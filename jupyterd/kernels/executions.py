@@ -6,16 +6,19 @@ handed in. Once it is done and small, its messages are copied and the log is fre
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import orjson
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
-from jupyterd.errors import Conflict, NotFound
+from jupyterd.errors import Conflict, Forbidden, NotFound, TooManyRequests
+from jupyterd.kernels.author import PROTOCOL_VERSION
 from jupyterd.kernels.chunk import Chunk
+from jupyterd.kernels.entries import Entry, decoded, entries
 from jupyterd.kernels.wire import Parts, read_parent
 
 if TYPE_CHECKING:
@@ -27,7 +30,13 @@ KEPT = 256
 COPIED = 256 * 1024
 """The messages of an execution that is done are copied out of the log up to so many bytes."""
 
-OPTIONS = {"silent": False, "store_history": True, "user_expressions": {}, "stop_on_error": True}
+OPTIONS = {
+    "silent": False,
+    "store_history": True,
+    "user_expressions": {},
+    "stop_on_error": True,
+    "allow_stdin": False,
+}
 """What an ``execute_request`` may say beside its code, and what it says where the client does not."""
 
 
@@ -39,52 +48,24 @@ class KeyReused(Conflict):
     """The same idempotency key with another request."""
 
 
-Entry = dict[str, Any]
-
-
-def entry(seq: int, channel: bytes, parts: Parts) -> Entry:
-    """One message of the log as REST clients get it; what is no JSON is null, of buffers there are the sizes."""
-    header, parent, metadata, content = (_json(part) for part in parts[:4])
-    return {
-        "seq": seq,
-        "channel": channel.decode(),
-        "header": header,
-        "parent_header": parent,
-        "metadata": metadata,
-        "content": content,
-        "buffers": [len(part) for part in parts[4:]],
-    }
-
-
-def _json(part: Any) -> Any:
-    try:
-        return orjson.loads(part)
-    except orjson.JSONDecodeError:
-        return None
-
-
-def entries(chunk: Chunk, since: int) -> list[Entry]:
-    """The messages of a chunk from ``since`` on."""
-    return [
-        entry(chunk.first + number, chunk.channel, parts)
-        for number, parts in enumerate(chunk.messages)
-        if chunk.first + number >= since
-    ]
-
-
 class Execution:
     """One request's way: ``queued``, ``running``, then ``done``, or ``lost`` with its kernel.
 
+    :param over: called when nothing more will be said for it.
     :ivar id: also the id of its ``execute_request``.
     :ivar reply: the content of the ``execute_reply``, once it is there.
+    :ivar input: what the code waits for: the content of its ``input_request``, until it is answered.
     """
 
-    def __init__(self, channels: KernelChannels, request: dict[str, Any]) -> None:
+    def __init__(self, channels: KernelChannels, request: dict[str, Any], over: Callable[[], None]) -> None:
         self.id = uuid4().hex
         self.status = "queued"
         self.reply: Any = None
+        self.input: Any = None
         self.request = request
+        self._asked_by = b"{}"
         self._channels = channels
+        self._over = over
         self._idle = False
         self._copy: list[Entry] | None = None
         self._changes: list[Deferred[None]] = []
@@ -97,19 +78,40 @@ class Execution:
         return self.status in ("done", "lost")
 
     def begin(self, metadata: dict[str, Any]) -> None:
-        """Hand it to the kernel."""
+        """Hand it to the kernel.
+
+        :raises Forbidden: clients may not send such a request.
+        """
+        content = {**OPTIONS, **self.request}
+        self._channels.watchers[self.id] = self.heard
+        if not self._send("shell", "execute_request", self.id, content, orjson.dumps(metadata)):
+            raise Forbidden("execute_request is not among the allowed message types")
+
+    def answer(self, value: str) -> None:
+        """What the code asked for.
+
+        :raises Conflict: it asks for nothing.
+        :raises Forbidden: clients may not answer.
+        """
+        if self.input is None:
+            raise Conflict("This execution does not wait for input")
+        if not self._send("stdin", "input_reply", uuid4().hex, {"value": value}, parent=self._asked_by):
+            raise Forbidden("input_reply is not among the allowed message types")
+        self.input = None
+
+    def _send(
+        self, channel: str, kind: str, msg_id: str, content: Any, metadata: bytes = b"{}", parent: bytes = b"{}"
+    ) -> bool:
         header = {
-            "msg_id": self.id,
-            "msg_type": "execute_request",
+            "msg_id": msg_id,
+            "msg_type": kind,
             "session": self.id,
             "username": "",
-            "version": "5.4",
+            "date": self._channels.now(),
+            "version": PROTOCOL_VERSION,
         }
-        header["date"] = self._channels.now()
-        content = {**OPTIONS, **self.request, "allow_stdin": False}
-        self._channels.watchers[self.id] = self.heard
-        self._channels.send(
-            self.cursor, "shell", [orjson.dumps(header), b"{}", orjson.dumps(metadata), orjson.dumps(content)]
+        return self._channels.send(
+            self.cursor, channel, [orjson.dumps(header), parent, metadata, orjson.dumps(content)]
         )
 
     def heard(self, msg_type: str, parts: Parts | None) -> None:
@@ -117,9 +119,12 @@ class Execution:
         if parts is None:
             self._ended("lost")
         elif msg_type == "execute_reply":
-            self.reply = _json(parts[3])
+            self.reply = decoded(parts[3])
+            self.input = None
+        elif msg_type == "input_request":
+            self.input, self._asked_by = decoded(parts[3]), bytes(parts[0])
         elif msg_type == "status":
-            state = (_json(parts[3]) or {}).get("execution_state")
+            state = (decoded(parts[3]) or {}).get("execution_state")
             self._idle = self._idle or state == "idle"
             self.status = "running" if state == "busy" else self.status
         if self.reply is not None and self._idle:
@@ -128,7 +133,8 @@ class Execution:
 
     def _ended(self, status: str) -> None:
         if not self.over:
-            self.status = status
+            self.status, self.input = status, None
+            self._over()
             self._channels.watchers.pop(self.id, None)
             Deferred.fromCoroutine(self._settle()).addErrback(
                 lambda failure: Executions.log.failure("an execution's messages can not be copied", failure)
@@ -168,7 +174,13 @@ class Execution:
 
     def model(self) -> dict[str, Any]:
         """As REST clients get it."""
-        return {"id": self.id, "kernel_id": self._channels.kernel_id, "status": self.status, "reply": self.reply}
+        return {
+            "id": self.id,
+            "kernel_id": self._channels.kernel_id,
+            "status": self.status,
+            "input": self.input,
+            "reply": self.reply,
+        }
 
     async def change(self) -> None:
         """Wait until more is said."""
@@ -191,14 +203,19 @@ class Execution:
 
 
 class Executions:
-    """The executions of one kernel."""
+    """The executions of one kernel.
+
+    :param clock: the reactor's.
+    :param grace: seconds for which the result of one that is over is kept.
+    """
 
     log = Logger()
 
-    def __init__(self, channels: KernelChannels) -> None:
-        self._channels = channels
+    def __init__(self, channels: KernelChannels, clock: IReactorTime, grace: float) -> None:
+        self._channels, self._clock, self._grace = channels, clock, grace
         self._by_id: dict[str, Execution] = {}
         self._by_key: dict[str, Execution] = {}
+        self._expiries: dict[str, IDelayedCall] = {}
 
     def __getitem__(self, execution_id: str) -> Execution:
         """:raises NoSuchExecution: it is not known."""
@@ -217,27 +234,50 @@ class Executions:
         :param key: the same key with the same request is the same execution, however often it is handed in.
         :returns: the execution, and whether it is a new one.
         :raises KeyReused: the key was used for another request.
+        :raises TooManyRequests: as many as are remembered are not over.
+        :raises Forbidden: clients may not send such a request.
         """
         known = self._by_key.get(key) if key else None
         if known is not None:
             if known.request != request:
                 raise KeyReused("This idempotency key was used for another request")
             return known, False
-        execution = Execution(self._channels, request)
+        self._make_room()
+        execution = Execution(self._channels, request, lambda: self._expire_later(execution))
+        try:
+            execution.begin(metadata)
+        except Forbidden:
+            execution.forget()
+            raise
         self._by_id[execution.id] = execution
         if key:
             self._by_key[key] = execution
-        execution.begin(metadata)
-        self._limit()
         return execution, True
 
     def forget(self, execution: Execution) -> None:
         """Its outputs are not needed any more; what runs goes on."""
         self._by_id.pop(execution.id, None)
         self._by_key = {key: each for key, each in self._by_key.items() if each is not execution}
+        expiry = self._expiries.pop(execution.id, None)
+        if expiry is not None and expiry.active():
+            expiry.cancel()
         execution.forget()
 
-    def _limit(self) -> None:
-        over = [each for each in self._by_id.values() if each.over]
-        for execution in over[: max(0, len(self._by_id) - KEPT)]:
-            self.forget(execution)
+    def close(self) -> None:
+        """The kernel is gone for good."""
+        for execution in self.all():
+            execution.heard("", None)
+        for expiry in self._expiries.values():
+            if expiry.active():
+                expiry.cancel()
+        self._expiries.clear()
+
+    def _expire_later(self, execution: Execution) -> None:
+        self._expiries[execution.id] = self._clock.callLater(self._grace, self.forget, execution)
+
+    def _make_room(self) -> None:
+        while len(self._by_id) >= KEPT:
+            over = next((each for each in self._by_id.values() if each.over), None)
+            if over is None:
+                raise TooManyRequests(f"{KEPT} executions of this kernel are waiting or running")
+            self.forget(over)

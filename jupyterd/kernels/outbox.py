@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from jupyterd.kernels.wire import Bytes, Parts
-
-DELIMITER = b"<IDS|MSG>"
+from jupyterd.kernels.wire import Parts
 
 
 class Sender(Protocol):
@@ -26,13 +24,12 @@ class Sender(Protocol):
 class Outbox:
     """One channel's way to the kernel.
 
-    :param post: sends a message whole, or returns False: then :meth:`flush` is called when it may be tried again.
-    :param sign: the signature of a message's parts, made when it is sent: a restarted kernel may have another key.
+    :param post: signs a message, for a restarted kernel may have another key, and sends it whole, or returns False:
+        then :meth:`flush` is called when it may be tried again.
     :param hold: bytes of one sender that may wait before it is paused.
     """
 
-    post: Callable[[Sequence[Bytes]], bool]
-    sign: Callable[[Parts], bytes]
+    post: Callable[[Parts], bool]
     hold: int
     shut: bool = True
     _waiting: deque[tuple[Sender | None, Parts, int]] = field(default_factory=deque)
@@ -41,7 +38,7 @@ class Outbox:
 
     def put(self, parts: Parts, sender: Sender | None = None) -> None:
         """Send a message, now or when the kernel takes it."""
-        if not self.shut and not self._waiting and self._send(parts):
+        if not self.shut and not self._waiting and self.post(parts):
             return
         size = sum(map(len, parts))
         self._waiting.append((sender, parts, size))
@@ -53,14 +50,18 @@ class Outbox:
 
     def at_once(self, parts: Parts) -> None:
         """Send the server's own message, before all that waits."""
-        if not self._send(parts):
+        if not self.post(parts):
             self._waiting.appendleft((None, parts, 0))
+
+    def waiting(self) -> list[Parts]:
+        """What was not sent yet, oldest first."""
+        return [parts for _, parts, _ in self._waiting]
 
     def flush(self) -> None:
         """Send what waits, until the kernel takes no more."""
         while self._waiting and not self.shut:
             sender, parts, size = self._waiting[0]
-            if not self._send(parts):
+            if not self.post(parts):
                 return
             self._waiting.popleft()
             if sender is not None:
@@ -75,9 +76,6 @@ class Outbox:
         if left <= self.hold // 2 and sender in self._paused:
             self._paused.discard(sender)
             sender.resume_client()
-
-    def _send(self, parts: Parts) -> bool:
-        return self.post([DELIMITER, self.sign(parts), *parts])
 
     def left(self, sender: Sender) -> None:
         """The sender is gone; what it said is still sent."""

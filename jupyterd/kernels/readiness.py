@@ -25,6 +25,7 @@ class Readiness:
     :param unask: the replies to these requests do not matter any more.
     :param let_through: what clients said may reach the kernel from now on.
     :ivar heard: something came on iopub.
+    :ivar info: the content of the kernel's ``kernel_info_reply``; None while it has not answered.
     """
 
     def __init__(
@@ -37,7 +38,7 @@ class Readiness:
         self.heard = False
         self._clock = clock
         self._ask, self._unask, self._let_through = ask, unask, let_through
-        self._info: dict[str, Any] | None = None
+        self.info: dict[str, Any] | None = None
         self._asked: set[str] = set()
         self._waiting: list[Deferred[dict[str, Any]]] = []
         self._timers: list[Any] = []
@@ -54,7 +55,7 @@ class Readiness:
                 timer.cancel()
         self._timers.clear()
         self._forget_asked()
-        self._info = None
+        self.info = None
         self.heard = False
 
     def fail(self, reason: str) -> None:
@@ -74,8 +75,8 @@ class Readiness:
         :raises TimedOut: not within ``timeout`` seconds.
         :raises Gone: see :meth:`fail`.
         """
-        if self._info is not None and self.heard:
-            return self._info
+        if self.info is not None and self.heard:
+            return self.info
         waiter: Deferred[dict[str, Any]] = Deferred()
         self._waiting.append(waiter)
         try:
@@ -87,7 +88,7 @@ class Readiness:
                 self._waiting.remove(waiter)
 
     def _ask_until_heard(self) -> None:
-        if self._info is not None and self.heard:
+        if self.info is not None and self.heard:
             return
         for channel in ("shell", "control"):
             waiter: Deferred[dict[str, Any]] = Deferred()
@@ -95,7 +96,7 @@ class Readiness:
             self._asked.add(self._ask(channel, waiter))
 
     def _answered(self, reply: dict[str, Any]) -> None:
-        self._info = reply["content"]
+        self.info = reply["content"]
         if self.heard:
             self._check()
         else:
@@ -103,12 +104,12 @@ class Readiness:
             self._later(NUDGE, self._ask_until_heard)
 
     def _check(self) -> None:
-        if self._info is None or not self.heard:
+        if self.info is None or not self.heard:
             return
         waiting, self._waiting = self._waiting, []
         self._let_through()
         for waiter in waiting:
-            waiter.callback(self._info)
+            waiter.callback(self.info)
 
     def _forget_asked(self) -> None:
         self._unask(self._asked)

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from twisted.logger import Logger
 
 from jupyterd.errors import Forbidden, Invalid
-from jupyterd.kernels.executions import OPTIONS, Execution, entries
+from jupyterd.kernels.entries import entries
+from jupyterd.kernels.executions import OPTIONS, Execution
 from jupyterd.web.api import Call, Routes, json_api
 
 if TYPE_CHECKING:
@@ -74,8 +75,7 @@ class ChannelsResource:
     async def execute(self, call: Call, kernel_id: str) -> dict[str, Any]:
         """Run code; the answer has the id under which its outputs are read."""
         channels = self._channels_of(kernel_id)
-        if not await self._may_execute(call):
-            raise Forbidden("User is not authorized to execute on resource: kernels.")
+        await self._check_may_execute(call)
         body = await call.json_object(required=True)
         request, metadata, key = _request(body, call.header("idempotency-key"))
         execution, new = channels.executions.add(request, metadata, key)
@@ -99,6 +99,20 @@ class ChannelsResource:
 
             return Lines(execution, since)
         return await _state(execution, since, limit)
+
+    @api("POST", "/api/kernels/<kernel_id>/execute/<execution_id>/input", status=204)
+    async def answer(self, call: Call, kernel_id: str, execution_id: str) -> None:
+        """Give the input that it waits for."""
+        execution = self._channels_of(kernel_id).executions[execution_id]
+        await self._check_may_execute(call)
+        value = (await call.json_object(required=True)).get("value")
+        if not isinstance(value, str):
+            raise Invalid("value must be a string")
+        execution.answer(value)
+
+    async def _check_may_execute(self, call: Call) -> None:
+        if not await self._may_execute(call):
+            raise Forbidden("User is not authorized to execute on resource: kernels.")
 
     @api("DELETE", "/api/kernels/<kernel_id>/execute/<execution_id>", status=204)
     async def forget(self, call: Call, kernel_id: str, execution_id: str) -> None:

@@ -25,6 +25,9 @@ from jupyterd.errors import Invalid
 Bytes = bytes | memoryview
 Parts = Sequence[Bytes]
 
+DELIMITER = b"<IDS|MSG>"
+"""What stands between a message's addresses and its signature on ZeroMQ."""
+
 V1 = "v1.kernel.websocket.jupyter.org"
 TEXT, BINARY = 0x81, 0x82
 """First byte of an unfragmented websocket frame. Source: RFC 6455, section 5.2."""

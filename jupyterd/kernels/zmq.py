@@ -15,9 +15,8 @@ from twisted.logger import Logger
 from txzmq import ZmqConnection, ZmqEndpoint, ZmqEndpointType, ZmqFactory
 
 from jupyterd.kernels.highwater import HighWater
-from jupyterd.kernels.wire import Bytes, Parts
+from jupyterd.kernels.wire import DELIMITER, Bytes, Parts
 
-DELIMITER = b"<IDS|MSG>"
 TURN_MESSAGES = 128
 TURN_BYTES = 512 * 1024
 """What one socket may read before the reactor serves the others."""

@@ -472,3 +472,22 @@ def test_who_does_not_read_the_last_words_is_closed_all_the_same(directory) -> N
     kit.clock.advance(31)
     assert tab.finished
     assert kit.clock.getDelayedCalls() == []
+
+
+def test_a_kernel_of_protocol_4_is_spoken_with_in_its_version(directory) -> None:
+    kit = Kit(directory, ready=False)
+    tab = kit.tab("s")
+    for header, data, _ in kit.kernel.heard("shell"):
+        if header["msg_type"] == "kernel_info_request":
+            kit.kernel.say("status", {"execution_state": "busy"}, data)
+            kit.kernel.reply("shell", "kernel_info_reply", {"protocol_version": [4, 1]}, data)
+    tab.types()
+    request = {"msg_id": "m", "msg_type": "inspect_request", "session": "s", "version": "5.3"}
+    content = {"code": "x", "cursor_pos": 1, "detail_level": 0}
+    kit.channels.send(tab.cursor, "shell", [orjson.dumps(request), b"{}", b"{}", orjson.dumps(content)])
+    asked = [each for each in kit.kernel.heard("shell") if each[0]["msg_id"] == "m"]
+    ((header, data, content),) = asked
+    assert (header["msg_type"], content["oname"]) == ("object_info_request", "x")
+    old = [orjson.dumps({"msg_id": "o", "msg_type": "pyout"}), data, b"{}", b'{"data": {}}']
+    kit.kernel.sockets["iopub"].received([[kit.kernel.signer.sign(old), *old]])
+    assert tab.types() == [("iopub", "execute_result")]

@@ -13,6 +13,7 @@ from jupyterd.kernels import executions
 from jupyterd.kernels.channels import KernelChannels
 from jupyterd.kernels.connection import ZMQChannelsWebsocketConnection
 from jupyterd.kernels.memory import MemoryKernel
+from jupyterd.kernels.policy import MessagePolicy
 from jupyterd.kernels.sockets import ChannelsResource
 from jupyterd.testing import MemorySite, at_once
 from tests.kernels.test_channels import Watch
@@ -21,13 +22,14 @@ RUN = "/api/kernels/k/execute"
 
 
 class Kit:
-    def __init__(self, directory) -> None:
+    def __init__(self, directory, policy=None, **traits) -> None:
         self.site = MemorySite()
         self.kernel = MemoryKernel()
         self.may = True
         self.channels = KernelChannels(
-            "k", reactor=self.site.reactor, settings=ZMQChannelsWebsocketConnection(), in_thread=at_once,
-            spill_dir=os.path.join(directory, "spill"), observer=Watch(), network=self.kernel,
+            "k", reactor=self.site.reactor, settings=ZMQChannelsWebsocketConnection(**traits),
+            in_thread=at_once, spill_dir=os.path.join(directory, "spill"), observer=Watch(), network=self.kernel,
+            policy=policy,
         )  # fmt: skip
         self.channels.connect(self.kernel.info)
         self.kernel.answer_kernel_info()
@@ -129,6 +131,80 @@ def test_a_stream_gives_each_message_as_it_comes(kit) -> None:
     connection.transport.producer.resumeProducing()
     *_, last = [json.loads(line) for line in connection.received().splitlines()]
     assert (last["status"], last["reply"]["status"]) == ("done", "ok")
+
+
+def test_an_input_request_is_answered(kit) -> None:
+    model = kit.post(code="input('name? ')", allow_stdin=True).json()
+    path = f"{RUN}/{model['id']}"
+    ((_, data, content),) = kit.kernel.heard("shell")
+    assert content["allow_stdin"] is True
+    assert kit.site.request("POST", f"{path}/input", json_body={"value": "too early"}).status == 409
+    kit.run(data, done=False)
+    kit.kernel.reply("stdin", "input_request", {"prompt": "name? ", "password": False}, data)
+    state = kit.get(path)
+    assert (state["status"], state["input"]) == ("running", {"prompt": "name? ", "password": False})
+    (asked,) = [each["header"] for each in state["messages"] if each["channel"] == "stdin"]
+    assert kit.site.request("POST", f"{path}/input", json_body={"value": 5}).status == 400
+    assert kit.site.request("POST", f"{path}/input", json_body={"value": "bob"}).status == 204
+    (sent,) = kit.kernel.sockets["stdin"].sent
+    assert (json.loads(sent[3]), json.loads(sent[5])) == (asked, {"value": "bob"})
+    assert kit.site.request("POST", f"{path}/input", json_body={"value": "again"}).status == 409
+    kit.run(data)
+    assert (kit.get(path)["status"], kit.get(path)["input"]) == ("done", None)
+    kit.may = False
+    assert kit.site.request("POST", f"{path}/input", json_body={"value": "x"}).status == 403
+
+
+def test_an_input_that_nobody_gave_is_not_waited_for_after_the_end(kit) -> None:
+    model = kit.post(code="input()", allow_stdin=True).json()
+    ((_, data, _),) = kit.kernel.heard("shell")
+    kit.kernel.reply("stdin", "input_request", {"prompt": "", "password": False}, data)
+    kit.channels.disconnect()
+    state = kit.get(f"{RUN}/{model['id']}")
+    assert (state["status"], state["input"]) == ("lost", None)
+
+
+def test_what_waits_for_a_restarting_kernel_is_run_by_the_next(kit) -> None:
+    running = kit.post(code="1").json()["id"]
+    ((_, given, _),) = kit.kernel.heard("shell")
+    kit.channels.disconnect()
+    waiting = kit.post(code="2").json()["id"]
+    assert [header for _, header in kit.channels.executing] == []
+    kit.channels.connect(kit.kernel.info)
+    assert kit.get(f"{RUN}/{running}")["status"] == "lost"
+    assert kit.get(f"{RUN}/{waiting}")["status"] == "queued"
+    kit.kernel.answer_kernel_info()
+    ((_, data, _),) = kit.kernel.heard("shell")
+    assert [header for _, header in kit.channels.executing] == [data]
+    kit.run(data, ["two"])
+    assert kit.get(f"{RUN}/{waiting}")["status"] == "done"
+    waiting = kit.post(code="3").json()["id"]
+    kit.channels.close()
+    assert kit.channels.executions[waiting].status == "lost"
+    assert given != data
+
+
+def test_a_type_that_clients_may_not_send_is_refused() -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        kit = Kit(directory, policy=MessagePolicy(allowed_message_types=frozenset(["kernel_info_request"])))
+        assert kit.post(code="x").status == 403
+        assert (kit.get(RUN), kit.channels.watchers, kit.channels.messages.cursors) == ([], {}, {})
+
+
+def test_no_more_wait_than_allowed(kit, monkeypatch) -> None:
+    monkeypatch.setattr(executions, "KEPT", 2)
+    assert [kit.post(code=f"{number}").status for number in range(3)] == [202, 202, 429]
+
+
+def test_a_result_is_forgotten_after_its_time(kit) -> None:
+    model = kit.post(code="x").json()
+    ((_, data, _),) = kit.kernel.heard("shell")
+    kit.site.reactor.advance(48 * 3600)
+    kit.run(data)
+    kit.site.reactor.advance(24 * 3600 - 1)
+    assert kit.get(f"{RUN}/{model['id']}")["status"] == "done"
+    kit.site.reactor.advance(1)
+    assert kit.site.request("GET", f"{RUN}/{model['id']}").status == 404
 
 
 def test_what_a_kernel_took_with_it_is_lost(kit) -> None:
