@@ -7,6 +7,8 @@ import os
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from twisted.logger import Logger
+
 from jupyterd.errors import Failed
 from jupyterd.threads import InThread
 
@@ -64,6 +66,8 @@ class ExternalKernels:
     :param let_go: forgets a kernel, by its id.
     """
 
+    log = Logger()
+
     def __init__(
         self,
         directory: str,
@@ -76,14 +80,21 @@ class ExternalKernels:
         self._adopt = adopt
         self._let_go = let_go
         self._known: dict[str, str] = {}
+        self._refused: dict[str, Any] = {}
 
     async def look(self) -> None:
         """Adopt the kernels whose files are new, let go of those whose files are gone."""
         found = await self._in_thread(read_directory, self._directory)
+        self._refused = {path: info for path, info in self._refused.items() if found.get(path) == info}
+        for path in found.keys() - self._known.keys() - self._refused.keys():
+            try:
+                self._known[path] = self._adopt(found[path])
+            except Exception as error:  # noqa: BLE001 - whatever lies there, the other kernels are listed
+                self._refused[path] = found[path]
+                self.log.warn("{path} is no usable connection file: {error}", path=path, error=error)
         for path in self._known.keys() - found.keys():
-            await self._let_go(self._known.pop(path))
-        for path in found.keys() - self._known.keys():
-            self._known[path] = self._adopt(found[path])
+            if (kernel_id := self._known.pop(path, None)) is not None:  # another look may have been quicker
+                await self._let_go(kernel_id)
 
 
 def read_directory(path: str) -> dict[str, dict[str, Any]]:
@@ -99,7 +110,7 @@ def read_directory(path: str) -> dict[str, dict[str, Any]]:
         try:
             with open(entry.path, encoding="utf-8") as file:
                 info = json.load(file)
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             continue
         if isinstance(info, dict) and "kernel_name" in info and "key" in info:
             found[entry.path] = info

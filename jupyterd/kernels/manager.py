@@ -363,7 +363,11 @@ class MappingKernelManager(MappingKernelSettings):
         kernel = self._new_kernel(str(uuid.uuid4()))
         kernel.process = ExternalProcess(connection, lambda kind, content: self._ask(kernel, kind, content))
         kernel.channels = self._channels(kernel.id, kernel)
-        kernel.channels.connect(kernel.process.connection_info)
+        try:
+            kernel.channels.connect(kernel.process.connection_info)
+        except Exception:
+            kernel.channels.close()
+            raise
         kernel.running = True
         kernel.life.idle()
         self._kernels[kernel.id] = kernel

@@ -145,7 +145,11 @@ class KernelSocket(ZmqConnection):
         _encrypt(self.socket, info)
         if channel == "iopub":
             self.socket.set(zmq.SUBSCRIBE, b"")
-        self.addEndpoints([ZmqEndpoint(ZmqEndpointType.connect, address(info, channel))])
+        try:
+            self.addEndpoints([ZmqEndpoint(ZmqEndpointType.connect, address(info, channel))])
+        except Exception:
+            self.close()
+            raise
         self._turn_later()
 
     def send(self, parts: Parts) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from jupyterd.errors import Failed
-from jupyterd.testing import result_of
+from jupyterd.kernels.external import ExternalKernels
+from jupyterd.testing import at_once, result_of
 from tests.kernels.keeping import Keeping
 
 INFO = {"kernel_name": "theirs", "key": "k", "transport": "tcp", "ip": "127.0.0.1", "shell_port": 1}
@@ -63,6 +65,50 @@ def test_other_files_are_passed_over(keeping: Keeping, tmp_path: Path, text: str
     (tmp_path / "k.json").write_bytes(text.encode("utf-8", "surrogatepass"))
     (tmp_path / "directory").mkdir()
     assert listed(keeping) == []
+
+
+def test_a_file_of_nonsense_hides_no_other_kernel_and_is_looked_at_again_when_it_changes(tmp_path: Path) -> None:
+    tried: list[str] = []
+
+    def adopt(info: Mapping[str, Any]) -> str:
+        tried.append(info["kernel_name"])
+        if info["kernel_name"] == "bad":
+            raise KeyError("shell_port")
+        return str(info["kernel_name"])
+
+    kernels = ExternalKernels(str(tmp_path), at_once, adopt, lambda kernel_id: Deferred())
+    (tmp_path / "deep.json").write_text("[" * 100_000)
+    (tmp_path / "a.json").write_text(json.dumps({**INFO, "kernel_name": "bad"}))
+    (tmp_path / "b.json").write_text(json.dumps(INFO))
+    for _ in range(2):
+        result_of(Deferred.fromCoroutine(kernels.look()))
+    assert sorted(tried) == ["bad", "theirs"]
+    (tmp_path / "a.json").write_text(json.dumps({**INFO, "kernel_name": "better"}))
+    result_of(Deferred.fromCoroutine(kernels.look()))
+    assert tried[-1] == "better"
+
+
+def test_two_that_look_at_once_let_go_once(tmp_path: Path) -> None:
+    gone: list[str] = []
+    going: list[Deferred[None]] = []
+
+    def let_go(kernel_id: str) -> Deferred[None]:
+        gone.append(kernel_id)
+        going.append(Deferred())
+        return going[-1]
+
+    kernels = ExternalKernels(str(tmp_path), at_once, lambda info: str(info["kernel_name"]), let_go)
+    for name in "ab":
+        (tmp_path / name).write_text(json.dumps({**INFO, "kernel_name": name}))
+    result_of(Deferred.fromCoroutine(kernels.look()))
+    for name in "ab":
+        (tmp_path / name).unlink()
+    looks = [Deferred.fromCoroutine(kernels.look()) for _ in range(2)]
+    while going:
+        going.pop(0).callback(None)
+    for look in looks:
+        result_of(look)
+    assert sorted(gone) == ["a", "b"]
 
 
 def test_a_directory_that_is_not_there_has_none() -> None:
