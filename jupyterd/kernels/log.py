@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 MERGED = 256 * 1024
 """About so many bytes of late messages are merged at once."""
 
-WINDOW = 4 * 1024 * 1024
-"""How far back in a client's stream it is known which message lies where: more than TCP leaves unacknowledged."""
+WINDOW = 16 * 1024 * 1024
+"""How far back in a client's stream it is known which message lies where: more than both ends of a connection hold."""
 
 
 Parcel = tuple[int, list[Bytes]]
