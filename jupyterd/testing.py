@@ -286,6 +286,7 @@ class MemoryChannels:
 
     :ivar announced: ``(msg_type, content, parent_header)`` of each message of the server's own.
     :ivar asked: ``(channel, msg_type, content)`` of each request of the server's own.
+    :ivar held: how often clients were made to wait for the next process.
     :ivar answer: fires when the kernel answers for the first time.
     """
 
@@ -295,6 +296,7 @@ class MemoryChannels:
         self.connections = 0
         self.executing: list[tuple[str, bytes]] = []
         self.connected: dict[str, Any] | None = None
+        self.held = 0
         self.announced: list[tuple[str, dict[str, Any], bytes]] = []
         self.asked: list[tuple[str, str, dict[str, Any]]] = []
         self.closed: str | None = None
@@ -303,6 +305,10 @@ class MemoryChannels:
     def connect(self, connection_info: dict[str, Any]) -> None:
         """Note it."""
         self.connected = connection_info
+
+    def hold(self) -> None:
+        """Note it."""
+        self.held += 1
 
     def disconnect(self) -> None:
         """Note it."""

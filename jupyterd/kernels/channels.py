@@ -178,11 +178,15 @@ class KernelChannels:
             self._sockets[channel] = network.open(channel, connection_info, identity, received, writable)
         self._readiness.begin(self.settings.kernel_info_timeout)
 
+    def hold(self) -> None:
+        """Its process is to end: what clients say from now on waits for the next one."""
+        for outbox in self._outboxes.values():
+            outbox.shut = True
+
     def disconnect(self) -> None:
         """Close the ZeroMQ sockets; log, cursors and websockets stay."""
         self._readiness.end()
-        for outbox in self._outboxes.values():
-            outbox.shut = True
+        self.hold()
         sockets, self._sockets = self._sockets, {}
         for socket in sockets.values():
             socket.close()

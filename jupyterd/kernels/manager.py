@@ -282,6 +282,7 @@ class MappingKernelManager(MappingKernelSettings):
             if not kernel.process.owned:
                 raise Failed("An external kernel can not be restarted from here")
             kernel.life.restart()
+            kernel.channels.hold()
             kernel.reason, kernel.failures = "", 0
             kernel.remember()
             await self._runner.run_again(kernel, now=now)

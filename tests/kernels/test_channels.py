@@ -491,3 +491,21 @@ def test_a_kernel_of_protocol_4_is_spoken_with_in_its_version(directory) -> None
     old = [orjson.dumps({"msg_id": "o", "msg_type": "pyout"}), data, b"{}", b'{"data": {}}']
     kit.kernel.sockets["iopub"].received([[kit.kernel.signer.sign(old), *old]])
     assert tab.types() == [("iopub", "execute_result")]
+
+
+def test_what_is_said_while_the_old_process_ends_is_for_the_next_one(directory) -> None:
+    kit = Kit(directory)
+    tab = kit.tab("s")
+    kit.ask(tab, "execute_request", msg_id="old")
+    kit.channels.hold()
+    kit.ask(tab, "execute_request", msg_id="new")
+    assert [header["msg_id"] for header, _, _ in kit.kernel.heard("shell")] == ["old"]
+    ensure = kit.channels.request("shutdown_request", {}, channel="control", timeout=1.0)
+    asking = Deferred.fromCoroutine(ensure)
+    assert [header["msg_type"] for header, _, _ in kit.kernel.heard("control")] == ["shutdown_request"]
+    kit.channels.disconnect()
+    kit.channels.connect(kit.kernel.info)
+    kit.kernel.answer_kernel_info()
+    assert [header["msg_id"] for header, _, _ in kit.kernel.heard("shell")] == ["new"]
+    kit.clock.advance(1.0)
+    asking.addErrback(lambda failure: failure.trap(TimedOut))

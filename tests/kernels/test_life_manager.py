@@ -186,6 +186,7 @@ def test_a_dead_kernel_can_be_restarted() -> None:
     keeping.process.die(KILLED)
     keeping.do(keeping.kernels.restart(kernel.id))
     assert kernel.execution_state == "starting"
+    assert keeping.channels(kernel).held == 1
     assert "reason" not in kernel.model()
     assert not keeping.clock.getDelayedCalls()
 
