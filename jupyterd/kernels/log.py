@@ -195,6 +195,10 @@ class MessageLog:
                     self.log.failure("a client can not be written to")
         self.store.grown()
 
+    def confirmed(self) -> None:
+        """A client told that it has more of what it was given."""
+        self.store.read_on()
+
     # -- reading
 
     def pull(self, cursor: Cursor) -> None:

@@ -92,6 +92,7 @@ class ChannelsProtocol(SocketProtocol):
         """The client has read all that was written before a ping."""
         if self._receipts is not None:
             self._receipts.pong(payload)
+            self._channels.messages.confirmed()
 
     def closed(self, code: int, reason: str) -> None:
         """See :class:`SocketProtocol`."""
