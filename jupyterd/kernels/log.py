@@ -165,8 +165,13 @@ class MessageLog:
 
     @property
     def needed(self) -> int:
-        """The number of the oldest message that some cursor has not got, as far as its peer's TCP tells."""
+        """The number of the oldest message that some cursor may have to go back to, however its connection ends."""
         return min(map(self._needs, self.cursors.values()), default=self.next)
+
+    @property
+    def unconfirmed(self) -> int:
+        """The number of the oldest message that some client has not got, as far as is known now."""
+        return min(map(self._unconfirmed, self.cursors.values()), default=self.next)
 
     def _needs(self, cursor: Cursor) -> int:
         flight = cursor.flight
@@ -175,6 +180,13 @@ class MessageLog:
             while flight and flight[0][1] <= received:
                 flight.popleft()
         return flight[0][2] if flight else cursor.position
+
+    def _unconfirmed(self, cursor: Cursor) -> int:
+        flight = cursor.flight
+        if cursor.client is None or not flight:
+            return cursor.position
+        received = flight[-1][1] - cursor.client.unacknowledged()
+        return next((first for _, end, first, _ in flight if end > received), cursor.position)
 
     def somebody_is_away(self, before: int) -> bool:
         """Whether who needs messages below the number ``before`` is not connected."""

@@ -38,7 +38,11 @@ class Readers(Protocol):
 
     @property
     def needed(self) -> int:
-        """The number of the oldest message that somebody still needs."""
+        """The number of the oldest message that somebody may still need."""
+
+    @property
+    def unconfirmed(self) -> int:
+        """The number of the oldest message that somebody has not got, as far as is known now."""
 
     def somebody_is_away(self, before: int) -> bool:
         """Whether who needs messages below the number ``before`` is not connected."""
@@ -154,6 +158,8 @@ class Store:
     def _look(self) -> None:
         """Let go of what nobody needs; write to disk what does not fit."""
         self._drop_until(self._readers.needed, self._retained)
+        if self.bytes > self._limit:  # what is kept only in case of a reset is not worth a disk
+            self._drop_until(self._readers.unconfirmed, self._limit // 2)
         waits = False
         if self.bytes > self._limit:
             waits = self._clients_are_reading()
