@@ -58,6 +58,10 @@ class SqueezedChannelsProtocol(ChannelsProtocol):
         """Of the log's bytes, those that the client may not have."""
         return self._in_the_log(super().unacknowledged())
 
+    def unanswered(self) -> int:
+        """Of the log's bytes, those that may have to be sent again, whatever happens."""
+        return self._in_the_log(super().unanswered())
+
     def _in_the_log(self, missing: int) -> int:
         """What stands in the log for the last ``missing`` bytes of the wire; a message is there as a whole or not."""
         if self._perMessageCompress is None:

@@ -58,7 +58,7 @@ def test_large_messages_are_sent_as_they_are(kit: Kit) -> None:
     tab = squeezing(kit)
     kit.kernel.say("stream", {"name": "stdout", "text": "x" * LARGEST})
     kit.kernel.say("stream", {"name": "stdout", "text": "small"})
-    plain, squeezed = frames(tab.received())
+    plain, squeezed = [frame for frame in frames(tab.received()) if frame[0] != 0x89]  # much is asked about at once
     assert (plain[0], b"x" * LARGEST in plain[1]) == (0x81, True)
     assert (squeezed[0], b"small" in inflated(squeezed[1])) == (0xC1, True)
 
