@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
@@ -10,17 +10,17 @@ from uuid import uuid4
 import msgspec
 import orjson
 from twisted.internet.defer import Deferred
-from twisted.internet.defer import TimeoutError as DeferredTimeout
 from twisted.logger import Logger
 
-from jupyterd.errors import Gone, TimedOut
 from jupyterd.kernels.author import Author
 from jupyterd.kernels.chunk import Chunk
 from jupyterd.kernels.executions import Executions
+from jupyterd.kernels.inquiries import Inquiries
 from jupyterd.kernels.limits import RateLimit
 from jupyterd.kernels.log import Client, Cursor, MessageLog
 from jupyterd.kernels.older import OURS, adapted, major_version
 from jupyterd.kernels.outbox import Outbox
+from jupyterd.kernels.places import Places
 from jupyterd.kernels.policy import MessagePolicy, Observer
 from jupyterd.kernels.readiness import Readiness
 from jupyterd.kernels.signing import HISTORY, Signer
@@ -47,9 +47,6 @@ CHANNELS = ("shell", "control", "stdin")
 
 ASKERS = 65536
 """How many requests are remembered for their replies; the oldest are forgotten first."""
-
-ABSENT = 256
-"""How many absent sessions one kernel keeps a place for; the one that left first is forgotten first."""
 
 FAREWELL = 30.0
 """Seconds that clients of a kernel that is gone have to read what it said last."""
@@ -132,13 +129,15 @@ class KernelChannels:
         self._version = OURS
         self._askers: dict[str, Cursor] = {}
         self._executing: dict[str, bytes] = {}
-        self._requests: dict[str, Deferred[dict[str, Any]]] = {}
-        self._sessions: dict[str, Cursor] = {}
+        self._places = Places(self.messages, reactor)
+        self._inquiries = Inquiries(
+            self._author, reactor, lambda channel, parts: self._outboxes[channel].at_once(parts)
+        )
         self.executions = Executions(self, reactor, settings.offline_grace)
         self.watchers: dict[str, Callable[[str, Parts | None], None]] = {}
         self._parent: tuple[Bytes, Parent] = (b"{}", NO_PARENT)
         self._busy = False
-        self._readiness = Readiness(reactor, self._ask_kernel_info, self._unask, self._let_through)
+        self._readiness = Readiness(reactor, self._ask_kernel_info, self._inquiries.unask, self._let_through)
         self._closed = False
         self._farewell: Any = None
 
@@ -212,13 +211,11 @@ class KernelChannels:
         self.executions.close()
         reason = reason or "The kernel is gone"
         self._readiness.fail(reason)
-        requests, self._requests = self._requests, {}
-        for waiter in requests.values():
-            waiter.errback(Gone(reason))
+        self._inquiries.fail(reason)
         self._farewell = self._reactor.callLater(FAREWELL, self._close_log)
         for cursor in list(self.messages.cursors.values()):
             if cursor.client is None:
-                self._forget(cursor)
+                self._places.forget(cursor)
         self._reactor.callLater(LEAVE, self._see_out)
         self._close_log_if_read()
 
@@ -243,7 +240,7 @@ class KernelChannels:
         self._farewell = None
         for cursor in list(self.messages.attached):
             self._finish(cursor)
-            self._forget(cursor)
+            self._places.forget(cursor)
         self.messages.close().addErrback(lambda failure: self.log.failure("a spill is left behind", failure))
 
     async def ready(self, timeout: float) -> dict[str, Any]:
@@ -265,14 +262,7 @@ class KernelChannels:
         :raises TimedOut: no reply within ``timeout`` seconds.
         :raises Gone: the channels were closed meanwhile.
         """
-        waiter: Deferred[dict[str, Any]] = Deferred()
-        msg_id = self._ask(msg_type, content, channel, waiter)
-        try:
-            return await waiter.addTimeout(timeout, self._reactor)
-        except DeferredTimeout:
-            raise TimedOut(f"Kernel {self.kernel_id}: no reply to {msg_type} within {timeout:g} s") from None
-        finally:
-            self._requests.pop(msg_id, None)
+        return await self._inquiries.reply(msg_type, content, channel, timeout)
 
     def announce(self, msg_type: str, content: dict[str, Any], parent_header: bytes = b"{}") -> None:
         """Put a message made by the server on iopub, behind all that the kernel said before."""
@@ -290,17 +280,12 @@ class KernelChannels:
 
         A websocket of the same session that is still open is closed: its client has lost it.
         """
-        cursor = self._sessions.get(session_id) if session_id else None
-        if cursor is None:
-            cursor = self.messages.open(session_id)
-            if session_id:
-                self._sessions[session_id] = cursor
-        elif cursor.client is not None:
+        cursor = self._places.take(session_id)
+        if cursor.client is not None:
             self.log.warn("a websocket of session {session} is replaced", session=session_id)
             stale: Any = cursor.client
             self._gone(cursor, stale)
             stale.finish()
-        self._keep(cursor)
         cursor.limit = self._rate_limit()
         self.messages.attach(cursor, client)
         return cursor
@@ -314,14 +299,11 @@ class KernelChannels:
             return
         self._gone(cursor, client)
         if cursor.session is None or self._closed or not self._policy.buffer_offline_messages:
-            self._forget(cursor)
+            self._places.forget(cursor)
             self._close_log_if_read()
             return
         grace = self.settings.closed_grace if said_goodbye else self.settings.offline_grace
-        cursor.expiry = self._reactor.callLater(grace, self._forget, cursor)
-        absent = [each for each in self._sessions.values() if each.client is None]
-        if len(absent) > ABSENT:
-            self._forget(absent[0])
+        self._places.keep(cursor, grace)
 
     def send(self, cursor: Cursor, channel: str, parts: Parts) -> bool:
         """A client's message to the kernel; whether it is taken.
@@ -364,18 +346,6 @@ class KernelChannels:
         self.messages.detach(cursor)
         for outbox in self._outboxes.values():
             outbox.left(client)
-
-    def _keep(self, cursor: Cursor) -> None:
-        expiry: Any = cursor.expiry
-        if expiry is not None and expiry.active():
-            expiry.cancel()
-        cursor.expiry = None
-
-    def _forget(self, cursor: Cursor) -> None:
-        self._keep(cursor)
-        self.messages.forget(cursor)
-        if cursor.session is not None and self._sessions.get(cursor.session) is cursor:
-            del self._sessions[cursor.session]
 
     def _rate_limit(self) -> RateLimit | None:
         settings = self.settings
@@ -465,14 +435,17 @@ class KernelChannels:
         is_reply = msg_type.endswith("_reply")
         if parent.session == self._author.session:
             if is_reply:
-                self._settle(parent.msg_id, msg_type, message)
+                try:
+                    self._inquiries.heard(parent.msg_id, message)
+                except orjson.JSONDecodeError:
+                    self._refuse("JSON")
             return
         cursor = self._askers.pop(parent.msg_id, None) if is_reply else self._askers.get(parent.msg_id)
         if msg_type == "execute_reply":
             self._executing.pop(parent.msg_id, None)
             if not self._policy.allow_tracebacks and b'"traceback"' in bytes(message[3]):
                 message[3] = self._policy.shown(message[3])
-        cursor = cursor or self._sessions.get(parent.session)
+        cursor = cursor or self._places.of(parent.session)
         if cursor is None or cursor.number not in self.messages.cursors:
             self.log.warn("a kernel's {msg_type} to nobody known is dropped", msg_type=msg_type)
             return
@@ -511,29 +484,8 @@ class KernelChannels:
         if channel in self._outboxes:
             self._outboxes[channel].flush()
 
-    def _ask(self, msg_type: str, content: dict[str, Any], channel: str, waiter: Deferred[dict[str, Any]]) -> str:
-        msg_id, parts = self._author.message(msg_type, content)
-        self._requests[msg_id] = waiter
-        self._outboxes[channel].at_once(parts)
-        return msg_id
-
     def _ask_kernel_info(self, channel: str, waiter: Deferred[dict[str, Any]]) -> str:
-        return self._ask("kernel_info_request", {}, channel, waiter)
-
-    def _unask(self, msg_ids: Iterable[str]) -> None:
-        for msg_id in msg_ids:
-            self._requests.pop(msg_id, None)
-
-    def _settle(self, msg_id: str, msg_type: str, message: Parts) -> None:
-        waiter = self._requests.pop(msg_id, None)
-        if waiter is None:
-            return
-        try:
-            header, parent, metadata, content = (orjson.loads(part) for part in message[:4])
-        except orjson.JSONDecodeError:
-            self._refuse("JSON")
-            return
-        waiter.callback({"header": header, "parent_header": parent, "metadata": metadata, "content": content})
+        return self._inquiries.ask("kernel_info_request", {}, channel, waiter)
 
     def _let_through(self) -> None:
         """What clients said may reach the kernel from now on."""

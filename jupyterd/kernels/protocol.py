@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from jupyterd.kernels.channels import KernelChannels
 from jupyterd.kernels.log import Cursor
 from jupyterd.kernels.receipts import Receipts, proxied
-from jupyterd.kernels.wire import CODEC_JSON, CODEC_V1, V1, BadFrame, Bytes, Codec
+from jupyterd.kernels.wire import CODEC_JSON, CODEC_V1, V1, BadFrame, Bytes, Codec, frame_size
 from jupyterd.web.websocket import SocketProtocol
 
 PIECE = 128 * 1024
@@ -71,7 +71,7 @@ class ChannelsProtocol(SocketProtocol):
         socket: Any = transport if self._plain_transport else getattr(transport, "transport", None)
         if hasattr(socket, "_closeSocket"):  # the system forgets with the socket what it knows of it: ask before
             socket.connectionLost = partial(self._before_it_is_lost, socket, socket.connectionLost)
-        self._receipts = Receipts(transport, self.factory.reactor, self._held, self.sendPing, self._proxied)
+        self._receipts = Receipts(transport, self.factory.reactor.seconds, self._held, self.sendPing, self._proxied)
         self._cursor = self._channels.attach(self, self._session_id)
 
     def _before_it_is_lost(self, socket: Any, connection_lost: Callable[[Any], None], reason: Failure) -> None:
@@ -99,8 +99,6 @@ class ChannelsProtocol(SocketProtocol):
         cursor, self._cursor = self._cursor, None
         if cursor is not None:
             self._channels.detach(cursor, self, said_goodbye=self.remoteCloseCode in GOODBYE)
-        if self._receipts is not None:
-            self._receipts.close()
         self._pending.clear()
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:
@@ -138,6 +136,7 @@ class ChannelsProtocol(SocketProtocol):
         """Take whole frames; the number of bytes taken in all."""
         receipts = self._receipts
         assert receipts is not None
+        receipts.ahead(frame_size(frames[0]))
         receipts.written += sum(map(len, frames))
         self._last_frame = written = receipts.written
         if len(frames) == 1 and not self._pending and isinstance(first := frames[0], bytes) and len(first) <= PIECE:
@@ -145,7 +144,7 @@ class ChannelsProtocol(SocketProtocol):
         else:
             self._pending.extend(frames)
             self._flush()
-        receipts.ask()
+        receipts.behind()
         return written
 
     def _flush(self) -> None:

@@ -24,17 +24,23 @@ from twisted.python.failure import Failure
 PROXIES = ("forwarded", "via", "x-forwarded-for", "x-forwarded-proto", "x-real-ip", "x-scheme")
 """Headers by which a proxy says that it stands between."""
 
-PAUSE = 0.1
+PAUSE = 0.02
 """Seconds between pings where a pong matters only after a reset."""
 
 MUCH = 64 * 1024
-"""So many bytes are asked about at once, there too."""
+"""So many bytes are asked about sooner, there too."""
+
+PING = 2 + 8
+"""Bytes of a ping of ours. Source: RFC 6455, section 5.2."""
 
 UNANSWERED = 16
 """Pings on their way at a time where only pongs tell."""
 
 RECORD = 16 * 1024
 """Bytes of text in one record of TLS. Source: RFC 8446, section 5.1."""
+
+RECEIVED_SHUTDOWN = 2
+"""The peer has said that it sends no more. Source: OpenSSL, SSL_get_shutdown(3)."""
 
 RECORDS = 256
 """Records remembered before it is asked which have arrived."""
@@ -51,6 +57,10 @@ class Sent(Protocol):
     exact: bool
     """Whether :meth:`unconfirmed` can be trusted while the connection lasts."""
 
+    @property
+    def orderly(self) -> bool:
+        """Whether a peer that has closed its end has read all before, as far as that can be told."""
+
     def unconfirmed(self, given: int) -> int:
         """How many of the ``given`` bytes the peer has not confirmed."""
 
@@ -58,7 +68,7 @@ class Sent(Protocol):
 class OverNothing:
     """A transport that is no socket: what it was given has arrived."""
 
-    exact = True
+    exact = orderly = True
 
     def unconfirmed(self, given: int) -> int:
         """See :class:`Sent`."""
@@ -66,9 +76,9 @@ class OverNothing:
 
 
 class OverTCP:
-    """Bytes as they are, over TCP."""
+    """Bytes as they are, over TCP: who closes and leaves something unread resets the connection."""
 
-    exact = True
+    exact = orderly = True
 
     def __init__(self, transport: Any) -> None:
         self._transport = transport
@@ -89,7 +99,7 @@ class OverTCP:
 class OverUNIX:
     """A UNIX socket: the system does not tell what was read, only that all was when the peer closed it in order."""
 
-    exact = False
+    exact, orderly = False, True
 
     def __init__(self, transport: Any) -> None:
         self._transport = transport
@@ -116,6 +126,12 @@ class OverTLS:
             aggregator.flush()  # what was written before is not counted
         self._encrypt, tls._write = tls._write, self._write
         self._write_tcp, tcp.write = tcp.write, self._pass_on
+
+    @property
+    def orderly(self) -> bool:
+        """See :class:`Sent`: what TLS has taken and its client has not read is seen by nobody, but for a farewell."""
+        connection = self._tls._tlsConnection
+        return bool(connection is not None and connection.get_shutdown() & RECEIVED_SHUTDOWN)
 
     def _pass_on(self, data: bytes) -> None:
         self._encrypted += len(data)
@@ -164,6 +180,10 @@ def sent_over(transport: Any) -> Sent:
 class Receipts:
     """What the client of one websocket has.
 
+    Where only pongs tell, pings follow the frames. Elsewhere they go ahead of them: a client that has read a message
+    has answered the ping before it, and leaves nothing unread behind, which would make a reset of its leaving.
+
+    :param seconds: the time.
     :param held: bytes that the transport was not given yet.
     :param ping: sends a ping with a payload.
     :param pongs_only: somebody stands between, so that the system's word is not the client's.
@@ -171,36 +191,41 @@ class Receipts:
     """
 
     def __init__(
-        self, transport: Any, clock: Any, held: Callable[[], int], ping: Callable[[bytes], None], pongs_only: bool
+        self,
+        transport: Any,
+        seconds: Callable[[], float],
+        held: Callable[[], int],
+        ping: Callable[[bytes], None],
+        pongs_only: bool,
     ) -> None:
         self.written = 0
         self._sent = sent_over(transport)
-        self._clock, self._held, self._ping = clock, held, ping
-        self._pongs_only = pongs_only
+        self._seconds, self._held, self._ping = seconds, held, ping
+        self._proxied = pongs_only
+        self._pongs_only = pongs_only or not self._sent.exact
         self._asked: deque[tuple[bytes, int]] = deque()
         self._asked_until = self._answered = 0
-        self._timer: Any = None
+        self._asked_at = -PAUSE
         self._final: int | None = None
-        self._over = False
 
-    def ask(self) -> None:
-        """Frames were written: ask the client, now or a little later, whether it has them."""
-        if self._over:
+    def ahead(self, first: int) -> None:
+        """Frames are about to be written, the first of them of ``first`` bytes: who answers has read that one too."""
+        if self._pongs_only or self._asked:
             return
-        if self._pongs_only or not self._sent.exact:
-            if len(self._asked) < UNANSWERED:
-                self._ask()
-        elif not self._asked:
-            if self.written - self._asked_until > MUCH:
-                self._ask()
-            elif self._timer is None:
-                self._timer = self._clock.callLater(PAUSE, self._ask)
+        now = self._seconds()
+        if now - self._asked_at >= PAUSE or self.written - self._asked_until > MUCH:
+            self._asked_at = now
+            self._ask(PING + first)
 
-    def _ask(self) -> None:
-        self._rest()
-        self._asked_until = self.written
+    def behind(self) -> None:
+        """Frames were written: ask the client whether it has them."""
+        if self._pongs_only and len(self._asked) < UNANSWERED:
+            self._ask(0)
+
+    def _ask(self, further: int) -> None:
         payload = pack("!Q", self.written)
-        self._asked.append((payload, self.written))
+        self._asked_until = self.written + further
+        self._asked.append((payload, self._asked_until))
         self._ping(payload)
 
     def pong(self, payload: bytes) -> None:
@@ -211,17 +236,14 @@ class Receipts:
             asked, self._answered = self._asked.popleft()
             if asked == payload:
                 break
-        if self.written > self._asked_until + len(payload) + 2:
-            self.ask()
+        if self.written > self._asked_until + PING:
+            self.behind()
 
     def unconfirmed(self) -> int:
         """Bytes that the client may not have, were the connection to end now, or when it ended."""
         if self._final is not None:
             return self._final
-        if self._pongs_only or not self._sent.exact:
-            return self.unanswered()
-        held = self._held()
-        return min(self.unanswered(), held + self._sent.unconfirmed(self.written - held))
+        return self.unanswered() if self._pongs_only else self._told()
 
     def unanswered(self) -> int:
         """Bytes that may have to be sent again, whatever happens."""
@@ -231,21 +253,15 @@ class Receipts:
         """The connection is about to go; the system forgets with the socket what it knows, so it is asked here."""
         if self._final is not None:
             return
-        reset = reason.check(ConnectionLost) and not reason.check(ConnectionAborted) and not said_goodbye
-        if reset:
+        if reason.check(ConnectionLost) and not reason.check(ConnectionAborted) and not said_goodbye:
+            self._final = self.unanswered()  # a reset
+        elif reason.check(ConnectionDone) and not said_goodbye and not self._sent.orderly:
             self._final = self.unanswered()
-        elif reason.check(ConnectionDone) and not self._pongs_only:
-            held = self._held()
-            self._final = min(self.unanswered(), held + self._sent.unconfirmed(self.written - held))
+        elif reason.check(ConnectionDone) and not self._proxied:
+            self._final = self._told()
         else:
             self._final = self.unconfirmed()
 
-    def close(self) -> None:
-        """Ask nothing more."""
-        self._over = True
-        self._rest()
-
-    def _rest(self) -> None:
-        timer, self._timer = self._timer, None
-        if timer is not None and timer.active():
-            timer.cancel()
+    def _told(self) -> int:
+        held = self._held()
+        return min(self.unanswered(), held + self._sent.unconfirmed(self.written - held))

@@ -59,7 +59,7 @@ class SqueezedChannelsProtocol(ChannelsProtocol):
         return self._in_the_log(super().unacknowledged())
 
     def unanswered(self) -> int:
-        """The same of what may have to be sent again, whatever happens."""
+        """Of the log's bytes, those that may have to be sent again, whatever happens."""
         return self._in_the_log(super().unanswered())
 
     def _in_the_log(self, missing: int) -> int:

@@ -111,6 +111,17 @@ def frame_head(opcode: int, size: int) -> bytes:
     return _head64(opcode, 127, size)
 
 
+def frame_size(data: Bytes) -> int:
+    """Bytes of the frame of ours that ``data`` begins with; 0 where there is none."""
+    if len(data) < 2:
+        return 0
+    size = data[1]
+    if size < 126:
+        return 2 + size
+    (size,) = unpack_from("!H" if size == 126 else "!Q", data, 2)
+    return int(size) + (4 if data[1] == 126 else 10)
+
+
 def gather(pieces: Iterable[Bytes]) -> list[Bytes]:
     """Join neighbours that are small, keep what is large as it is."""
     out: list[Bytes] = []

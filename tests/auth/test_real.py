@@ -498,7 +498,7 @@ def test_known_clients_that_do_not_read_are_cut_and_slow_ones_are_not(tmp_path: 
     ("option", "told"),
     [
         ("--IdentityProvider.cookie_options={'foo': 1}", "cookie_options: foo is no attribute of a cookie"),
-        ("--ServerApp.allow_origin_pat=[", "allow_origin_pat is no regular expression"),
+        ("--ServerApp.allow_origin_pat=[", "allow_origin_pat '[' is no regular expression"),
         ("--HTTPLimits.head_timeout=-1", "head_timeout"),
         ("--ServerApp.websocket_compression_options={'mem_level': 99}", "mem_level is a number from 1 to 9"),
         ("--ServerApp.port=0", "JUPYTER_TOKEN_FILE can not be read"),
@@ -510,5 +510,6 @@ def test_a_setting_that_can_not_be_used_is_one_line(tmp_path: Path, option: str,
     command = [sys.executable, "-m", "jupyterd", "--allow-root", option]
     ended = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
     assert ended.returncode == 2
-    assert told in ended.stderr
-    assert len(ended.stderr.strip().splitlines()) == 1
+    lines = [line for line in ended.stderr.splitlines() if "does not load server extensions" not in line]
+    assert len(lines) == 1
+    assert told in lines[0]

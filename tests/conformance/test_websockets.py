@@ -294,7 +294,9 @@ def test_interrupt(both: Pair, kernels: dict[int, str]) -> None:
         assert server.daemon.ask("POST", f"/api/kernels/{kernels[id(server)]}/interrupt").status == 204
         told = tab.until_done(asked)
         tab.close()
-        return [plain(m)[:2] for m in told if m["channel"] == "iopub"], [m["content"].get("ename") for m in told]
+        return [plain(m)[:2] for m in told if m["channel"] == "iopub"], sorted(
+            str(m["content"].get("ename")) for m in told
+        )
 
     on_both(both, do)
 

@@ -11,6 +11,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from jupyterd.errors import Gone, TimedOut
+from jupyterd.kernels import places
 from jupyterd.kernels.channels import LEAVE, KernelChannels
 from jupyterd.kernels.connection import ZMQChannelsWebsocketConnection
 from jupyterd.kernels.memory import MemoryKernel
@@ -279,7 +280,7 @@ def test_a_request_times_out_and_leaves_nothing(directory) -> None:
     kit.clock.advance(6)
     with pytest.raises(TimedOut):
         result_of(asked)
-    assert kit.channels._requests == {}
+    assert kit.channels._inquiries._waiting == {}
 
 
 def test_forged_and_repeated_messages_are_refused_and_counted(directory) -> None:
@@ -509,3 +510,14 @@ def test_what_is_said_while_the_old_process_ends_is_for_the_next_one(directory) 
     assert [header["msg_id"] for header, _, _ in kit.kernel.heard("shell")] == ["new"]
     kit.clock.advance(1.0)
     asking.addErrback(lambda failure: failure.trap(TimedOut))
+
+
+def test_of_too_many_absent_sessions_the_one_that_left_first_gives_way(directory, monkeypatch) -> None:
+    monkeypatch.setattr(places, "ABSENT", 1)
+    kit = Kit(directory)
+    first, second = kit.tab("first"), kit.tab("second")
+    for tab in (second, first):
+        kit.channels.detach(tab.cursor, tab, said_goodbye=False)
+    kit.kernel.say("stream", {"text": "missed"})
+    assert kit.tab("second").types() == []
+    assert kit.tab("first").types() == [("iopub", "stream")]

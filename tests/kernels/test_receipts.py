@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from unittest.mock import Mock
+
 import pytest
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.internet.task import Clock
@@ -72,25 +74,38 @@ def test_what_is_remembered_of_tls_is_bounded(tls) -> None:
     assert over.unconfirmed(3 * receipts.RECORDS) == 0
 
 
+@pytest.mark.parametrize(("farewell", "left"), [(2, 0), (0, 10)])
+def test_tls_that_ends_without_a_farewell_may_not_have_been_read(tls, farewell, left) -> None:
+    tls._tlsConnection = Mock(get_shutdown=lambda: farewell)
+    kit = Kit()
+    kit.receipts._sent = OverTLS(tls, tls.transport)
+    kit.receipts.written = 10
+    tls._write(b"x" * 10)
+    tls.transport.offset = len(tls.transport.dataBuffer)
+    kit.receipts.ended(Failure(ConnectionDone()), False)
+    assert kit.receipts.unconfirmed() == left
+
+
 class Kit:
     def __init__(self, *, pongs_only=False, exact=True, unconfirmed=0) -> None:
         self.clock, self.pings = Clock(), []
-        self.receipts = Receipts(object(), self.clock, lambda: 0, self.ping, pongs_only)
-        self.receipts._sent.exact = exact
+        self.receipts = Receipts(object(), self.clock.seconds, lambda: 0, self.ping, pongs_only)
+        self.receipts._pongs_only = pongs_only or not exact
         self.receipts._sent.unconfirmed = lambda given: unconfirmed
 
     def ping(self, payload) -> None:
         self.pings.append(payload)
         self.receipts.written += 2 + len(payload)
 
-    def write(self, size) -> None:
+    def write(self, size, first=0) -> None:
+        self.receipts.ahead(first or size)
         self.receipts.written += size
-        self.receipts.ask()
+        self.receipts.behind()
 
 
 @pytest.mark.parametrize(
     ("reason", "goodbye", "left"),
-    [(ConnectionDone(), False, 30), (ConnectionAborted(), False, 30), (ConnectionLost(), False, 100),
+    [(ConnectionDone(), False, 30), (ConnectionAborted(), False, 30), (ConnectionLost(), False, 110),
      (ConnectionLost(), True, 30)],
 )  # fmt: skip
 def test_after_a_reset_the_system_is_not_believed(reason, goodbye, left) -> None:
@@ -109,22 +124,27 @@ def test_a_unix_socket_is_believed_when_it_ends_in_order() -> None:
     assert kit.receipts.unconfirmed() == 0
 
 
+def test_who_answers_the_ping_before_a_message_has_read_it() -> None:
+    kit = Kit()
+    kit.write(100, first=40)
+    kit.receipts.pong(kit.pings[0])
+    assert kit.receipts.unanswered() == 60
+
+
 def test_pings_go_out_one_at_a_time_where_they_hardly_matter() -> None:
     kit = Kit()
     for _ in range(5):
         kit.write(100)
-    kit.clock.advance(receipts.PAUSE)
-    kit.write(100)
-    kit.clock.advance(receipts.PAUSE)
+        kit.clock.advance(receipts.PAUSE)
     assert len(kit.pings) == 1
     kit.receipts.pong(kit.pings[0])
-    kit.clock.advance(receipts.PAUSE)
-    assert len(kit.pings) == 2
+    kit.write(100)
     kit.receipts.pong(kit.pings[1])
-    kit.clock.advance(1)
-    assert (len(kit.pings), kit.receipts.unanswered()) == (2, 10)
-    kit.write(receipts.MUCH + 1)
-    assert len(kit.pings) == 3, "much is asked about at once"
+    kit.write(100)
+    assert len(kit.pings) == 2, "not so soon again"
+    kit.write(receipts.MUCH)
+    kit.write(1)
+    assert len(kit.pings) == 3, "unless it is much"
 
 
 def test_where_only_pongs_tell_each_frame_is_asked_about_up_to_a_bound() -> None:
@@ -137,14 +157,6 @@ def test_where_only_pongs_tell_each_frame_is_asked_about_up_to_a_bound() -> None
     assert len(kit.pings) == receipts.UNANSWERED + 1
     kit.receipts.pong(kit.pings[-1])
     assert kit.receipts.unanswered() == 10, "the last ping itself"
-
-
-def test_nothing_is_asked_after_the_end() -> None:
-    kit = Kit()
-    kit.write(1)
-    kit.receipts.close()
-    kit.write(1)
-    assert kit.clock.getDelayedCalls() == []
 
 
 def test_a_proxy_is_known_by_its_headers() -> None:

@@ -17,10 +17,8 @@ from jupyterd.kernels.protocol import ChannelsProtocol
 from jupyterd.kernels.squeezed import SqueezedChannelsProtocol, messages
 from jupyterd.kernels.wire import frame_head
 from jupyterd.web.compression import LARGEST, Compression
-from tests.kernels.test_protocol import TEXT, Kit, masked
-from tests.web.test_websocket import frames, inflated
-
-PING = 0x9
+from tests.kernels.test_protocol import TEXT, Kit, masked, said
+from tests.web.test_websocket import inflated
 
 
 @pytest.fixture
@@ -33,7 +31,7 @@ def kit() -> Iterator[Kit]:
 
 def texts(data: bytes, inflate: zlib._Decompress) -> list[bytes]:
     return [
-        inflate.decompress(payload + b"\0\0\xff\xff") if first & 0x40 else payload for first, payload in frames(data)
+        inflate.decompress(payload + b"\0\0\xff\xff") if first & 0x40 else payload for first, payload in said(data)
     ]
 
 
@@ -51,7 +49,7 @@ def test_messages_are_compressed(kit: Kit) -> None:
         kit.kernel.say("stream", {"name": "stdout", "text": f"{number}" * 2000}, data)
     out = tab.received()
     assert len(out) < 1500
-    assert all(first == 0xC1 for first, _ in frames(out))
+    assert all(first == 0xC1 for first, _ in said(out))
     found = texts(out, zlib.decompressobj(-15))
     assert [b"0" * 2000 in found[0], b"1" * 2000 in found[1], b"2" * 2000 in found[2]] == [True] * 3
 
@@ -60,7 +58,7 @@ def test_large_messages_are_sent_as_they_are(kit: Kit) -> None:
     tab = squeezing(kit)
     kit.kernel.say("stream", {"name": "stdout", "text": "x" * LARGEST})
     kit.kernel.say("stream", {"name": "stdout", "text": "small"})
-    plain, squeezed = [(first, payload) for first, payload in frames(tab.received()) if first & 0x0F != PING]
+    plain, squeezed = said(tab.received())
     assert (plain[0], b"x" * LARGEST in plain[1]) == (0x81, True)
     assert (squeezed[0], b"small" in inflated(squeezed[1])) == (0xC1, True)
 
@@ -68,7 +66,7 @@ def test_large_messages_are_sent_as_they_are(kit: Kit) -> None:
 def test_a_client_that_does_not_ask_is_served_as_always(kit: Kit) -> None:
     tab = kit.open()
     kit.kernel.say("stream", {"name": "stdout", "text": "x" * 1000})
-    assert [first for first, _ in frames(tab.received())] == [0x81]
+    assert [first for first, _ in said(tab.received())] == [0x81]
 
 
 def test_a_lost_client_gets_what_it_had_not_confirmed(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
