@@ -172,9 +172,28 @@ class House:
     # -- objects that several features use
 
     @cached_property
+    def gateway(self) -> Any:
+        """Where kernels run, if not here; None where they do."""
+        from jupyterd.gateway.settings import is_set
+
+        if not is_set(self.config):
+            return None
+        from jupyterd.gateway.build import engine
+
+        def default_is(name: str) -> None:
+            self.kernels.default_kernel_name = name
+
+        found = engine(self.reactor, self.settings, self.in_thread, lambda *event: self.emit(*event), default_is)
+        found.service.setServiceParent(self.services)
+        return found
+
+    @cached_property
     def kernelspecs(self) -> Any:
         """Which kernels are installed."""
         from jupyterd.kernelspecs.manager import STOCK_CLASS, KernelSpecs
+
+        if self.gateway is not None:
+            return self.gateway.specs
 
         def client() -> Any:
             if self.server.kernel_spec_manager_class != STOCK_CLASS:
@@ -195,9 +214,9 @@ class House:
         from jupyterd.kernels.processes import ProcessLauncher
         from jupyterd.kernels.service import KernelsService
 
-        server = self.server
+        server, gateway = self.server, self.gateway
         kernels = self.settings.make("kernel_manager_class")
-        connection = ZMQChannelsWebsocketConnection(parent=server)
+        connection = ZMQChannelsWebsocketConnection(parent=server) if gateway is None else gateway.connection
         sockets = DaemonDirectory("jupyterd-ipc-", local_places())
         logs = DaemonDirectory("jupyterd-log-", [server.runtime_dir])
 
@@ -210,10 +229,14 @@ class House:
                 spill_dir=logs.join(kernel_id),
                 observer=observer,
                 policy=MessagePolicy.of(kernels),
+                network=None if gateway is None else gateway.network,
             )
 
+        def processes() -> ProcessLauncher:
+            return ProcessLauncher(self.reactor, kernels, self.kernelspecs, server.runtime_dir, sockets, logs)
+
         kernels.serve(
-            launcher=ProcessLauncher(self.reactor, kernels, self.kernelspecs, server.runtime_dir, sockets, logs),
+            launcher=processes() if gateway is None else gateway.launcher,
             channels=channels,
             clock=self.reactor,
             in_thread=self.in_thread,

@@ -86,3 +86,14 @@ class TimedOut(JupyterdError):
 
 class OutOfSpace(JupyterdError):
     """The disk, or the quota on it, is full."""
+
+
+class Upstream(JupyterdError):
+    """A server that this one asked refused; its answer is passed on.
+
+    :param status_code: what it answered, in its own protocol's terms.
+    """
+
+    def __init__(self, status_code: int, message: str, reason: str | None = None) -> None:
+        super().__init__(message, reason)
+        self.status_code = status_code

@@ -16,6 +16,7 @@ from jupyterd.apptraits import NO_EFFECT, NO_EFFECT_ELSEWHERE
 from jupyterd.checks import BadSettings, check_classes, check_values, resolved, warn_of_misspelt_classes
 from jupyterd.commandline import BadOption
 from jupyterd.configfiles import ConfigFileError, load_named
+from jupyterd.gateway.settings import is_set
 from jupyterd.serverapp import ServerApp
 from jupyterd.stock import CLASSES, STOCK, known_classes, ours, resolve
 
@@ -133,8 +134,8 @@ def act(settings: Settings) -> bool:
 
 def _check(server: ServerApp) -> None:
     """What can be said to be wrong before anything starts."""
-    if server.config.get("GatewayClient", {}).get("url") or os.environ.get("JUPYTER_GATEWAY_URL"):
-        raise BadSettings("a gateway (GatewayClient.url, JUPYTER_GATEWAY_URL) is not supported: kernels run here")
+    if is_set(server.config):
+        _check_gateway(server)
     _ = server.port, server.port_retries, server.runtime_dir  # what they are by default may not do
     if server.sock:
         _check_socket(server)
@@ -151,6 +152,26 @@ def _check(server: ServerApp) -> None:
     _warn_of_no_effect(server)
     _warn_of_extensions(server)
     warn_of_misspelt_classes(server)
+
+
+def _check_gateway(server: ServerApp) -> None:
+    from jupyterd.gateway.settings import GatewayClient
+
+    client = GatewayClient(parent=server)
+    client.check()
+    try:
+        renewer = resolve(client.gateway_token_renewer_class)
+    except ImportError as error:
+        raise BadSettings(f"GatewayClient.gateway_token_renewer_class can not be imported: {error}") from error
+    if not hasattr(renewer, "get_token"):
+        raise BadSettings("GatewayClient.gateway_token_renewer_class must have a method get_token")
+    if client.client_cert or client.ca_certs:
+        from jupyterd.gateway.tls import BadCredentials, GatewayPolicy
+
+        try:
+            GatewayPolicy(client)
+        except BadCredentials as error:
+            raise BadSettings(f"GatewayClient: {error}") from error
 
 
 def _check_socket(server: ServerApp) -> None:

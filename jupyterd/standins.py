@@ -22,6 +22,8 @@ MODULES: dict[str, str | None] = {
     f"{_CONTENTS}.largefilemanager": "jupyterd.contents.foreign",
     f"{_CONTENTS}.checkpoints": "jupyterd.contents.foreign",
     f"{_CONTENTS}.filecheckpoints": "jupyterd.contents.foreign",
+    f"{PACKAGE}.gateway": None,
+    f"{PACKAGE}.gateway.gateway_client": "jupyterd.gateway.renewal",
     f"{PACKAGE}.utils": "jupyterd.utils",
     f"{PACKAGE}.transutils": "jupyterd.transutils",
 }

@@ -9,6 +9,7 @@ from jupyterd.standins import standins
 _CONTENTS = "jupyterd.contents"
 _KERNELS = "jupyterd.kernels.manager"
 _AUTH = "jupyterd.auth"
+_GATEWAY = "jupyterd.gateway.managers"
 
 _MANAGERS = ("ContentsManager", "AsyncContentsManager")
 _FILE_MANAGERS = ("FileContentsManager", "AsyncFileContentsManager")
@@ -45,6 +46,12 @@ STOCK: dict[str, str] = {
             "services.kernels.connection.channels.ZMQChannelsWebsocketConnection",
         ),
         "jupyterd.sessions.manager.SessionManager": ("services.sessions.sessionmanager.SessionManager",),
+        f"{_GATEWAY}.GatewayMappingKernelManager": ("gateway.managers.GatewayMappingKernelManager",),
+        f"{_GATEWAY}.GatewaySessionManager": ("gateway.managers.GatewaySessionManager",),
+        f"{_GATEWAY}.GatewayWebSocketConnection": ("gateway.connections.GatewayWebSocketConnection",),
+        "jupyter_client.kernelspec.KernelSpecManager": ("gateway.managers.GatewayKernelSpecManager",),
+        "jupyterd.gateway.renewal.NoOpTokenRenewer": ("gateway.gateway_client.NoOpTokenRenewer",),
+        "jupyterd.gateway.renewal.GatewayTokenRenewerBase": ("gateway.gateway_client.GatewayTokenRenewerBase",),
     }.items()
     for name in names
 }
@@ -77,6 +84,10 @@ CLASSES: list[str] = [
     f"{_KERNELS}.AsyncMappingKernelManager",
     "jupyterd.kernels.connection.ZMQChannelsWebsocketConnection",
     "jupyterd.sessions.manager.SessionManager",
+    "jupyterd.gateway.settings.GatewayClient",
+    f"{_GATEWAY}.GatewayMappingKernelManager",
+    f"{_GATEWAY}.GatewaySessionManager",
+    f"{_GATEWAY}.GatewayWebSocketConnection",
     "jupyterd.terminals.settings.TerminalManager",
     "jupyterd.web.limits.HTTPLimits",
     "jupyterd.frontends.apps.LabServerApp",

@@ -21,7 +21,7 @@ LEAVES = {
 }  # fmt: skip
 MIDDLE = {"web", "auth", "events"}
 FEATURES = {
-    "config", "contents", "frontends", "kernels", "kernelspecs", "nbconvert", "sessions",
+    "config", "contents", "frontends", "gateway", "kernels", "kernelspecs", "nbconvert", "sessions",
     "status", "supervision", "terminals",
 }  # fmt: skip
 SETTINGS = {"settings", "checks", "serverapp", "servers", "apptraits", "configfiles", "commandline", "options"}
@@ -31,6 +31,15 @@ BUILDERS = {"build"}
 RANKS = [LEAVES, MIDDLE, FEATURES, SETTINGS | {"testing"}, BUILDERS, {"app"}, {"tap"}, {"__main__"}]
 
 NEIGHBOURS = {
+    "gateway": {
+        "kernels.connection",
+        "kernels.death",
+        "kernels.launcher",
+        "kernels.manager",
+        "kernels.wire",
+        "kernelspecs.manager",
+        "sessions.manager",
+    },
     "kernels": {"kernelspecs.manager"},
     "nbconvert": {"contents.either", "contents.service"},
     "sessions": {"kernels.manager"},

@@ -20,12 +20,14 @@ class Death:
     :param out_of_memory: the system counted an out-of-memory kill among its processes while it ran.
     :param stderr: the last lines it wrote to standard error.
     :param failure: why it could not even be run; empty where it was.
+    :param told: a sentence of who runs it elsewhere; empty for kernels that run here.
     """
 
     status: int | None = None
     out_of_memory: bool = False
     stderr: str = ""
     failure: str = ""
+    told: str = ""
 
     @property
     def signal(self) -> str | None:
@@ -42,6 +44,8 @@ class Death:
         """What happened, without the kernel's own words."""
         if self.failure:
             return f"The kernel could not be started: {self.failure}"
+        if self.told:
+            return self.told
         if self.status is None:
             return "The kernel is gone."
         if self.signal is None:

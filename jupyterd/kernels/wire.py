@@ -96,6 +96,9 @@ class Codec(Protocol):
     def decode(self, payload: bytes, binary: bool) -> tuple[str, list[Bytes]]:
         """Channel and parts of a client's message. Raises :class:`BadFrame`."""
 
+    def payload(self, channel: bytes, parts: Parts) -> tuple[bytes, bool]:
+        """A message without the frame around it, and whether it is binary. Raises :class:`BadMessage`."""
+
 
 _head16 = Struct("!BBH").pack
 _head64 = Struct("!BBQ").pack
@@ -173,6 +176,10 @@ class V1Codec:
         for part in parts:
             offsets.append(offsets[-1] + len(part))
         return [frame_head(BINARY, offsets[-1]), pack(f"<{count + 1}Q", count, *offsets), channel, *parts]
+
+    def payload(self, channel: bytes, parts: Parts) -> tuple[bytes, bool]:
+        """See :class:`Codec`."""
+        return b"".join(self.message(channel, parts)[1:]), True
 
     def decode(self, payload: bytes, binary: bool) -> tuple[str, list[Bytes]]:
         """See :class:`Codec`. The offsets must be in order, inside of the message and cover four parts at least."""
@@ -272,6 +279,15 @@ class JSONCodec:
             raise BadMessage("more than this protocol's offsets can tell")
         size = offsets.pop()
         return [frame_head(BINARY, size), pack(f"!{count + 1}I", count, *offsets), text, *buffers]
+
+    def payload(self, channel: bytes, parts: Parts) -> tuple[bytes, bool]:
+        """See :class:`Codec`."""
+        try:
+            if len(parts) > 4:
+                return b"".join(self.message(channel, parts)[1:]), True
+            return _text_of(_TEXT, channel, parts), False
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            raise BadMessage(str(error)) from None
 
     def decode(self, payload: bytes, binary: bool) -> tuple[str, list[Bytes]]:
         """See :class:`Codec`. Without a channel, ``shell`` is meant, as the reference has it."""

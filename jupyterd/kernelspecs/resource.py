@@ -5,14 +5,26 @@ from __future__ import annotations
 import mimetypes
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 from jupyterd.errors import Forbidden
-from jupyterd.kernelspecs.manager import KernelSpecs
 from jupyterd.web.api import Call, Reply, Routes, json_api
 from jupyterd.web.files import FileReply
 
 MONTH = 60 * 60 * 24 * 30
+
+
+class Specs(Protocol):
+    """Where kernelspecs come from."""
+
+    async def models(self) -> dict[str, Any]:
+        """The REST models of all, by name."""
+
+    async def model(self, name: str) -> dict[str, Any]:
+        """The REST model of one. Raises ``NoSuchKernelSpec``."""
+
+    async def resource(self, name: str, path: str) -> bytes | str:
+        """A file of one: its content, or its path on disk."""
 
 
 class KernelSpecsResource:
@@ -24,14 +36,15 @@ class KernelSpecsResource:
     app = Routes()
     api = json_api(app)
 
-    def __init__(self, specs: KernelSpecs, default: Callable[[], str]) -> None:
+    def __init__(self, specs: Specs, default: Callable[[], str]) -> None:
         self._specs = specs
         self._default = default
 
     @api("GET", "/api/kernelspecs")
     async def index(self, call: Call) -> dict[str, Any]:
         """All of them."""
-        return {"default": self._default(), "kernelspecs": await self._specs.models()}
+        models = await self._specs.models()
+        return {"default": self._default(), "kernelspecs": models}
 
     @api("GET", "/api/kernelspecs/<name>")
     async def show(self, call: Call, name: str) -> dict[str, Any]:

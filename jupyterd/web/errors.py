@@ -45,6 +45,8 @@ def describe(error: BaseException) -> tuple[int, str, str | None] | None:
     Classes that users write against other servers raise exceptions with ``status_code``, ``log_message`` and
     ``reason``: they are understood by those names.
     """
+    if isinstance(error, errors.Upstream):
+        return error.status_code, error.message, error.reason
     if isinstance(error, errors.JupyterdError):
         status = next((status for kind, status in STATUS if isinstance(error, kind)), 500)
         return status, error.message or phrase(status), error.reason

@@ -1,0 +1,382 @@
+"""One kernel's websocket to the gateway, for as long as the kernel lives: opened, lost, opened again.
+
+It stands where a local kernel has four ZeroMQ sockets. What is lost with a connection the gateway says again: it knows
+the ``session_id``. What can not be sent meanwhile waits with who wanted to send it.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from uuid import uuid4
+
+import msgspec
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from jupyterd.kernels.wire import Bytes, Parts, read_type
+
+EARLY = 16
+"""Messages that are taken before the first connection is open: the server's own first requests."""
+
+STABLE = 10.0
+"""A connection that lasted so many seconds is not counted as failing in a row."""
+
+SHORT = 64
+"""A status message that says that the gateway restarts a kernel, or gave it up, has no more bytes of content."""
+
+
+class Listener(Protocol):
+    """Whose kernel it is."""
+
+    def linked(self, link: Link) -> None:
+        """There is a new connection."""
+
+    async def exists(self) -> bool:
+        """Whether the gateway still has the kernel. Raises what :meth:`Gateway.ask` raises."""
+
+    def gone(self) -> None:
+        """The gateway does not have it any more."""
+
+    def restarting(self) -> bool:
+        """The gateway says that it died and is started again; whether that was news."""
+
+    def dead(self) -> bool:
+        """The gateway says that it died; whether that was news."""
+
+
+class End(Protocol):
+    """What an open websocket tells."""
+
+    def received(self, channel: str, parts: list[Bytes]) -> None:
+        """A message came; :meth:`turn` follows."""
+
+    def turn(self) -> None:
+        """No more have come, for now."""
+
+    def room(self) -> None:
+        """More may be sent."""
+
+    def lost(self, why: str, too_large: bool) -> None:
+        """It is closed, by a message that was too large or otherwise."""
+
+
+class Wire(Protocol):
+    """An open websocket.
+
+    :ivar full: the gateway reads slower than we write.
+    """
+
+    @property
+    def full(self) -> bool:
+        """Whether it takes nothing now; :meth:`End.room` is called when it does again."""
+
+    def send_message(self, channel: str, parts: Parts) -> None:
+        """Send one."""
+
+    def pause_client(self) -> None:
+        """Read nothing more."""
+
+    def resume_client(self) -> None:
+        """Read again."""
+
+    def leave(self) -> None:
+        """Close; the end is told nothing more."""
+
+
+Dial = Callable[[str, str, End], Deferred[Wire]]
+"""Opens a websocket to a kernel: its id on the gateway, the session's, and whom to tell."""
+
+
+@dataclass(frozen=True)
+class Backoff:
+    """How long to wait before a connection is tried again. Times are seconds."""
+
+    first: float
+    most: float
+    tries: int
+    jitter: Callable[[], float] = lambda: random.uniform(0.1, 1.0)  # noqa: S311 - spreads load
+
+    def pause(self, number: int) -> float | None:
+        """Before the attempt of that number, counted from 0; None where there is to be none."""
+        if number >= self.tries:
+            return None
+        return float(min(self.first * 2.0 ** min(number, 32), self.most) + self.jitter())
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a kernel's messages come from: what its channels' connection info holds.
+
+    :param kernel_id: its id on the gateway.
+    :param session: under which the gateway keeps what we have missed.
+    :param life: counts its starts: each has its own connection.
+    """
+
+    kernel_id: str
+    session: str
+    life: int
+    listener: Listener = field(compare=False)
+
+
+class Link:
+    """The websocket of one life of a kernel.
+
+    :ivar held: nothing is sent: the kernel is about to be restarted.
+    """
+
+    log = Logger()
+
+    def __init__(self, clock: IReactorTime, place: Place, dial: Dial, backoff: Backoff) -> None:
+        self.place = place
+        self.held = False
+        self._clock = clock
+        self._dial = dial
+        self._backoff = backoff
+        self._session = place.session
+        self._sockets: dict[str, LinkSocket] = {}
+        self._wire: Wire | None = None
+        self._dialing: Deferred[None] | None = None
+        self._timer: Any = None
+        self._opened_at: float | None = None
+        self._tries = 0
+        self._paused = False
+        self._early: deque[tuple[str, Parts]] = deque()
+        self._run: tuple[str, list[list[Bytes]]] = ("", [])
+        self._connect()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether messages go through."""
+        return self._wire is not None
+
+    # -- for its sockets
+
+    def add(
+        self, channel: str, received: Callable[[list[list[Bytes]]], None], writable: Callable[[], None]
+    ) -> LinkSocket:
+        """One of the four channels."""
+        socket = self._sockets[channel] = LinkSocket(self, channel, received, writable)
+        return socket
+
+    def send(self, channel: str, parts: Parts) -> bool:
+        """Send a message; False if it has to wait."""
+        if self.held:
+            return False
+        if self._wire is not None:
+            if not self._wire.full:
+                self._wire.send_message(channel, parts)
+                return True
+        elif self._opened_at is None and len(self._early) < EARLY:
+            self._early.append((channel, parts))
+            return True
+        return False
+
+    def pause(self, paused: bool) -> None:
+        """Read nothing more, or again."""
+        self._paused = paused
+        if self._wire is not None:
+            (self._wire.pause_client if paused else self._wire.resume_client)()
+
+    def drop(self, channel: str) -> None:
+        """One of the channels is closed; with the last all is."""
+        self._sockets.pop(channel, None)
+        if not self._sockets:
+            self._close()
+
+    def _close(self) -> None:
+        self._stop_waiting()
+        self._run = ("", [])
+        wire, self._wire = self._wire, None
+        if wire is not None:
+            wire.leave()
+        dialing, self._dialing = self._dialing, None
+        if dialing is not None:
+            dialing.cancel()
+
+    # -- the connection
+
+    def wake(self) -> None:
+        """The gateway answers requests: try at once what was given up."""
+        if self._wire is None and self._dialing is None and self._timer is None and self._sockets:
+            self._tries = 0
+            self._connect()
+
+    def _connect(self) -> None:
+        self._timer = None
+        dialing = self._dial(self.place.kernel_id, self._session, self).addCallbacks(self._opened, self._failed)
+        if not dialing.called:
+            self._dialing = dialing
+
+    def _opened(self, wire: Wire) -> None:
+        self._dialing = None
+        self.log.info("connected to kernel {kernel_id} on the gateway", kernel_id=self.place.kernel_id)
+        self._wire = wire
+        self._opened_at = self._clock.seconds()
+        if self._paused:
+            wire.pause_client()
+        while self._early:
+            wire.send_message(*self._early.popleft())
+        self.room()
+
+    def _failed(self, failure: Failure) -> None:
+        self._dialing = None
+        if self._sockets:
+            self._again(failure.getErrorMessage())
+
+    def _again(self, why: str) -> None:
+        self.log.warn(
+            "no connection to kernel {kernel_id} on the gateway: {why}", kernel_id=self.place.kernel_id, why=why
+        )
+        checking = Deferred.fromCoroutine(self._again_if_it_exists())
+        checking.addErrback(lambda failure: self.log.failure("a link to the gateway is given up", failure))
+        if not checking.called:
+            self._dialing = checking
+
+    async def _again_if_it_exists(self) -> None:
+        try:
+            exists = await self.place.listener.exists()
+        except Exception:  # noqa: BLE001 - whatever hinders the gateway now need not do so later
+            exists = True
+        self._dialing = None
+        if not self._sockets:
+            return
+        if not exists:
+            self.place.listener.gone()
+            return
+        pause = self._backoff.pause(self._tries)
+        self._tries += 1
+        if pause is not None:
+            self._timer = self._clock.callLater(pause, self._connect)
+        else:
+            self.log.error(
+                "kernel {kernel_id} is out of reach until the gateway answers again", kernel_id=self.place.kernel_id
+            )
+
+    def _stop_waiting(self) -> None:
+        timer, self._timer = self._timer, None
+        if timer is not None:
+            timer.cancel()
+
+    # -- what the wire tells
+
+    def received(self, channel: str, parts: list[Bytes]) -> None:
+        """See :class:`End`: neighbours of one channel are handed on together, in the order in which they came."""
+        if channel not in self._sockets:
+            return
+        if channel == "iopub" and len(parts[3]) <= SHORT and self._is_news(parts):
+            return
+        if self._run[0] != channel:
+            self.turn()
+            self._run = (channel, [])
+        self._run[1].append([b"", *parts])
+
+    def turn(self) -> None:
+        """See :class:`End`."""
+        (channel, messages), self._run = self._run, ("", [])
+        if messages and channel in self._sockets:
+            self._sockets[channel].received(messages)
+
+    def _is_news(self, parts: Parts) -> bool:
+        content = bytes(parts[3])
+        if b'"restarting"' in content:
+            tell = self.place.listener.restarting
+        elif b'"dead"' in content:
+            tell = self.place.listener.dead
+        else:
+            return False
+        try:
+            if read_type(parts[0]).msg_type != "status":
+                return False
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return False
+        self.turn()
+        return tell()
+
+    def room(self) -> None:
+        """See :class:`End`."""
+        for socket in list(self._sockets.values()):
+            socket.writable()
+
+    def lost(self, why: str, too_large: bool) -> None:
+        """See :class:`End`."""
+        self._wire = None
+        if self._opened_at is not None and self._clock.seconds() - self._opened_at >= STABLE:
+            self._tries = 0
+        if too_large:  # the gateway would say it again
+            self.log.error("a message of kernel {kernel_id} was too large", kernel_id=self.place.kernel_id)
+            self._session = uuid4().hex
+        if self._sockets:
+            self._again(why)
+
+
+class LinkSocket:
+    """One channel; see :class:`jupyterd.kernels.zmq.Socket`."""
+
+    def __init__(
+        self,
+        link: Link,
+        channel: str,
+        received: Callable[[list[list[Bytes]]], None],
+        writable: Callable[[], None],
+    ) -> None:
+        self._link = link
+        self._channel = channel
+        self.received = received
+        self.writable = writable
+
+    def send(self, parts: Parts) -> bool:
+        """Send ``[delimiter, signature, *parts]``; who signs for the kernel is the gateway."""
+        return self._link.send(self._channel, parts[2:])
+
+    def drain(self) -> None:
+        """Hand on what has arrived."""
+        self._link.turn()
+
+    def pause(self) -> None:
+        """Read nothing more, of any channel: they have one connection."""
+        self._link.pause(True)
+
+    def resume(self) -> None:
+        """Read again."""
+        self._link.pause(False)
+
+    def close(self) -> None:
+        """Close."""
+        self._link.drop(self._channel)
+
+
+class LinkNetwork:
+    """Where kernels' sockets come from: links for those of the gateway, ZeroMQ for the others.
+
+    :param others: the network of kernels that run here.
+    """
+
+    def __init__(self, clock: IReactorTime, dial: Dial, backoff: Backoff, others: Callable[[], Any]) -> None:
+        self._clock = clock
+        self._dial = dial
+        self._backoff = backoff
+        self._others = others
+        self._last: tuple[bytes, Link] | None = None
+
+    def open(
+        self,
+        channel: str,
+        info: dict[str, Any],
+        identity: bytes,
+        received: Callable[[list[list[Bytes]]], None],
+        writable: Callable[[], None],
+    ) -> Any:
+        """See :class:`jupyterd.kernels.zmq.Network`; the four sockets of one connection have one identity."""
+        place = info.get("place")
+        if not isinstance(place, Place):
+            return self._others().open(channel, info, identity, received, writable)
+        if self._last is None or self._last[0] != identity:
+            self._last = (identity, Link(self._clock, place, self._dial, self._backoff))
+            place.listener.linked(self._last[1])
+        return self._last[1].add(channel, received, writable)

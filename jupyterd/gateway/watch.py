@@ -1,0 +1,92 @@
+"""The gateway is asked from time to time which kernels it has: it may end one, or come back itself, without a word."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.interfaces import IReactorTime
+from twisted.internet.task import LoopingCall
+from twisted.logger import Logger
+
+from jupyterd.errors import JupyterdError, NotFound, TimedOut, Unavailable, Upstream
+from jupyterd.gateway.client import Gateway
+from jupyterd.gateway.launcher import GatewayLauncher
+
+
+class GatewayWatch(Service):
+    """Asks every ``poll_interval`` seconds, while a kernel of ours is there.
+
+    :param close: closes the connections to the gateway in the end.
+    """
+
+    log = Logger()
+
+    def __init__(self, clock: IReactorTime, gateway: Gateway, launcher: GatewayLauncher, close: Any) -> None:
+        self._gateway = gateway
+        self._launcher = launcher
+        self._close = close
+        self._reached = True
+        self._asking: Deferred[None] | None = None
+        self._loop = LoopingCall(self._ask)
+        self._loop.clock = clock
+
+    def startService(self) -> None:
+        """Begin to ask."""
+        super().startService()
+        self._loop.start(self._gateway.settings.poll_interval, now=False)
+
+    def stopService(self) -> Deferred[Any]:
+        """Ask no more."""
+        super().stopService()
+        self._loop.stop()
+        if self._asking is not None:
+            self._asking.cancel()
+        return maybeDeferred(self._close)
+
+    def _ask(self) -> Deferred[None]:
+        self._asking = Deferred.fromCoroutine(self.look())
+        return self._asking.addErrback(
+            lambda failure: self.log.failure("the gateway's kernels can not be read", failure)
+        )
+
+    async def look(self) -> None:
+        """Compare what the gateway has with what it should have."""
+        launcher = self._launcher
+        expected = dict(launcher.running)
+        if not expected and not launcher.unfinished:
+            return
+        try:
+            found = await self._listed()
+        except (Unavailable, TimedOut, Upstream, NotFound) as error:
+            if self._reached:
+                self.log.warn("{why}", why=error.message)
+            self._reached = False
+            return
+        self._reached = True
+        await self._finish(found)
+        for kernel_id, process in expected.items():
+            if kernel_id in found:
+                process.reachable()
+            else:
+                await process.check()
+
+    async def _listed(self) -> set[str]:
+        answer = await self._gateway.ask("GET", self._gateway.settings.kernels_endpoint)
+        models = answer.json()
+        if not isinstance(models, list):
+            raise Upstream(502, "The gateway's answer is no list of kernels: is GatewayClient.url right?")
+        return {model["id"] for model in models if isinstance(model, dict) and isinstance(model.get("id"), str)}
+
+    async def _finish(self, found: set[str]) -> None:
+        """End the kernels that could not be ended before."""
+        unfinished, self._launcher.unfinished = self._launcher.unfinished, set()
+        for kernel_id in unfinished & found:
+            with suppress(Upstream):  # it is gone, or is not ours to end: no further try would change that
+                try:
+                    await self._gateway.ask("DELETE", self._gateway.settings.kernels_endpoint, kernel_id)
+                except JupyterdError as error:
+                    if not isinstance(error, Upstream):
+                        self._launcher.unfinished.add(kernel_id)
