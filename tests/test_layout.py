@@ -32,6 +32,7 @@ RANKS = [LEAVES, MIDDLE, FEATURES, SETTINGS | {"testing"}, BUILDERS, {"app"}, {"
 
 NEIGHBOURS = {
     "gateway": {
+        "kernels.author",
         "kernels.connection",
         "kernels.death",
         "kernels.launcher",

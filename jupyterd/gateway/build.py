@@ -60,7 +60,7 @@ def engine(
     policy = GatewayPolicy(client)
     pool = HTTPConnectionPool(reactor)
     pool.cachedConnectionTimeout = IDLE
-    agent: Any = Agent(reactor, policy, connectTimeout=client.connect_timeout, pool=pool)  # type: ignore[arg-type]
+    agent: Any = Agent(reactor, policy, connectTimeout=client.connect_timeout, pool=pool)
     credentials = Credentials(client, _renewer(client), in_thread)
     if credentials.jar is not None:
         agent = CookieAgent(agent, credentials.jar)

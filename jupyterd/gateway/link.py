@@ -19,6 +19,8 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from jupyterd.gateway.doubts import Doubts
+from jupyterd.kernels.author import Author
 from jupyterd.kernels.wire import Bytes, Parts, read_type
 
 EARLY = 16
@@ -147,6 +149,7 @@ class Link:
         self._tries = 0
         self._paused = False
         self._early: deque[tuple[str, Parts]] = deque()
+        self._doubts = Doubts(Author(clock.seconds))
         self._run: tuple[str, list[list[Bytes]]] = ("", [])
         self._connect()
 
@@ -170,12 +173,16 @@ class Link:
             return False
         if self._wire is not None:
             if not self._wire.full:
-                self._wire.send_message(channel, parts)
+                self._post(self._wire, channel, parts)
                 return True
         elif self._opened_at is None and len(self._early) < EARLY:
             self._early.append((channel, parts))
             return True
         return False
+
+    def _post(self, wire: Wire, channel: str, parts: Parts) -> None:
+        self._doubts.sent(channel, parts)
+        wire.send_message(channel, parts)
 
     def pause(self, paused: bool) -> None:
         """Read nothing more, or again."""
@@ -220,8 +227,10 @@ class Link:
         self._opened_at = self._clock.seconds()
         if self._paused:
             wire.pause_client()
+        if (probe := self._doubts.probe()) is not None:
+            wire.send_message("shell", probe)
         while self._early:
-            wire.send_message(*self._early.popleft())
+            self._post(wire, *self._early.popleft())
         self.room()
 
     def _failed(self, failure: Failure) -> None:
@@ -269,8 +278,13 @@ class Link:
         """See :class:`End`: neighbours of one channel are handed on together, in the order in which they came."""
         if channel not in self._sockets:
             return
+        if self._doubts.heard(channel, parts, self._hand_on):
+            return
         if channel == "iopub" and len(parts[3]) <= SHORT and self._is_news(parts):
             return
+        self._hand_on(channel, parts)
+
+    def _hand_on(self, channel: str, parts: list[Bytes]) -> None:
         if self._run[0] != channel:
             self.turn()
             self._run = (channel, [])
@@ -306,6 +320,7 @@ class Link:
     def lost(self, why: str, too_large: bool) -> None:
         """See :class:`End`."""
         self._wire = None
+        self._doubts.lost()
         if self._opened_at is not None and self._clock.seconds() - self._opened_at >= STABLE:
             self._tries = 0
         if too_large:  # the gateway would say it again

@@ -71,7 +71,7 @@ class GatewayProtocol(WebSocketClientProtocol):
 
     def onClose(self, wasClean: bool, code: int, reason: str) -> None:
         """The connection is gone, or never was."""
-        why = str(reason or code)
+        why = reason or f"closed by the gateway with code {code}"
         end, self._end = self._end, None
         if not self.opening.called:
             self.opening.errback(Unavailable(f"No websocket to the gateway: {why}"))
