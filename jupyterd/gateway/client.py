@@ -41,6 +41,13 @@ PAUSE = 0.1
 Emit = Callable[[str, dict[str, Any]], None]
 
 
+class Unusable(Upstream):
+    """The gateway's answer is not what a gateway answers; no further try would change that."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(502, message)
+
+
 @dataclass(frozen=True)
 class Answer:
     """What the gateway answered."""
@@ -52,12 +59,12 @@ class Answer:
     def json(self) -> Any:
         """Its body, decoded.
 
-        :raises Upstream: it is no JSON.
+        :raises Unusable: it is no JSON.
         """
         try:
             return json.loads(self.body)
         except ValueError:
-            raise Upstream(502, "The gateway's answer is no JSON: is GatewayClient.url right?") from None
+            raise Unusable("The gateway's answer is no JSON: is GatewayClient.url right?") from None
 
 
 class Gateway:
@@ -119,7 +126,7 @@ class Gateway:
             try:
                 return await self._once(method, url, body)
             except (Unavailable, TimedOut, Upstream) as error:
-                if isinstance(error, Upstream) and error.status_code not in AGAIN_STATUS:
+                if isinstance(error, Unusable) or getattr(error, "status_code", 503) not in AGAIN_STATUS:
                     raise
                 self.log.info("{method} {url} is repeated: {why}", method=method, url=url, why=error.message)
             await deferLater(self._clock, PAUSE * 2**number)
@@ -158,14 +165,13 @@ class Gateway:
         response.deliverBody(collector)
         body = await collector.done
         if body is None:
-            raise Upstream(502, f"The gateway's answer is larger than GatewayClient.answer_limit ({limit} bytes)")
+            raise Unusable(f"The gateway's answer is larger than GatewayClient.answer_limit ({limit} bytes)")
         return body
 
     def _refusal(self, answer: Answer) -> Upstream:
         if answer.status < 400:
             where = urlsplit((answer.headers.getRawHeaders("location") or [""])[-1])
-            return Upstream(
-                502,
+            return Unusable(
                 "The gateway sends its clients elsewhere"
                 + (f" ({where.scheme}://{where.hostname})" if where.hostname else "")
                 + ", where credentials do not follow: is GatewayClient.url right?",

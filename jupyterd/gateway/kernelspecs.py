@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from jupyterd.errors import NotFound, Upstream
-from jupyterd.gateway.client import Gateway
+from jupyterd.gateway.client import Gateway, Unusable
 from jupyterd.kernelspecs.manager import NoSuchKernelSpec
 
 
@@ -31,7 +31,7 @@ class GatewaySpecs:
         found = (await self._gateway.ask("GET", settings.kernelspecs_endpoint, query=self._query)).json()
         models = found.get("kernelspecs") if isinstance(found, dict) else None
         if not isinstance(models, dict):
-            raise Upstream(502, "The gateway's answer are no kernelspecs: is GatewayClient.url right?")
+            raise Unusable("The gateway's answer are no kernelspecs: is GatewayClient.url right?")
         if isinstance(default := found.get("default"), str):
             self._default_is(default)
         return {name: self._ours(model) for name, model in models.items() if isinstance(model, dict)}
@@ -50,7 +50,7 @@ class GatewaySpecs:
             raise
         found = answer.json()
         if not isinstance(found, dict):
-            raise Upstream(502, "The gateway's answer is no kernelspec: is GatewayClient.url right?")
+            raise Unusable("The gateway's answer is no kernelspec: is GatewayClient.url right?")
         return self._ours(found)
 
     async def resource(self, name: str, path: str) -> bytes | str:

@@ -10,7 +10,7 @@ from uuid import uuid4
 from twisted.logger import Logger
 
 from jupyterd.errors import JupyterdError, TimedOut, Unavailable, Upstream
-from jupyterd.gateway.client import Gateway
+from jupyterd.gateway.client import Gateway, Unusable
 from jupyterd.gateway.link import Link, Place
 from jupyterd.gateway.settings import LAUNCH_TIMEOUT
 from jupyterd.kernels.death import Death
@@ -133,7 +133,7 @@ class RemoteProcess:
         answer = await self._ask("POST", body=self._launcher.payload(self._order, self._env))
         model = answer.json()
         if not isinstance(model, dict) or not isinstance(model.get("id"), str):
-            raise Upstream(502, "The gateway's answer is no kernel: is GatewayClient.url right?")
+            raise Unusable("The gateway's answer is no kernel: is GatewayClient.url right?")
         self._id = model["id"]
         self._life += 1
         self._launcher.running[self._id] = self

@@ -12,7 +12,7 @@ from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from jupyterd.errors import JupyterdError, NotFound, TimedOut, Unavailable, Upstream
-from jupyterd.gateway.client import Gateway
+from jupyterd.gateway.client import Gateway, Unusable
 from jupyterd.gateway.launcher import GatewayLauncher
 
 
@@ -77,7 +77,7 @@ class GatewayWatch(Service):
         answer = await self._gateway.ask("GET", self._gateway.settings.kernels_endpoint)
         models = answer.json()
         if not isinstance(models, list):
-            raise Upstream(502, "The gateway's answer is no list of kernels: is GatewayClient.url right?")
+            raise Unusable("The gateway's answer is no list of kernels: is GatewayClient.url right?")
         return {model["id"] for model in models if isinstance(model, dict) and isinstance(model.get("id"), str)}
 
     async def _finish(self, found: set[str]) -> None:
