@@ -34,6 +34,7 @@ class GatewayProtocol(WebSocketClientProtocol):
     """
 
     log = QuietLog(Logger("jupyterd.gateway.websocket"))
+    tcpNoDelay = True  # read before the options of the factory are copied
 
     def __init__(self, end: End) -> None:
         super().__init__()
@@ -41,6 +42,7 @@ class GatewayProtocol(WebSocketClientProtocol):
         self.opening: Deferred[GatewayProtocol] = Deferred(lambda _: self.leave())
         self.full = False
         self.codec: Codec = CODEC_JSON
+        self._registered = False
 
     # -- Autobahn
 
@@ -48,8 +50,15 @@ class GatewayProtocol(WebSocketClientProtocol):
         """The handshake is done."""
         if self.websocket_protocol_in_use == V1:
             self.codec = CODEC_V1
+        self._registered = True
         self.registerProducer(self, True)
         self.opening.callback(self)
+
+    def unregisterProducer(self) -> None:
+        """Autobahn does so at each end, of connections that never were open too."""
+        if self._registered:
+            self._registered = False
+            super().unregisterProducer()
 
     def dataReceived(self, data: bytes) -> None:
         """Bytes from the gateway."""
@@ -175,7 +184,6 @@ class Dialer:
             closeHandshakeTimeout=CLOSING,
             autoPingInterval=self._ping[0],
             autoPingTimeout=self._ping[1],
-            tcpNoDelay=True,
         )
         protocol: GatewayProtocol = await self._endpoint(factory).connect(factory)
         return await protocol.opening

@@ -1,4 +1,4 @@
-"""What every launcher of kernels keeps: the one in memory, and the one of real processes."""
+"""What every launcher of kernels keeps: the one in memory, the one of real processes, the one of a gateway."""
 
 from __future__ import annotations
 
@@ -11,8 +11,11 @@ from typing import Any
 import pytest
 from pytest_twisted import ensureDeferred
 from twisted.internet import reactor
+from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
+from jupyterd.gateway.kernelspecs import GatewaySpecs
+from jupyterd.gateway.launcher import GatewayLauncher, RemoteProcess
 from jupyterd.kernels.death import Death
 from jupyterd.kernels.directory import DaemonDirectory
 from jupyterd.kernels.launcher import KernelProcess, Launcher, Order
@@ -22,26 +25,40 @@ from jupyterd.kernels.settings import MappingKernelSettings
 from jupyterd.kernelspecs.client import KernelSpecManager
 from jupyterd.kernelspecs.manager import KernelSpecs
 from jupyterd.testing import MemoryLauncher, at_once
+from tests.gateway.theirs import Kit
 
 KILLED = Death(-9)
 
 
-async def keeps_the_contract(launcher: Launcher, kill: Callable[[Any], None], cwd: Path) -> None:
+async def keeps_the_contract(
+    launcher: Launcher,
+    kill: Callable[[Any], None],
+    cwd: Path,
+    *,
+    restarts_itself: bool = True,
+    status: int | None = -9,
+    place: frozenset[str] = frozenset({"transport", "ip", "shell_port"}),
+) -> None:
+    """:param restarts_itself: who runs the kernel leaves it to us to start it again when it dies.
+    :param status: what is known of a kernel that was killed.
+    :param place: what its connection info has, beside the key.
+    """
     deaths: list[Death] = []
     order = Order("a-b-c-d-e", "python3", cwd=str(cwd), env={**os.environ, "JPY_SESSION_NAME": "a"})
     process: KernelProcess = await launcher.process(order, deaths.append)
-    assert (process.name, process.owned, process.autorestart) == ("python3", True, True)
+    assert (process.name, process.owned, process.autorestart) == ("python3", True, restarts_itself)
     assert process.shutdown_wait_time == 5.0
     assert process.metadata.get("nothing") is None
 
     await process.start()
     info = process.connection_info
     assert isinstance(info["key"], bytes)
-    assert {"transport", "ip", "shell_port"} <= info.keys()
+    assert place <= info.keys()
     process.update_env({"JPY_SESSION_NAME": "b"})
 
     await process.restart(now=True)
     await process.restart(now=True, new_ports=True)
+    await process.interrupt()
     assert deaths == []
 
     kill(process)
@@ -49,7 +66,7 @@ async def keeps_the_contract(launcher: Launcher, kill: Callable[[Any], None], cw
         if deaths:
             break
         await deferLater(reactor, 0.01)  # type: ignore[arg-type]
-    assert [death.status for death in deaths] == [-9]
+    assert [death.status for death in deaths] == [status]
     await (process.start() if process.retry(deaths[0]) else process.restart(now=True))
     await process.stop(now=True)
     assert len(deaths) == 1
@@ -61,6 +78,21 @@ async def keeps_the_contract(launcher: Launcher, kill: Callable[[Any], None], cw
 @ensureDeferred
 async def test_in_memory(tmp_path: Path) -> None:
     await keeps_the_contract(MemoryLauncher(), lambda process: process.die(KILLED), tmp_path)
+
+
+@ensureDeferred
+async def test_on_a_gateway(tmp_path: Path) -> None:
+    kit = Kit()
+    launcher = GatewayLauncher(kit.gateway, GatewaySpecs(kit.gateway, "/", lambda _: None))
+
+    def kill(process: RemoteProcess) -> None:
+        """The gateway ends it without a word."""
+        kit.api.kernels.clear()
+        Deferred.fromCoroutine(process.check())
+
+    place = frozenset({"place"})
+    await keeps_the_contract(launcher, kill, tmp_path, restarts_itself=False, status=None, place=place)
+    assert (kit.api.kernels, launcher.running) == ([], {})
 
 
 @pytest.mark.real
