@@ -12,14 +12,20 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore
 from twisted.internet.defer import TimeoutError as DeferredTimeout
-from twisted.internet.error import ConnectError, ConnectionLost, DNSLookupError
+from twisted.internet.error import ConnectError, ConnectionClosed, DNSLookupError
 from twisted.internet.error import TimeoutError as ConnectTimeout
 from twisted.internet.interfaces import IReactorTime
 from twisted.internet.protocol import Protocol
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
-from twisted.web.client import FileBodyProducer, ResponseDone, ResponseFailed
+from twisted.web.client import (
+    FileBodyProducer,
+    RequestGenerationFailed,
+    RequestTransmissionFailed,
+    ResponseDone,
+    ResponseFailed,
+)
 from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
 from twisted.web.iweb import IAgent, IResponse
@@ -37,6 +43,11 @@ AGAIN = ("GET", "DELETE")
 AGAIN_STATUS = (502, 503, 504)
 PAUSE = 0.1
 """Seconds before the first repetition, twice as many before each further one."""
+
+UNREACHABLE = (
+    ConnectError, ConnectionClosed, RequestGenerationFailed, RequestTransmissionFailed, ResponseFailed,
+    OSError,
+)  # fmt: skip
 
 Emit = Callable[[str, dict[str, Any]], None]
 
@@ -136,13 +147,14 @@ class Gateway:
         await self._turns.acquire()
         try:
             patience, _ = self.settings.patience
-            asking = Deferred.fromCoroutine(self._send(method, url, body)).addTimeout(patience, self._clock)
+            asking = Deferred.fromCoroutine(self._send(method, url, body))
+            asking.addTimeout(patience, self._clock, _too_late)
             answer = await asking
         except DNSLookupError:
             raise NotFound(f"The gateway's host is not known: {urlsplit(url).hostname}") from None
         except (DeferredTimeout, ConnectTimeout, CancelledError):
             raise TimedOut(f"The gateway at {self._base} does not answer in time") from None
-        except (ConnectError, ConnectionLost, ResponseFailed, OSError) as error:
+        except UNREACHABLE as error:
             raise Unavailable(f"The gateway at {self._base} can not be reached: {_why(error)}") from error
         finally:
             self._turns.release()
@@ -214,6 +226,11 @@ class Collector(Protocol):
             self.done.callback(b"".join(self._pieces))
         else:
             self.done.errback(reason)
+
+
+def _too_late(_: Any, seconds: float) -> Any:
+    """Whatever the cut off connection says."""
+    raise DeferredTimeout(f"{seconds:g} s")
 
 
 def path_of(endpoint: str, segments: Sequence[str]) -> str:

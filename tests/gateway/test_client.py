@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ConnectionDone, DNSLookupError
 from twisted.internet.error import ConnectionRefusedError as Refused
-from twisted.internet.error import DNSLookupError
-from twisted.web.client import ResponseFailed
+from twisted.python.failure import Failure
+from twisted.web.client import RequestTransmissionFailed, ResponseFailed
 
 from jupyterd.errors import NotFound, TimedOut, Unavailable, Upstream
 from jupyterd.web.errors import describe
@@ -81,7 +82,12 @@ def test_a_renewer_gives_the_token_of_each_request() -> None:
 def test_an_answer_that_does_not_come_is_not_waited_for() -> None:
     kit = Kit(repeats=0)
     cancelled: list[Any] = []
-    kit.api.script = [Deferred(cancelled.append)]
+
+    def cancel(asking: Deferred[Any]) -> None:
+        cancelled.append(asking)
+        asking.errback(ResponseFailed([]))
+
+    kit.api.script = [Deferred(cancel)]
     found = kit.ask("GET", "/api/kernels")
     kit.clock.advance(41.9)
     assert not found
@@ -126,6 +132,8 @@ def test_only_so_many_requests_are_under_way_at_once() -> None:
     [
         (Refused(), Unavailable, 503),
         (ResponseFailed([]), Unavailable, 503),
+        (RequestTransmissionFailed([Failure(ConnectionDone())]), Unavailable, 503),
+        (ConnectionDone(), Unavailable, 503),
         (DNSLookupError("gw"), NotFound, 404),
     ],
 )
