@@ -174,7 +174,7 @@ class House:
     @cached_property
     def gateway(self) -> Any:
         """Where kernels run, if not here; None where they do."""
-        from jupyterd.gateway.settings import is_set
+        from jupyterd.gateway import is_set
 
         if not is_set(self.config):
             return None
@@ -191,12 +191,14 @@ class House:
     def kernelspecs(self) -> Any:
         """Which kernels are installed."""
         from jupyterd.kernelspecs.manager import STOCK_CLASS, KernelSpecs
+        from jupyterd.stock import ours
 
-        if self.gateway is not None:
+        stock = ours(self.server.kernel_spec_manager_class) == STOCK_CLASS
+        if stock and self.gateway is not None:
             return self.gateway.specs
 
         def client() -> Any:
-            if self.server.kernel_spec_manager_class != STOCK_CLASS:
+            if not stock:
                 return self.settings.make("kernel_spec_manager_class")
             from jupyterd.kernelspecs.client import KernelSpecManager
 

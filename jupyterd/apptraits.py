@@ -15,7 +15,7 @@ from traitlets import Any as AnyTrait
 from traitlets import Bool, Bytes, Dict, Float, Integer, List, TraitError, Unicode, Union, default, observe, validate
 
 from jupyterd import DEFAULT_JUPYTER_SERVER_PORT
-from jupyterd.gateway.settings import is_set
+from jupyterd.gateway import is_set
 from jupyterd.log import Layout
 from jupyterd.traittypes import ClassName
 from jupyterd.utils import expand_path
@@ -207,13 +207,6 @@ class ServerTraits(JupyterApp):
     kernel_manager_class = ClassName(
         "jupyterd.kernels.manager.AsyncMappingKernelManager", config=True, help="Starts and stops kernels."
     )
-
-    @default("kernel_manager_class")
-    def _default_kernel_manager_class(self) -> str:
-        if is_set(self.config):
-            return "jupyterd.gateway.managers.GatewayMappingKernelManager"
-        return "jupyterd.kernels.manager.AsyncMappingKernelManager"
-
     kernel_spec_manager_class = ClassName(
         "jupyter_client.kernelspec.KernelSpecManager", config=True, help="Finds the kernels that are installed."
     )
@@ -224,11 +217,21 @@ class ServerTraits(JupyterApp):
         "jupyterd.sessions.manager.SessionManager", config=True, help="Which notebook has which kernel."
     )
 
+    @default("kernel_manager_class")
+    def _default_kernel_manager_class(self) -> str:
+        return self._here_or_there("kernel_manager_class", "GatewayMappingKernelManager")
+
+    @default("kernel_websocket_connection_class")
+    def _default_kernel_websocket_connection_class(self) -> str:
+        return self._here_or_there("kernel_websocket_connection_class", "GatewayWebSocketConnection")
+
     @default("session_manager_class")
     def _default_session_manager_class(self) -> str:
-        if is_set(self.config):
-            return "jupyterd.gateway.managers.GatewaySessionManager"
-        return "jupyterd.sessions.manager.SessionManager"
+        return self._here_or_there("session_manager_class", "GatewaySessionManager")
+
+    def _here_or_there(self, trait: str, there: str) -> str:
+        """The class for kernels that run here, or the one for a gateway's."""
+        return f"jupyterd.gateway.managers.{there}" if is_set(self.config) else str(self.traits()[trait].default_value)
 
     login_handler_class = ClassName(None, allow_none=True, config=True, help="Deprecated: identity_provider_class.")
     logout_handler_class = ClassName(None, allow_none=True, config=True, help="Deprecated: identity_provider_class.")

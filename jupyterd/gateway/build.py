@@ -12,13 +12,14 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.web.client import Agent, CookieAgent, HTTPConnectionPool
 
+from jupyterd.gateway import ENVIRONMENT
 from jupyterd.gateway.client import Gateway
 from jupyterd.gateway.credentials import Credentials
 from jupyterd.gateway.kernelspecs import GatewaySpecs
 from jupyterd.gateway.launcher import GatewayLauncher
 from jupyterd.gateway.link import Backoff, End, LinkNetwork, Wire
 from jupyterd.gateway.managers import GatewayWebSocketConnection
-from jupyterd.gateway.settings import ENVIRONMENT, GatewayClient
+from jupyterd.gateway.settings import GatewayClient
 from jupyterd.gateway.tls import GatewayPolicy
 from jupyterd.gateway.watch import GatewayWatch
 from jupyterd.threads import InThread

@@ -209,9 +209,8 @@ class Link:
     # -- the connection
 
     def wake(self) -> None:
-        """The gateway answers requests: try at once what was given up."""
+        """The gateway answers requests: try what was given up, once each time."""
         if self._wire is None and self._dialing is None and self._timer is None and self._sockets:
-            self._tries = 0
             self._connect()
 
     def _connect(self) -> None:

@@ -4,28 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
 from traitlets import Bool, Float, Integer, TraitError, TraitType, Unicode, default, observe, validate
 from traitlets.config import LoggingConfigurable
 
+from jupyterd.gateway import ENVIRONMENT
 from jupyterd.traittypes import ClassName
 
-ENVIRONMENT = "JUPYTER_GATEWAY_"
 MIB = 1024 * 1024
 LAUNCH_TIMEOUT = "KERNEL_LAUNCH_TIMEOUT"
 NO_RENEWER = "jupyterd.gateway.renewal.NoOpTokenRenewer"
 
 _FILES = ("client_key", "client_cert", "ca_certs")
 _POSITIVE = ("connect_timeout", "request_timeout", "gateway_retry_interval", "gateway_retry_interval_max")
-
-
-def is_set(config: Mapping[str, Any]) -> bool:
-    """Whether kernels run on a gateway; asked before anything of it is imported."""
-    url = config.get("GatewayClient", {}).get("url")
-    return bool(os.environ.get(f"{ENVIRONMENT}URL") if url is None else url)
 
 
 class _FromEnvironment(TraitType[Any, Any]):

@@ -9,11 +9,11 @@ from twisted.internet.defer import Deferred
 from twisted.internet.error import ConnectionDone, DNSLookupError
 from twisted.internet.error import ConnectionRefusedError as Refused
 from twisted.python.failure import Failure
-from twisted.web.client import RequestTransmissionFailed, ResponseFailed
+from twisted.web.client import CookieAgent, RequestTransmissionFailed, ResponseFailed
 
 from jupyterd.errors import NotFound, TimedOut, Unavailable, Upstream
 from jupyterd.web.errors import describe
-from tests.gateway.theirs import Kit, Response, said
+from tests.gateway.theirs import Kit, Response, TheirAPI, said
 
 
 def shown(**traits: Any) -> dict[str, str]:
@@ -74,6 +74,19 @@ def test_a_renewer_gives_the_token_of_each_request() -> None:
         ("Authorization", "token", "new-1"),
     ]
     assert [asked.headers["Authorization"] for asked in kit.api.asked] == ["token new-1", "token new-1", "token new-3"]
+
+
+def test_cookies_are_sent_back_by_requests_and_websockets() -> None:
+    api = TheirAPI()
+    kit = Kit(api=api, accept_cookies=True)
+    assert kit.credentials.jar is not None
+    kit.gateway._agent = CookieAgent(api, kit.credentials.jar)
+    api.script = [said(200, [], **{"Set-Cookie": "node=b7; Path=/"})]
+    kit.ask("GET", "/api/kernels")
+    kit.ask("GET", "/api/kernels")
+    assert [asked.headers.get("Cookie") for asked in api.asked] == [None, "node=b7"]
+    assert kit.credentials.cookies("ws://gw:8888/api/kernels/x/channels") == {"Cookie": "node=b7"}
+    assert kit.credentials.cookies("ws://elsewhere/api/kernels/x/channels") == {}
 
 
 # -- how long and how large

@@ -161,6 +161,11 @@ def test_a_lost_connection_is_opened_again_later_and_later_with_the_same_session
     assert not side.dial.opening
     assert side.owner.told == []
     side.link.wake()
+    side.link.wake()
+    side.dial.refuse()
+    side.clock.advance(1000)
+    assert not side.dial.opening
+    side.link.wake()
     theirs = side.dial.accept()
     assert side.send("execute_request")
     assert theirs.types() == ["execute_request"]

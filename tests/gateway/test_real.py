@@ -230,6 +230,7 @@ def test_a_flood_over_a_bad_line_is_complete_and_in_order(
 def test_a_line_that_was_cut_is_there_again(front: Daemon, cable: Cable, kernel: str) -> None:
     tab = Tab(front, kernel).ready()
     cable.cut()
+    until(lambda: f"no connection to kernel {kernel}" in front.log)
     assert run(tab, "print('on')") == "on\n"
     tab.close()
 
@@ -282,20 +283,33 @@ def test_a_gateway_that_is_started_again(tmp_path: Path) -> None:
 
 
 def test_tls_both_ways(tmp_path: Path) -> None:
-    theirs, ours, other = (certificate(tmp_path, name) for name in ("127.0.0.1", "front", "other"))
+    theirs, ours, other = (certificate(tmp_path, name) for name in ("localhost", "front", "other"))
     secure = [f"--certfile={theirs[0]}", f"--keyfile={theirs[1]}", f"--client-ca={ours[0]}"]
     gateway = spawn(tmp_path / "gateway", [*common(tmp_path / "gateway", port := free_port()), *secure])
+    shown = [f"--GatewayClient.client_cert={ours[0]}", f"--GatewayClient.client_key={ours[1]}"]
+    trusted, another = (f"--GatewayClient.ca_certs={each[0]}" for each in (theirs, other))
+    unchecked = "--GatewayClient.validate_cert=False"
+
+    def pointing(host: str) -> list[str]:
+        return [f"--gateway-url=https://{host}:{port}", f"--GatewayClient.auth_token={TOKEN}"]
+
     try:
         until(lambda: "is running at" in gateway.log)
-        address = [f"--gateway-url=https://127.0.0.1:{port}", f"--GatewayClient.auth_token={TOKEN}"]
-        shown = [f"--GatewayClient.client_cert={ours[0]}", f"--GatewayClient.client_key={ours[1]}"]
-        unchecked = "--GatewayClient.validate_cert=False"
-        with running(tmp_path / "front", *address, *shown, unchecked) as front:
+        with running(tmp_path / "front", *pointing("localhost"), *shown, trusted) as front:
             tab = Tab(front, front.start_kernel()).ready()
             assert run(tab, "print('secret')") == "secret\n"
             tab.close()
-        for wrong in ([unchecked], [*shown, f"--GatewayClient.ca_certs={other[0]}"]):
-            with running(tmp_path / "front", *address, *wrong) as front:
+        with running(tmp_path / "front", *pointing("127.0.0.1"), *shown, unchecked) as front:
+            tab = Tab(front, front.start_kernel()).ready()
+            assert run(tab, "print('unchecked')") == "unchecked\n"
+            tab.close()
+        for wrong in (
+            [*pointing("localhost"), trusted],  # shows no certificate
+            [*pointing("localhost"), *shown, another],
+            [*pointing("localhost"), *shown],
+            [*pointing("127.0.0.1"), *shown, trusted],  # the certificate is of another name
+        ):
+            with running(tmp_path / "front", *wrong) as front:
                 assert front.ask("GET", "/api/kernelspecs").status == 503
     finally:
         gateway.stop()

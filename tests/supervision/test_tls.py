@@ -25,6 +25,7 @@ def certificate(home: Path, name: str = "localhost") -> tuple[str, str]:
     made = (
         x509.CertificateBuilder(subject, subject, key.public_key(), x509.random_serial_number(), now)
         .not_valid_after(now + datetime.timedelta(days=36500))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName(name)]), critical=False)
         .sign(key, hashes.SHA256())
     )
     certfile, keyfile = home / f"{name}.pem", home / f"{name}.key"

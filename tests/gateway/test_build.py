@@ -1,0 +1,106 @@
+"""The daemon's composition with a gateway and without one."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from twisted.internet.testing import MemoryReactorClock
+
+from jupyterd.app import House
+from jupyterd.gateway.kernelspecs import GatewaySpecs
+from jupyterd.gateway.launcher import GatewayLauncher
+from jupyterd.gateway.managers import GatewayMappingKernelManager, GatewaySessionManager
+from jupyterd.gateway.renewal import GatewayTokenRenewerBase
+from jupyterd.gateway.watch import GatewayWatch
+from jupyterd.kernels.processes import ProcessLauncher
+from jupyterd.kernels.service import KernelsService
+from jupyterd.kernelspecs.manager import KernelSpecs
+from jupyterd.settings import load
+
+
+@pytest.fixture(autouse=True)
+def directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for kind in ("CONFIG", "DATA", "RUNTIME"):
+        monkeypatch.setenv(f"JUPYTER_{kind}_DIR", str(tmp_path / kind.lower()))
+    monkeypatch.delenv("JUPYTER_GATEWAY_URL", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+def house(*options: str) -> House:
+    made = House(MemoryReactorClock(), load(["--allow-root", *options]))
+    made.build()
+    return made
+
+
+def test_all_of_kernels_is_the_gateways() -> None:
+    made = house(
+        "--gateway-url=http://gw:1",
+        "--GatewayMappingKernelManager.cull_idle_timeout=7",
+        "--GatewaySessionManager.database_filepath=sessions.db",
+        "--GatewayWebSocketConnection.client_hold=99",
+    )
+    assert isinstance(made.kernels, GatewayMappingKernelManager)
+    assert isinstance(made.sessions, GatewaySessionManager)
+    assert isinstance(made.kernels.launcher, GatewayLauncher)
+    assert isinstance(made.kernelspecs, GatewaySpecs)
+    assert made.kernels.cull_idle_timeout == 7
+    assert made.sessions.database_filepath == "sessions.db"
+    assert made.gateway.connection.client_hold == 99
+    services = [type(service) for service in made.services]
+    assert services.index(GatewayWatch) < services.index(KernelsService)  # it stops later: kernels are ended through it
+
+
+def test_the_gateways_default_kernel_is_the_default_here() -> None:
+    made = house("--gateway-url=http://gw:1")
+    made.gateway.specs._default_is("scala")
+    assert made.kernels.default_kernel_name == "scala"
+
+
+def test_an_operators_own_kernelspecs_stay() -> None:
+    made = house("--gateway-url=http://gw:1", f"--ServerApp.kernel_spec_manager_class={__name__}.Own")
+    assert isinstance(made.kernelspecs, KernelSpecs)
+
+
+def test_a_class_that_no_gateway_is_for_is_the_local_one() -> None:
+    named = "jupyter_server.gateway.managers.GatewayKernelSpecManager"
+    made = house(f"--ServerApp.kernel_spec_manager_class={named}")
+    assert made.gateway is None
+    assert isinstance(made.kernels.launcher, ProcessLauncher)
+    assert isinstance(made.kernelspecs, KernelSpecs)
+
+
+class Own:
+    """An operator's kernelspecs."""
+
+
+class Renewer(GatewayTokenRenewerBase):
+    """An operator's tokens."""
+
+    def get_token(self, auth_header_key: str, auth_scheme: str | None, auth_token: str, **kwargs: object) -> str:
+        return "new"
+
+
+def test_a_renewer_of_the_operators() -> None:
+    named = f"{__name__}.Renewer"
+    made = house("--gateway-url=http://gw:1", f"--GatewayClient.gateway_token_renewer_class={named}")
+    assert type(made.gateway.launcher.gateway.credentials._renewer).__name__ == "Renewer"
+
+
+def test_cookies_are_kept_where_the_operator_wants_them() -> None:
+    assert house("--gateway-url=http://gw:1").gateway.launcher.gateway.credentials.jar is None
+    made = house("--gateway-url=http://gw:1", "--GatewayClient.accept_cookies=True")
+    assert made.gateway.launcher.gateway.credentials.jar is not None
+
+
+def test_without_a_gateway_nothing_of_it_is_loaded() -> None:
+    code = (
+        "import sys; from twisted.internet.testing import MemoryReactorClock; from jupyterd.app import House; "
+        "from jupyterd.settings import load; House(MemoryReactorClock(), load(['--allow-root'])).build(); "
+        "heavy = ('jupyterd.gateway.', 'twisted.web.client', 'autobahn'); "
+        "print(*(name for name in sys.modules if name.startswith(heavy)))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
