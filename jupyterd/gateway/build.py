@@ -15,10 +15,11 @@ from twisted.web.client import Agent, CookieAgent, HTTPConnectionPool
 from jupyterd.gateway import ENVIRONMENT
 from jupyterd.gateway.client import Gateway
 from jupyterd.gateway.credentials import Credentials
+from jupyterd.gateway.ends import Backoff, End, Wire
 from jupyterd.gateway.kernelspecs import GatewaySpecs
 from jupyterd.gateway.launcher import GatewayLauncher
-from jupyterd.gateway.link import Backoff, End, LinkNetwork, Wire
 from jupyterd.gateway.managers import GatewayWebSocketConnection
+from jupyterd.gateway.network import LinkNetwork
 from jupyterd.gateway.settings import GatewayClient
 from jupyterd.gateway.tls import GatewayPolicy
 from jupyterd.gateway.watch import GatewayWatch

@@ -11,7 +11,8 @@ from twisted.logger import Logger
 
 from jupyterd.errors import JupyterdError, TimedOut, Unavailable, Upstream
 from jupyterd.gateway.client import Gateway, Unusable
-from jupyterd.gateway.link import Link, Place
+from jupyterd.gateway.ends import Place
+from jupyterd.gateway.link import Link
 from jupyterd.gateway.settings import LAUNCH_TIMEOUT
 from jupyterd.kernels.death import Death
 from jupyterd.kernels.launcher import Order
@@ -103,7 +104,7 @@ class RemoteProcess:
 
     @property
     def connection_info(self) -> dict[str, Any]:
-        """Its place at the gateway; see :class:`~jupyterd.gateway.link.LinkNetwork`."""
+        """Its place at the gateway; see :class:`~jupyterd.gateway.network.LinkNetwork`."""
         return {"place": Place(str(self._id), self._session, self._life, self), "key": b""}
 
     @property
@@ -204,7 +205,7 @@ class RemoteProcess:
     # -- what its link and the watch tell
 
     def linked(self, link: Link) -> None:
-        """See :class:`~jupyterd.gateway.link.Listener`."""
+        """See :class:`~jupyterd.gateway.ends.Listener`."""
         self._link = link
 
     def reachable(self) -> None:
@@ -213,7 +214,7 @@ class RemoteProcess:
             self._link.wake()
 
     async def exists(self) -> bool:
-        """See :class:`~jupyterd.gateway.link.Listener`."""
+        """See :class:`~jupyterd.gateway.ends.Listener`."""
         if self._id is None:
             return False
         try:
@@ -233,13 +234,13 @@ class RemoteProcess:
             self.log.info("kernel {id} can not be asked for: {why}", id=self._id, why=error.message)
 
     def gone(self) -> None:
-        """See :class:`~jupyterd.gateway.link.Listener`."""
+        """See :class:`~jupyterd.gateway.ends.Listener`."""
         if self._id is not None and not self._changing:
             self._forget()
             self._ended(Death(told=GONE))
 
     def restarting(self) -> bool:
-        """See :class:`~jupyterd.gateway.link.Listener`."""
+        """See :class:`~jupyterd.gateway.ends.Listener`."""
         if self._changing or self._restarted_there:
             return False
         self._restarted_there = True
@@ -247,7 +248,7 @@ class RemoteProcess:
         return True
 
     def dead(self) -> bool:
-        """See :class:`~jupyterd.gateway.link.Listener`."""
+        """See :class:`~jupyterd.gateway.ends.Listener`."""
         if self._changing:
             return False
         self._ended(Death(told=GIVEN_UP))

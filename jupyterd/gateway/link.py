@@ -6,11 +6,9 @@ the ``session_id``. What can not be sent meanwhile waits with who wanted to send
 
 from __future__ import annotations
 
-import random
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 from uuid import uuid4
 
 import msgspec
@@ -20,6 +18,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from jupyterd.gateway.doubts import Doubts
+from jupyterd.gateway.ends import Backoff, Dial, Place, Wire
 from jupyterd.kernels.author import Author
 from jupyterd.kernels.wire import Bytes, Parts, read_type
 
@@ -31,99 +30,6 @@ STABLE = 10.0
 
 SHORT = 64
 """A status message that says that the gateway restarts a kernel, or gave it up, has no more bytes of content."""
-
-
-class Listener(Protocol):
-    """Whose kernel it is."""
-
-    def linked(self, link: Link) -> None:
-        """There is a new connection."""
-
-    async def exists(self) -> bool:
-        """Whether the gateway still has the kernel. Raises what :meth:`Gateway.ask` raises."""
-
-    def gone(self) -> None:
-        """The gateway does not have it any more."""
-
-    def restarting(self) -> bool:
-        """The gateway says that it died and is started again; whether that was news."""
-
-    def dead(self) -> bool:
-        """The gateway says that it died; whether that was news."""
-
-
-class End(Protocol):
-    """What an open websocket tells."""
-
-    def received(self, channel: str, parts: list[Bytes]) -> None:
-        """A message came; :meth:`turn` follows."""
-
-    def turn(self) -> None:
-        """No more have come, for now."""
-
-    def room(self) -> None:
-        """More may be sent."""
-
-    def lost(self, why: str, too_large: bool) -> None:
-        """It is closed, by a message that was too large or otherwise."""
-
-
-class Wire(Protocol):
-    """An open websocket.
-
-    :ivar full: the gateway reads slower than we write.
-    """
-
-    @property
-    def full(self) -> bool:
-        """Whether it takes nothing now; :meth:`End.room` is called when it does again."""
-
-    def send_message(self, channel: str, parts: Parts) -> None:
-        """Send one."""
-
-    def pause_client(self) -> None:
-        """Read nothing more."""
-
-    def resume_client(self) -> None:
-        """Read again."""
-
-    def leave(self) -> None:
-        """Close; the end is told nothing more."""
-
-
-Dial = Callable[[str, str, End], Deferred[Wire]]
-"""Opens a websocket to a kernel: its id on the gateway, the session's, and whom to tell."""
-
-
-@dataclass(frozen=True)
-class Backoff:
-    """How long to wait before a connection is tried again. Times are seconds."""
-
-    first: float
-    most: float
-    tries: int
-    jitter: Callable[[], float] = lambda: random.uniform(0.1, 1.0)  # noqa: S311 - spreads load
-
-    def pause(self, number: int) -> float | None:
-        """Before the attempt of that number, counted from 0; None where there is to be none."""
-        if number >= self.tries:
-            return None
-        return float(min(self.first * 2.0 ** min(number, 32), self.most) + self.jitter())
-
-
-@dataclass(frozen=True)
-class Place:
-    """Where a kernel's messages come from: what its channels' connection info holds.
-
-    :param kernel_id: its id on the gateway.
-    :param session: under which the gateway keeps what we have missed.
-    :param life: counts its starts: each has its own connection.
-    """
-
-    kernel_id: str
-    session: str
-    life: int
-    listener: Listener = field(compare=False)
 
 
 class Link:
@@ -363,34 +269,3 @@ class LinkSocket:
     def close(self) -> None:
         """Close."""
         self._link.drop(self._channel)
-
-
-class LinkNetwork:
-    """Where kernels' sockets come from: links for those of the gateway, ZeroMQ for the others.
-
-    :param others: the network of kernels that run here.
-    """
-
-    def __init__(self, clock: IReactorTime, dial: Dial, backoff: Backoff, others: Callable[[], Any]) -> None:
-        self._clock = clock
-        self._dial = dial
-        self._backoff = backoff
-        self._others = others
-        self._last: tuple[bytes, Link] | None = None
-
-    def open(
-        self,
-        channel: str,
-        info: dict[str, Any],
-        identity: bytes,
-        received: Callable[[list[list[Bytes]]], None],
-        writable: Callable[[], None],
-    ) -> Any:
-        """See :class:`jupyterd.kernels.zmq.Network`; the four sockets of one connection have one identity."""
-        place = info.get("place")
-        if not isinstance(place, Place):
-            return self._others().open(channel, info, identity, received, writable)
-        if self._last is None or self._last[0] != identity:
-            self._last = (identity, Link(self._clock, place, self._dial, self._backoff))
-            place.listener.linked(self._last[1])
-        return self._last[1].add(channel, received, writable)

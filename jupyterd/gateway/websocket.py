@@ -16,7 +16,7 @@ from zope.interface import implementer
 from jupyterd.errors import Unavailable
 from jupyterd.gateway.client import path_of
 from jupyterd.gateway.credentials import Credentials
-from jupyterd.gateway.link import End
+from jupyterd.gateway.ends import End
 from jupyterd.gateway.settings import GatewayClient
 from jupyterd.kernels.wire import CODEC_JSON, CODEC_V1, V1, BadFrame, BadMessage, Codec, Parts
 from jupyterd.web.websocket import QuietLog
@@ -27,7 +27,7 @@ CLOSING = 5.0
 
 @implementer(IPushProducer)
 class GatewayProtocol(WebSocketClientProtocol):
-    """One websocket; see :class:`jupyterd.gateway.link.Wire`.
+    """One websocket; see :class:`jupyterd.gateway.ends.Wire`.
 
     :param end: whom to tell.
     :ivar opening: fires when messages may be sent, fails where that will not be.

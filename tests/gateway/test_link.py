@@ -8,7 +8,9 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from jupyterd.gateway.link import EARLY, Backoff, Link, LinkNetwork, Place
+from jupyterd.gateway.ends import Backoff, Place
+from jupyterd.gateway.link import EARLY, Link
+from jupyterd.gateway.network import LinkNetwork
 from tests.gateway.theirs import Dial, TheirSocket
 
 BACKOFF = Backoff(1.0, 5.0, 3, jitter=lambda: 0.5)

@@ -18,7 +18,7 @@ from zope.interface import implementer
 
 from jupyterd.gateway.client import Gateway
 from jupyterd.gateway.credentials import Credentials
-from jupyterd.gateway.link import End
+from jupyterd.gateway.ends import End
 from jupyterd.gateway.renewal import NoOpTokenRenewer
 from jupyterd.gateway.settings import GatewayClient
 from jupyterd.testing import at_once
@@ -123,7 +123,7 @@ def said(status: int, value: Any, **headers: str) -> Response:
 
 @dataclass(eq=False)
 class TheirSocket:
-    """The gateway's side of a websocket; see :class:`jupyterd.gateway.link.Wire`."""
+    """The gateway's side of a websocket; see :class:`jupyterd.gateway.ends.Wire`."""
 
     kernel_id: str
     session: str

@@ -1,0 +1,43 @@
+"""Where the sockets of a daemon's kernels come from when there is a gateway."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from twisted.internet.interfaces import IReactorTime
+
+from jupyterd.gateway.ends import Backoff, Dial, Place
+from jupyterd.gateway.link import Link
+from jupyterd.kernels.wire import Bytes
+
+
+class LinkNetwork:
+    """Where kernels' sockets come from: links for those of the gateway, ZeroMQ for the others.
+
+    :param others: the network of kernels that run here.
+    """
+
+    def __init__(self, clock: IReactorTime, dial: Dial, backoff: Backoff, others: Callable[[], Any]) -> None:
+        self._clock = clock
+        self._dial = dial
+        self._backoff = backoff
+        self._others = others
+        self._last: tuple[bytes, Link] | None = None
+
+    def open(
+        self,
+        channel: str,
+        info: dict[str, Any],
+        identity: bytes,
+        received: Callable[[list[list[Bytes]]], None],
+        writable: Callable[[], None],
+    ) -> Any:
+        """See :class:`jupyterd.kernels.zmq.Network`; the four sockets of one connection have one identity."""
+        place = info.get("place")
+        if not isinstance(place, Place):
+            return self._others().open(channel, info, identity, received, writable)
+        if self._last is None or self._last[0] != identity:
+            self._last = (identity, Link(self._clock, place, self._dial, self._backoff))
+            place.listener.linked(self._last[1])
+        return self._last[1].add(channel, received, writable)
