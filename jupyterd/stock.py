@@ -50,6 +50,7 @@ STOCK: dict[str, str] = {
         f"{_GATEWAY}.GatewaySessionManager": ("gateway.managers.GatewaySessionManager",),
         f"{_GATEWAY}.GatewayWebSocketConnection": ("gateway.connections.GatewayWebSocketConnection",),
         "jupyter_client.kernelspec.KernelSpecManager": ("gateway.managers.GatewayKernelSpecManager",),
+        "jupyterd.kernels.provision.ServerKernelManager": ("gateway.managers.GatewayKernelManager",),
         "jupyterd.gateway.renewal.NoOpTokenRenewer": ("gateway.gateway_client.NoOpTokenRenewer",),
         "jupyterd.gateway.renewal.GatewayTokenRenewerBase": ("gateway.gateway_client.GatewayTokenRenewerBase",),
     }.items()
