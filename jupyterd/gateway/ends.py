@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from twisted.internet.defer import Deferred
 
+from jupyterd.gateway.repeats import Repeats
 from jupyterd.kernels.wire import Bytes, Parts
 
 if TYPE_CHECKING:
@@ -106,3 +107,5 @@ class Place:
     session: str
     life: int
     listener: Listener = field(compare=False)
+    repeats: Repeats = field(default_factory=Repeats, compare=False)
+    """What has come over all connections to it."""

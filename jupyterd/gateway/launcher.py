@@ -13,6 +13,7 @@ from jupyterd.errors import JupyterdError, TimedOut, Unavailable, Upstream
 from jupyterd.gateway.client import Gateway, Unusable
 from jupyterd.gateway.ends import Place
 from jupyterd.gateway.link import Link
+from jupyterd.gateway.repeats import Repeats
 from jupyterd.gateway.settings import LAUNCH_TIMEOUT
 from jupyterd.kernels.death import Death
 from jupyterd.kernels.launcher import Order
@@ -94,6 +95,7 @@ class RemoteProcess:
         self._env = dict(os.environ if order.env is None else order.env)
         self._ended = ended
         self._session = uuid4().hex
+        self._repeats = Repeats()
         self._life = 0
         self._id: str | None = None
         self._link: Link | None = None
@@ -105,7 +107,7 @@ class RemoteProcess:
     @property
     def connection_info(self) -> dict[str, Any]:
         """Its place at the gateway; see :class:`~jupyterd.gateway.network.LinkNetwork`."""
-        return {"place": Place(str(self._id), self._session, self._life, self), "key": b""}
+        return {"place": Place(str(self._id), self._session, self._life, self, self._repeats), "key": b""}
 
     @property
     def autorestart(self) -> bool:

@@ -121,6 +121,7 @@ class Link:
 
     def _connect(self) -> None:
         self._timer = None
+        self.place.repeats.connecting()
         dialing = self._dial(self.place.kernel_id, self._session, self).addCallbacks(self._opened, self._failed)
         if not dialing.called:
             self._dialing = dialing
@@ -181,7 +182,7 @@ class Link:
 
     def received(self, channel: str, parts: list[Bytes]) -> None:
         """See :class:`End`: neighbours of one channel are handed on together, in the order in which they came."""
-        if channel not in self._sockets:
+        if channel not in self._sockets or self.place.repeats.is_one(parts[0]):
             return
         if self._doubts.heard(channel, parts, self._hand_on):
             return

@@ -11,6 +11,7 @@ from twisted.internet.task import Clock
 from jupyterd.gateway.ends import Backoff, Place
 from jupyterd.gateway.link import EARLY, Link
 from jupyterd.gateway.network import LinkNetwork
+from jupyterd.gateway.repeats import REMEMBERED, Repeats
 from tests.gateway.theirs import Dial, TheirSocket
 
 BACKOFF = Backoff(1.0, 5.0, 3, jitter=lambda: 0.5)
@@ -259,6 +260,38 @@ def test_nothing_is_sent_while_the_kernel_is_restarted() -> None:
     assert not side.send("execute_request")
     theirs.say("iopub", "stream", {})
     assert side.heard() == [("iopub", ["stream"])]
+
+
+def test_what_is_said_again_has_been_heard_already() -> None:
+    side = Side()
+
+    def say(socket: TheirSocket, *ids: str) -> None:
+        for msg_id in ids:
+            socket.end.received("iopub", [header(msg_id), b"{}", b"{}", b"{}"])
+        socket.end.turn()
+
+    def ids() -> list[str]:
+        batches, side.batches = side.batches, []
+        return [json.loads(each[1])["msg_id"] for _, batch in batches for each in batch]
+
+    theirs = side.dial.accept()
+    say(theirs, "a", "b", "b")  # what a kernel says twice it says twice
+    for pause in (1.5, 2.5):
+        side.lose(theirs)
+        side.clock.advance(pause)
+        theirs = side.dial.accept()
+        say(theirs, "a", "b", f"after {pause}")
+    assert ids() == ["a", "b", "b", "after 1.5", "after 2.5"]
+
+
+def test_no_more_repeats_are_remembered_than_there_may_be() -> None:
+    repeats = Repeats()
+    for connection in range(5):
+        for number in range(REMEMBERED + 10):
+            assert not repeats.is_one(b"%d-%d" % (connection, number))
+        repeats.connecting()
+        assert repeats.is_one(b"%d-%d" % (connection, REMEMBERED))
+        assert len(repeats._earlier) <= 2 * REMEMBERED
 
 
 # -- what a lost connection swallowed

@@ -132,6 +132,7 @@ class TheirSocket:
     reading: bool = True
     left: bool = False
     sent: list[tuple[str, list[Any]]] = field(default_factory=list)
+    _count: int = 0
 
     def send_message(self, channel: str, parts: Any) -> None:
         self.sent.append((channel, list(parts)))
@@ -147,7 +148,8 @@ class TheirSocket:
 
     def say(self, channel: str, msg_type: str, content: Any, parent: bytes = b"{}", *buffers: bytes) -> None:
         """A message of the kernel."""
-        header = json.dumps({"msg_type": msg_type, "msg_id": "k"}).encode()
+        self._count += 1
+        header = json.dumps({"msg_type": msg_type, "msg_id": f"{id(self)}-{self._count}"}).encode()
         self.end.received(channel, [header, parent, b"{}", json.dumps(content).encode(), *buffers])
         self.end.turn()
 
