@@ -8,18 +8,17 @@ second counts: then a message may come twice, and none is lost.
 
 from __future__ import annotations
 
-import fcntl
-from array import array
 from collections import deque
 from collections.abc import Callable, Mapping
 from struct import pack
-from termios import TIOCOUTQ
 from typing import Any, Protocol
 
 from twisted.internet.error import ConnectionAborted, ConnectionDone, ConnectionLost
 from twisted.internet.tcp import Connection
 from twisted.internet.unix import Server as UNIXServer
 from twisted.python.failure import Failure
+
+from jupyterd.web.backlog import queued, waiting
 
 PROXIES = ("forwarded", "via", "x-forwarded-for", "x-forwarded-proto", "x-real-ip", "x-scheme")
 """Headers by which a proxy says that it stands between."""
@@ -86,14 +85,8 @@ class OverTCP:
     def unconfirmed(self, given: int) -> int:
         """See :class:`Sent`: in the transport's hands and the system's."""
         transport = self._transport
-        size = buffered(transport)
-        queued = array("i", [0])
-        try:
-            fcntl.ioctl(transport.socket.fileno(), TIOCOUTQ, queued)
-        except (AttributeError, OSError):
-            return size
         end = 1 if getattr(transport, "_writeDisconnected", False) else 0  # TCP counts its own end
-        return max(0, size + queued[0] - end)
+        return waiting(transport) + max(0, queued(transport) - end)
 
 
 class OverUNIX:
@@ -106,7 +99,7 @@ class OverUNIX:
 
     def unconfirmed(self, given: int) -> int:
         """See :class:`Sent`."""
-        return buffered(self._transport)
+        return waiting(self._transport)
 
 
 class OverTLS:
@@ -158,11 +151,6 @@ class OverTLS:
         """See :class:`Sent`."""
         self._settle()
         return given - self._arrived
-
-
-def buffered(transport: Any) -> int:
-    """Bytes in the hands of one of Twisted's own transports."""
-    return int(len(transport.dataBuffer) - transport.offset + transport._tempDataLen)
 
 
 def sent_over(transport: Any) -> Sent:
