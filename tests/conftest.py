@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import functools
+import inspect
 import os
 import signal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -25,6 +28,27 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("real"):
             item.add_marker(pytest.mark.flaky(reruns=1, reruns_delay=2))
+
+
+LIMIT = 240.0
+"""Seconds that a test may wait for what never comes. ``timeout`` in pyproject.toml is for what blocks the reactor."""
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
+    """An asynchronous test fails at its limit, and the reactor lives on."""
+    test = pyfuncitem.obj
+    if not inspect.iscoroutinefunction(test):
+        return
+
+    @functools.wraps(test)
+    async def limited(**kwargs: Any) -> None:
+        from twisted.internet import reactor
+        from twisted.internet.defer import Deferred
+
+        await Deferred.fromCoroutine(test(**kwargs)).addTimeout(LIMIT, reactor)
+
+    pyfuncitem.obj = limited
 
 
 @pytest.fixture(autouse=True)

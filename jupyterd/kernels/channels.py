@@ -14,6 +14,7 @@ from twisted.logger import Logger
 
 from jupyterd.kernels.author import Author
 from jupyterd.kernels.chunk import Chunk
+from jupyterd.kernels.endings import Endings
 from jupyterd.kernels.executions import Executions
 from jupyterd.kernels.inquiries import Inquiries
 from jupyterd.kernels.limits import RateLimit
@@ -123,9 +124,7 @@ class KernelChannels:
         self._signer = Signer(b"")
         self._info: dict[str, Any] | None = None
         self._sockets: dict[str, Socket] = {}
-        self._outboxes = {
-            channel: Outbox(partial(self._post, channel), settings.client_hold) for channel in CHANNELS
-        }
+        self._outboxes = {channel: Outbox(partial(self._post, channel), settings.client_hold) for channel in CHANNELS}
         self._version = OURS
         self._askers: dict[str, Cursor] = {}
         self._executing: dict[str, bytes] = {}
@@ -136,7 +135,8 @@ class KernelChannels:
         self.executions = Executions(self, reactor, settings.offline_grace)
         self.watchers: dict[str, Callable[[str, Parts | None], None]] = {}
         self._parent: tuple[Bytes, Parent] = (b"{}", NO_PARENT)
-        self._busy = False
+        self._endings = Endings(reactor, self._idle_is_missing, self._newest)
+        self._busy = self._held_back = False
         self._readiness = Readiness(reactor, self._ask_kernel_info, self._inquiries.unask, self._let_through)
         self._closed = False
         self._farewell: Any = None
@@ -190,7 +190,8 @@ class KernelChannels:
         for socket in sockets.values():
             socket.close()
         self._info = None
-        self._busy = False
+        self._busy = self._held_back = False
+        self._endings.end()
         waiting = self._waiting()  # the next process will get these
         self._executing = {msg_id: header for msg_id, header in self._executing.items() if msg_id in waiting}
         for msg_id, heard in list(self.watchers.items()):
@@ -381,7 +382,7 @@ class KernelChannels:
                 parent = read_parent(parent_bytes)
             del message[0]
             if msg_type == "status":
-                self._status(message[3], parent.msg_type)
+                self._status(message[3], parent)
             elif msg_type == "error" and not policy.allow_tracebacks:
                 message[3] = policy.shown(message[3])
             if hook is not None:
@@ -404,14 +405,30 @@ class KernelChannels:
             if heard is not None:
                 heard(read_type(parts[0]).msg_type, parts)
 
-    def _status(self, content: Bytes, parent_type: str) -> None:
+    def _status(self, content: Bytes, parent: Parent) -> None:
         try:
             state = _read_status(content).execution_state
         except (msgspec.DecodeError, UnicodeDecodeError):
             return
-        if parent_type not in self._policy.untracked_message_types:
+        if parent.msg_type not in self._policy.untracked_message_types:
             self._busy = state == "busy"
-        self._observer.status(state, parent_type)
+        if state == "idle" and parent.msg_type == "execute_request":
+            self._endings.idle(parent.msg_id, parent.msg_id in self._executing)
+        self._observer.status(state, parent.msg_type)
+
+    def _newest(self) -> tuple[str, int] | None:
+        if self._held_back:
+            return None
+        self._drain()
+        return self._parent[1].msg_id, self.messages.next
+
+    def _idle_is_missing(self, msg_id: str, header: bytes) -> None:
+        self.log.warn("kernel {kernel_id} was not heard saying idle: messages are lost", kernel_id=self.kernel_id)
+        said = self._author.message("status", {"execution_state": "idle"}, header)[1]
+        text = "[jupyterd] The end of what this cell said is missing here: it was said faster than it could be read.\n"
+        self._append(b"iopub", [self._author.notice(text, header), said])
+        self._status(said[3], read_parent(header))
+        self._tell_watchers([said])
 
     def _replies(self, channel: str, batch: Batch) -> None:
         """A turn's messages on a channel of replies: each goes to who asked."""
@@ -442,7 +459,9 @@ class KernelChannels:
             return
         cursor = self._askers.pop(parent.msg_id, None) if is_reply else self._askers.get(parent.msg_id)
         if msg_type == "execute_reply":
-            self._executing.pop(parent.msg_id, None)
+            header = self._executing.pop(parent.msg_id, None)
+            if header is not None:
+                self._endings.replied(parent.msg_id, header, self.messages.next)
             if not self._policy.allow_tracebacks and b'"traceback"' in bytes(message[3]):
                 message[3] = self._policy.shown(message[3])
         cursor = cursor or self._places.of(parent.session)
@@ -466,6 +485,7 @@ class KernelChannels:
 
     def _flow(self, on: bool) -> None:
         """The log's memory is full, or has room again."""
+        self._held_back = not on
         if "iopub" in self._sockets:
             iopub = self._sockets["iopub"]
             (iopub.resume if on else iopub.pause)()

@@ -50,6 +50,10 @@ class Chunk:
 
     def after(self, seq: int) -> Chunk:
         """What is left from ``seq`` on."""
-        if seq <= self.first or self.count != len(self.messages):
+        if seq <= self.first:
             return self
-        return Chunk(self.channel, self.messages[seq - self.first :], self.time, self.to, seq)
+        if not self.lost:
+            return Chunk(self.channel, self.messages[seq - self.first :], self.time, self.to, seq)
+        rest = Chunk(self.channel, self.messages, self.time, self.to, seq)
+        rest.count, rest.lost = self.end - seq, True
+        return rest

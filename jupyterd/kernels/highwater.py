@@ -15,10 +15,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-BYTES = 8 * 1024 * 1024
-MOST = 4096
+BYTES = 32 * 1024 * 1024
+LARGE_BYTES = 8 * 1024 * 1024
+MOST = 16384
 LEAST = 4
-"""What ZeroMQ holds of a kernel's messages: so many bytes by their recent average, within these numbers."""
+"""What ZeroMQ holds of a kernel's messages: so many bytes by their recent average, within these numbers. Of large
+messages less: the kernel's own thousand is more than enough of them."""
+
+LARGE = 64 * 1024
+"""Messages of so many bytes on average are large."""
+
+YOUNG = 16 * 1024
+"""A young socket has the highest mark until messages are of so many bytes on average."""
 
 NEAR, FAR = 4, 32
 """The mark is looked at again after so many messages: where it rests, and while a kernel floods."""
@@ -29,6 +37,10 @@ TRIES = 64
 class HighWater:
     """The receiving high-water mark of one socket.
 
+    While the writer was told nothing yet there is one more way: it may be ahead by the mark, so a mark of just above
+    what was read stops it at once. So a young socket, of whose kernel little is known, has the highest mark; it goes
+    down at the first large messages.
+
     :param change: sets the mark.
     :ivar mark: the mark now, in messages; the socket has it from its beginning.
     :ivar left: messages until the mark is looked at; no batch goes beyond.
@@ -36,17 +48,21 @@ class HighWater:
 
     def __init__(self, change: Callable[[int], None]) -> None:
         self._change = change
-        self.mark = 2 * LEAST
+        self.mark = MOST
         self.left = LEAST
         self._ahead = NEAR
-        self._read = self._told = self._bytes = 0
+        self._young = True
+        self._settles = False
+        self._read = self._seen = self._bytes = 0
         self._frozen = False
 
     @property
     def fits(self) -> bool:
         """Whether what ZeroMQ may hold of messages like the last ones stays in bounds."""
-        count = self._read - self._told
-        return self.mark <= 2 * LEAST or not count or self.mark * self._bytes <= 2 * BYTES * count
+        if self._frozen or self._young:
+            return self._frozen
+        count = self._read - self._seen
+        return self.mark <= 2 * LEAST or not count or self.mark <= 2 * _fitting(self._bytes // count)
 
     def took(self, messages: int, size: int, more: bool) -> None:
         """A batch was read.
@@ -62,23 +78,41 @@ class HighWater:
         if self.left <= 0:
             self._fit()
 
+    def settle(self) -> None:
+        """The socket will be paused: the next mark is what fits."""
+        self._settles = True
+
     def lost_count(self) -> None:
-        """Malformed messages make the count unsure: the mark stays where it is."""
+        """Malformed messages make the count unsure: the mark stays where it is, whatever fits."""
         self._frozen = True
 
     def _fit(self) -> None:
-        average = max(1, self._bytes // (self._read - self._told))
-        half = max(LEAST, min(MOST, BYTES // average)) // 2
-        self._told, self._bytes = self._read, 0
+        average = self._bytes // (self._read - self._seen)
+        self._seen, self._bytes = self._read, 0
         if self._frozen:
             self.left = FAR
-            return
-        half = placed(self._read, half, self._ahead, self.mark)
+        elif self._young and self._read < MOST // 2:
+            if average < YOUNG and not self._settles:
+                self.left = min(self._ahead, MOST // 2 - self._read)
+                self._ahead = min(2 * self._ahead, FAR)
+            else:
+                self._young = False
+                self._set(max(LEAST, self._read + 2) // 2)
+        else:
+            self._young = False
+            self._set(placed(self._read, _fitting(average) // 2, self._ahead, self.mark))
+            self._ahead = min(2 * self._ahead, FAR)
+
+    def _set(self, half: int) -> None:
         self.left = half - self._read % half
-        self._ahead = min(2 * self._ahead, FAR)
         if self.mark != 2 * half:
             self.mark = 2 * half
             self._change(self.mark)
+
+
+def _fitting(average: int) -> int:
+    """The highest mark for messages of ``average`` bytes."""
+    return max(LEAST, min(MOST, (LARGE_BYTES if average >= LARGE else BYTES) // max(1, average)))
 
 
 def placed(read: int, most: int, near: int, far: int) -> int:

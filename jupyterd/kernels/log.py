@@ -241,9 +241,7 @@ class MessageLog:
         return self.store.at(position)
 
     def _told(self, chunk: Chunk) -> Parts:
-        text = (
-            f"[jupyterd] {chunk.count} messages of this kernel are missing here: more than its log may keep on disk.\n"
-        )
+        text = f"[jupyterd] {chunk.count} messages of this kernel are missing here: more than its log may keep.\n"
         return self._notice(text, bytes(chunk.messages[0][1]))
 
     def _fetch(self, cursor: Cursor, block: Block) -> bool:

@@ -19,7 +19,8 @@ from dataclasses import dataclass
 from struct import Struct
 
 from jupyterd.kernels.chunk import Chunk
-from jupyterd.kernels.wire import JOINED, Bytes, gather, read_header
+from jupyterd.kernels.gaps import STREAMS, joined, without
+from jupyterd.kernels.wire import JOINED, Bytes, gather
 
 BLOCK = 512 * 1024
 """About so many bytes are written at once, and read at once by a client that lags."""
@@ -207,62 +208,13 @@ def compact(segment: Segment, path: str) -> list[Block]:
     """
     groups: list[list[Chunk]] = [[]]
     size = 0
-    for chunk in _joined_gaps(
-        left for block in segment.blocks for each in read(block) for left in _without_streams(each)
-    ):
+    for chunk in joined(left for block in segment.blocks for each in read(block) for left in without(each, STREAMS)):
         if size >= BLOCK:
             groups.append([])
             size = 0
         groups[-1].append(chunk)
         size += chunk.size
     return write(path, 0, groups)
-
-
-def _joined_gaps(chunks: Iterable[Chunk]) -> Iterable[Chunk]:
-    """Neighbours that only tell of lost messages, made one."""
-    gap: Chunk | None = None
-    for chunk in chunks:
-        if gap is not None and chunk.lost and (chunk.first, chunk.to) == (gap.end, gap.to):
-            gap.count += chunk.count
-            continue
-        if gap is not None:
-            yield gap
-        gap = chunk if chunk.lost else None
-        if gap is None:
-            yield chunk
-    if gap is not None:
-        yield gap
-
-
-def _without_streams(chunk: Chunk) -> Iterable[Chunk]:
-    """``chunk`` with its runs of stream messages replaced by what tells that they are lost."""
-    if chunk.lost or chunk.channel != b"iopub":
-        yield chunk
-        return
-    kept: list[Sequence[Bytes]] = []
-    lost: list[Sequence[Bytes]] = []
-    seq = chunk.first
-    for parts in chunk.messages:
-        is_stream = read_header(parts[0]).msg_type == "stream"
-        if kept and is_stream:
-            yield Chunk(chunk.channel, kept, chunk.time, chunk.to, seq - len(kept))
-            kept = []
-        if lost and not is_stream:
-            yield lost_chunk(chunk, seq - len(lost), len(lost), bytes(lost[0][1]))
-            lost = []
-        (lost if is_stream else kept).append(parts)
-        seq += 1
-    if kept:
-        yield Chunk(chunk.channel, kept, chunk.time, chunk.to, seq - len(kept))
-    if lost:
-        yield lost_chunk(chunk, seq - len(lost), len(lost), bytes(lost[0][1]))
-
-
-def lost_chunk(chunk: Chunk, first: int, count: int, parent: bytes) -> Chunk:
-    """What tells that ``count`` messages are gone: it covers their numbers and keeps a parent header for the notice."""
-    gap = Chunk(chunk.channel, [[b"", parent]], chunk.time, chunk.to, first)
-    gap.count, gap.lost = count, True
-    return gap
 
 
 def _pack(chunk: Chunk) -> Iterable[Bytes]:

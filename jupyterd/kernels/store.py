@@ -5,7 +5,7 @@ All is done in the reactor's thread but reading and writing files.
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -15,13 +15,16 @@ from twisted.python.failure import Failure
 
 from jupyterd.kernels import spill as disk
 from jupyterd.kernels.chunk import Chunk
+from jupyterd.kernels.gaps import OUTPUTS, joined, lost_chunk, without
 from jupyterd.kernels.spill import Block, Segment, Spill
 
 if TYPE_CHECKING:
     from jupyterd.threads import InThread
 
-SLACK = 4 * 1024 * 1024
-"""What may be in memory beyond the limit while the disk is being written; then the kernel is not read until it is."""
+SLACK = 16 * 1024 * 1024
+"""What may be in memory beyond the limit while the disk is being written. Then outputs go, and a client is told: of
+what a kernel that is not read can not send, nobody is told. Where they are not enough, or large, twice as much may be
+there, or as much; then the kernel is not read until it is written."""
 
 LARGE = 64 * 1024
 """Chunks of so many bytes on average may wait in the kernel for clients that are reading, before they go to disk."""
@@ -81,7 +84,7 @@ class Store:
         self._clock, self._flow = clock, flow
         self._chunks: list[Chunk] = []
         self._look_at = retained
-        self._written_from = 0
+        self._written_from = self._written_to = self._shed_to = 0
         self._progress = 0.0
         self._patient_since: float | None = None
         self._looks_again: Any = None
@@ -151,7 +154,7 @@ class Store:
 
     def _lost(self, first: int, end: int) -> Chunk:
         """What stands for messages that are neither in memory nor on disk."""
-        return disk.lost_chunk(Chunk(b"iopub", (), self._clock.seconds()), first, end - first, b"{}")
+        return lost_chunk(Chunk(b"iopub", (), self._clock.seconds()), first, end - first, b"{}")
 
     # -- keeping within bounds
 
@@ -167,7 +170,9 @@ class Store:
                 self._write()
         elif self.bytes <= self._limit // 2:
             self._patient_since = None
-        if self._held_back != (waits or self.bytes > self._limit + SLACK):
+        if self._writing and self.bytes > self._limit + SLACK:
+            waits = self._chunks_are_large() or not self._shed()
+        if self._held_back != waits:
             self._held_back = not self._held_back
             self._flow(not self._held_back)
         look_at = self.bytes + STEP
@@ -175,8 +180,7 @@ class Store:
 
     def _clients_are_reading(self) -> bool:
         """Whether large messages had better wait in the kernel for a moment than go to disk and back."""
-        first = self._chunks[0]
-        if self.bytes < LARGE * len(self._chunks) or self._readers.somebody_is_away(first.end):
+        if not self._chunks_are_large() or self._readers.somebody_is_away(self._chunks[0].end):
             return False
         now = self._clock.seconds()
         if self._patient_since is None:
@@ -186,6 +190,31 @@ class Store:
         if self._looks_again is None or not self._looks_again.active():
             self._looks_again = self._clock.callLater(PROGRESS, self._look)
         return True
+
+    def _chunks_are_large(self) -> bool:
+        return self.bytes >= LARGE * len(self._chunks)
+
+    def _shed(self) -> bool:
+        """Let outputs go that wait for the disk, the oldest first; whether what is left may stay."""
+        begin = bisect_left(self._chunks, self._shed_to, key=lambda chunk: chunk.first)
+        freed, end = 0, begin
+        kept: list[Chunk] = []
+        while end < len(self._chunks) and self.bytes - freed > self._limit + SLACK - STEP:
+            pieces = list(without(self._chunks[end], OUTPUTS))
+            freed += self._chunks[end].size - sum(piece.size for piece in pieces)
+            kept += pieces
+            end += 1
+        if kept:
+            if self._shed_to == self._written_to:
+                self.log.warn("a kernel says more than the disk takes: outputs that a client has not got are dropped")
+            self._shed_to = kept[-1].end
+            if begin and self._chunks[begin - 1].lost and self._chunks[begin - 1].first >= self._written_to:
+                begin -= 1
+                kept.insert(0, self._chunks[begin])
+            kept = list(joined(kept))
+            self.bytes += sum(chunk.size for chunk in kept) - sum(chunk.size for chunk in self._chunks[begin:end])
+            self._chunks[begin:end] = kept
+        return self.bytes <= self._limit + 2 * SLACK
 
     def _drop_until(self, needed: int, floor: int) -> None:
         count = 0
@@ -201,6 +230,7 @@ class Store:
             return
         groups = self._groups(self.bytes - self._limit // 2)
         self._writing, self._written_from = True, groups[0][0].first
+        self._shed_to = self._written_to = groups[-1][-1].end
         segment = self.spill.target()
         done = self._in_thread(disk.write, segment.path, segment.size, groups)
         done.addCallbacks(self._written, self._not_written, (segment,), errbackArgs=(segment, sum(map(len, groups))))

@@ -259,6 +259,7 @@ class KernelSocket(ZmqConnection):
         Where that is too high for messages as they come now, it is lowered first: a few more are read until it is.
         """
         self._pausing = True
+        self._limit.settle()
         self._pause_if_bounded()
 
     def _pause_if_bounded(self) -> None:

@@ -521,3 +521,47 @@ def test_of_too_many_absent_sessions_the_one_that_left_first_gives_way(directory
     kit.kernel.say("stream", {"text": "missed"})
     assert kit.tab("second").types() == []
     assert kit.tab("first").types() == [("iopub", "stream")]
+
+
+def test_a_cell_whose_idle_is_lost_ends_all_the_same(directory) -> None:
+    kit = Kit(directory)
+    tab = kit.tab("s")
+    header = kit.ask(tab, "execute_request", session="s")
+    kit.kernel.say("status", {"execution_state": "busy"}, header)
+    kit.kernel.reply("shell", "execute_reply", {"status": "ok"}, header)
+    kit.clock.advance(8)
+    kit.kernel.say("stream", {"name": "stdout", "text": "late"}, header)
+    kit.clock.advance(8)
+    assert kit.watch.states[-1] == ("busy", "execute_request"), "a kernel that speaks on is waited for"
+    kit.clock.advance(12)
+    assert tab.types()[-2:] == [("iopub", "stream"), ("iopub", "status")]
+    assert kit.watch.states[-1] == ("idle", "execute_request")
+    assert kit.channels._endings._timer is None
+
+
+@pytest.mark.parametrize("first", ["idle", "reply"])
+def test_a_cell_that_has_ended_is_not_ended_twice(directory, first) -> None:
+    kit = Kit(directory)
+    tab = kit.tab("s")
+    header = kit.ask(tab, "execute_request", session="s")
+    if first == "idle":
+        kit.kernel.say("status", {"execution_state": "idle"}, header)
+    kit.kernel.reply("shell", "execute_reply", {"status": "ok"}, header)
+    if first == "reply":
+        kit.kernel.say("status", {"execution_state": "idle"}, header)
+    said = len(tab.got)
+    kit.clock.advance(100)
+    assert len(tab.got) == said == 2
+
+
+def test_idle_is_not_missing_while_iopub_is_not_read(directory) -> None:
+    kit = Kit(directory)
+    tab = kit.tab("s")
+    header = kit.ask(tab, "execute_request", session="s")
+    kit.kernel.reply("shell", "execute_reply", {"status": "ok"}, header)
+    kit.channels._flow(False)
+    kit.clock.advance(30)
+    kit.channels._flow(True)
+    kit.kernel.say("status", {"execution_state": "idle"}, header)
+    kit.clock.advance(30)
+    assert tab.types() == [("shell", "execute_reply"), ("iopub", "status")]

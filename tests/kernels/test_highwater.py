@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyterd.kernels.highwater import BYTES, FAR, LEAST, MOST, HighWater, placed
+from jupyterd.kernels.highwater import FAR, LARGE_BYTES, LEAST, MOST, HighWater, placed
 
 MB = 1_000_000
 
@@ -19,8 +19,8 @@ class Pipe:
 
     def __init__(self) -> None:
         self.written = self.read = self.told = 0
-        self.half = LEAST
-        self.mark = 2 * LEAST
+        self.half = MOST // 2
+        self.mark = MOST
         self.blocked = False
         self.commands: list[tuple[str, int]] = []
         self.limit = HighWater(self.change)
@@ -90,11 +90,36 @@ def test_a_writer_never_waits_for_a_reader_that_has_read_all(before, steps) -> N
             pipe.write()
 
 
+def test_a_young_kernel_may_say_much_at_once() -> None:
+    pipe = Pipe()
+    pipe.flow(20, 300)
+    for _ in range(MOST):
+        pipe.write()
+    assert pipe.written == MOST
+
+
+@given(st.integers(0, 200))
+def test_the_first_large_messages_of_a_young_kernel_lower_its_mark_at_once(before) -> None:
+    pipe = Pipe()
+    pipe.flow(before, 300)
+    pipe.flow(2 * FAR, 5 * MB)
+    assert pipe.limit.mark * 5 * MB <= 10 * LARGE_BYTES
+
+
+def test_a_socket_that_is_to_be_paused_has_what_fits() -> None:
+    pipe = Pipe()
+    pipe.flow(100, 10_000)
+    assert not pipe.limit.fits
+    pipe.limit.settle()
+    pipe.flow(2 * FAR, 10_000)
+    assert pipe.limit.fits
+
+
 def test_the_mark_is_high_while_messages_are_small() -> None:
     pipe = Pipe()
     pipe.flow(1000, 300)
-    assert pipe.limit.mark >= 1000
-    pipe.flow(9000, 300)
+    assert pipe.limit.mark == MOST
+    pipe.flow(20_000, 300)
     assert pipe.limit.mark >= MOST // 4
 
 
@@ -102,14 +127,14 @@ def test_a_few_large_messages_lower_it_and_a_few_small_ones_raise_it_again() -> 
     pipe = Pipe()
     pipe.flow(3000, 300)
     pipe.flow(2 * LEAST, 5 * MB)
-    assert pipe.limit.mark * 5 * MB <= 10 * BYTES
+    assert pipe.limit.mark * 5 * MB <= 10 * LARGE_BYTES
     pipe.flow(3 * LEAST, 300)
     assert pipe.limit.mark >= 1000
 
 
 def test_a_mark_that_is_too_high_for_what_comes_now_says_so() -> None:
     pipe = Pipe()
-    pipe.flow(3000, 300)
+    pipe.flow(MOST, 300)
     assert pipe.limit.fits
     for _ in range(200):
         pipe.write()

@@ -247,17 +247,66 @@ def test_limited_messages_that_have_arrived_do_not_come_again(directory, arrived
     assert reader.got[:arrived] + again.got == reader.got
 
 
-def test_the_kernel_is_not_read_while_the_disk_is_slow(directory) -> None:
+def test_what_is_no_output_is_never_dropped_and_the_kernel_waits_for_a_slow_disk(directory) -> None:
+    threads = Later()
+    kit, reader = Kit(directory, threads), Reader()
+    cursor = kit.log.open()
+    kit.log.attach(cursor, reader)
+    reader.blocked = True
+    said = []
+    while not kit.flow:
+        said += kit.say(1, 100, kind="comm_msg")
+    assert kit.flow == [False]
+    assert kit.log.store.bytes <= 4000 + 2 * 4000 + 1500
+    threads.work_all()
+    assert kit.flow == [False, True]
+    reader.blocked = False
+    kit.log.pull(cursor)
+    threads.work_all()
+    assert reader.got == said
+
+
+def test_large_messages_wait_in_the_kernel_for_a_slow_disk(directory, monkeypatch) -> None:
+    monkeypatch.setattr(store, "LARGE", 100)
     threads = Later()
     kit, reader = Kit(directory, threads), Reader()
     kit.log.attach(kit.log.open(), reader)
+    kit.log.open()
     reader.blocked = True
     while not kit.flow:
         kit.say(1, 100)
-    assert kit.flow == [False]
     assert kit.log.store.bytes <= 4000 + 4000 + 1500
     threads.work_all()
     assert kit.flow == [False, True]
+
+
+@given(st.lists(st.tuples(st.integers(1, 12), st.booleans(), st.integers(0, 2)), max_size=80))
+def test_a_disk_that_is_too_slow_costs_outputs_alone_and_all_are_counted(steps) -> None:
+    with tempfile.TemporaryDirectory() as directory:
+        threads = Later()
+        kit, reader = Kit(directory, threads), Reader()
+        cursor = kit.log.open()
+        kit.log.attach(cursor, reader)
+        reader.blocked = True
+        said = []
+        for count, output, work in steps:
+            said += [(header, output) for header in kit.say(count, 300, kind="stream" if output else "status")]
+            threads.work(work)
+            if kit.flow[-1:] == [False]:
+                threads.work_all()
+            assert kit.log.store.bytes <= 4000 + 2 * 4000 + 12 * 1200 + 500
+        reader.blocked = False
+        kit.log.pull(cursor)
+        threads.work_all()
+        at = 0
+        for header in reader.got:
+            count = int(header.split()[1]) if header.startswith(b"LOST") else 0
+            assert all(output for _, output in said[at : at + count])
+            at += count
+            if not count:
+                assert header == said[at][0]
+                at += 1
+        assert at == len(said)
 
 
 def test_a_full_disk_loses_but_tells_and_stays_bounded(directory) -> None:
@@ -422,7 +471,7 @@ def test_nothing_is_lost_whatever_happens(steps, retained) -> None:
         for what, a, b in steps:
             held_back = kit.flow[-1:] == [False]
             if what == "say" and not held_back:
-                said = kit.say(a, b)
+                said = kit.say(a, b, kind="comm_msg")
                 for each in expected:
                     each += said
             elif what == "private" and not held_back:
@@ -441,7 +490,7 @@ def test_nothing_is_lost_whatever_happens(steps, retained) -> None:
                 threads.work(a)
             elif what == "time":
                 kit.clock.advance(a)
-            assert kit.log.store.bytes <= limit + 4000 + 5 * 800 + 500, "memory is bounded"
+            assert kit.log.store.bytes <= limit + 2 * 4000 + 5 * 800 + 500, "memory is bounded"
         for index, cursor in enumerate(cursors):
             readers[index].blocked, readers[index].capacity = False, None
             if not attached[index]:

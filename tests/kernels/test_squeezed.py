@@ -30,9 +30,7 @@ def kit() -> Iterator[Kit]:
 
 
 def texts(data: bytes, inflate: zlib._Decompress) -> list[bytes]:
-    return [
-        inflate.decompress(payload + b"\0\0\xff\xff") if first & 0x40 else payload for first, payload in said(data)
-    ]
+    return [inflate.decompress(payload + b"\0\0\xff\xff") if first & 0x40 else payload for first, payload in said(data)]
 
 
 def squeezing(kit: Kit, session: str = "s"):  # type: ignore[no-untyped-def]

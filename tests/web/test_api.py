@@ -1,4 +1,5 @@
 """The JSON glue: values, statuses and errors as clients see them."""
+
 from twisted.internet.defer import Deferred
 
 from jupyterd.errors import NotFound
@@ -77,6 +78,7 @@ def test_a_client_that_leaves_does_not_stop_the_work() -> None:
     connection.send(b"DELETE /api/things/slow HTTP/1.1\r\nHost: x\r\n\r\n")
     from twisted.internet.error import ConnectionDone
     from twisted.python.failure import Failure
+
     connection.protocol.connectionLost(Failure(ConnectionDone()))
     things.gate.callback(None)
     assert things.finished == ["slow"]
