@@ -82,6 +82,7 @@ def test_the_sdist_holds_what_its_tests_need(source: Path, built: tuple[Path, Pa
     assert wanted | {"README.md", "setup.cfg", "pyproject.toml", "twisted/plugins/jupyterd_plugin.py"} <= held
 
 
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("python", pythons())
 def test_each_way_of_installing(python: str, source: Path, built: tuple[Path, Path], tmp_path: Path) -> None:
     wheel, sdist = built
