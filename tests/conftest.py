@@ -24,10 +24,19 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What runs real processes gets a second try, which the summary tells: the machine may be busy with others."""
+    """What runs real processes gets two more tries, which the summary tells: the machine may be busy with others."""
     for item in items:
         if item.get_closest_marker("real"):
-            item.add_marker(pytest.mark.flaky(reruns=1, reruns_delay=2))
+            item.add_marker(pytest.mark.flaky(reruns=2, reruns_delay=2))
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Why a test needed another try: that may be a real race."""
+    for report in terminalreporter.stats.get("rerun", []):
+        terminalreporter.section(f"a failed try of {report.nodeid}")
+        terminalreporter.write_line(report.longreprtext[-6000:])
+        for name, text in report.sections:
+            terminalreporter.write_line(f"{name}: {text[-2000:]}")
 
 
 LIMIT = 240.0
