@@ -310,7 +310,7 @@ def test_a_port_is_not_waited_for_in_the_background_either(home: Path) -> None:
         )  # fmt: skip
     assert done.returncode == 1
     assert "CannotListen" in done.stderr
-    assert not (home / "pid").exists()
+    until(lambda: not (home / "pid").exists(), what="the process in the background removes it, after it said so")
 
 
 def test_a_server_that_nobody_uses_ends(home: Path) -> None:
