@@ -12,7 +12,7 @@ import os
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -90,7 +90,19 @@ def notebook(size: int, seed: int = 0) -> dict[str, Any]:
 
 
 def model(size: int) -> bytes:
-    return json.dumps({"type": "notebook", "format": "json", "content": notebook(size)}).encode()
+    return as_model(notebook(size))
+
+
+def as_model(content: dict[str, Any]) -> bytes:
+    return json.dumps({"type": "notebook", "format": "json", "content": content}).encode()
+
+
+def edited(size: int, count: int) -> Iterator[bytes]:
+    """What a user saves: each time something else was typed."""
+    content = notebook(size)
+    for number in range(count):
+        content["cells"][0]["source"] = f"x = {number}\n"
+        yield as_model(content)
 
 
 def expect(answer: tuple[int, bytes], *statuses: int) -> bytes:
@@ -137,6 +149,10 @@ def notebooks(server: Server) -> Figures:
 
         figures[f"put a notebook of {name}: CPU, ms"] = cost_of(server, put, times)
         figures[f"get a notebook of {name}: CPU, ms"] = cost_of(server, get, times)
+        if size < MIB:
+            bodies = edited(size, times + 1)
+            name += ", edited each time"
+            figures[f"put a notebook of {name}: CPU, ms"] = cost_of(server, lambda: put(next(bodies)), times)  # noqa: B023
         connection.close()
     return figures
 

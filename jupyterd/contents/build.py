@@ -11,6 +11,7 @@ from jupyterd.web.root import Root
 
 if TYPE_CHECKING:
     from jupyterd.contents.service import Contents
+    from jupyterd.contents.signatures import Later
     from jupyterd.settings import Settings
 
 UNLIMITED = 1 << 62
@@ -26,12 +27,14 @@ def contents(
 
     :param emit: the event bus; called in the reactor's thread.
     """
+    from jupyterd.contents.commits import Commits
     from jupyterd.contents.outbox import Outbox
     from jupyterd.contents.service import Contents
 
     outbox = Outbox(reactor, lambda data: emit(SCHEMA, data))
-    manager = manager_of(settings, outbox)
-    service = Contents(reactor, manager, in_thread, outbox)
+    commits = Commits(reactor, in_thread)
+    manager = manager_of(settings, outbox, commits.wait)
+    service = Contents(reactor, manager, in_thread, outbox, commits)
     limit = getattr(manager, "watched_directories", 0)
     if limit and hasattr(manager, "_get_os_path"):
         from jupyterd.contents.changes import Changes, inotify_watch
@@ -40,10 +43,11 @@ def contents(
     return service
 
 
-def manager_of(settings: Settings, emit: Callable[[dict[str, Any]], None]) -> Any:
+def manager_of(settings: Settings, emit: Callable[[dict[str, Any]], None], sign_later: Later | None = None) -> Any:
     """The contents manager that the operator wants.
 
     :param emit: takes events' data, in any thread.
+    :param sign_later: see :class:`jupyterd.contents.signatures.SharedSignatureStore`.
     """
     from jupyterd.contents.manager import ContentsManager
     from jupyterd.stock import resolve
@@ -55,9 +59,9 @@ def manager_of(settings: Settings, emit: Callable[[dict[str, Any]], None]) -> An
         kind = on_ours(kind)
     manager = kind(parent=settings.server)
     if isinstance(manager, ContentsManager):
-        manager.emitter = emit
+        manager.emitter, manager.sign_later = emit, sign_later
     else:
-        adopt(manager, emit)
+        adopt(manager, emit, sign_later)
     return manager
 
 

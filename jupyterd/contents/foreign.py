@@ -95,11 +95,11 @@ def on_ours(kind: type) -> type:
     return kind
 
 
-def adopt(manager: Any, emit: Callable[[dict[str, Any]], None]) -> None:
+def adopt(manager: Any, emit: Callable[[dict[str, Any]], None], sign_later: Any) -> None:
     """Give a manager of another family the event bus, and a notary that any thread may use."""
     manager.emit = lambda data: emit(data)
     notary = getattr(manager, "notary", None)
     if type(notary).__name__ == "NotebookNotary":
         from jupyterd.contents.trust import make_notary
 
-        manager.notary = make_notary(parent=manager)
+        manager.notary = make_notary(sign_later, parent=manager)

@@ -29,6 +29,8 @@ class ContentsManager(LoggingConfigurable):
     event_logger = AnyTrait(None, help="What events are given to; None for the server's event bus.", config=True)
     emitter: Any = None
     """Takes the data of each event, in any thread; set by the server."""
+    sign_later: Any = None
+    """Told of signatures that wait to be written (see ``SharedSignatureStore``); set by the server."""
 
     root_dir = Unicode("/", config=True, help="The directory below which everything lies.")
     preferred_dir = Unicode(
@@ -75,7 +77,7 @@ class ContentsManager(LoggingConfigurable):
     def _default_notary(self) -> Any:
         from jupyterd.contents.trust import make_notary
 
-        return make_notary(parent=self)
+        return make_notary(self.sign_later, parent=self)
 
     @default("checkpoints_class")
     def _default_checkpoints_class(self) -> Any:

@@ -19,6 +19,7 @@ from twisted.internet.defer import Deferred, DeferredLock
 from jupyterd.contents import operations
 from jupyterd.contents.answers import Answer
 from jupyterd.contents.changes import Changes
+from jupyterd.contents.commits import Commits
 from jupyterd.contents.either import at_once
 from jupyterd.contents.expiry import Expiry
 from jupyterd.contents.operations import Query
@@ -39,12 +40,16 @@ class Contents(Service):
     :param manager: a :class:`ContentsManager`, or a class written against the reference's interface.
     :param in_thread: where synchronous managers work.
     :param outbox: takes the manager's events.
+    :param commits: writes the manager's signatures; none where each is written at once.
     """
 
-    def __init__(self, reactor: Any, manager: Any, in_thread: InThread, outbox: Outbox) -> None:
+    def __init__(
+        self, reactor: Any, manager: Any, in_thread: InThread, outbox: Outbox, commits: Commits | None = None
+    ) -> None:
         self.manager = manager
         self.in_thread = in_thread
         self._outbox = outbox
+        self._commits = commits
         self._asyncio = AsyncioThread(reactor) if is_asynchronous(manager) else None
         self._turn = None if operations.is_native(manager) else DeferredLock()
         self._locks: dict[str, DeferredLock] = {}
@@ -171,7 +176,7 @@ class Contents(Service):
             del self._locks[name]
 
     def stopService(self) -> Deferred[None]:
-        """Drop unfinished uploads; end the child process and the asyncio thread."""
+        """Drop unfinished uploads, write signatures; end the child process and the asyncio thread."""
         super().stopService()
         if self._expiry is not None:
             self._expiry.stop()
@@ -179,7 +184,15 @@ class Contents(Service):
             self.changes.stopService()
         if self._asyncio is not None:
             self._asyncio.stop()
-        return self.in_thread(self.workshop.close)
+        if self._commits is not None:
+            self._commits.stop()
+        return self.in_thread(self._close)
+
+    def _close(self) -> None:
+        """In a thread."""
+        if self._commits is not None:
+            self._commits.close()
+        self.workshop.close()
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ class WorkerDied(Failed):
 def can_delegate(manager: Any) -> bool:
     """The manager is a built-in one and nothing that an operator has written takes part in reading or saving."""
     from jupyterd.contents.checkpoints import AsyncFileCheckpoints, FileCheckpoints
-    from jupyterd.contents.trust import SharedSignatureStore
+    from jupyterd.contents.signatures import SharedSignatureStore
 
     return (
         type(manager) in _STOCK
@@ -108,6 +108,7 @@ class Workshop:
         :raises WorkerDied: it did not answer.
         """
         request = json.dumps({"do": operation, **arguments}).encode() + b"\n"
+        self._manager.notary.store.flush()  # what was signed here is known there
         with self._lock:
             reply = self._ask(request) or self._ask(request, fresh=True)
             if reply is None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
-from threading import Thread
 from typing import Any
 
 import nbformat
@@ -14,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nbformat.sign import NotebookNotary
 
-from jupyterd.contents import trust
-from jupyterd.contents.trust import SharedSignatureStore, make_notary
+from jupyterd.contents import signatures, trust
+from jupyterd.contents.trust import make_notary
 
 RICH = {"output_type": "display_data", "metadata": {}, "data": {"text/html": "<b>"}}
 text = st.text(st.characters(blacklist_categories=("Cs",)))
@@ -54,82 +53,11 @@ def test_cells_are_judged_as_nbformat_does(told: list[tuple[bool, bool, str]]) -
     assert nb == other
 
 
-def test_any_thread(tmp_path: Path) -> None:
-    store = SharedSignatureStore(str(tmp_path / "db"))
-    store.store_signature("d", "sha256")
-    found: list[bool] = []
-    thread = Thread(target=lambda: found.append(store.check_signature("d", "sha256")))
-    thread.start()
-    thread.join()
-    assert found == [True]
-    store.remove_signature("d", "sha256")
-    assert not store.check_signature("d", "sha256")
-    store.close()
-    assert not store.check_signature("d", "sha256")
-
-
-def test_nbformat_reads_the_same_database(tmp_path: Path) -> None:
-    SharedSignatureStore(str(tmp_path / "db")).store_signature("d", "sha256")
-    theirs = nbformat.sign.SQLiteSignatureStore(str(tmp_path / "db"))
-    assert theirs.check_signature("d", "sha256")
-    theirs.store_signature("e", "sha256")
-    theirs.close()
-    assert SharedSignatureStore(str(tmp_path / "db")).check_signature("e", "sha256")
-
-
-def test_a_broken_database_is_put_aside(tmp_path: Path) -> None:
-    (tmp_path / "db").write_bytes(b"this is no database" * 100)
-    store = SharedSignatureStore(str(tmp_path / "db"))
-    store.store_signature("d", "sha256")
-    assert store.check_signature("d", "sha256")
-    assert (tmp_path / "db.bak").exists()
-
-
-def test_where_there_can_be_none_it_is_kept_in_memory(tmp_path: Path) -> None:
-    (tmp_path / "db").mkdir()
-    (tmp_path / "db.bak").mkdir()
-    (tmp_path / "db.bak" / "x").touch()
-    store = SharedSignatureStore(str(tmp_path / "db"))
-    store.store_signature("d", "sha256")
-    assert store.check_signature("d", "sha256")
-
-
-def test_one_that_can_not_be_written_stays(tmp_path: Path) -> None:
-    store = SharedSignatureStore(str(tmp_path / "db"))
-    store.store_signature("d", "sha256")
-    store._open().execute("UPDATE nbsignatures SET last_seen = '2001'")
-    store._open().commit()
-    store._open().execute("PRAGMA query_only = ON")
-    assert store.check_signature("d", "sha256")
-    with pytest.raises(sqlite3.OperationalError, match="readonly"):
-        store.store_signature("e", "sha256")
-    assert store.check_signature("d", "sha256")
-    assert not (tmp_path / "db.bak").exists()
-
-
-def test_a_full_disk_does_not_put_it_aside(tmp_path: Path) -> None:
-    store = SharedSignatureStore(str(tmp_path / "db"))
-    store.store_signature("d", "sha256")
-    store._open().execute("PRAGMA max_page_count = 5")
-    with pytest.raises(sqlite3.OperationalError, match="full"):
-        store.store_signature("e" * 100_000, "sha256")
-    assert store.check_signature("d", "sha256")
-    assert not (tmp_path / "db.bak").exists()
-
-
-def test_the_oldest_go(tmp_path: Path) -> None:
-    store = SharedSignatureStore(str(tmp_path / "db"), cache_size=8)
-    for number in range(9):
-        store.store_signature(f"d{number}", "sha256")
-    assert not store.check_signature("d0", "sha256")
-    assert store.check_signature("d8", "sha256")
-
-
 @pytest.mark.parametrize("breakage", ["garbage", "directory", "locked", "no secret"])
 def test_whatever_happens_to_it_notebooks_are_saved_and_opened(
     client: Any, notebook: Callable[..., Any], data_dir: Path, breakage: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(trust, "TIMEOUT", 0.01)
+    monkeypatch.setattr(signatures, "TIMEOUT", 0.01)
     model = {"type": "notebook", "content": notebook("x")}
     holder = None
     if breakage == "garbage":
