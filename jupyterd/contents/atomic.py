@@ -10,18 +10,14 @@ from __future__ import annotations
 
 import errno
 import os
-import secrets
 import stat
 from collections.abc import Iterable
 from contextlib import suppress
 from typing import BinaryIO, Protocol
 
-from jupyterd.contents import recovery
+from jupyterd.contents import leftovers, recovery
 from jupyterd.contents.faults import FULL
 from jupyterd.errors import Invalid
-
-TEMPORARY = ".~jupyterd-"
-"""What the names of unfinished files begin with; hidden, and left alone by Dropbox."""
 
 
 class KeepOld(Protocol):
@@ -87,12 +83,10 @@ class Replacement:
         aside = directory
         if self._in_place and not os.access(directory, os.W_OK | os.X_OK):
             aside = recovery.directory()
-        self._temporary = os.path.join(aside, TEMPORARY + secrets.token_hex(8))
-        flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | getattr(os, "O_NOFOLLOW", 0)
+            leftovers.sweep(aside)
         try:
-            fd = os.open(self._temporary, flags, 0o666)
+            fd, self._temporary = leftovers.create(aside)
         except OSError as error:
-            self._temporary = None
             raise OSError(error.errno, error.strerror, self.target) from None
         self._file = os.fdopen(fd, "w+b", buffering=0)
         try:

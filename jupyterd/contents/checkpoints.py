@@ -13,7 +13,7 @@ from typing import Any
 from traitlets import Bool, Unicode, default
 from traitlets.config.configurable import LoggingConfigurable
 
-from jupyterd.contents import atomic, composites, files, paths, versions
+from jupyterd.contents import atomic, composites, files, leftovers, paths, versions
 from jupyterd.contents.either import at_once
 from jupyterd.contents.faults import named_faults
 from jupyterd.contents.models import moment
@@ -95,6 +95,7 @@ class FileCheckpoints(Checkpoints):
             raise NotFound(f"No such file or directory: {paths.clean(path)}")
         target = self.checkpoint_path(CHECKPOINT, path)
         self._copy(source, target)
+        leftovers.sweep(os.path.dirname(target))
         return self.checkpoint_model(CHECKPOINT, target)
 
     def restore_checkpoint(self, contents_mgr: Any, checkpoint_id: str, path: str) -> Any:

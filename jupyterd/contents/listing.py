@@ -9,6 +9,7 @@ from collections.abc import Iterator
 
 from twisted.logger import Logger
 
+from jupyterd.contents import leftovers
 from jupyterd.contents.models import Model, base_model
 from jupyterd.contents.paths import HideGlobs, is_unlistable, mimetype_of
 
@@ -18,7 +19,8 @@ log = Logger()
 def entries(os_dir: str, path: str, *, globs: HideGlobs, allow_hidden: bool) -> list[Model]:
     """The models, without content, of what a directory holds and may be shown.
 
-    An entry that goes away meanwhile is left out; so are special files and what may not be looked at.
+    An entry that goes away meanwhile is left out; so are special files and what may not be looked at. Unfinished files
+    that a killed server left behind are removed.
 
     :param path: the directory's API path, clean.
     :raises OSError: the directory itself can not be read.
@@ -28,9 +30,12 @@ def entries(os_dir: str, path: str, *, globs: HideGlobs, allow_hidden: bool) -> 
 
 
 def _models(os_dir: str, prefix: str, globs: HideGlobs, allow_hidden: bool) -> Iterator[Model]:
+    unfinished: list[str] = []
     with os.scandir(os_dir) as found:
         for entry in found:
             name = entry.name
+            if name.startswith(leftovers.PREFIX):
+                unfinished.append(name)
             if (name[0] == "." and not allow_hidden) or globs.hides(name):
                 continue
             try:
@@ -41,6 +46,7 @@ def _models(os_dir: str, prefix: str, globs: HideGlobs, allow_hidden: bool) -> I
             except OSError as error:
                 if error.errno not in (errno.ENOENT, errno.EACCES, errno.ELOOP):
                     log.warn("could not look at {path}: {error}", path=entry.path, error=error)
+    leftovers.sweep(os_dir, unfinished)
 
 
 def _status(entry: os.DirEntry[str]) -> os.stat_result | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+from contextlib import suppress
+from hashlib import sha256
 
 NO_RENAME = frozenset({errno.EBUSY, errno.EXDEV, errno.EPERM, errno.EACCES, errno.ETXTBSY, errno.EROFS})
 """What the system says where a file can be written but not replaced."""
@@ -16,10 +18,14 @@ def beside(target: str) -> str:
     return os.path.join(directory, ".~" + name)
 
 
+def hashed(target: str) -> str:
+    """The path there where that name is too long, or taken by a directory."""
+    directory, name = os.path.split(target)
+    return os.path.join(directory, ".~" + sha256(os.fsencode(name)).hexdigest())
+
+
 def apart(target: str) -> str:
     """The path where that directory may not be written."""
-    from hashlib import sha256
-
     return os.path.join(directory(), sha256(os.fsencode(target)).hexdigest())
 
 
@@ -34,14 +40,12 @@ def directory() -> str:
 
 def put_aside(temporary: str, target: str) -> str:
     """Give the new content the name under which it is looked for after a crash."""
-    aside = beside(target)
-    if os.path.dirname(temporary) != os.path.dirname(target):
-        aside = apart(target)
-    try:
-        os.rename(temporary, aside)
-    except OSError:  # the name is too long, or taken by a directory
-        return temporary
-    return aside
+    here = os.path.dirname(temporary) == os.path.dirname(target)
+    for aside in (beside(target), hashed(target)) if here else (apart(target),):
+        with suppress(OSError):  # too long a name, a directory, another user's
+            os.rename(temporary, aside)
+            return aside
+    return temporary
 
 
 def recover(os_path: str) -> bool:
@@ -50,9 +54,9 @@ def recover(os_path: str) -> bool:
     :returns: whether there was something to bring back.
     """
     target = os.path.realpath(os_path)
-    for aside in (beside(target), apart(target)):
+    for aside in (beside(target), hashed(target), apart(target)):
         if os.path.isfile(aside):
-            shutil.copyfile(target, _invalid(target))
+            _keep_invalid(target)
             try:
                 os.replace(aside, target)
             except OSError as error:
@@ -64,7 +68,9 @@ def recover(os_path: str) -> bool:
     return False
 
 
-def _invalid(target: str) -> str:
-    if os.access(os.path.dirname(target), os.W_OK):
-        return target + ".invalid"
-    return apart(target) + ".invalid"
+def _keep_invalid(target: str) -> None:
+    """Keep what is half written; elsewhere, where it can not be kept beside."""
+    try:
+        shutil.copyfile(target, target + ".invalid")
+    except OSError:
+        shutil.copyfile(target, apart(target) + ".invalid")

@@ -13,6 +13,8 @@ import shutil
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
+from jupyterd.contents import leftovers
+
 DIRECTORY = "versions"
 LARGE = 1 << 20
 """Bytes from which on a version does not stay in the system's cache."""
@@ -116,6 +118,7 @@ class Versions:
         return sorted(found, key=lambda version: version.id)
 
     def _prune(self, name: str) -> None:
+        leftovers.sweep(self.directory)
         kept = self.list(name)
         total = sum(version.status.st_size for version in kept)
         while kept and (len(kept) > self.count or total > self.total):
@@ -126,8 +129,15 @@ class Versions:
 
 def _copy(os_path: str, target: str) -> None:
     """A copy that is there whole or not at all."""
-    shutil.copy2(os_path, target + ".part")
-    os.replace(target + ".part", target)
+    fd, aside = leftovers.create(os.path.dirname(target), 0o600)
+    try:
+        shutil.copy2(os_path, aside)
+        os.replace(aside, target)
+    except BaseException:
+        os.unlink(aside)
+        raise
+    finally:
+        os.close(fd)
 
 
 def forget(os_path: str) -> None:

@@ -119,7 +119,14 @@ def test_in_an_unwritable_directory_the_file_is_overwritten(target: Path, monkey
     assert os.listdir(target.parent) == [target.name]
 
 
-def test_what_was_interrupted_in_place_can_be_brought_back(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("case", ["plain", "long name", "name taken"])
+def test_what_was_interrupted_in_place_can_be_brought_back(
+    target: Path, monkeypatch: pytest.MonkeyPatch, data_dir: Path, case: str
+) -> None:
+    if case == "long name":
+        target = target.rename(target.with_name("n" * 249 + ".ipynb"))
+    if case == "name taken":
+        (target.parent / ".~a.ipynb").mkdir()
     other = target.parent / "other"
     other.hardlink_to(target)
 
@@ -132,7 +139,9 @@ def test_what_was_interrupted_in_place_can_be_brought_back(target: Path, monkeyp
         atomic.write(str(target), b"whole new content")
     assert recovery.recover(str(target))
     assert target.read_bytes() == b"whole new content"
-    assert (target.parent / "a.ipynb.invalid").read_bytes() == b"ha"
+    invalid = [*target.parent.glob("*.invalid"), *data_dir.rglob("*.invalid")]
+    assert [path.read_bytes() for path in invalid] == [b"ha"]
+    assert case != "plain" or invalid[0].name == "a.ipynb.invalid"
     assert not recovery.recover(str(target))
 
 

@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from jupyterd.contents import recovery
+from jupyterd.contents import atomic, leftovers, recovery
 from jupyterd.contents.filemanager import FileContentsManager
 from jupyterd.errors import OutOfSpace, TooLarge
 
@@ -81,6 +81,28 @@ def test_killed_at_random_points(root: Path, links: int) -> None:
                 (root / "b.ipynb").hardlink_to(path)
         savers.stdin.close()
     assert acknowledged > KILLS // 8
+    nothing_is_left(root)
+
+
+def nothing_is_left(root: Path) -> None:
+    """What the killed were writing goes when the directory is looked at; what somebody writes just now stays."""
+    manager = FileContentsManager(root_dir=str(root), notebook_versions_interval=0.0)
+    writing = atomic.Replacement(str(root / "b.txt"))
+    kept = root / ".ipynb_checkpoints"
+    for path in [*root.iterdir(), *kept.rglob("*")]:
+        if path.name.startswith(leftovers.PREFIX):
+            os.utime(path, (time.time() - 2 * leftovers.FRESH,) * 2)
+    for _ in range(KILLS):  # so many at a time
+        manager.save(manager.get("a.ipynb"), "a.ipynb")
+        manager.create_checkpoint("a.ipynb")
+        manager.get("")
+        found = [path for path in [*root.iterdir(), *kept.rglob("*")] if path.name.startswith(leftovers.PREFIX)]
+        if len(found) == 1:
+            break
+    assert len(found) == 1
+    writing.write(b"x")
+    writing.commit()
+    assert (root / "b.txt").read_bytes() == b"x"
 
 
 def survived(path: Path, acknowledged: int, links: int) -> int:
