@@ -106,11 +106,6 @@ class House:
         """Short work of all features: parsing, SQLite, kernelspecs."""
         return self._threads("jupyterd", 4)
 
-    @cached_property
-    def file_threads(self) -> Threads:
-        """Work on users' files, which may hang on a network mount."""
-        return self._threads("contents", 8)
-
     def _threads(self, name: str, size: int) -> Threads:
         threads = Threads(self.reactor, name, size)
         threads.setServiceParent(self.services)
@@ -222,12 +217,14 @@ class House:
         sockets = DaemonDirectory("jupyterd-ipc-", local_places())
         logs = DaemonDirectory("jupyterd-log-", [server.runtime_dir])
 
+        log_threads = self._threads("kernel-logs", 4)  # a disk that hangs holds up nothing else
+
         def channels(kernel_id: str, observer: Any) -> KernelChannels:
             return KernelChannels(
                 kernel_id,
                 reactor=self.reactor,
                 settings=connection,
-                in_thread=self.in_thread,
+                in_thread=log_threads,
                 spill_dir=logs.join(kernel_id),
                 observer=observer,
                 policy=MessagePolicy.of(kernels),
@@ -257,7 +254,7 @@ class House:
         sessions.serve(
             kernels=self.kernels,
             in_thread=self.in_thread,
-            kernel_path=lambda path: self.contents.run(kernel_path_of, path),
+            kernel_path=lambda path: self.contents.ask(kernel_path_of, path),
         )
         return sessions
 
@@ -380,8 +377,12 @@ class House:
     def contents(self) -> Any:
         """The contents service; its manager is built with it."""
         from jupyterd.contents.build import contents
+        from jupyterd.contents.lanes import Lanes
 
-        service = contents(self.reactor, self.settings, self.file_threads, lambda *event: self.emit(*event))
+        lanes = Lanes(
+            self._threads("contents", 8), self._threads("contents-read", 8), self._threads("contents-large", 1)
+        )
+        service = contents(self.reactor, self.settings, lanes, lambda *event: self.emit(*event))
         service.setServiceParent(self.services)
         return service
 

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from jupyterd.threads import InThread
+from jupyterd.contents.lanes import Lanes
 from jupyterd.web.root import Root
 
 if TYPE_CHECKING:
@@ -20,9 +20,7 @@ UNLIMITED = 1 << 62
 SCHEMA = "https://events.jupyter.org/jupyter_server/contents_service/v1"
 
 
-def contents(
-    reactor: Any, settings: Settings, in_thread: InThread, emit: Callable[[str, dict[str, Any]], None]
-) -> Contents:
+def contents(reactor: Any, settings: Settings, lanes: Lanes, emit: Callable[[str, dict[str, Any]], None]) -> Contents:
     """The service, with the contents manager that the operator wants.
 
     :param emit: the event bus; called in the reactor's thread.
@@ -32,14 +30,14 @@ def contents(
     from jupyterd.contents.service import Contents
 
     outbox = Outbox(reactor, lambda data: emit(SCHEMA, data))
-    commits = Commits(reactor, in_thread)
+    commits = Commits(reactor, lanes.write)
     manager = manager_of(settings, outbox, commits.wait)
-    service = Contents(reactor, manager, in_thread, outbox, commits)
+    service = Contents(reactor, manager, lanes, outbox, commits)
     limit = getattr(manager, "watched_directories", 0)
     if limit and hasattr(manager, "_get_os_path"):
         from jupyterd.contents.changes import Changes, inotify_watch
 
-        service.changes = Changes(reactor, in_thread, emit, inotify_watch(reactor), service.is_busy, limit)
+        service.changes = Changes(reactor, lanes.read, emit, inotify_watch(reactor), service.is_busy, limit)
     return service
 
 

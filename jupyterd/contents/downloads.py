@@ -41,7 +41,7 @@ class FilesResource:
         if request.method != b"PUT" or not isinstance(manager, FileContentsManager):
             return None
         upload = RawUpload(manager, "/".join(request.segments[1:]))
-        return Sink(request, upload, self._contents.in_thread)
+        return Sink(request, upload, self._contents.lanes.write)
 
     @api("PUT", "/files/<path:path>")
     async def upload(self, call: Call, path: str) -> Reply:
@@ -82,12 +82,12 @@ class FilesResource:
         if call.arg("download") or name.endswith(".ipynb"):
             headers["Content-Disposition"] = attachment(name)
         if isinstance(self._contents.manager, FileContentsManager):
-            os_path = await self._contents.run(operations.locate, path)
+            os_path = await self._contents.ask(operations.locate, path)
             kind = content_type_of(name)
             if kind == BYTES:  # a link may say less than the name of what it leads to
                 kind = content_type_of(os_path.rpartition("/")[2])
-            return FileReply(os_path, content_type=kind, headers=headers)
-        data = await self._contents.run(read_any, path)
+            return FileReply(os_path, content_type=kind, headers=headers, in_thread=self._contents.lanes.read)
+        data = await self._contents.ask(read_any, path)
         return Reply(data, content_type=content_type_of(name), headers=headers)
 
 

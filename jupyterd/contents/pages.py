@@ -37,7 +37,7 @@ class ViewResource:
         :raises NotFound: no such file.
         """
         path = call.path.removeprefix("/view").strip("/")
-        if not await self._contents.run(operations.file_exists, path):
+        if not await self._contents.ask(operations.file_exists, path):
             raise NotFound(f"File does not exist: {path}")
         url = f"{call.base_url}files/{escape(path)}"
         page = self._render("view.html", file_url=url, page_title=path.rsplit("/", 1)[-1])
@@ -66,7 +66,7 @@ class ResolvePathResource:
         path, kernel = call.arg("path"), call.arg("kernel")
         if path is None:
             raise Invalid("Missing argument path")
-        found: list[dict[str, Any]] = [{"scope": "server", "path": await self._contents.run(operations.resolve, path)}]
+        found: list[dict[str, Any]] = [{"scope": "server", "path": await self._contents.ask(operations.resolve, path)}]
         answer: dict[str, Any] = {}
         if kernel and self._kernel_path is not None:
             try:

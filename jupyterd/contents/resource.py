@@ -42,7 +42,7 @@ class ContentsResource:
         target = Target.parse(path).only("", "checkpoints")
         if target.verb == "checkpoints":
             versions = call.arg("versions") in ("1", "true")
-            return Reply(await self._contents.run(operations.list_checkpoints, target.path, versions))
+            return Reply(await self._contents.ask(operations.list_checkpoints, target.path, versions))
         query = query_of(call)
         try:
             answer = await self._contents.get(path, query)
@@ -117,7 +117,7 @@ class ContentsResource:
         length = request.getHeader("content-length")
         if request.method != b"PUT" or (length is not None and length.isdigit() and int(length) <= LARGE):
             return None
-        return Sink(request, SpoolFile(self._contents.workshop.new_path), self._contents.in_thread)
+        return Sink(request, SpoolFile(self._contents.workshop.new_path), self._contents.lanes.write)
 
     def _reply(self, call: Call, answer: Answer | FileAnswer, located: bool = True) -> Reply | Served:
         headers: dict[str, str] = {}

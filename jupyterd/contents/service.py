@@ -22,6 +22,7 @@ from jupyterd.contents.changes import Changes
 from jupyterd.contents.commits import Commits
 from jupyterd.contents.either import at_once
 from jupyterd.contents.expiry import Expiry
+from jupyterd.contents.lanes import Lanes
 from jupyterd.contents.operations import Query
 from jupyterd.contents.outbox import Outbox
 from jupyterd.contents.paths import clean
@@ -38,16 +39,16 @@ class Contents(Service):
     """Runs operations (see :mod:`jupyterd.contents.operations`) on a contents manager.
 
     :param manager: a :class:`ContentsManager`, or a class written against the reference's interface.
-    :param in_thread: where synchronous managers work.
+    :param lanes: where synchronous managers work.
     :param outbox: takes the manager's events.
     :param commits: writes the manager's signatures; none where each is written at once.
     """
 
     def __init__(
-        self, reactor: Any, manager: Any, in_thread: InThread, outbox: Outbox, commits: Commits | None = None
+        self, reactor: Any, manager: Any, lanes: Lanes, outbox: Outbox, commits: Commits | None = None
     ) -> None:
         self.manager = manager
-        self.in_thread = in_thread
+        self.lanes = lanes
         self._outbox = outbox
         self._commits = commits
         self._asyncio = AsyncioThread(reactor) if is_asynchronous(manager) else None
@@ -56,16 +57,23 @@ class Contents(Service):
         self.workshop = Workshop(manager)
         self.changes: Changes | None = None
         uploads = getattr(manager, "uploads", None)
-        self._expiry = Expiry(reactor, in_thread, uploads) if isinstance(uploads, Uploads) else None
+        self._expiry = Expiry(reactor, lanes.write, uploads) if isinstance(uploads, Uploads) else None
 
     def run(self, operation: Operation[T], *args: Any) -> Deferred[T]:
         """Run an operation where it may block; the Deferred fires in the reactor's thread.
 
         Classes that others wrote were written for one thread: they are asked one thing at a time.
         """
+        return self._run(self.lanes.write, operation, *args)
+
+    def ask(self, operation: Operation[T], *args: Any) -> Deferred[T]:
+        """The same for one that changes nothing: it does not wait for those that do."""
+        return self._run(self.lanes.read, operation, *args)
+
+    def _run(self, in_thread: InThread, operation: Operation[T], *args: Any) -> Deferred[T]:
         if self._asyncio is not None:
             return self._asyncio.run(operation(self.manager, *args))
-        running = self.in_thread if self._turn is None else partial(self._turn.run, self.in_thread)
+        running = in_thread if self._turn is None else partial(self._turn.run, in_thread)
         return running(self._work, operation, *args).addBoth(self._tell)
 
     def _work(self, operation: Operation[T], *args: Any) -> T:
@@ -85,18 +93,18 @@ class Contents(Service):
         return answer
 
     async def _read(self, path: str, query: Query) -> Answer | FileAnswer:
-        answer = await self.run(operations.get, path, query, LARGE)
+        answer = await self.ask(operations.get, path, query, LARGE)
         if answer is not None:
             return answer
-        if not await self.in_thread(can_delegate, self.manager):
-            answer = await self.run(operations.get, path, query)
+        if not await self.lanes.read(can_delegate, self.manager):
+            answer = await self.ask(operations.get, path, query)
             assert answer is not None
             return answer
         out = self.workshop.new_path()
         try:
-            head = await self.in_thread(self.workshop.do, "get", path=path, query=list(astuple(query)), out=out)
+            head = await self.lanes.large(self.workshop.do, "get", path=path, query=list(astuple(query)), out=out)
         except BaseException:
-            self.in_thread(_remove, out)
+            self.lanes.write(_remove, out)
             raise
         self.manager.emit(data={"action": "get", "path": clean(path)})
         return FileAnswer(out, **_head_of(head))
@@ -121,9 +129,9 @@ class Contents(Service):
         """The same of a large body that is in a file: in a child process where that can be."""
 
         async def work() -> Answer:
-            if not await self.in_thread(can_delegate, self.manager):
-                return await self.run(operations.put, path, await self.in_thread(_contents_of, spooled), if_match)
-            reply = await self.in_thread(self.workshop.do, "put", path=path, body=spooled, if_match=if_match)
+            if not await self.lanes.write(can_delegate, self.manager):
+                return await self.run(operations.put, path, await self.lanes.write(_contents_of, spooled), if_match)
+            reply = await self.lanes.large(self.workshop.do, "put", path=path, body=spooled, if_match=if_match)
             self.manager.emit(data={"action": "save", "path": clean(path)})
             return Answer(reply.pop("body").encode(), **_head_of(reply))
 
@@ -186,7 +194,7 @@ class Contents(Service):
             self._asyncio.stop()
         if self._commits is not None:
             self._commits.stop()
-        return self.in_thread(self._close)
+        return self.lanes.write(self._close)
 
     def _close(self) -> None:
         """In a thread."""

@@ -201,7 +201,7 @@ class FrontEnds:
             return await found if hasattr(found, "__await__") else found
 
         try:
-            found = await contents.run(model)
+            found = await contents.ask(model)
         except JupyterdError:
             return None
         except Exception as error:

@@ -55,7 +55,7 @@ class NbconvertResource:
         :raises NotFound: no such format, or nothing there.
         """
         path = path.strip("/")
-        model, os_path = await self._contents().run(read, path)
+        model, os_path = await self._contents().ask(read, path)
         if model["type"] != "notebook":
             location = url_path_join(call.base_url, "files", url_escape(path))
             return Reply(b"", HTML, 302, {"Location": location})

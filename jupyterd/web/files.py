@@ -19,6 +19,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from jupyterd.errors import Forbidden, NotFound
+from jupyterd.threads import InThread
 from jupyterd.web.served import Served
 from jupyterd.web.site import Request
 
@@ -104,15 +105,17 @@ class FileReply(Served):
     :param path: of a regular file.
     :param content_type: None to tell it from the name.
     :param headers: more response headers.
+    :param in_thread: where it is read; None for where the site does its own work.
     """
 
     path: str
     content_type: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
+    in_thread: InThread | None = None
 
     def serve(self, request: Request) -> None:
         """Open the file in a thread, then send it."""
-        opening = request.site.in_thread(open_regular, self.path)
+        opening = (self.in_thread or request.site.in_thread)(open_regular, self.path)
         opening.addCallback(self._send, request)
         opening.addErrback(self._failed, request)
 
@@ -168,7 +171,7 @@ class FileReply(Served):
             request.write(b"")
             request.finish()
             return
-        FileProducer(opened.file, start, end, request).begin()
+        FileProducer(opened.file, start, end, request, self.in_thread or request.site.in_thread).begin()
 
 
 def unchanged(request: Request, opened: Opened) -> bool:
@@ -194,11 +197,12 @@ def not_newer(modified: float, since: str | None) -> bool:
 class FileProducer:
     """Reads a part of a file in threads, a chunk at a time, while the client takes what is sent."""
 
-    def __init__(self, file: BinaryIO, start: int, end: int, request: Request) -> None:
+    def __init__(self, file: BinaryIO, start: int, end: int, request: Request, in_thread: InThread) -> None:
         self._file = file
         self._start = start
         self._end = end
         self._request = request
+        self._in_thread = in_thread
         self._chunk = STRANGERS_CHUNK if request.user is None else CHUNK
         self._reading: Deferred[None] | None = None
         self._paused = False
@@ -213,7 +217,7 @@ class FileProducer:
         """Read and send on. Called by the transport."""
         self._paused = False
         if self._reading is None and not self._stopped:
-            self._reading = self._request.site.in_thread(self._read).addCallbacks(self._write, self._failed)
+            self._reading = self._in_thread(self._read).addCallbacks(self._write, self._failed)
 
     def pauseProducing(self) -> None:
         """Send no more than what is being read. Called by the transport."""

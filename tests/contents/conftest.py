@@ -12,6 +12,7 @@ import pytest
 from twisted.internet.testing import MemoryReactorClock
 
 from jupyterd.contents.build import mount
+from jupyterd.contents.lanes import Lanes
 from jupyterd.contents.largefile import AsyncLargeFileManager
 from jupyterd.contents.outbox import Outbox
 from jupyterd.contents.service import Contents
@@ -67,7 +68,7 @@ def make_client(root: Path) -> Callable[..., Client]:
         manager = manager or AsyncLargeFileManager(root_dir=str(root), **traits)
         site = MemorySite()
         reactor = MemoryReactorClock()
-        contents = Contents(reactor, manager, at_once, Outbox(reactor, lambda data: None))
+        contents = Contents(reactor, manager, Lanes.one(at_once), Outbox(reactor, lambda data: None))
         mount(site.root, lambda: contents, render)
         return Client(site, root, contents, reactor)
 

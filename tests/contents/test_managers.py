@@ -20,6 +20,7 @@ from jupyterd.contents.either import at_once, settled
 from jupyterd.contents.filemanager import AsyncFileContentsManager, FileContentsManager
 from jupyterd.contents.foreign import LargeFileManager as KnownLargeFileManager
 from jupyterd.contents.foreign import on_ours
+from jupyterd.contents.lanes import Lanes
 from jupyterd.contents.largefile import AsyncLargeFileManager, LargeFileManager
 from jupyterd.contents.manager import AsyncContentsManager, ContentsManager
 from jupyterd.contents.models import moment
@@ -136,7 +137,7 @@ async def test_an_asynchronous_manager_runs_off_the_reactor() -> None:
 
     manager = Asynchronous()
     assert is_asynchronous(manager)
-    contents = Contents(reactor, manager, in_no_thread, Outbox(reactor, lambda data: None))
+    contents = Contents(reactor, manager, Lanes.one(in_no_thread), Outbox(reactor, lambda data: None))
     try:
         answer = await contents.run(operations.get, "/a", operations.Query())
         assert b'"text"' in answer.body
@@ -253,7 +254,7 @@ async def test_an_asynchronous_subclass_is_asked_too(root: Path) -> None:
 
     (root / "gone.py").touch()
     manager = AsyncLiterate(root_dir=str(root))
-    contents = Contents(reactor, manager, in_no_thread, Outbox(reactor, lambda data: None))  # type: ignore[arg-type]
+    contents = Contents(reactor, manager, Lanes.one(in_no_thread), Outbox(reactor, lambda data: None))  # type: ignore[arg-type]
     try:
         saved = await contents.put("/b.py", b'{"type": "file", "format": "text", "content": "x"}', None)
         assert b'"type": "notebook"' in saved.body

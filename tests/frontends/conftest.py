@@ -78,7 +78,7 @@ class MemoryContents:
             raise NotFound(path)
         return {"type": self.kinds[path]}
 
-    def run(self, operation: Any, *args: Any) -> Any:
+    def ask(self, operation: Any, *args: Any) -> Any:
         from twisted.internet.defer import Deferred
 
         return Deferred.fromCoroutine(operation(self.manager, *args))

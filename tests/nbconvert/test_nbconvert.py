@@ -36,7 +36,7 @@ class Contents:
         kind = "notebook" if path.endswith(".ipynb") else "file"
         return {"name": path.rpartition("/")[2], "type": kind, "content": NOTEBOOK, "last_modified": MODIFIED}
 
-    def run(self, operation: Any, *args: Any) -> Any:
+    def ask(self, operation: Any, *args: Any) -> Any:
         return Deferred.fromCoroutine(operation(self.manager, *args))
 
 
