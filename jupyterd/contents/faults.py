@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from jupyterd.contents.paths import to_api_path
-from jupyterd.errors import Forbidden, Invalid, JupyterdError, OutOfSpace, TooLarge
+from jupyterd.errors import Conflict, Forbidden, Invalid, JupyterdError, OutOfSpace, TooLarge
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 DENIED = frozenset({errno.EPERM, errno.EACCES, errno.EROFS})
@@ -15,6 +15,10 @@ DENIED = frozenset({errno.EPERM, errno.EACCES, errno.EROFS})
 
 class DiskFull(OutOfSpace):
     """No space, or no quota, is left for the file; what was there before is untouched."""
+
+
+class Busy(Conflict):
+    """The system is using it, as it does what something is mounted on: it can not go away."""
 
 
 class PermissionDenied(Forbidden):
@@ -30,6 +34,8 @@ def kind_of(error: OSError, path: str) -> JupyterdError | None:
         return PermissionDenied(f"Permission denied: {path}")
     if error.errno in FULL:
         return DiskFull(f"No space left on device: {path}")
+    if error.errno == errno.EBUSY:
+        return Busy(f"Device or resource busy: {path}")
     if error.errno == errno.EFBIG:
         return TooLarge(f"File too large: {path}")
     if error.errno == errno.ENAMETOOLONG:

@@ -8,6 +8,8 @@ import stat
 from typing import TYPE_CHECKING
 
 from jupyterd.contents import naming, paths, removal
+from jupyterd.contents.copying import NoRoom, copy_tree
+from jupyterd.contents.faults import DiskFull
 from jupyterd.contents.models import Model
 from jupyterd.contents.reading import look
 from jupyterd.errors import Conflict, Failed, Forbidden, Invalid, JupyterdError, NotFound
@@ -76,7 +78,9 @@ def copy_directory(manager: FileContentsManager, from_path: str, to_path: str | 
         name = next(n for n in naming.candidates(name, "-Copy") if not manager._exists(f"{target}/{n}"))
     copied = paths.clean(f"{target}/{name}")
     try:
-        shutil.copytree(os_from, manager._get_os_path(copied))
+        copy_tree(os_from, manager._get_os_path(copied))
+    except NoRoom as error:
+        raise DiskFull(f"No space left on device: {copied}") from error
     except OSError as error:
         manager.log.error("could not copy %s to %s: %s", path, copied, error)
         raise Invalid(f"Can't copy '{from_path}' into read-only Folder '{target}/{name}'") from error

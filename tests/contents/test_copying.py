@@ -1,0 +1,100 @@
+"""Copies of directories end, and are whole or not there."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+
+@pytest.fixture
+def tree(client: Any) -> Path:
+    tree: Path = client.root / "d"
+    (tree / "e").mkdir(parents=True)
+    (tree / "e/f").write_text("x")
+    return tree
+
+
+def copy(client: Any, source: str, where: str = "") -> Any:
+    return client.ask("POST", f"/api/contents{where}", {"copy_from": source})
+
+
+def names(directory: Path) -> list[str]:
+    return sorted(str(path.relative_to(directory)) for path in directory.rglob("*"))
+
+
+def test_links_stay_links(client: Any, tree: Path) -> None:
+    (tree / "up").symlink_to("..")
+    (tree / "gone").symlink_to("nowhere")
+    assert copy(client, "d").json()["path"] == "d-Copy1"
+    assert names(client.root / "d-Copy1") == ["e", "e/f", "gone", "up"]
+    assert os.readlink(client.root / "d-Copy1/up") == ".."
+
+
+def test_special_files_are_left_out(client: Any, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    os.mkfifo(tree / "fifo")
+    monkeypatch.chdir(tree)  # a socket's path is short
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind("socket")
+    assert copy(client, "d").status == 201
+    assert names(client.root / "d-Copy1") == ["e", "e/f"]
+
+
+@pytest.mark.parametrize("where", ["/d", "/d/e"])
+def test_into_itself_once(client: Any, tree: Path, where: str) -> None:
+    assert copy(client, "d", where).status == 201
+    assert names(client.root / where[1:] / "d") == ["e", "e/f"]
+
+
+def test_a_link_to_a_directory(client: Any, tree: Path) -> None:
+    (client.root / "link").symlink_to("d")
+    assert copy(client, "link").json()["path"] == "link-Copy1"
+    assert names(client.root / "link-Copy1") == ["e", "e/f"]
+    assert not (client.root / "link-Copy1").is_symlink()
+
+
+def test_a_full_disk_leaves_nothing(client: Any, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*args: Any, **kwargs: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(shutil, "copy2", full)
+    answer = copy(client, "d")
+    assert (answer.status, answer.json()["message"]) == (507, "No space left on device: d-Copy1")
+    assert os.listdir(client.root) == ["d"]
+
+
+def test_what_can_not_be_read_leaves_nothing(client: Any, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def denied(*args: Any, **kwargs: Any) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(shutil, "copy2", denied)
+    assert copy(client, "d").status == 400
+    assert os.listdir(client.root) == ["d"]
+
+
+def test_what_is_there_stays(client: Any, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody makes a directory of the copy's name just then."""
+    makedirs = os.makedirs
+
+    def too_late(path: str) -> None:
+        makedirs(path)
+        (Path(path) / "theirs").touch()
+        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
+
+    monkeypatch.setattr(os, "makedirs", too_late)
+    assert copy(client, "d").status == 400
+    assert names(client.root / "d-Copy1") == ["theirs"]
+
+
+def test_a_mount_point_is_in_use(client: Any, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def busy(path: str) -> None:
+        raise OSError(errno.EBUSY, os.strerror(errno.EBUSY), path)
+
+    monkeypatch.setattr(os, "unlink", busy)
+    answer = client.ask("DELETE", "/api/contents/d/e/f")
+    assert (answer.status, answer.json()["message"]) == (409, "Device or resource busy: d/e/f")
