@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import os
 import stat
-import tempfile
+from contextlib import suppress
+from hashlib import sha256
 from typing import Any
 
 from traitlets import Bool, Unicode, default
@@ -183,8 +184,7 @@ class FileCheckpoints(Checkpoints):
         root = os.path.abspath(self.root_dir)
         parent = paths.to_os_path(root, paths.split(path)[0])
         if not os.access(parent, os.W_OK):
-            below = os.path.relpath(parent, start=root)
-            return os.path.normpath(os.path.join(tempfile.gettempdir(), "jupyter_checkpoints", below))
+            return _apart(parent)
         return os.path.join(parent, self.checkpoint_dir)
 
     def checkpoint_model(self, checkpoint_id: str, os_path: str) -> Any:
@@ -215,6 +215,16 @@ class FileCheckpoints(Checkpoints):
                     replacement.abort()
                 status = os.fstat(fd)
             os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def _apart(parent: str) -> str:
+    """Where the checkpoints are of a directory that may not be written: with this user, and apart from other directories."""
+    from jupyter_core.paths import jupyter_data_dir
+
+    place = os.path.join(jupyter_data_dir(), "jupyterd", "checkpoints")
+    with suppress(OSError):  # then nothing is kept
+        os.makedirs(place, mode=0o700, exist_ok=True)
+    return os.path.join(place, sha256(os.fsencode(os.path.realpath(parent))).hexdigest())
 
 
 class AsyncFileCheckpoints(FileCheckpoints):

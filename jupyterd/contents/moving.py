@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
@@ -55,13 +56,23 @@ def rename(manager: FileContentsManager, old_path: str, new_path: str) -> None:
         raise Conflict(f"File already exists: {new_path}")
     try:
         with manager.perm_to_403():
-            shutil.move(old, new)
+            _move(old, new)
     except JupyterdError:
         raise
     except FileNotFoundError:
         raise NotFound(f"File or directory does not exist: {old_path}") from None
     except Exception as error:
         raise Failed(f"Unknown error renaming file: {old_path} {error}") from error
+
+
+def _move(old: str, new: str) -> None:
+    """Rename; copy and delete only where another filesystem is the reason that it can not be."""
+    try:
+        os.rename(old, new)
+    except OSError as error:
+        if error.errno not in (errno.EXDEV, errno.EINVAL):
+            raise
+        shutil.move(old, new)  # it knows too when a directory would go into itself
 
 
 def copy_directory(manager: FileContentsManager, from_path: str, to_path: str | None) -> Model | None:

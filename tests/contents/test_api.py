@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
+import stat
 from collections.abc import Callable
 from email.utils import parsedate_to_datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -208,6 +211,49 @@ def test_copies_of_directories_have_a_limit(make_client: Callable[..., Any]) -> 
     answer = client.ask("POST", "/api/contents", {"copy_from": "d"})
     assert answer.status == 400
     assert "Can't copy folders larger than 0MB" in answer.json()["message"]
+
+
+def deny_writing_in(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda path, mode: str(path) != str(directory) and access(path, mode))
+
+
+def test_checkpoints_of_a_directory_that_may_not_be_written(
+    client: Any, notebook: Callable[..., Any], data_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("d", "e"):
+        (client.root / name).mkdir()
+        deny_writing_in(client.root / name, monkeypatch)
+        assert client.put(f"{name}/a.ipynb", {"type": "notebook", "content": notebook(name)}).status == 201
+    client.put("d/a.ipynb", {"type": "notebook", "content": notebook("new")})
+    assert client.ask("POST", "/api/contents/d/a.ipynb/checkpoints/checkpoint").status == 204
+    assert client.get("d/a.ipynb")["content"]["cells"][0]["source"] == "d", "not that of e, nor of another user"
+    kept = data_dir / "jupyterd/checkpoints"
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o700
+    assert len(list(kept.glob("*/a-checkpoint.ipynb"))) == 2
+    assert not (client.root / "d/.ipynb_checkpoints").exists()
+
+
+def test_a_rename_that_is_refused_leaves_no_copy(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    (client.root / "a").write_text("x")
+
+    def denied(old: str, new: str) -> None:
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), old)
+
+    monkeypatch.setattr(os, "rename", denied)
+    assert client.ask("PATCH", "/api/contents/a", {"path": "b"}).status == 403
+    assert os.listdir(client.root) == ["a"]
+
+
+def test_to_another_filesystem(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    (client.root / "a").write_text("x")
+
+    def elsewhere(old: str, new: str) -> None:
+        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), old)
+
+    monkeypatch.setattr(os, "rename", elsewhere)
+    assert client.ask("PATCH", "/api/contents/a", {"path": "b"}).status == 200
+    assert os.listdir(client.root) == ["b"]
 
 
 def test_renamed(client: Any) -> None:
