@@ -218,7 +218,7 @@ class FileCheckpoints(Checkpoints):
 
 
 def _apart(parent: str) -> str:
-    """Where the checkpoints are of a directory that may not be written: with this user, and apart from other directories."""
+    """Where the checkpoints of a directory that may not be written are: with this user, apart from all others."""
     from jupyter_core.paths import jupyter_data_dir
 
     place = os.path.join(jupyter_data_dir(), "jupyterd", "checkpoints")
