@@ -204,9 +204,9 @@ class House:
     @cached_property
     def kernels(self) -> Any:
         """All kernels."""
+        from jupyterd.directory import DaemonDirectory, local_places
         from jupyterd.kernels.channels import KernelChannels
         from jupyterd.kernels.connection import ZMQChannelsWebsocketConnection
-        from jupyterd.kernels.directory import DaemonDirectory, local_places
         from jupyterd.kernels.policy import MessagePolicy
         from jupyterd.kernels.processes import ProcessLauncher
         from jupyterd.kernels.service import KernelsService

@@ -16,8 +16,8 @@ HOUSE = Path(__file__).resolve().parent.parent
 PACKAGE = HOUSE / "jupyterd"
 
 LEAVES = {
-    "", "aio", "children", "config_manager", "errors", "fetching", "lean", "log", "scrub", "standins", "stock",
-    "threads", "traittypes", "transutils", "utils",
+    "", "aio", "children", "config_manager", "directory", "errors", "fetching", "lean", "log", "scrub", "standins",
+    "stock", "threads", "traittypes", "transutils", "utils",
 }  # fmt: skip
 MIDDLE = {"web", "auth", "events"}
 FEATURES = {

@@ -100,7 +100,7 @@ class Contents(Service):
             answer = await self.ask(operations.get, path, query)
             assert answer is not None
             return answer
-        out = self.workshop.new_path()
+        out = await self.lanes.read(self.workshop.new_path)
         try:
             head = await self.lanes.large(self.workshop.do, "get", path=path, query=list(astuple(query)), out=out)
         except BaseException:

@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import secrets
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -22,6 +21,7 @@ from twisted.logger import Logger
 
 from jupyterd.contents.filemanager import AsyncFileContentsManager, FileContentsManager
 from jupyterd.contents.largefile import AsyncLargeFileManager, LargeFileManager
+from jupyterd.directory import DaemonDirectory
 from jupyterd.errors import Failed, JupyterdError
 
 WORKER = "jupyterd.contents.worker"
@@ -92,14 +92,12 @@ class Workshop:
         self._lock = Lock()
         self._making = Lock()
         self._process: subprocess.Popen[bytes] | None = None
-        self._directory: str | None = None
+        self._directory = DaemonDirectory("jupyterd-work-", [tempfile.gettempdir()])
 
     def new_path(self) -> str:
         """A path for a temporary file."""
         with self._making:
-            if self._directory is None:
-                self._directory = tempfile.mkdtemp(prefix="jupyterd-")
-            return os.path.join(self._directory, secrets.token_hex(8))
+            return self._directory.join(secrets.token_hex(8))
 
     def do(self, operation: str, **arguments: Any) -> dict[str, Any]:
         """Have the child process run one of :data:`jupyterd.contents.worker.OPERATIONS`.
@@ -175,9 +173,7 @@ class Workshop:
             self._end()
         finally:
             self._lock.release()
-        if self._directory is not None:
-            shutil.rmtree(self._directory, ignore_errors=True)
-            self._directory = None
+        self._directory.close()
 
 
 def _error_of(error: dict[str, Any]) -> Exception:

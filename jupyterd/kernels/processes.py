@@ -13,9 +13,9 @@ from typing import Any, Protocol
 from twisted.logger import Logger
 
 from jupyterd.aio import from_asyncio
+from jupyterd.directory import DaemonDirectory
 from jupyterd.errors import Failed, JupyterdError
 from jupyterd.kernels.death import Death, oom_counter, oom_kills
-from jupyterd.kernels.directory import DaemonDirectory
 from jupyterd.kernels.launcher import KernelProcess, Order
 from jupyterd.kernels.settings import KernelRestarter, MappingKernelSettings, with_sections
 from jupyterd.kernels.transport import port_taken, socket_address, takes_ipc

@@ -5,8 +5,8 @@ from __future__ import annotations
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 
+from jupyterd.directory import DaemonDirectory
 from jupyterd.kernels.culling import Culler
-from jupyterd.kernels.directory import DaemonDirectory
 from jupyterd.kernels.manager import MappingKernelManager
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
-from jupyterd.kernels.directory import DaemonDirectory
+from jupyterd.directory import DaemonDirectory
 
 IPC_MODULES = ("ipykernel_launcher", "ipykernel", "xpython", "xpython_launcher", "bash_kernel")
 """Python modules that run kernels which take the ipc transport as jupyter_client writes it."""

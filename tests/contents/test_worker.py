@@ -7,6 +7,7 @@ import json
 import mmap
 import os
 import signal
+import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -244,3 +245,17 @@ def test_large_ones_over_http(client: Any, notebook: Callable[..., Any]) -> None
         assert client.contents.workshop._process is not None
     finally:
         client.contents.stopService()
+
+
+def test_what_a_killed_server_worked_on_goes(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = root.parent / "tmp"
+    (place / "jupyterd-work-dead").mkdir(parents=True)
+    (place / "jupyterd-work-dead" / "body").write_text("x")
+    os.utime(place / "jupyterd-work-dead", (0, 0))
+    monkeypatch.setattr(tempfile, "tempdir", str(place))
+    shop = Workshop(AsyncLargeFileManager(root_dir=str(root)))
+    Path(shop.new_path()).touch()
+    (mine,) = place.iterdir()
+    assert len(list(mine.iterdir())) == 1
+    shop.close()
+    assert list(place.iterdir()) == []

@@ -14,10 +14,10 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
+from jupyterd.directory import DaemonDirectory
 from jupyterd.gateway.kernelspecs import GatewaySpecs
 from jupyterd.gateway.launcher import GatewayLauncher, RemoteProcess
 from jupyterd.kernels.death import Death
-from jupyterd.kernels.directory import DaemonDirectory
 from jupyterd.kernels.launcher import KernelProcess, Launcher, Order
 from jupyterd.kernels.manager import NoSuchKernelSpec
 from jupyterd.kernels.processes import ProcessLauncher

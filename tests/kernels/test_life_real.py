@@ -24,10 +24,10 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
+from jupyterd.directory import DaemonDirectory
 from jupyterd.errors import Failed
 from jupyterd.kernels.channels import KernelChannels
 from jupyterd.kernels.connection import ZMQChannelsWebsocketConnection
-from jupyterd.kernels.directory import DaemonDirectory
 from jupyterd.kernels.kernel import Kernel
 from jupyterd.kernels.manager import MappingKernelManager, NoSuchKernel
 from jupyterd.kernels.parent import dying_with_us

@@ -1,4 +1,4 @@
-"""Directories of mode 0700, one for each daemon, for what its kernels need on disk: gone when it stops."""
+"""Directories of mode 0700, one for each daemon, for what it needs on disk while it runs: gone when it stops."""
 
 from __future__ import annotations
 
