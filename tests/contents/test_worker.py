@@ -215,6 +215,18 @@ def test_a_real_child(shop: Workshop, root: Path, notebook: Any) -> None:
 
 
 @pytest.mark.real
+def test_what_was_signed_here_is_trusted_there(shop: Workshop, manager: AsyncLargeFileManager, notebook: Any) -> None:
+    manager.sign_later = lambda store: None
+    nb = notebook("x")
+    output = {"output_type": "display_data", "metadata": {}, "data": {"text/html": "<b>"}}
+    nb["cells"][0].update(outputs=[output], metadata={"trusted": True})
+    manager._save_model({"type": "notebook", "content": nb}, "a.ipynb")
+    out = shop.new_path()
+    shop.do("get", path="/a.ipynb", query=[True, None, None, False], out=out)
+    assert json.loads(Path(out).read_bytes())["content"]["cells"][0]["metadata"] == {"trusted": True}
+
+
+@pytest.mark.real
 def test_a_child_that_was_killed_is_replaced(shop: Workshop, root: Path, notebook: Any) -> None:
     put(shop, "/a.ipynb", {"type": "notebook", "content": notebook("x")})
     assert shop._process is not None
