@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -92,3 +93,14 @@ def notebook(*sources: str, **more: Any) -> dict[str, Any]:
 @pytest.fixture(name="notebook")
 def notebook_fixture() -> Callable[..., dict[str, Any]]:
     return notebook
+
+
+@pytest.fixture
+def deny_writing_in(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
+    """Have a directory look as one that may not be written, to root too."""
+
+    def deny(directory: Path) -> None:
+        access = os.access
+        monkeypatch.setattr(os, "access", lambda path, mode: str(path) != str(directory) and access(path, mode))
+
+    return deny

@@ -213,17 +213,12 @@ def test_copies_of_directories_have_a_limit(make_client: Callable[..., Any]) -> 
     assert "Can't copy folders larger than 0MB" in answer.json()["message"]
 
 
-def deny_writing_in(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    access = os.access
-    monkeypatch.setattr(os, "access", lambda path, mode: str(path) != str(directory) and access(path, mode))
-
-
 def test_checkpoints_of_a_directory_that_may_not_be_written(
-    client: Any, notebook: Callable[..., Any], data_dir: Path, monkeypatch: pytest.MonkeyPatch
+    client: Any, notebook: Callable[..., Any], data_dir: Path, deny_writing_in: Callable[[Path], None]
 ) -> None:
     for name in ("d", "e"):
         (client.root / name).mkdir()
-        deny_writing_in(client.root / name, monkeypatch)
+        deny_writing_in(client.root / name)
         assert client.put(f"{name}/a.ipynb", {"type": "notebook", "content": notebook(name)}).status == 201
     client.put("d/a.ipynb", {"type": "notebook", "content": notebook("new")})
     assert client.ask("POST", "/api/contents/d/a.ipynb/checkpoints/checkpoint").status == 204
@@ -234,26 +229,19 @@ def test_checkpoints_of_a_directory_that_may_not_be_written(
     assert not (client.root / "d/.ipynb_checkpoints").exists()
 
 
-def test_a_rename_that_is_refused_leaves_no_copy(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(("number", "status", "left"), [(errno.EACCES, 403, ["a"]), (errno.EXDEV, 200, ["b"])])
+def test_only_to_another_filesystem_is_copied(
+    client: Any, monkeypatch: pytest.MonkeyPatch, number: int, status: int, left: list[str]
+) -> None:
+    """What is refused for any other reason leaves no copy."""
     (client.root / "a").write_text("x")
 
-    def denied(old: str, new: str) -> None:
-        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), old)
+    def refuse(old: str, new: str) -> None:
+        raise OSError(number, os.strerror(number), old)
 
-    monkeypatch.setattr(os, "rename", denied)
-    assert client.ask("PATCH", "/api/contents/a", {"path": "b"}).status == 403
-    assert os.listdir(client.root) == ["a"]
-
-
-def test_to_another_filesystem(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    (client.root / "a").write_text("x")
-
-    def elsewhere(old: str, new: str) -> None:
-        raise OSError(errno.EXDEV, os.strerror(errno.EXDEV), old)
-
-    monkeypatch.setattr(os, "rename", elsewhere)
-    assert client.ask("PATCH", "/api/contents/a", {"path": "b"}).status == 200
-    assert os.listdir(client.root) == ["b"]
+    monkeypatch.setattr(os, "rename", refuse)
+    assert client.ask("PATCH", "/api/contents/a", {"path": "b"}).status == status
+    assert os.listdir(client.root) == left
 
 
 def test_renamed(client: Any) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -105,14 +105,11 @@ def test_a_file_that_can_not_be_renamed_over_is_overwritten(target: Path, monkey
     assert leftovers(target.parent) == []
 
 
-def deny_writing_in(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    access = os.access
-    monkeypatch.setattr(os, "access", lambda path, mode: str(path) != str(directory) and access(path, mode))
-
-
-def test_in_an_unwritable_directory_the_file_is_overwritten(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_in_an_unwritable_directory_the_file_is_overwritten(
+    target: Path, deny_writing_in: Callable[[Path], None]
+) -> None:
     inode = target.stat().st_ino
-    deny_writing_in(target.parent, monkeypatch)
+    deny_writing_in(target.parent)
     atomic.write(str(target), b"new")
     assert target.read_bytes() == b"new"
     assert target.stat().st_ino == inode
@@ -178,8 +175,8 @@ def test_special_files_are_never_opened(tmp_path: Path) -> None:
             atomic.write(str(path), b"x")
 
 
-def test_a_file_that_may_not_be_written_is_refused(target: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    deny_writing_in(target, monkeypatch)
+def test_a_file_that_may_not_be_written_is_refused(target: Path, deny_writing_in: Callable[[Path], None]) -> None:
+    deny_writing_in(target)
     with pytest.raises(PermissionError):
         atomic.write(str(target), b"new")
     assert target.read_bytes() == b"old"
