@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import stat
 from contextlib import suppress
+from functools import partial
 from hashlib import sha256
 from typing import Any
 
@@ -204,16 +205,10 @@ class FileCheckpoints(Checkpoints):
     def _copy(self, source: str, target: str, keep_old: atomic.KeepOld | None = None) -> None:
         """Copy content and time; never half."""
         with named_faults(self.root_dir, target):
-            fd = files.open_regular(source, self.root_dir)
-            with os.fdopen(fd, "rb", buffering=0) as file:
-                replacement = atomic.Replacement(target, atomic=self.use_atomic_writing)
-                try:
-                    while block := file.read(files.BLOCK):
-                        replacement.write(block)
-                    replacement.commit(keep_old)
-                finally:
-                    replacement.abort()
-                status = os.fstat(fd)
+            with os.fdopen(files.open_regular(source, self.root_dir), "rb", buffering=0) as file:
+                blocks = iter(partial(file.read, files.BLOCK), b"")
+                atomic.write_all(target, blocks, atomic=self.use_atomic_writing, keep_old=keep_old)
+                status = os.fstat(file.fileno())
             os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 

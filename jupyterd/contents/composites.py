@@ -94,12 +94,23 @@ def fill(model: Model, path: str) -> Model:
 async def copy(manager: Any, from_path: str, to_path: str | None = None) -> Model:
     """Copy a file; into a directory under a free name, or to a path that does not exist."""
     path = clean(from_path)
-    from_dir, from_name = split(path)
     model = await settled(manager.get(path))
     model.pop("path", None)
     model.pop("name", None)
     if model["type"] == "directory":
         raise Invalid("Can't copy directories")
+    target = await copy_target(manager, path, to_path)
+    model = dict(await settled(manager.save(model, target)))
+    manager.emit(data={"action": "copy", "path": target, "source_path": from_path})
+    return model
+
+
+async def copy_target(manager: Any, path: str, to_path: str | None) -> str:
+    """Where the copy of a file goes.
+
+    :raises NotFound: its directory is not there.
+    """
+    from_dir, from_name = split(path)
     target = from_dir if to_path is None else clean(to_path)
     if await settled(manager.dir_exists(target)):
         name = naming.without_copy_suffix(from_name)
@@ -109,9 +120,7 @@ async def copy(manager: Any, from_path: str, to_path: str | None = None) -> Mode
         raise NotFound(f"No such directory: {target}")
     elif "/" in target and not await settled(manager.dir_exists(parent := split(target)[0])):
         raise NotFound(f"No such parent directory: {parent} to copy file in")
-    model = dict(await settled(manager.save(model, target)))
-    manager.emit(data={"action": "copy", "path": target, "source_path": from_path})
-    return model
+    return target
 
 
 async def trust_notebook(manager: Any, path: str) -> None:

@@ -239,7 +239,7 @@ class FileContentsManager(ContentsManager):
 
     def copy(self, from_path: str, to_path: str | None = None) -> Any:
         """Copy a file or a directory."""
-        copied = moving.copy_directory(self, from_path, to_path)
+        copied = moving.copy(self, from_path, to_path)
         return copied if copied is not None else at_once(composites.copy(self, from_path, to_path))
 
 
@@ -291,5 +291,5 @@ class AsyncFileContentsManager(FileContentsManager, AsyncContentsManager):
 
     async def copy(self, from_path: str, to_path: str | None = None) -> Model:
         """Copy a file or a directory."""
-        copied = await off_loop(moving.copy_directory, self, from_path, to_path)
+        copied = await off_loop(moving.copy, self, from_path, to_path)
         return copied if copied is not None else await composites.copy(self, from_path, to_path)

@@ -6,10 +6,12 @@ import errno
 import os
 import shutil
 import stat
+from functools import partial
 from typing import TYPE_CHECKING
 
-from jupyterd.contents import naming, paths, removal
+from jupyterd.contents import atomic, composites, files, naming, paths, removal, saving
 from jupyterd.contents.copying import NoRoom, copy_tree
+from jupyterd.contents.either import at_once
 from jupyterd.contents.faults import DiskFull
 from jupyterd.contents.models import Model
 from jupyterd.contents.reading import look
@@ -75,7 +77,40 @@ def _move(old: str, new: str) -> None:
         shutil.move(old, new)  # it knows too when a directory would go into itself
 
 
-def copy_directory(manager: FileContentsManager, from_path: str, to_path: str | None) -> Model | None:
+def copy(manager: FileContentsManager, from_path: str, to_path: str | None) -> Model | None:
+    """Copy what no hook and no subclass has to see the content of; None for anything else, which goes another way."""
+    copied = _copy_directory(manager, from_path, to_path)
+    return copied if copied is not None else _copy_plain_file(manager, from_path, to_path)
+
+
+def _copy_plain_file(manager: FileContentsManager, from_path: str, to_path: str | None) -> Model | None:
+    """A block at a time: in a model the file would be several times in memory."""
+    path = paths.clean(from_path)
+    os_from, status = look(manager, path)
+    if (
+        not stat.S_ISREG(status.st_mode)
+        or status.st_size > manager.max_content_size_mb << 20
+        or path.endswith(".ipynb")
+    ):
+        return None
+    ours = all(getattr(type(manager), name).__module__.startswith("jupyterd.") for name in ("get", "save", "_keep"))
+    if manager.pre_save_hooks or not ours:
+        return None
+    target = at_once(composites.copy_target(manager, path, to_path))
+    os_to = saving.savable(manager, {"type": "file", "content": ""}, target)
+    manager.emit(data={"action": "get", "path": path})
+    with (
+        manager.perm_to_403(os_to),
+        os.fdopen(files.open_regular(os_from, manager.root_dir), "rb", buffering=0) as file,
+    ):
+        blocks = iter(partial(file.read, files.BLOCK), b"")
+        status = atomic.write_all(os_to, blocks, atomic=manager.use_atomic_writing)
+    model = saving.kept(manager, paths.clean(target), os_to, status).model
+    manager.emit(data={"action": "copy", "path": target, "source_path": from_path})
+    return model
+
+
+def _copy_directory(manager: FileContentsManager, from_path: str, to_path: str | None) -> Model | None:
     """Copy a directory; None for a file, which every manager can copy."""
     path = paths.clean(from_path)
     os_from, status = look(manager, path)

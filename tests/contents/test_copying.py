@@ -6,10 +6,13 @@ import errno
 import os
 import shutil
 import socket
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from jupyterd.contents import files
 
 
 @pytest.fixture
@@ -89,6 +92,40 @@ def test_what_is_there_stays(client: Any, tree: Path, monkeypatch: pytest.Monkey
     monkeypatch.setattr(os, "makedirs", too_late)
     assert copy(client, "d").status == 400
     assert names(client.root / "d-Copy1") == ["theirs"]
+
+
+def test_a_file_is_copied_in_blocks(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(files, "BLOCK", 1000)
+    content = os.urandom(5000)
+    (client.root / "a.bin").write_bytes(content)
+    heard: list[Any] = []
+    client.contents.manager.emitter = heard.append
+    monkeypatch.setattr(files, "read", None)  # it is never whole in memory
+    answer = client.ask("POST", "/api/contents", {"copy_from": "a.bin"})
+    assert (answer.status, answer.json()["path"], answer.json()["size"]) == (201, "a-Copy1.bin", 5000)
+    assert (client.root / "a-Copy1.bin").read_bytes() == content
+    assert [(event["action"], event["path"]) for event in heard] == [
+        ("get", "a.bin"),
+        ("save", "a-Copy1.bin"),
+        ("copy", "/a-Copy1.bin"),
+    ]
+
+
+def test_hooks_see_what_is_copied(make_client: Callable[..., Any]) -> None:
+    def shout(model: Any, **kwargs: Any) -> None:
+        model["content"] = model["content"].upper()
+
+    client = make_client(pre_save_hook=shout)
+    (client.root / "a.txt").write_text("x")
+    assert copy(client, "a.txt").status == 201
+    assert (client.root / "a-Copy1.txt").read_text() == "X"
+
+
+def test_files_have_a_limit(make_client: Callable[..., Any]) -> None:
+    client = make_client(max_content_size_mb=1)
+    with (client.root / "a.bin").open("wb") as file:
+        file.truncate((1 << 20) + 1)
+    assert copy(client, "a.bin").status == 413
 
 
 def test_a_mount_point_is_in_use(client: Any, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
