@@ -42,3 +42,9 @@ def test_a_disk_that_does_not_take_saves_still_gives_listings(root: Any) -> None
     assert len(answers) == 3
     assert len(stuck.calls) == 1
     assert not saving.called
+
+
+def test_a_download_takes_no_thread_of_the_site(client: Any) -> None:
+    (client.root / "a.txt").write_text("x")
+    client.site.site.in_thread = None
+    assert client.ask("GET", "/files/a.txt").body == b"x"
