@@ -70,11 +70,21 @@ class ChannelsClient(Client, Protocol):
         """Close, after what is being written."""
 
 
-class _Status(msgspec.Struct, gc=False):
+class _State(msgspec.Struct, gc=False):
+    """What is read of a content, of a ``status`` or of a reply."""
+
     execution_state: str = ""
+    status: str = ""
 
 
-_read_status = msgspec.json.Decoder(_Status).decode
+_decode_state = msgspec.json.Decoder(_State).decode
+
+
+def _read_state(content: Bytes) -> _State:
+    try:
+        return _decode_state(content)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return _State()
 
 
 class KernelChannels:
@@ -137,6 +147,7 @@ class KernelChannels:
         self._parent: tuple[Bytes, Parent] = (b"{}", NO_PARENT)
         self._endings = Endings(reactor, self._idle_is_missing, self._newest)
         self._busy = self._held_back = False
+        self._state_of = ""
         self._readiness = Readiness(reactor, self._ask_kernel_info, self._inquiries.unask, self._let_through)
         self._closed = False
         self._farewell: Any = None
@@ -406,28 +417,29 @@ class KernelChannels:
                 heard(read_type(parts[0]).msg_type, parts)
 
     def _status(self, content: Bytes, parent: Parent) -> None:
-        try:
-            state = _read_status(content).execution_state
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        state = _read_state(content).execution_state
+        if not state:
             return
         if parent.msg_type not in self._policy.untracked_message_types:
             self._busy = state == "busy"
+            self._state_of = parent.msg_id
         if state == "idle" and parent.msg_type == "execute_request":
             self._endings.idle(parent.msg_id, parent.msg_id in self._executing)
         self._observer.status(state, parent.msg_type)
 
     def _newest(self) -> tuple[str, int] | None:
-        if self._held_back:
+        if self._held_back or not self._drain():
             return None
-        self._drain()
         return self._parent[1].msg_id, self.messages.next
 
-    def _idle_is_missing(self, msg_id: str, header: bytes) -> None:
+    def _idle_is_missing(self, header: bytes, ran: bool) -> None:
         self.log.warn("kernel {kernel_id} was not heard saying idle: messages are lost", kernel_id=self.kernel_id)
         said = self._author.message("status", {"execution_state": "idle"}, header)[1]
         text = "[jupyterd] The end of what this cell said is missing here: it was said faster than it could be read.\n"
-        self._append(b"iopub", [self._author.notice(text, header), said])
-        self._status(said[3], read_parent(header))
+        self._append(b"iopub", [self._author.notice(text, header), said] if ran else [said])
+        request = read_parent(header)
+        if self._state_of == request.msg_id:  # else it has turned to something else
+            self._status(said[3], request)
         self._tell_watchers([said])
 
     def _replies(self, channel: str, batch: Batch) -> None:
@@ -461,7 +473,8 @@ class KernelChannels:
         if msg_type == "execute_reply":
             header = self._executing.pop(parent.msg_id, None)
             if header is not None:
-                self._endings.replied(parent.msg_id, header, self.messages.next)
+                ran = _read_state(message[3]).status != "aborted"
+                self._endings.replied(parent.msg_id, header, self.messages.next, ran)
             if not self._policy.allow_tracebacks and b'"traceback"' in bytes(message[3]):
                 message[3] = self._policy.shown(message[3])
         cursor = cursor or self._places.of(parent.session)
@@ -479,9 +492,9 @@ class KernelChannels:
         self.refused[why] = self.refused.get(why, 0) + 1
         self.log.warn("a message of kernel {kernel_id} is refused: {why}", kernel_id=self.kernel_id, why=why)
 
-    def _drain(self) -> None:
-        if "iopub" in self._sockets:
-            self._sockets["iopub"].drain()
+    def _drain(self) -> bool:
+        """Read what the kernel has said on iopub; whether that was all."""
+        return "iopub" not in self._sockets or self._sockets["iopub"].drain()
 
     def _flow(self, on: bool) -> None:
         """The log's memory is full, or has room again."""

@@ -52,7 +52,6 @@ class HighWater:
         self.left = LEAST
         self._ahead = NEAR
         self._young = True
-        self._settles = False
         self._read = self._seen = self._bytes = 0
         self._frozen = False
 
@@ -77,10 +76,15 @@ class HighWater:
             self._ahead = NEAR
         if self.left <= 0:
             self._fit()
+        elif self._young and size >= YOUNG * messages > 0:
+            self.settle()
 
     def settle(self) -> None:
-        """The socket will be paused: the next mark is what fits."""
-        self._settles = True
+        """The socket will be paused, or messages are large: a young one's mark goes down now."""
+        if self._young and not self._frozen and self._read < MOST // 2:
+            self._young = False
+            self._seen, self._bytes = self._read, 0
+            self._set(max(LEAST, self._read + 2) // 2)
 
     def lost_count(self) -> None:
         """Malformed messages make the count unsure: the mark stays where it is, whatever fits."""
@@ -92,12 +96,10 @@ class HighWater:
         if self._frozen:
             self.left = FAR
         elif self._young and self._read < MOST // 2:
-            if average < YOUNG and not self._settles:
-                self.left = min(self._ahead, MOST // 2 - self._read)
-                self._ahead = min(2 * self._ahead, FAR)
-            else:
-                self._young = False
-                self._set(max(LEAST, self._read + 2) // 2)
+            self.left = min(self._ahead, MOST // 2 - self._read)
+            self._ahead = min(2 * self._ahead, FAR)
+            if average >= YOUNG:
+                self.settle()
         else:
             self._young = False
             self._set(placed(self._read, _fitting(average) // 2, self._ahead, self.mark))

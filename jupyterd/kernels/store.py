@@ -27,7 +27,8 @@ what a kernel that is not read can not send, nobody is told. Where they are not 
 there, or as much; then the kernel is not read until it is written."""
 
 LARGE = 64 * 1024
-"""Chunks of so many bytes on average may wait in the kernel for clients that are reading, before they go to disk."""
+"""Messages of so many bytes on average may wait in the kernel for clients that are reading, before they go to disk.
+Small ones may not: a kernel that is not read drops what is more than a thousand of them, and tells nobody."""
 
 PATIENCE, PROGRESS = 2.0, 0.4
 """For so many seconds in all, while a client takes something each so many seconds."""
@@ -171,7 +172,7 @@ class Store:
         elif self.bytes <= self._limit // 2:
             self._patient_since = None
         if self._writing and self.bytes > self._limit + SLACK:
-            waits = self._chunks_are_large() or not self._shed()
+            waits = self._messages_are_large() or not self._shed()
         if self._held_back != waits:
             self._held_back = not self._held_back
             self._flow(not self._held_back)
@@ -180,7 +181,7 @@ class Store:
 
     def _clients_are_reading(self) -> bool:
         """Whether large messages had better wait in the kernel for a moment than go to disk and back."""
-        if not self._chunks_are_large() or self._readers.somebody_is_away(self._chunks[0].end):
+        if not self._messages_are_large() or self._readers.somebody_is_away(self._chunks[0].end):
             return False
         now = self._clock.seconds()
         if self._patient_since is None:
@@ -191,8 +192,8 @@ class Store:
             self._looks_again = self._clock.callLater(PROGRESS, self._look)
         return True
 
-    def _chunks_are_large(self) -> bool:
-        return self.bytes >= LARGE * len(self._chunks)
+    def _messages_are_large(self) -> bool:
+        return self.bytes >= LARGE * (self.next - self._first)
 
     def _shed(self) -> bool:
         """Let outputs go that wait for the disk, the oldest first; whether what is left may stay."""
@@ -200,9 +201,11 @@ class Store:
         freed, end = 0, begin
         kept: list[Chunk] = []
         while end < len(self._chunks) and self.bytes - freed > self._limit + SLACK - STEP:
-            pieces = list(without(self._chunks[end], OUTPUTS))
-            freed += self._chunks[end].size - sum(piece.size for piece in pieces)
-            kept += pieces
+            chunk = self._chunks[end]
+            pieces = list(without(chunk, OUTPUTS))
+            spared = chunk.size - sum(piece.size for piece in pieces)
+            freed += max(0, spared)
+            kept += pieces if spared > 0 else [chunk]
             end += 1
         if kept:
             if self._shed_to == self._written_to:

@@ -280,6 +280,31 @@ def test_large_messages_wait_in_the_kernel_for_a_slow_disk(directory, monkeypatc
     assert kit.flow == [False, True]
 
 
+def test_small_messages_do_not_wait_in_the_kernel_however_many_come_at_once(directory, monkeypatch) -> None:
+    monkeypatch.setattr(store, "LARGE", 1000)
+    kit, reader = Kit(directory, Later()), Reader()
+    cursor = kit.log.open()
+    kit.log.attach(cursor, reader)
+    reader.blocked = True
+    said = [header for _ in range(30) for header in kit.say(8, 100)]
+    assert kit.flow == []
+    reader.blocked = False
+    kit.log.pull(cursor)
+    assert reader.got[0].startswith(b"LOST") or reader.got[0] == said[0]
+
+
+def test_outputs_so_small_that_telling_would_take_more_are_kept(directory) -> None:
+    kit, reader = Kit(directory, Later()), Reader()
+    cursor = kit.log.open()
+    kit.log.attach(cursor, reader)
+    reader.blocked = True
+    while not kit.flow:
+        messages = [message(number, 10, kind) for number, kind in enumerate(["stream", "comm_msg"] * 3)]
+        kit.log.append(Chunk(b"iopub", messages, 0.0))
+    assert not any(chunk.lost for chunk in kit.log.store._chunks)
+    assert kit.log.store.bytes == sum(chunk.size for chunk in kit.log.store._chunks)
+
+
 @given(st.lists(st.tuples(st.integers(1, 12), st.booleans(), st.integers(0, 2)), max_size=80))
 def test_a_disk_that_is_too_slow_costs_outputs_alone_and_all_are_counted(steps) -> None:
     with tempfile.TemporaryDirectory() as directory:
