@@ -27,6 +27,7 @@ from jupyterd.web.root import Root
 from jupyterd.web.site import Site
 from tests.kernels.test_channels import Watch
 from tests.kernels.test_wire import read_v1
+from tests.real.tab import NEVER_DROPS
 
 pytestmark = pytest.mark.real
 
@@ -276,8 +277,8 @@ async def test_a_flood_is_complete_and_in_order_for_a_tab_that_reads_late(kit) -
     tab = await kit.open(V1)
     tab.transport.pauseProducing()
     msg_id = await tab.run(
-        "from IPython.display import display\nfor i in range(3000):\n"
-        "    display({'text/plain': f'{i}', 'x/y': 'x' * 10000}, raw=True)"
+        f"{NEVER_DROPS}from IPython.display import display\nfor i in range(3000):\n"
+        "    display({'text/plain': str(i), 'x/y': 'x' * 10000}, raw=True)"
     )
     store = kit.channels.messages.store
     await until(lambda: kit.watch.states[-1:] == [("idle", "execute_request")] and store.spill.bytes > 5_000_000)
