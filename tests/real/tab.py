@@ -134,6 +134,11 @@ def parent_id(message: Message) -> str | None:
     return message["parent_header"].get("msg_id")
 
 
+def once(messages: Sequence[Message]) -> list[Message]:
+    """Each message once: after a reset some may come twice."""
+    return list({m["header"]["msg_id"]: m for m in messages}.values())
+
+
 def of_type(messages: Sequence[Message], msg_type: str) -> list[Message]:
     return [m for m in messages if m["header"]["msg_type"] == msg_type]
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.real.daemon import Daemon, running, until
-from tests.real.tab import NEVER_DROPS, V1, Message, Tab, of_type, parent_id, printed
+from tests.real.tab import NEVER_DROPS, V1, Message, Tab, of_type, once, parent_id, printed
 
 both = pytest.mark.parametrize("protocol", ["", V1], ids=["json", "v1"])
 
@@ -120,7 +120,7 @@ def test_who_comes_back_finds_what_was_said(daemon: Daemon, kernel: str, protoco
     until(lambda: daemon.json("GET", f"/api/kernels/{kernel}")["execution_state"] == "idle")
     back = Tab(daemon, kernel, protocol, session=tab.session)
     after = back.until_done(asked, 20.0)
-    text = printed([m for m in [*before, *after] if parent_id(m) == asked])
+    text = printed([m for m in once([*before, *after]) if parent_id(m) == asked])
     assert text.split() == [str(i) for i in range(40)]
     back.close()
 
