@@ -242,7 +242,7 @@ class MessageLog:
 
     def _told(self, chunk: Chunk) -> Parts:
         text = f"[jupyterd] {chunk.count} messages of this kernel are missing here: more than its log may keep.\n"
-        return self._notice(text, bytes(chunk.messages[0][1]))
+        return self._notice(text, chunk.parent)
 
     def _fetch(self, cursor: Cursor, block: Block) -> bool:
         """Read the block at a cursor's position; True if it is there at once."""

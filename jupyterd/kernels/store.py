@@ -136,7 +136,9 @@ class Store:
             block = self.spill.find(position)
             if block is not None and block.first <= position:
                 return block
-            return self._lost(position, min(first, block.first if block else first))
+            if block is not None:
+                return self._lost(position, min(first, block.first), block.parent)
+            return self._lost(position, first, self._chunks[0].parent if self._chunks else b"{}")
         index = bisect_right(self._chunks, position, key=lambda chunk: chunk.first) - 1
         return self._chunks[index].after(position)
 
@@ -151,11 +153,11 @@ class Store:
         if self.spill.find(position) is not block:
             return []
         self.log.failure("a kernel's messages on disk can not be read", failure)
-        return [self._lost(position, block.end)]
+        return [self._lost(position, block.end, block.parent)]
 
-    def _lost(self, first: int, end: int) -> Chunk:
-        """What stands for messages that are neither in memory nor on disk."""
-        return lost_chunk(Chunk(b"iopub", (), self._clock.seconds()), first, end - first, b"{}")
+    def _lost(self, first: int, end: int, parent: bytes) -> Chunk:
+        """What stands for messages that are neither in memory nor on disk, below the request of what follows them."""
+        return lost_chunk(Chunk(b"iopub", (), self._clock.seconds()), first, end - first, parent)
 
     # -- keeping within bounds
 
@@ -297,7 +299,7 @@ class Store:
 
     def _enforce_quota(self) -> None:
         while not self._compacting and not self._closed and (segment := self.spill.over_quota()) is not None:
-            if segment.compacted:
+            if segment.compacted == disk.COMPACTED:
                 self._remove([self.spill.drop(segment)])
                 continue
             self._compacting = True

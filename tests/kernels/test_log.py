@@ -398,6 +398,38 @@ def test_at_the_quota_streams_go_first_and_all_else_stays(directory) -> None:
     assert told + sum(not frame.startswith(b"LOST") for frame in reader.got) == 1500
 
 
+def test_at_the_quota_what_is_displayed_goes_before_what_tells_of_the_end(directory) -> None:
+    kit, reader = Kit(directory, quota=40_000), Reader()
+    cursor = kit.log.open()
+    kit.log.attach(cursor, reader)
+    reader.blocked = True
+    ends = []
+    for number in range(1000):
+        said = kit.say(1, 100, kind="status" if number % 50 == 0 else "display_data")
+        ends += said if number % 50 == 0 else []
+    assert kit.log.store.spill.bytes <= 40_000 + 6000
+    reader.blocked = False
+    kit.log.pull(cursor)
+    assert [header for header in reader.got if b"status" in header] == ends
+    told = sum(int(frame.split()[1]) for frame in reader.got if frame.startswith(b"LOST"))
+    assert told + sum(not frame.startswith(b"LOST") for frame in reader.got) == 1000
+
+
+def test_what_went_whole_is_told_below_the_request_of_what_follows(directory) -> None:
+    kit, reader = Kit(directory, quota=20_000), Reader()
+    told = []
+    kit.log._notice = lambda text, parent: told.append(parent) or notice(text, parent)
+    cursor = kit.log.open()
+    kit.log.attach(cursor, reader)
+    reader.blocked = True
+    for number in range(600):
+        parts = message(number, 100, "error")
+        kit.log.append(Chunk(b"iopub", [[parts[0], b'{"msg_id": "m"}', *parts[2:]]], 0.0))
+    reader.blocked = False
+    kit.log.pull(cursor)
+    assert told == [b'{"msg_id": "m"}']
+
+
 def test_at_the_quota_with_nothing_to_compact_the_oldest_go(directory) -> None:
     kit, reader = Kit(directory, quota=20_000), Reader()
     cursor = kit.log.open()
