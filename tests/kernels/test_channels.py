@@ -12,8 +12,9 @@ from twisted.internet.task import Clock
 
 from jupyterd.errors import Gone, TimedOut
 from jupyterd.kernels import places
-from jupyterd.kernels.channels import LEAVE, KernelChannels
+from jupyterd.kernels.channels import KernelChannels
 from jupyterd.kernels.connection import ZMQChannelsWebsocketConnection
+from jupyterd.kernels.farewell import LEAVE
 from jupyterd.kernels.memory import MemoryKernel
 from jupyterd.kernels.policy import MessagePolicy
 from jupyterd.testing import at_once, result_of
@@ -366,7 +367,7 @@ def test_after_a_restart_with_another_key_all_goes_on(directory) -> None:
     kit.ask(tab, "execute_request")
     assert all(socket.closed for socket in old.values())
     kit.kernel = MemoryKernel(key=b"another")
-    kit.channels._network = kit.kernel
+    kit.channels._line.network = kit.kernel
     kit.channels.connect(kit.kernel.info)
     kit.kernel.answer_kernel_info()
     ((header, _, _),) = kit.kernel.heard("shell")
@@ -536,7 +537,7 @@ def test_a_cell_whose_idle_is_lost_ends_all_the_same(directory) -> None:
     kit.clock.advance(12)
     assert tab.types()[-2:] == [("iopub", "stream"), ("iopub", "status")]
     assert kit.watch.states[-1] == ("idle", "execute_request")
-    assert kit.channels._endings._timer is None
+    assert kit.channels._hearing._endings._timer is None
 
 
 @pytest.mark.parametrize("first", ["idle", "reply"])
@@ -559,9 +560,9 @@ def test_idle_is_not_missing_while_iopub_is_not_read(directory) -> None:
     tab = kit.tab("s")
     header = kit.ask(tab, "execute_request", session="s")
     kit.kernel.reply("shell", "execute_reply", {"status": "ok"}, header)
-    kit.channels._flow(False)
+    kit.channels._line.flow(False)
     kit.clock.advance(30)
-    kit.channels._flow(True)
+    kit.channels._line.flow(True)
     kit.kernel.say("status", {"execution_state": "idle"}, header)
     kit.clock.advance(30)
     assert tab.types() == [("shell", "execute_reply"), ("iopub", "status")]
