@@ -11,6 +11,7 @@ from twisted.logger import Logger
 
 from jupyterd.kernels.author import Author
 from jupyterd.kernels.chunk import Chunk
+from jupyterd.kernels.drops import Drops
 from jupyterd.kernels.endings import Endings
 from jupyterd.kernels.inquiries import Inquiries
 from jupyterd.kernels.line import Line
@@ -77,6 +78,7 @@ class Hearing:
         self._policy, self._observer = policy, observer
         self._parent: tuple[Bytes, Parent] = (b"{}", NO_PARENT)
         self._endings = Endings(clock, self._idle_is_missing, self._newest)
+        self._drops = Drops()
         self._busy = False
         self._state_of = ""
 
@@ -87,6 +89,7 @@ class Hearing:
     def end(self) -> None:
         """The process says nothing more: what it has got and not answered is lost."""
         self._busy = False
+        self._drops = Drops()
         self._endings.end()
         waiting = self._requests.given_up()
         for msg_id, heard in list(self.watchers.items()):
@@ -100,6 +103,7 @@ class Hearing:
         refusal = self._line.signer.refusal
         is_older = self._line.version < OURS
         parent_bytes, parent = self._parent
+        parent_before = parent_bytes
         policy = self._policy
         untracked = policy.untracked_message_types
         hook: Callable[[str, Parts], None] | None = getattr(self._observer, "iopub_message", None)
@@ -133,11 +137,29 @@ class Hearing:
         if messages:
             if not self._readiness.heard:
                 self._readiness.iopub_heard()
-            self.append(b"iopub", messages)
+            gaps = self._drops.before(messages)
+            self.append(b"iopub", messages if not gaps else self._told(messages, gaps, bytes(parent_before)))
             if self.watchers:
                 self._tell_watchers(messages)
         if active:
             self._observer.activity()
+
+    def _told(self, messages: Sequence[Parts], gaps: Sequence[tuple[int, int]], parent: bytes) -> Sequence[Parts]:
+        """``messages`` with a line where some are missing, below the request of what came before.
+
+        :param parent: that of what came before them all.
+        """
+        told: list[Parts] = []
+        begin = 0
+        for index, count in gaps:
+            self.log.warn("kernel {kernel_id} dropped about {count} messages", kernel_id=self._kernel_id, count=count)
+            text = (
+                f"[jupyterd] About {count} messages are missing here: they were said faster than they could be read.\n"
+            )
+            before = bytes(messages[index - 1][1]) if index else parent
+            told += [*messages[begin:index], self._author.notice(text, before)]
+            begin = index
+        return [*told, *messages[begin:]]
 
     def _tell_watchers(self, messages: Sequence[Parts]) -> None:
         for parts in messages:

@@ -598,3 +598,20 @@ def test_a_cell_may_still_end_by_itself_while_not_all_was_read(directory) -> Non
     kit.kernel.sockets["iopub"].drain = lambda: False
     kit.clock.advance(100)
     assert tab.types() == [("shell", "execute_reply")]
+
+
+def test_what_a_kernel_dropped_is_told_where_it_is_missing(directory) -> None:
+    kit = Kit(directory)
+    tab = kit.tab("s")
+    header = kit.ask(tab, "execute_request", session="s")
+    batch = []
+    for number in [*range(500), *range(700, 702)]:
+        said = orjson.dumps({"msg_id": f"k_1_{number}", "msg_type": "stream", "session": "k"})
+        parts = [said, header, b"{}", b"{}"]
+        batch.append([kit.kernel.signer.sign(parts), *parts])
+    for begin in range(0, len(batch), 100):
+        kit.kernel.sockets["iopub"].received(batch[begin : begin + 100])
+    assert len(tab.got) == len(batch) + 1
+    _, (_, parent, _, content) = tab.got[500]
+    assert parent == header
+    assert orjson.loads(content)["text"].startswith("[jupyterd] About 200 messages are missing here")
