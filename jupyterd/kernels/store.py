@@ -21,7 +21,7 @@ from jupyterd.kernels.spill import Block, Segment, Spill
 if TYPE_CHECKING:
     from jupyterd.threads import InThread
 
-SLACK = 16 * 1024 * 1024
+SLACK = 8 * 1024 * 1024
 """What may be in memory beyond the limit while the disk is being written. Then outputs go, and a client is told: of
 what a kernel that is not read can not send, nobody is told. Where they are not enough, or large, twice as much may be
 there, or as much; then the kernel is not read until it is written."""
