@@ -10,13 +10,14 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from jupyterd.kernels.author import Author
+from jupyterd.kernels.cursor import Client, Cursor
 from jupyterd.kernels.executions import Executions
 from jupyterd.kernels.farewell import Farewell
 from jupyterd.kernels.hearing import Hearing
 from jupyterd.kernels.inquiries import Inquiries
 from jupyterd.kernels.limits import RateLimit
 from jupyterd.kernels.line import Line
-from jupyterd.kernels.log import Client, Cursor, MessageLog
+from jupyterd.kernels.log import MessageLog
 from jupyterd.kernels.older import major_version
 from jupyterd.kernels.places import Places
 from jupyterd.kernels.policy import MessagePolicy, Observer

@@ -6,7 +6,8 @@ from typing import Any
 
 from twisted.logger import Logger
 
-from jupyterd.kernels.log import Cursor, MessageLog
+from jupyterd.kernels.cursor import Cursor
+from jupyterd.kernels.log import MessageLog
 from jupyterd.kernels.places import Places
 
 PATIENCE = 30.0

@@ -8,7 +8,7 @@ from functools import partial
 import msgspec
 from twisted.logger import Logger
 
-from jupyterd.kernels.log import Cursor
+from jupyterd.kernels.cursor import Cursor
 from jupyterd.kernels.outbox import Outbox, Sender
 from jupyterd.kernels.policy import MessagePolicy
 from jupyterd.kernels.wire import Bytes, Header, Parts, read_header
