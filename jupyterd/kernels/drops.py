@@ -42,7 +42,7 @@ class Drops:
         if series not in ("", self._series):
             self._begin(series, number - len(messages))
         found: list[tuple[int, int]] = []
-        if not series:  # the server's before us, where that is a gateway
+        if not series:  # of a gateway, not of the kernel
             self._unread += len(messages)
         else:
             missing = number - self._number - self._unread - len(messages)
@@ -56,15 +56,18 @@ class Drops:
 
     def _located(self, messages: Sequence[Parts]) -> Iterable[tuple[int, int]]:
         expected = self._number + self._unread
+        told = self._unread > 0  # a gateway has told itself what is missing
         for index, parts in enumerate(messages):
             expected += 1
             series, number = _series(parts[0])
-            if series == self._series:
+            if series != self._series:
+                told = True
+            else:
                 if number - expected > FEW:
-                    if self._whole + index >= QUEUE:
+                    if self._whole + index >= QUEUE and not told:
                         yield index, number - expected
                     self._whole = -index
-                expected = max(expected, number)
+                expected, told = max(expected, number), False
 
 
 def _series(header: Bytes) -> tuple[str, int]:

@@ -33,6 +33,9 @@ Small ones may not: a kernel that is not read drops what is more than a thousand
 PATIENCE, PROGRESS = 2.0, 0.4
 """For so many seconds in all, while a client takes something each so many seconds."""
 
+LOOKED_AT = 2048
+"""Messages that are looked at in one go for what can go; many more than come before the next look."""
+
 STEP = 256 * 1024
 """Memory grows by so much before the log looks again at what it can let go."""
 
@@ -200,10 +203,11 @@ class Store:
     def _shed(self) -> bool:
         """Let outputs go that wait for the disk, the oldest first; whether what is left may stay."""
         begin = bisect_left(self._chunks, self._shed_to, key=lambda chunk: chunk.first)
-        freed, end = 0, begin
+        freed, end, looked_at = 0, begin, 0
         kept: list[Chunk] = []
-        while end < len(self._chunks) and self.bytes - freed > self._limit + SLACK - STEP:
+        while end < len(self._chunks) and self.bytes - freed > self._limit + SLACK - STEP and looked_at < LOOKED_AT:
             chunk = self._chunks[end]
+            looked_at += len(chunk.messages)
             pieces = list(without(chunk, OUTPUTS))
             spared = chunk.size - sum(piece.size for piece in pieces)
             freed += max(0, spared)

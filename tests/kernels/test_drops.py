@@ -65,3 +65,12 @@ def test_messages_without_a_number_are_only_counted(drops) -> None:
     others = [[orjson.dumps({"msg_type": "stream", "msg_id": msg_id}), b"{}"] for msg_id in ("a", "a_5")]
     assert drops.before([*others, [b"{", b"{}"]]) == []
     assert drops.before(said(QUEUE)) == []
+
+
+@pytest.mark.parametrize("turns", [1, 2])
+def test_what_a_gateway_told_already_is_not_told_again(drops, turns) -> None:
+    notice = said(1, series="gateway")
+    after = said(QUEUE + 100, QUEUE + 101)
+    if turns == 2:
+        assert drops.before(notice) == []
+    assert drops.before(after if turns == 2 else [*notice, *after]) == []
