@@ -255,9 +255,10 @@ class LinkSocket:
         """Send ``[delimiter, signature, *parts]``; who signs for the kernel is the gateway."""
         return self._link.send(self._channel, parts[2:])
 
-    def drain(self) -> None:
-        """Hand on what has arrived."""
+    def drain(self) -> bool:
+        """Hand on what has arrived; while there is no connection, more may come with the next."""
         self._link.turn()
+        return self._link.is_open
 
     def pause(self) -> None:
         """Read nothing more, of any channel: they have one connection."""

@@ -48,6 +48,11 @@ class Chunk:
         """The number after its last message."""
         return self.first + self.count
 
+    @property
+    def parent(self) -> bytes:
+        """The parent header of its first message."""
+        return bytes(self.messages[0][1]) if self.messages else b"{}"
+
     def after(self, seq: int) -> Chunk:
         """What is left from ``seq`` on."""
         if seq <= self.first:

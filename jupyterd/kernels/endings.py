@@ -19,31 +19,33 @@ class _Open:
     header: bytes
     since: float
     heard: int
+    ran: bool
 
 
 class Endings:
     """One kernel's.
 
     :param clock: the reactor's.
-    :param missing: called with the id and the header of a request that was replied to, and whose ``idle`` is missing.
+    :param missing: called with the header of a request that was replied to, and whose ``idle`` is missing, and with
+        whether it ran: where it was aborted nothing else is missing.
     :param newest: the id of the request to which the newest message on iopub belongs, and how many there were; None
-        while iopub is not read.
+        while there may be more on iopub that is not read.
     """
 
     def __init__(
-        self, clock: Any, missing: Callable[[str, bytes], None], newest: Callable[[], tuple[str, int] | None]
+        self, clock: Any, missing: Callable[[bytes, bool], None], newest: Callable[[], tuple[str, int] | None]
     ) -> None:
         self._clock, self._missing, self._newest = clock, missing, newest
         self._open: dict[str, _Open] = {}
         self._early: set[str] = set()
         self._timer: Any = None
 
-    def replied(self, msg_id: str, header: bytes, heard: int) -> None:
+    def replied(self, msg_id: str, header: bytes, heard: int, ran: bool) -> None:
         """The reply came, when there were ``heard`` messages."""
         if msg_id in self._early:
             self._early.discard(msg_id)
             return
-        self._open[msg_id] = _Open(header, self._clock.seconds(), heard)
+        self._open[msg_id] = _Open(header, self._clock.seconds(), heard, ran)
         if self._timer is None:
             self._timer = self._clock.callLater(PATIENCE, self._look)
 
@@ -69,7 +71,7 @@ class Endings:
                 request.since, request.heard = now, newest[1] if newest else request.heard
             elif now - request.since >= PATIENCE:
                 del self._open[msg_id]
-                self._missing(msg_id, request.header)
+                self._missing(request.header, request.ran)
         if self._open:
             oldest = min(request.since for request in self._open.values())
             self._timer = self._clock.callLater(oldest + PATIENCE - now, self._look)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-BYTES = 32 * 1024 * 1024
+BYTES = 12 * 1024 * 1024
 LARGE_BYTES = 8 * 1024 * 1024
 MOST = 16384
 LEAST = 4
@@ -26,7 +26,7 @@ LARGE = 64 * 1024
 """Messages of so many bytes on average are large."""
 
 YOUNG = 16 * 1024
-"""A young socket has the highest mark until messages are of so many bytes on average."""
+"""A young socket's mark is looked at again at once where messages are of so many bytes on average."""
 
 NEAR, FAR = 4, 32
 """The mark is looked at again after so many messages: where it rests, and while a kernel floods."""
@@ -37,9 +37,9 @@ TRIES = 64
 class HighWater:
     """The receiving high-water mark of one socket.
 
-    While the writer was told nothing yet there is one more way: it may be ahead by the mark, so a mark of just above
-    what was read stops it at once. So a young socket, of whose kernel little is known, has the highest mark; it goes
-    down at the first large messages.
+    While the writer was told nothing yet, which is up to half the first mark, any mark above what was read will do: the
+    writer may have written so much in all. So a young socket, of whose kernel little is known, has the highest mark; it
+    goes down as soon as messages are too large for it.
 
     :param change: sets the mark.
     :ivar mark: the mark now, in messages; the socket has it from its beginning.
@@ -52,7 +52,6 @@ class HighWater:
         self.left = LEAST
         self._ahead = NEAR
         self._young = True
-        self._settles = False
         self._read = self._seen = self._bytes = 0
         self._frozen = False
 
@@ -75,12 +74,18 @@ class HighWater:
         self.left -= messages
         if not more:
             self._ahead = NEAR
-        if self.left <= 0:
+        if self._young and size >= YOUNG * messages > 0:
+            self._seen, self._bytes = self._read - messages, size
+            self._fit()
+        elif self.left <= 0:
             self._fit()
 
     def settle(self) -> None:
-        """The socket will be paused: the next mark is what fits."""
-        self._settles = True
+        """The socket will be paused: a young one's mark goes down now."""
+        if self._young and not self._frozen:
+            self._young = False
+            self._seen, self._bytes = self._read, 0
+            self._set(max(LEAST, self._read + 2) // 2)
 
     def lost_count(self) -> None:
         """Malformed messages make the count unsure: the mark stays where it is, whatever fits."""
@@ -91,13 +96,14 @@ class HighWater:
         self._seen, self._bytes = self._read, 0
         if self._frozen:
             self.left = FAR
-        elif self._young and self._read < MOST // 2:
-            if average < YOUNG and not self._settles:
-                self.left = min(self._ahead, MOST // 2 - self._read)
-                self._ahead = min(2 * self._ahead, FAR)
-            else:
-                self._young = False
-                self._set(max(LEAST, self._read + 2) // 2)
+        elif self._young and self._read < self.mark // 2:
+            fitting = _fitting(average)
+            if self.mark > self._read + 2 * fitting:
+                self._set((self._read + fitting) // 2)
+                self._young = self._read < self.mark // 2
+            if self._young:
+                self.left = min(self._ahead, self.mark // 2 - self._read)
+            self._ahead = min(2 * self._ahead, FAR)
         else:
             self._young = False
             self._set(placed(self._read, _fitting(average) // 2, self._ahead, self.mark))

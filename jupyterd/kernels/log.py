@@ -6,9 +6,8 @@ position; what it still needs is kept for it in order (:mod:`jupyterd.kernels.st
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
@@ -16,6 +15,7 @@ from twisted.python.failure import Failure
 
 from jupyterd.kernels.chunk import EVERYBODY, Chunk
 from jupyterd.kernels.coalesce import coalesced
+from jupyterd.kernels.cursor import Client, Cursor
 from jupyterd.kernels.spill import Block, Spill
 from jupyterd.kernels.store import Store
 from jupyterd.kernels.wire import Bytes, Codec, Parts
@@ -33,60 +33,6 @@ WINDOW = 16 * 1024 * 1024
 
 Parcel = tuple[int, list[Bytes]]
 """The number of a message, and the frames that carry it and those up to the next parcel's."""
-
-
-class Client(Protocol):
-    """Who reads the log at a cursor: a websocket.
-
-    :ivar codec: its protocol.
-    :ivar blocked: it takes nothing now; it calls :meth:`MessageLog.pull` when it does again.
-    """
-
-    @property
-    def codec(self) -> Codec:
-        """Its protocol."""
-
-    @property
-    def blocked(self) -> bool:
-        """Whether it takes nothing now."""
-
-    def write(self, frames: list[Bytes]) -> int:
-        """Take whole frames; the number of bytes it has taken in all."""
-
-    def unacknowledged(self) -> int:
-        """How many of them its peer has not acknowledged, as far as that is known."""
-
-    def unanswered(self) -> int:
-        """How many of them may have to be sent again, however it ends."""
-
-
-class Cursor:
-    """A place in the log, of one session of one client.
-
-    :ivar number: the addressee of what is meant for it alone.
-    :ivar position: the number of the next message it gets.
-    :ivar held: chunks read from disk and not yet taken.
-    :ivar partial: bytes of the chunk at ``position`` that a lost client had acknowledged, and in which protocol.
-    :ivar flight: what was written last: begin and end in the client's stream, the first message, whether each frame
-        is the next message.
-    """
-
-    __slots__ = (
-        "client", "expiry", "flight", "held", "limit", "number", "partial", "position", "pulling", "reading", "session",
-    )  # fmt: skip
-
-    def __init__(self, number: int, session: str | None, position: int) -> None:
-        self.number = number
-        self.session = session
-        self.position = position
-        self.client: Client | None = None
-        self.held: deque[Chunk] = deque()
-        self.flight: deque[tuple[int, int, int, bool]] = deque()
-        self.pulling = False
-        self.reading = False
-        self.limit: RateLimit | None = None
-        self.partial: tuple[int, int, Codec] | None = None
-        self.expiry: object = None
 
 
 class MessageLog:
@@ -242,7 +188,7 @@ class MessageLog:
 
     def _told(self, chunk: Chunk) -> Parts:
         text = f"[jupyterd] {chunk.count} messages of this kernel are missing here: more than its log may keep.\n"
-        return self._notice(text, bytes(chunk.messages[0][1]))
+        return self._notice(text, chunk.parent)
 
     def _fetch(self, cursor: Cursor, block: Block) -> bool:
         """Read the block at a cursor's position; True if it is there at once."""

@@ -36,11 +36,12 @@ class MemorySocket:
             self.sent.append(list(parts))
         return not self.full
 
-    def drain(self) -> None:
+    def drain(self) -> bool:
         """Deliver what has arrived."""
         batch, self.arrived = self.arrived, []
         if batch and self.reading:
             self.received(batch)
+        return self.reading
 
     def pause(self) -> None:
         """Deliver nothing more."""

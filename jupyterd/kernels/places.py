@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from jupyterd.kernels.log import Cursor, MessageLog
+from jupyterd.kernels.cursor import Cursor
+from jupyterd.kernels.log import MessageLog
 
 ABSENT = 256
 """How many absent sessions one kernel keeps a place for; the one that left first is forgotten first."""

@@ -216,7 +216,7 @@ class ClientProcess:
             raise
         except Exception as error:  # what a provisioner raises is its own
             said = self._stderr.drain() if self._stderr is not None else ""
-            await self._clean_up()
+            await self._clean_up(shut_down=False)
             raise Failed(f"{error}\n{said}" if said else str(error)) from error
         self._stopping = False
         if self._stderr is not None:
@@ -280,15 +280,18 @@ class ClientProcess:
     async def stop(self, *, now: bool = False) -> None:
         """See :class:`KernelProcess`."""
         self._stopping = True
+        shut_down = False
         try:
             if self._manager.has_kernel:
                 await from_asyncio(self._manager.shutdown_kernel(now=now))
+                shut_down = True
         finally:
-            await self._clean_up()
+            await self._clean_up(shut_down)
 
-    async def _clean_up(self) -> None:
+    async def _clean_up(self, shut_down: bool) -> None:
+        """:param shut_down: its provisioner was told already."""
         provisioner = self._manager.provisioner
-        if provisioner is not None and not provisioner.has_process and provisioner.connection_info:
+        if not shut_down and provisioner is not None and not provisioner.has_process and provisioner.connection_info:
             await from_asyncio(self._manager.cleanup_resources())
         if self._watch is not None:
             self._watch.stop()

@@ -15,7 +15,7 @@ from twisted.internet.tcp import Connection
 from twisted.python.failure import Failure
 
 from jupyterd.kernels.channels import KernelChannels
-from jupyterd.kernels.log import Cursor
+from jupyterd.kernels.cursor import Cursor
 from jupyterd.kernels.receipts import Receipts, proxied
 from jupyterd.kernels.wire import CODEC_JSON, CODEC_V1, V1, BadFrame, Bytes, Codec, frame_size
 from jupyterd.web.websocket import SocketProtocol

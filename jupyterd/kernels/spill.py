@@ -1,8 +1,8 @@
 """What a kernel's log keeps on disk: blocks of chunks in segment files, oldest first.
 
 A block is written in one go and read in one go; the index of blocks is in memory. A segment file goes when no
-cursor needs it. At the quota the oldest segments are compacted (their ``stream`` messages go, all others stay);
-when that does not make room, the oldest segment goes whole. What went is told in its place:
+cursor needs it. At the quota the oldest segments are compacted: their ``stream`` messages go, then what is displayed;
+all others stay. When that does not make room, the oldest segment goes whole. What went is told in its place:
 :class:`jupyterd.kernels.log.MessageLog` says so to the client.
 
 The functions without ``self._`` run in a thread; the class itself lives in the reactor's.
@@ -19,7 +19,7 @@ from dataclasses import dataclass
 from struct import Struct
 
 from jupyterd.kernels.chunk import Chunk
-from jupyterd.kernels.gaps import STREAMS, joined, without
+from jupyterd.kernels.gaps import OUTPUTS, STREAMS, joined, without
 from jupyterd.kernels.wire import JOINED, Bytes, gather
 
 BLOCK = 512 * 1024
@@ -33,27 +33,36 @@ _U32 = Struct("<I")
 _IOV = 512
 
 
+COMPACTED = 2
+"""So often a segment is compacted before it goes whole."""
+
+
 @dataclass(frozen=True)
 class Block:
-    """Where the messages from ``first`` up to ``end`` lie."""
+    """Where the messages from ``first`` up to ``end`` lie.
+
+    :ivar parent: the parent header of the first.
+    """
 
     first: int
     end: int
     path: str
     offset: int
     size: int
+    parent: bytes = b"{}"
 
 
 @dataclass(eq=False)
 class Segment:
     """One file and its blocks.
 
+    :ivar compacted: how often.
     :ivar written: a block is on its way to it: it stays, whether or not all before was read.
     """
 
     path: str
     blocks: list[Block]
-    compacted: bool = False
+    compacted: int = 0
     written: bool = False
 
     @property
@@ -118,15 +127,15 @@ class Spill:
         return segment.path
 
     def over_quota(self) -> Segment | None:
-        """The segment that has to give way, or None; the newest is compacted but never dropped."""
+        """The segment that has to give way, or None: the oldest of those that were compacted least, not the newest."""
         if self.bytes <= self.quota:
             return None
         older = [segment for segment in self.segments[:-1] if not segment.written]
-        return next((segment for segment in older if not segment.compacted), older[0] if older else None)
+        return min(older, key=lambda segment: segment.compacted, default=None)
 
     def replace(self, old: Segment, path: str, blocks: list[Block]) -> str:
         """A segment was compacted; the old file, to be removed."""
-        new = Segment(path, blocks, compacted=True)
+        new = Segment(path, blocks, old.compacted + 1)
         self.bytes += new.size - old.size
         self.segments[self.segments.index(old)] = new
         return old.path
@@ -171,7 +180,7 @@ def _write_blocks(fd: int, path: str, offset: int, groups: Sequence[Sequence[Chu
         pieces = gather(piece for chunk in chunks for piece in _pack(chunk))
         _write_all(fd, pieces)
         size = sum(map(len, pieces))
-        yield Block(chunks[0].first, chunks[-1].end, path, offset, size)
+        yield Block(chunks[0].first, chunks[-1].end, path, offset, size, chunks[0].parent)
         offset += size
 
 
@@ -202,13 +211,14 @@ def read(block: Block) -> list[Chunk]:
 
 
 def compact(segment: Segment, path: str) -> list[Block]:
-    """Write what is no ``stream`` message of ``segment`` to ``path``.
+    """Write what is no output of ``segment`` to ``path``; the first time, what is no ``stream`` message.
 
     :raises OSError: it can not be done; the segment is as it was.
     """
+    kinds = OUTPUTS if segment.compacted else STREAMS
     groups: list[list[Chunk]] = [[]]
     size = 0
-    for chunk in joined(left for block in segment.blocks for each in read(block) for left in without(each, STREAMS)):
+    for chunk in joined(left for block in segment.blocks for each in read(block) for left in without(each, kinds)):
         if size >= BLOCK:
             groups.append([])
             size = 0

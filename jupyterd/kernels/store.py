@@ -21,16 +21,20 @@ from jupyterd.kernels.spill import Block, Segment, Spill
 if TYPE_CHECKING:
     from jupyterd.threads import InThread
 
-SLACK = 16 * 1024 * 1024
+SLACK = 8 * 1024 * 1024
 """What may be in memory beyond the limit while the disk is being written. Then outputs go, and a client is told: of
 what a kernel that is not read can not send, nobody is told. Where they are not enough, or large, twice as much may be
 there, or as much; then the kernel is not read until it is written."""
 
 LARGE = 64 * 1024
-"""Chunks of so many bytes on average may wait in the kernel for clients that are reading, before they go to disk."""
+"""Messages of so many bytes on average may wait in the kernel for clients that are reading, before they go to disk.
+Small ones may not: a kernel that is not read drops what is more than a thousand of them, and tells nobody."""
 
 PATIENCE, PROGRESS = 2.0, 0.4
 """For so many seconds in all, while a client takes something each so many seconds."""
+
+LOOKED_AT = 2048
+"""Messages that are looked at in one go for what can go; many more than come before the next look."""
 
 STEP = 256 * 1024
 """Memory grows by so much before the log looks again at what it can let go."""
@@ -135,7 +139,9 @@ class Store:
             block = self.spill.find(position)
             if block is not None and block.first <= position:
                 return block
-            return self._lost(position, min(first, block.first if block else first))
+            if block is not None:
+                return self._lost(position, min(first, block.first), block.parent)
+            return self._lost(position, first, self._chunks[0].parent if self._chunks else b"{}")
         index = bisect_right(self._chunks, position, key=lambda chunk: chunk.first) - 1
         return self._chunks[index].after(position)
 
@@ -150,11 +156,11 @@ class Store:
         if self.spill.find(position) is not block:
             return []
         self.log.failure("a kernel's messages on disk can not be read", failure)
-        return [self._lost(position, block.end)]
+        return [self._lost(position, block.end, block.parent)]
 
-    def _lost(self, first: int, end: int) -> Chunk:
-        """What stands for messages that are neither in memory nor on disk."""
-        return lost_chunk(Chunk(b"iopub", (), self._clock.seconds()), first, end - first, b"{}")
+    def _lost(self, first: int, end: int, parent: bytes) -> Chunk:
+        """What stands for messages that are neither in memory nor on disk, below the request of what follows them."""
+        return lost_chunk(Chunk(b"iopub", (), self._clock.seconds()), first, end - first, parent)
 
     # -- keeping within bounds
 
@@ -171,7 +177,7 @@ class Store:
         elif self.bytes <= self._limit // 2:
             self._patient_since = None
         if self._writing and self.bytes > self._limit + SLACK:
-            waits = self._chunks_are_large() or not self._shed()
+            waits = self._messages_are_large() or not self._shed()
         if self._held_back != waits:
             self._held_back = not self._held_back
             self._flow(not self._held_back)
@@ -180,7 +186,7 @@ class Store:
 
     def _clients_are_reading(self) -> bool:
         """Whether large messages had better wait in the kernel for a moment than go to disk and back."""
-        if not self._chunks_are_large() or self._readers.somebody_is_away(self._chunks[0].end):
+        if not self._messages_are_large() or self._readers.somebody_is_away(self._chunks[0].end):
             return False
         now = self._clock.seconds()
         if self._patient_since is None:
@@ -191,18 +197,21 @@ class Store:
             self._looks_again = self._clock.callLater(PROGRESS, self._look)
         return True
 
-    def _chunks_are_large(self) -> bool:
-        return self.bytes >= LARGE * len(self._chunks)
+    def _messages_are_large(self) -> bool:
+        return self.bytes >= LARGE * (self.next - self._first)
 
     def _shed(self) -> bool:
         """Let outputs go that wait for the disk, the oldest first; whether what is left may stay."""
         begin = bisect_left(self._chunks, self._shed_to, key=lambda chunk: chunk.first)
-        freed, end = 0, begin
+        freed, end, looked_at = 0, begin, 0
         kept: list[Chunk] = []
-        while end < len(self._chunks) and self.bytes - freed > self._limit + SLACK - STEP:
-            pieces = list(without(self._chunks[end], OUTPUTS))
-            freed += self._chunks[end].size - sum(piece.size for piece in pieces)
-            kept += pieces
+        while end < len(self._chunks) and self.bytes - freed > self._limit + SLACK - STEP and looked_at < LOOKED_AT:
+            chunk = self._chunks[end]
+            looked_at += len(chunk.messages)
+            pieces = list(without(chunk, OUTPUTS))
+            spared = chunk.size - sum(piece.size for piece in pieces)
+            freed += max(0, spared)
+            kept += pieces if spared > 0 else [chunk]
             end += 1
         if kept:
             if self._shed_to == self._written_to:
@@ -294,7 +303,7 @@ class Store:
 
     def _enforce_quota(self) -> None:
         while not self._compacting and not self._closed and (segment := self.spill.over_quota()) is not None:
-            if segment.compacted:
+            if segment.compacted == disk.COMPACTED:
                 self._remove([self.spill.drop(segment)])
                 continue
             self._compacting = True

@@ -41,8 +41,8 @@ class Socket(Protocol):
     def send(self, parts: Parts) -> bool:
         """Send a message; False if it has to wait until ``writable`` is called."""
 
-    def drain(self) -> None:
-        """Read, now, what has arrived."""
+    def drain(self) -> bool:
+        """Read, now, what has arrived; whether that is all there is."""
 
     def pause(self) -> None:
         """Read nothing more."""
@@ -242,16 +242,17 @@ class KernelSocket(ZmqConnection):
         limit.took(limit.left - due, counted - budget, more)
         return batch, more
 
-    def drain(self) -> None:
-        """Read, now, what has arrived."""
+    def drain(self) -> bool:
+        """Read, now, what has arrived; whether that is all there is."""
         for _ in range(DRAIN_TURNS):
             if self._paused or self.factory is None:
-                return
+                return False
             batch, more = self._read()
             if batch:
                 self._received(batch)
             if not more:
-                return
+                return True
+        return False
 
     def pause(self) -> None:
         """Read nothing more; ZeroMQ goes on to receive, up to its mark.

@@ -12,8 +12,9 @@ from twisted.internet.task import Clock
 
 from jupyterd.errors import Gone, TimedOut
 from jupyterd.kernels import places
-from jupyterd.kernels.channels import LEAVE, KernelChannels
+from jupyterd.kernels.channels import KernelChannels
 from jupyterd.kernels.connection import ZMQChannelsWebsocketConnection
+from jupyterd.kernels.farewell import LEAVE
 from jupyterd.kernels.memory import MemoryKernel
 from jupyterd.kernels.policy import MessagePolicy
 from jupyterd.testing import at_once, result_of
@@ -366,7 +367,7 @@ def test_after_a_restart_with_another_key_all_goes_on(directory) -> None:
     kit.ask(tab, "execute_request")
     assert all(socket.closed for socket in old.values())
     kit.kernel = MemoryKernel(key=b"another")
-    kit.channels._network = kit.kernel
+    kit.channels._line.network = kit.kernel
     kit.channels.connect(kit.kernel.info)
     kit.kernel.answer_kernel_info()
     ((header, _, _),) = kit.kernel.heard("shell")
@@ -536,7 +537,7 @@ def test_a_cell_whose_idle_is_lost_ends_all_the_same(directory) -> None:
     kit.clock.advance(12)
     assert tab.types()[-2:] == [("iopub", "stream"), ("iopub", "status")]
     assert kit.watch.states[-1] == ("idle", "execute_request")
-    assert kit.channels._endings._timer is None
+    assert kit.channels._hearing._endings._timer is None
 
 
 @pytest.mark.parametrize("first", ["idle", "reply"])
@@ -559,9 +560,58 @@ def test_idle_is_not_missing_while_iopub_is_not_read(directory) -> None:
     tab = kit.tab("s")
     header = kit.ask(tab, "execute_request", session="s")
     kit.kernel.reply("shell", "execute_reply", {"status": "ok"}, header)
-    kit.channels._flow(False)
+    kit.channels._line.flow(False)
     kit.clock.advance(30)
-    kit.channels._flow(True)
+    kit.channels._line.flow(True)
     kit.kernel.say("status", {"execution_state": "idle"}, header)
     kit.clock.advance(30)
     assert tab.types() == [("shell", "execute_reply"), ("iopub", "status")]
+
+
+def test_an_aborted_cell_whose_kernel_says_no_idle_for_it_ends_without_a_word(directory) -> None:
+    kit = Kit(directory)
+    tab = kit.tab("s")
+    header = kit.ask(tab, "execute_request", session="s")
+    kit.kernel.reply("shell", "execute_reply", {"status": "aborted"}, header)
+    kit.clock.advance(12)
+    assert tab.types() == [("shell", "execute_reply"), ("iopub", "status")]
+
+
+def test_the_end_of_a_cell_does_not_make_the_next_one_idle(directory) -> None:
+    kit = Kit(directory)
+    tab = kit.tab("s")
+    header = kit.ask(tab, "execute_request", session="s", msg_id="m1")
+    after = kit.ask(tab, "execute_request", session="s", msg_id="m2")
+    kit.kernel.say("status", {"execution_state": "busy"}, header)
+    kit.kernel.reply("shell", "execute_reply", {"status": "ok"}, header)
+    kit.kernel.say("status", {"execution_state": "busy"}, after)
+    kit.clock.advance(12)
+    assert tab.types()[-2:] == [("iopub", "stream"), ("iopub", "status")]
+    assert kit.watch.states[-1] == ("busy", "execute_request")
+
+
+def test_a_cell_may_still_end_by_itself_while_not_all_was_read(directory) -> None:
+    kit = Kit(directory)
+    tab = kit.tab("s")
+    header = kit.ask(tab, "execute_request", session="s")
+    kit.kernel.reply("shell", "execute_reply", {"status": "ok"}, header)
+    kit.kernel.sockets["iopub"].drain = lambda: False
+    kit.clock.advance(100)
+    assert tab.types() == [("shell", "execute_reply")]
+
+
+def test_what_a_kernel_dropped_is_told_where_it_is_missing(directory) -> None:
+    kit = Kit(directory)
+    tab = kit.tab("s")
+    header = kit.ask(tab, "execute_request", session="s")
+    batch = []
+    for number in [*range(500), *range(700, 702)]:
+        said = orjson.dumps({"msg_id": f"k_1_{number}", "msg_type": "stream", "session": "k"})
+        parts = [said, header, b"{}", b"{}"]
+        batch.append([kit.kernel.signer.sign(parts), *parts])
+    for begin in range(0, len(batch), 100):
+        kit.kernel.sockets["iopub"].received(batch[begin : begin + 100])
+    assert len(tab.got) == len(batch) + 1
+    _, (_, parent, _, content) = tab.got[500]
+    assert parent == header
+    assert orjson.loads(content)["text"].startswith("[jupyterd] About 200 messages are missing here")

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyterd.kernels.highwater import FAR, LARGE_BYTES, LEAST, MOST, HighWater, placed
+from jupyterd.kernels.highwater import BYTES, FAR, LARGE_BYTES, LEAST, MOST, HighWater, placed
 
 MB = 1_000_000
 
@@ -102,15 +103,37 @@ def test_a_young_kernel_may_say_much_at_once() -> None:
 def test_the_first_large_messages_of_a_young_kernel_lower_its_mark_at_once(before) -> None:
     pipe = Pipe()
     pipe.flow(before, 300)
-    pipe.flow(2 * FAR, 5 * MB)
+    pipe.flow(1, 5 * MB)
+    for _ in range(10):
+        pipe.write()
+    assert pipe.written - pipe.read <= 4
+    pipe.flow(LEAST, 5 * MB)
     assert pipe.limit.mark * 5 * MB <= 10 * LARGE_BYTES
 
 
-def test_a_socket_that_is_to_be_paused_has_what_fits() -> None:
+@pytest.mark.parametrize("before", [0, 5, 300, 3000])
+def test_a_young_kernel_that_says_much_at_once_stays_in_bounds(before) -> None:
     pipe = Pipe()
-    pipe.flow(100, 10_000)
-    assert not pipe.limit.fits
+    pipe.flow(before, 300)
+    for _ in range(40):
+        for _ in range(500):
+            pipe.write()
+        pipe.take(100, 10_000)
+        pipe.process()
+    assert (pipe.written - pipe.read) * 10_000 < 2 * BYTES
+
+
+@pytest.mark.parametrize("before", [0, 1, 3, 4, 5, 100, 1001, MOST // 2 - 1, MOST // 2, MOST])
+def test_a_young_socket_that_is_to_be_paused_takes_no_more_at_once(before) -> None:
+    pipe = Pipe()
+    pipe.flow(before, 300)
     pipe.limit.settle()
+    pipe.process()
+    if before < MOST // 2:
+        assert pipe.limit.fits
+        for _ in range(10):
+            pipe.write()
+        assert pipe.written - pipe.read <= 4
     pipe.flow(2 * FAR, 10_000)
     assert pipe.limit.fits
 

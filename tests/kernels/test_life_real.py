@@ -427,6 +427,10 @@ async def test_encrypted_channels(houses: Any) -> None:
     assert await house.value(kernel, "2*3") == "6"
 
 
+cleaned: list[bool] = []
+"""Whether for a restart, each time that :class:`Remote` cleaned up."""
+
+
 class Remote(KernelProvisionerBase):  # type: ignore[misc]
     """A provisioner of kernels that are nobody's children here: it has no process to show."""
 
@@ -456,7 +460,7 @@ class Remote(KernelProvisionerBase):  # type: ignore[misc]
             self.child.terminate()
 
     async def cleanup(self, restart: bool = False) -> None:
-        pass
+        cleaned.append(restart)
 
     async def pre_launch(self, **kwargs: Any) -> dict[str, Any]:
         manager = self.parent
@@ -484,3 +488,6 @@ async def test_a_provisioner_without_a_process_is_asked(houses: Any, monkeypatch
     await house.ready(kernel)
     assert "SIGKILL" in kernel.reason
     assert await house.value(kernel, "2*3") == "6"
+    cleaned.clear()
+    await house.kernels.shutdown(kernel.id)
+    assert cleaned == [False]

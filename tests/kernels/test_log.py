@@ -280,6 +280,31 @@ def test_large_messages_wait_in_the_kernel_for_a_slow_disk(directory, monkeypatc
     assert kit.flow == [False, True]
 
 
+def test_small_messages_do_not_wait_in_the_kernel_however_many_come_at_once(directory, monkeypatch) -> None:
+    monkeypatch.setattr(store, "LARGE", 1000)
+    kit, reader = Kit(directory, Later()), Reader()
+    cursor = kit.log.open()
+    kit.log.attach(cursor, reader)
+    reader.blocked = True
+    said = [header for _ in range(30) for header in kit.say(8, 100)]
+    assert kit.flow == []
+    reader.blocked = False
+    kit.log.pull(cursor)
+    assert reader.got[0].startswith(b"LOST") or reader.got[0] == said[0]
+
+
+def test_outputs_so_small_that_telling_would_take_more_are_kept(directory) -> None:
+    kit, reader = Kit(directory, Later()), Reader()
+    cursor = kit.log.open()
+    kit.log.attach(cursor, reader)
+    reader.blocked = True
+    while not kit.flow:
+        messages = [message(number, 10, kind) for number, kind in enumerate(["stream", "comm_msg"] * 3)]
+        kit.log.append(Chunk(b"iopub", messages, 0.0))
+    assert not any(chunk.lost for chunk in kit.log.store._chunks)
+    assert kit.log.store.bytes == sum(chunk.size for chunk in kit.log.store._chunks)
+
+
 @given(st.lists(st.tuples(st.integers(1, 12), st.booleans(), st.integers(0, 2)), max_size=80))
 def test_a_disk_that_is_too_slow_costs_outputs_alone_and_all_are_counted(steps) -> None:
     with tempfile.TemporaryDirectory() as directory:
@@ -355,22 +380,38 @@ def test_a_file_that_is_being_written_is_not_removed_when_all_before_is_read(dir
     assert reader.got == said
 
 
-def test_at_the_quota_streams_go_first_and_all_else_stays(directory) -> None:
+@pytest.mark.parametrize(("goes", "stays"), [("stream", "display_data"), ("display_data", "status")])
+def test_at_the_quota_streams_go_first_then_what_is_displayed_and_all_else_stays(directory, goes, stays) -> None:
     kit, reader = Kit(directory, quota=40_000), Reader()
     cursor = kit.log.open()
     kit.log.attach(cursor, reader)
     reader.blocked = True
     kept = []
     for number in range(1500):
-        said = kit.say(1, 100, kind="display_data" if number % 50 == 0 else "stream")
-        kept += said if number % 50 == 0 else []
+        said = kit.say(1, 100, kind=goes if number % 50 else stays)
+        kept += [] if number % 50 else said
     assert kit.log.store.spill.bytes <= 40_000 + 6000
     reader.blocked = False
     kit.log.pull(cursor)
-    assert [header for header in reader.got if b"display_data" in header] == kept
-    assert any(frame.startswith(b"LOST") for frame in reader.got)
+    assert [header for header in reader.got if stays.encode() in header] == kept
     told = sum(int(frame.split()[1]) for frame in reader.got if frame.startswith(b"LOST"))
+    assert told > 0
     assert told + sum(not frame.startswith(b"LOST") for frame in reader.got) == 1500
+
+
+def test_what_went_whole_is_told_below_the_request_of_what_follows(directory) -> None:
+    kit, reader = Kit(directory, quota=20_000), Reader()
+    told = []
+    kit.log._notice = lambda text, parent: told.append(parent) or notice(text, parent)
+    cursor = kit.log.open()
+    kit.log.attach(cursor, reader)
+    reader.blocked = True
+    for number in range(600):
+        parts = message(number, 100, "error")
+        kit.log.append(Chunk(b"iopub", [[parts[0], b'{"msg_id": "m"}', *parts[2:]]], 0.0))
+    reader.blocked = False
+    kit.log.pull(cursor)
+    assert told == [b'{"msg_id": "m"}']
 
 
 def test_at_the_quota_with_nothing_to_compact_the_oldest_go(directory) -> None:

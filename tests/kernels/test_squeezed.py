@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from twisted.internet.error import ConnectionLost
 from twisted.python.failure import Failure
 
-from jupyterd.kernels.log import Client
+from jupyterd.kernels.cursor import Client
 from jupyterd.kernels.protocol import ChannelsProtocol
 from jupyterd.kernels.squeezed import SqueezedChannelsProtocol, messages
 from jupyterd.kernels.wire import frame_head

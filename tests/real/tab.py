@@ -17,6 +17,13 @@ from tests.real.daemon import TOKEN, Daemon
 V1 = "v1.kernel.websocket.jupyter.org"
 PARTS = ("header", "parent_header", "metadata", "content")
 Message = dict[str, Any]
+NEVER_DROPS = """
+import zmq
+iopub = get_ipython().kernel.iopub_thread
+iopub.schedule(lambda: iopub.socket.set(zmq.SNDHWM, 0))
+"""
+"""Code after which ipykernel keeps all that it says until it is heard. By itself it drops what is a thousand messages
+ahead, without a word: so it does on a busy machine, whoever listens."""
 
 
 class Tab:
@@ -125,6 +132,11 @@ class Tab:
 
 def parent_id(message: Message) -> str | None:
     return message["parent_header"].get("msg_id")
+
+
+def once(messages: Sequence[Message]) -> list[Message]:
+    """Each message once: after a reset some may come twice."""
+    return list({m["header"]["msg_id"]: m for m in messages}.values())
 
 
 def of_type(messages: Sequence[Message], msg_type: str) -> list[Message]:
