@@ -270,6 +270,8 @@ class ServerTraits(JupyterApp):
             if old not in self.config.get("ServerApp", {}):
                 continue
             value = getattr(self, old)
+            if value is None:
+                continue  # as good as not set
             if name not in self.config.get(section, {}):
                 self.log.warning("ServerApp.%s config is deprecated in 2.0. Use %s.%s.", old, section, name)
                 self.config[section][name] = value

@@ -29,6 +29,7 @@ from jupyterd.kernels.spill import Spill
 from jupyterd.kernels.wire import (
     DELIMITER,
     NO_PARENT,
+    UNREADABLE,
     Bytes,
     Header,
     Parent,
@@ -318,7 +319,7 @@ class KernelChannels:
             return False
         try:
             header = read_header(parts[0])
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNREADABLE:
             self.log.warn("a client's message whose header can not be read is ignored")
             return False
         allowed = self._policy.allowed_message_types
@@ -374,7 +375,7 @@ class KernelChannels:
                 message[1:] = adapted(message[1:], OURS)
             try:
                 msg_type = read_type(message[1]).msg_type
-            except (msgspec.DecodeError, UnicodeDecodeError):
+            except UNREADABLE:
                 self._refuse("header")
                 continue
             if message[2] != parent_bytes:
@@ -408,7 +409,7 @@ class KernelChannels:
     def _status(self, content: Bytes, parent: Parent) -> None:
         try:
             state = _read_status(content).execution_state
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNREADABLE:
             return
         if parent.msg_type not in self._policy.untracked_message_types:
             self._busy = state == "busy"
@@ -442,7 +443,7 @@ class KernelChannels:
                 message[1:] = adapted(message[1:], OURS)
             try:
                 header = read_header(message[1])
-            except (msgspec.DecodeError, UnicodeDecodeError):
+            except UNREADABLE:
                 self._refuse("header")
                 continue
             del message[0]

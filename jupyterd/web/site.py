@@ -128,6 +128,9 @@ class Request(server.Request):
         if hosts:
             self.host_header = hosts[0].decode("utf-8", "replace")
         self._refusal = complaint(self.method, path, self.clientproto, hosts)
+        if self._refusal is not None:  # where the next request begins, such a client may see otherwise
+            self.channel.persistent = False
+            self.setHeader(b"connection", b"close")
         segments = segments_of(path) if self._refusal is None else None
         below = None if segments is None else self.site.root.below_base(segments)
         if below is not None:

@@ -319,6 +319,18 @@ def test_a_class_of_the_operators_own_is_no_slip(
     assert "is not known" not in told.text
 
 
+def test_a_base_of_the_reference_is_no_slip(told: pytest.LogCaptureFixture) -> None:
+    settings = load(["--AsyncContentsManager.untitled_file=draft"])
+    assert "is not known" not in told.text
+    assert settings.make("contents_manager_class").untitled_file == "draft"
+
+
+def test_a_moved_setting_that_is_none_is_not_set(user: Path) -> None:
+    (user / "jupyter_server_config.py").write_text("c.ServerApp.iopub_data_rate_limit = None")
+    settings = load([])
+    assert "ZMQChannelsWebsocketConnection" not in settings.config
+
+
 def test_a_setting_without_effect_is_told(told: pytest.LogCaptureFixture) -> None:
     stock_class = "jupyter_server.services.kernels.connection.channels.ZMQChannelsWebsocketConnection"
     load([f"--ServerApp.kernel_websocket_connection_class={stock_class}", "--ServerApp.extra_services=a.b"])
