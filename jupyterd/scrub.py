@@ -155,14 +155,26 @@ class Scrubber:
         return value if scrubbed == text else scrubbed
 
     def _failure(self, failure: Failure) -> Failure:
-        text = failure.getErrorMessage()
-        scrubbed = self.text(text)
-        if scrubbed == text:
+        """``failure`` itself, or one that shows neither the secrets of its message nor those of lines of code."""
+        message, lines = failure.getErrorMessage(), failure.getTraceback()
+        scrubbed, shown = self.text(message), self.text(lines)
+        if (scrubbed, shown) == (message, lines):
             return failure
-        copy = Failure.__new__(Failure)
+        copy = ScrubbedFailure.__new__(ScrubbedFailure)
         copy.__dict__.update(failure.__dict__)
         copy.value = ScrubbedError(scrubbed)
+        copy.shown = shown
         return copy
+
+
+class ScrubbedFailure(Failure):
+    """Stands in a log for a failure whose text held a secret."""
+
+    shown = ""
+
+    def getTraceback(self, elideFrameworkCode: int = 0, detail: str = "default") -> str:
+        """The traceback as the scrubber has left it."""
+        return self.shown
 
 
 class ScrubbedError(Exception):
