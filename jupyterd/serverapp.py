@@ -136,7 +136,8 @@ jupyterd stop 9999                # stop the one on that port
     def start_show_config(self) -> None:
         """Print the settings, values of the command line as what they have become."""
         given = self.config.get("ServerApp", {})
-        given.update({name: getattr(self, name) for name, value in given.items() if isinstance(value, DeferredConfig)})
+        deferred = [name for name, value in given.items() if isinstance(value, DeferredConfig) and self.has_trait(name)]
+        given.update({name: getattr(self, name) for name in deferred})
         super().start_show_config()
 
     def write_default_config(self) -> None:
