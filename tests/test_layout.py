@@ -24,7 +24,7 @@ FEATURES = {
     "config", "contents", "frontends", "gateway", "kernels", "kernelspecs", "nbconvert", "sessions",
     "status", "supervision", "terminals",
 }  # fmt: skip
-SETTINGS = {"settings", "checks", "serverapp", "servers", "apptraits", "configfiles", "commandline", "options"}
+SETTINGS = {"settings", "checks", "serverapp", "servers", "apptraits", "moved", "configfiles", "commandline", "options"}
 """What turns a command line and files into settings: above the features' own classes, below what builds the server."""
 BUILDERS = {"build"}
 """``jupyterd.<feature>.build``: the feature's part of the composition root, imported by ``parts`` and ``app`` alone."""
