@@ -18,8 +18,9 @@ from jupyterd.web.compression import Compression
 from jupyterd.web.limits import HTTPLimits
 from jupyterd.web.pages import Pages
 from jupyterd.web.patience import Patience
+from jupyterd.web.request import Request
 from jupyterd.web.root import Root
-from jupyterd.web.site import Request, Site
+from jupyterd.web.site import Site
 
 if TYPE_CHECKING:
     from collections.abc import Callable

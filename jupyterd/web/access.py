@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from twisted.logger import Logger
 
-from jupyterd.web.site import Request
+from jupyterd.web.request import Request
 
 log = Logger()
 

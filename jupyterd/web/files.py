@@ -19,8 +19,8 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from jupyterd.errors import Forbidden, NotFound
+from jupyterd.web.request import Request
 from jupyterd.web.served import Served
-from jupyterd.web.site import Request
 
 CHUNK = 256 * 1024
 """Bytes that are read, and held in memory, at a time for each client."""
