@@ -84,6 +84,8 @@ class Request(server.Request):
     started = 0.0
     arrived = False
     """The whole body has come."""
+    _malformed = False
+    """Where the next request begins, such a client may see otherwise: nothing after it is read."""
     _admitted = False
     _refusal: Refusal | None = None
     _answered_early = False
@@ -124,9 +126,7 @@ class Request(server.Request):
         if hosts:
             self.host_header = hosts[0].decode("utf-8", "replace")
         self._refusal = complaint(self.method, path, self.clientproto, hosts)
-        if self._refusal is not None:  # where the next request begins, such a client may see otherwise
-            self.channel.persistent = False
-            self.setHeader(b"connection", b"close")
+        self._malformed = self._refusal is not None
         segments = segments_of(path) if self._refusal is None else None
         below = None if segments is None else self.site.root.below_base(segments)
         if below is not None:
@@ -146,7 +146,7 @@ class Request(server.Request):
         self._refusal = self._refusal or refusal or self._too_large() or self._take_body()
         if self._refusal is None:
             self._pour()
-        elif not self.arrived and self._declared != 0:
+        elif not self.arrived and (self._declared != 0 or self._malformed):
             self._answered_early = True
             self.channel.persistent = False
             self.setHeader(b"connection", b"close")
