@@ -1,4 +1,4 @@
-"""The composition root: every object of the daemon is built here, once, and every prefix is mounted here.
+"""The composition root: every feature of the daemon is put together here, and every prefix is mounted here.
 
 Features are imported by the builder that needs them, resources are made at their first request: what the first answer
 does not need is not loaded before it.
@@ -6,63 +6,23 @@ does not need is not loaded before it.
 
 from __future__ import annotations
 
-from functools import cache, cached_property
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from twisted.application.service import MultiService, Service
-from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.logger import Logger
-
-from jupyterd.threads import Threads
-from jupyterd.web.access import AccessLog
-from jupyterd.web.compression import Compression
-from jupyterd.web.limits import HTTPLimits
-from jupyterd.web.pages import Pages
-from jupyterd.web.patience import Patience
-from jupyterd.web.root import Root
-from jupyterd.web.site import Site
+from jupyterd.parts import Parts
 
 if TYPE_CHECKING:
+    from twisted.application.service import MultiService
+    from twisted.internet.defer import Deferred
+    from twisted.web.resource import IResource
+
     from jupyterd.settings import Settings
+    from jupyterd.status.resource import StatusResource
+    from jupyterd.web.api import Call
 
 
-class Ordered(MultiService):
-    """Starts its services in order and stops them one after the other in the opposite order.
-
-    What a service still does while it stops (kernels end, sessions are written) may use those that started before it.
-    """
-
-    log = Logger()
-
-    def stopService(self) -> Deferred[None]:
-        """Stop all; the Deferred fires when the last has stopped."""
-        Service.stopService(self)
-        return Deferred.fromCoroutine(self._stop_each())
-
-    async def _stop_each(self) -> None:
-        for service in reversed(list(self)):
-            try:
-                await maybeDeferred(service.stopService)
-            except Exception:  # noqa: BLE001 - the others must stop all the same
-                self.log.failure("{service} did not stop cleanly", service=service)
-
-
-class House:
-    """The objects of one daemon.
-
-    :param reactor: the one reactor.
-    :param settings: what the operator wants.
-    """
-
-    log = Logger()
-
-    def __init__(self, reactor: Any, settings: Settings) -> None:
-        self.reactor = reactor
-        self.settings = settings
-        self.config = settings.config
-        self.server = settings.server
-        self.services = Ordered()
-        self.root = Root(self.server.base_url)
+class House(Parts):
+    """One daemon."""
 
     def build(self) -> MultiService:
         """All of it."""
@@ -99,204 +59,22 @@ class House:
         if touches("jupyter_events"):
             _ = self.bus
 
-    # -- shared by features
+    # -- features, one builder each
 
-    @cached_property
-    def in_thread(self) -> Threads:
-        """Short work of all features: parsing, SQLite, kernelspecs."""
-        return self._threads("jupyterd", 4)
+    def _status(self) -> None:
+        """/api, /api/status, metrics, health."""
+        from jupyterd.status.build import mount
 
-    def _threads(self, name: str, size: int) -> Threads:
-        threads = Threads(self.reactor, name, size)
-        threads.setServiceParent(self.services)
-        return threads
+        _ = self.activity  # the daemon's time begins here
+        mount(self.root, self.settings, self._status_resource)
 
-    @cached_property
-    def pages(self) -> Pages:
-        """Templates."""
-        server = self.server
-        return Pages(
-            server.base_url,
-            server.extra_template_paths,
-            server.jinja_environment_options,
-            server.jinja_template_vars,
-        )
-
-    @cached_property
-    def guard(self) -> Any:
-        """Decides on every request."""
-        from jupyterd.auth.build import make_guard
-
-        return make_guard(self.server, self.settings.make, self.reactor)
-
-    @cached_property
-    def site(self) -> Site:
-        """The factory of all HTTP connections."""
-        limits = HTTPLimits(parent=self.server)
-        return Site(
-            self.root,
-            self.guard,
-            reactor=self.reactor,
-            in_thread=self.in_thread,
-            max_body=self.server.max_body_size,
-            max_held=self.server.max_buffer_size,
-            compression=Compression.of(self.server.websocket_compression_options),
-            patience=Patience(
-                self.reactor,
-                head=limits.head_timeout,
-                body=limits.body_timeout,
-                idle=limits.idle_timeout,
-                reader=limits.reader_timeout,
-                most=limits.most_waiting,
-            ),
-            access=AccessLog(self.settings.verbose, self._answered),
-            error_page=self.pages.error,
-        )
-
-    @cached_property
-    def bus(self) -> Any:
-        """Who hears what happens."""
-        from jupyterd.events.bus import EventBus
-
-        return EventBus(self.config)
-
-    def emit(self, schema_id: str, data: dict[str, Any]) -> None:
-        """Tell the event bus."""
-        self.bus.emit(schema_id, data)
-
-    # -- objects that several features use
-
-    @cached_property
-    def gateway(self) -> Any:
-        """Where kernels run, if not here; None where they do."""
-        from jupyterd.gateway import is_set
-
-        if not is_set(self.config):
-            return None
-        from jupyterd.gateway.build import engine
-
-        def default_is(name: str) -> None:
-            self.kernels.default_kernel_name = name
-
-        found = engine(self.reactor, self.settings, self.in_thread, lambda *event: self.emit(*event), default_is)
-        found.service.setServiceParent(self.services)
-        return found
-
-    @cached_property
-    def kernelspecs(self) -> Any:
-        """Which kernels are installed."""
-        from jupyterd.kernelspecs.manager import STOCK_CLASS, KernelSpecs
-        from jupyterd.stock import ours
-
-        stock = ours(self.server.kernel_spec_manager_class) == STOCK_CLASS
-        if stock and self.gateway is not None:
-            return self.gateway.specs
-
-        def client() -> Any:
-            if not stock:
-                return self.settings.make("kernel_spec_manager_class")
-            from jupyterd.kernelspecs.client import KernelSpecManager
-
-            return KernelSpecManager(parent=self.server)
-
-        return KernelSpecs(client, self.in_thread, self.server.base_url)
-
-    @cached_property
-    def kernels(self) -> Any:
-        """All kernels."""
-        from jupyterd.directory import DaemonDirectory, local_places
-        from jupyterd.kernels.channels import KernelChannels
-        from jupyterd.kernels.connection import ZMQChannelsWebsocketConnection
-        from jupyterd.kernels.policy import MessagePolicy
-        from jupyterd.kernels.processes import ProcessLauncher
-        from jupyterd.kernels.service import KernelsService
-
-        server, gateway = self.server, self.gateway
-        kernels = self.settings.make("kernel_manager_class")
-        connection = ZMQChannelsWebsocketConnection(parent=server) if gateway is None else gateway.connection
-        sockets = DaemonDirectory("jupyterd-ipc-", local_places())
-        logs = DaemonDirectory("jupyterd-log-", [server.runtime_dir])
-
-        log_threads = self._threads("kernel-logs", 4)  # a disk that hangs holds up nothing else
-
-        def channels(kernel_id: str, observer: Any) -> KernelChannels:
-            return KernelChannels(
-                kernel_id,
-                reactor=self.reactor,
-                settings=connection,
-                in_thread=log_threads,
-                spill_dir=logs.join(kernel_id),
-                observer=observer,
-                policy=MessagePolicy.of(kernels),
-                network=None if gateway is None else gateway.network,
-            )
-
-        def processes() -> ProcessLauncher:
-            return ProcessLauncher(self.reactor, kernels, self.kernelspecs, server.runtime_dir, sockets, logs)
-
-        kernels.serve(
-            launcher=processes() if gateway is None else gateway.launcher,
-            channels=channels,
-            clock=self.reactor,
-            in_thread=self.in_thread,
-            emit=lambda schema_id, data: self.emit(schema_id, data),
-            external_dir=server.external_connection_dir if server.allow_external_kernels else None,
-        )
-        KernelsService(kernels, sockets, logs).setServiceParent(self.services)
-        return kernels
-
-    @cached_property
-    def sessions(self) -> Any:
-        """Which document runs on which kernel."""
-        from jupyterd.sessions.manager import kernel_path_of
-
-        sessions = self.settings.make("session_manager_class")
-        sessions.serve(
-            kernels=self.kernels,
-            in_thread=self.in_thread,
-            kernel_path=lambda path: self.contents.ask(kernel_path_of, path),
-        )
-        return sessions
-
-    @cached_property
-    def terminals(self) -> Any:
-        """All terminals."""
-        from jupyterd.terminals.build import terminals
-
-        service = terminals(self.reactor, self.settings)
-        service.setServiceParent(self.services)
-        return service
-
-    @cached_property
-    def activity(self) -> Any:
-        """When the daemon was last used."""
-        from jupyterd.status.activity import Activity
-
-        others: list[Any] = [lambda: self.kernels.last_activity]
-        if self.server.terminals_enabled:
-            others.append(lambda: self.terminals.active_at())
-        return Activity(self.reactor, others)
-
-    @cached_property
-    def request_times(self) -> Any:
-        """How long answers take."""
-        from jupyterd.status.metrics import RequestTimes
-
-        return RequestTimes()
-
-    def _answered(self, request: Any, seconds: float) -> None:
-        """Count an answer as use, and its time."""
-        self.activity.request(request)
-        if self.server.record_http_request_metrics:
-            self.request_times(request, seconds)
-
-    def _status_resource(self) -> Any:
+    def _status_resource(self) -> StatusResource:
         from jupyterd.status.build import STOP_DELAY
         from jupyterd.status.metrics import Metrics
         from jupyterd.status.resource import StatusResource
 
         def connections() -> int:
-            return int(self.kernels.connections)
+            return self.kernels.connections
 
         def terminals() -> int:
             return len(self.terminals) if self.server.terminals_enabled else 0
@@ -311,15 +89,6 @@ class House:
             in_thread=self.in_thread,
         )
 
-    # -- features, one builder each
-
-    def _status(self) -> None:
-        """/api, /api/status, metrics, health."""
-        from jupyterd.status.build import mount
-
-        _ = self.activity  # the daemon's time begins here
-        mount(self.root, self.settings, self._status_resource)
-
     def _identity(self) -> None:
         """/login, /logout, /api/me, CSP reports."""
         from jupyterd.auth.build import mount, warn
@@ -330,7 +99,7 @@ class House:
     def _kernelspecs(self) -> None:
         """/api/kernelspecs, /kernelspecs."""
 
-        def resource() -> Any:
+        def resource() -> IResource:
             from jupyterd.kernelspecs.resource import KernelSpecsResource
 
             return KernelSpecsResource(self.kernelspecs, lambda: str(self.kernels.default_kernel_name)).app.resource()
@@ -342,15 +111,15 @@ class House:
     def _kernels(self) -> None:
         """/api/kernels and the channels."""
 
-        def resource() -> Any:
+        def resource() -> IResource:
             from jupyterd.kernels.resource import KernelsResource
 
             return KernelsResource(self.kernels).app.resource()
 
-        def channels() -> Any:
+        def channels() -> IResource:
             from jupyterd.kernels.sockets import ChannelsResource
 
-            def may_execute(call: Any) -> Any:
+            def may_execute(call: Call) -> Deferred[bool]:
                 return self.guard.allowed(call.request.handler, "execute", "kernels")
 
             return ChannelsResource(self.kernels.channels_of, may_execute).app.resource()
@@ -366,25 +135,12 @@ class House:
     def _sessions(self) -> None:
         """/api/sessions."""
 
-        def resource() -> Any:
+        def resource() -> IResource:
             from jupyterd.sessions.resource import SessionsResource
 
             return SessionsResource(self.sessions).app.resource()
 
         self.root.mount("/api/sessions", resource, auth="sessions")
-
-    @cached_property
-    def contents(self) -> Any:
-        """The contents service; its manager is built with it."""
-        from jupyterd.contents.build import contents
-        from jupyterd.contents.lanes import Lanes
-
-        lanes = Lanes(
-            self._threads("contents", 8), self._threads("contents-read", 8), self._threads("contents-large", 1)
-        )
-        service = contents(self.reactor, self.settings, lanes, lambda *event: self.emit(*event))
-        service.setServiceParent(self.services)
-        return service
 
     def _contents(self) -> None:
         """/api/contents, /files, /view."""
@@ -397,15 +153,10 @@ class House:
             lambda kernel_id, path: self.kernels.resolve_path(kernel_id, path),
         )
 
-    @cached_property
-    def config_manager(self) -> Any:
-        """Front ends' own settings."""
-        return self.settings.make("config_manager_class")
-
     def _config_sections(self) -> None:
         """/api/config."""
 
-        def sections() -> Any:
+        def sections() -> IResource:
             from jupyterd.config.resource import ConfigResource
 
             return ConfigResource(self.config_manager, self.in_thread).app.resource()

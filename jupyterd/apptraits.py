@@ -10,56 +10,22 @@ import stat
 from ast import literal_eval
 from typing import Any, cast
 
-from jupyter_core.application import JupyterApp
 from traitlets import Any as AnyTrait
-from traitlets import Bool, Bytes, Dict, Float, Integer, List, TraitError, Unicode, Union, default, observe, validate
+from traitlets import Bool, Bytes, Dict, Integer, List, TraitError, Unicode, Union, default, observe, validate
 
 from jupyterd import DEFAULT_JUPYTER_SERVER_PORT
 from jupyterd.gateway import is_set
 from jupyterd.log import Layout
+from jupyterd.moved import MovedTraits
 from jupyterd.traittypes import ClassName
 from jupyterd.utils import expand_path
 from jupyterd.web.compression import Compression
 
-# A setting that has moved: its name here, then the class and the name it has now.
-MOVED: dict[str, tuple[str, str]] = {
-    "allow_password_change": ("PasswordIdentityProvider", "allow_password_change"),
-    "cookie_options": ("IdentityProvider", "cookie_options"),
-    "get_secure_cookie_kwargs": ("IdentityProvider", "get_secure_cookie_kwargs"),
-    "iopub_data_rate_limit": ("ZMQChannelsWebsocketConnection", "iopub_data_rate_limit"),
-    "iopub_msg_rate_limit": ("ZMQChannelsWebsocketConnection", "iopub_msg_rate_limit"),
-    "kernel_ws_protocol": ("ZMQChannelsWebsocketConnection", "kernel_ws_protocol"),
-    "limit_rate": ("ZMQChannelsWebsocketConnection", "limit_rate"),
-    "password": ("PasswordIdentityProvider", "hashed_password"),
-    "password_required": ("PasswordIdentityProvider", "password_required"),
-    "rate_limit_window": ("ZMQChannelsWebsocketConnection", "rate_limit_window"),
-    "token": ("IdentityProvider", "token"),
-}
-# Bases of the reference's classes that operators configure, and where their settings are here.
-BASES = {
-    "FileManagerMixin": "FileContentsManager",
-    "AsyncFileManagerMixin": "AsyncFileContentsManager",
-    "BaseKernelWebsocketConnection": "ZMQChannelsWebsocketConnection",
-}
-# Settings that are read and change nothing here.
-NO_EFFECT = frozenset(
-    {
-        "extra_services",
-        "kernel_websocket_connection_class",
-        "reraise_server_extension_failures",
-    }
-)
-# The same of other classes, whatever their section.
-NO_EFFECT_ELSEWHERE = frozenset({"files_handler_class", "files_handler_params", "shared_context"})
 _PATHS = ("certfile", "keyfile", "client_ca", "cookie_secret_file", "sock", "external_connection_dir")
 _MEBIBYTE = 1024 * 1024
 
 
-def _moved(name: str) -> dict[str, Any]:
-    return {"config": True, "help": f"Deprecated, use {'.'.join(MOVED[name])}."}
-
-
-class ServerTraits(JupyterApp):
+class ServerTraits(MovedTraits):
     """Names and meanings are those of the Jupyter Server 2.21."""
 
     # -- where it listens
@@ -233,9 +199,6 @@ class ServerTraits(JupyterApp):
         """The class for kernels that run here, or the one for a gateway's."""
         return f"jupyterd.gateway.managers.{there}" if is_set(self.config) else str(self.traits()[trait].default_value)
 
-    login_handler_class = ClassName(None, allow_none=True, config=True, help="Deprecated: identity_provider_class.")
-    logout_handler_class = ClassName(None, allow_none=True, config=True, help="Deprecated: identity_provider_class.")
-
     # -- extensions, logs, what concerns another engine
 
     jpserver_extensions = Dict(value_trait=Bool(), config=True, help="Extensions by module name: whether to load them.")
@@ -248,36 +211,6 @@ class ServerTraits(JupyterApp):
     )
     autoreload = Bool(False, config=True, help="Restart when a Python file of the server or an extension changes.")
     tornado_settings = Dict(config=True, help="Settings of Tornado: headers are used, and what extensions read.")
-    pylab = Unicode("disabled", config=True, help="Gone: use %pylab or %matplotlib in the notebook.")
-
-    # -- where these settings have moved to
-
-    allow_password_change = Bool(True, **_moved("allow_password_change"))
-    cookie_options = Dict(**_moved("cookie_options"))
-    get_secure_cookie_kwargs = Dict(**_moved("get_secure_cookie_kwargs"))
-    iopub_data_rate_limit = Float(allow_none=True, **_moved("iopub_data_rate_limit"))
-    iopub_msg_rate_limit = Float(allow_none=True, **_moved("iopub_msg_rate_limit"))
-    kernel_ws_protocol = Unicode(allow_none=True, **_moved("kernel_ws_protocol"))
-    limit_rate = Bool(allow_none=True, **_moved("limit_rate"))
-    password = Unicode("", **_moved("password"))
-    password_required = Bool(False, **_moved("password_required"))
-    rate_limit_window = Float(allow_none=True, **_moved("rate_limit_window"))
-    token = Unicode("<DEPRECATED>", **_moved("token"))
-
-    def hand_over_moved(self) -> None:
-        """Give settings that have moved, or belong to a base, to where they are here; what is set there wins."""
-        for old, (section, name) in MOVED.items():
-            if old not in self.config.get("ServerApp", {}):
-                continue
-            value = getattr(self, old)
-            if name not in self.config.get(section, {}):
-                self.log.warning("ServerApp.%s config is deprecated in 2.0. Use %s.%s.", old, section, name)
-                self.config[section][name] = value
-            elif self.config[section][name] != value:
-                self.log.warning("Ignoring deprecated ServerApp.%s config. Using %s.%s.", old, section, name)
-        for base, section in BASES.items():
-            for name, value in self.config.get(base, {}).items():
-                self.config[section].setdefault(name, value)
 
     # -- defaults that depend on the machine
 
@@ -430,14 +363,6 @@ class ServerTraits(JupyterApp):
     def _server_extensions_given(self, change: Any) -> None:
         self.log.warning("server_extensions is deprecated, use jpserver_extensions")
         self.jpserver_extensions = {**change.new, **self.jpserver_extensions}
-
-    @observe("pylab")
-    def _pylab_given(self, change: Any) -> None:
-        backend = "" if change.new == "warn" else f" {change.new}"
-        raise TraitError(
-            "Support for specifying --pylab on the command line has been removed. "
-            f"Please use `%pylab{backend}` or `%matplotlib{backend}` in the notebook itself."
-        )
 
 
 def _number_of(variable: str, otherwise: int) -> int:

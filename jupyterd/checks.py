@@ -9,7 +9,7 @@ from traitlets import TraitError
 from traitlets.config.loader import DeferredConfig, LazyConfigValue
 
 from jupyterd.apptraits import ServerTraits
-from jupyterd.stock import CLASSES, resolve
+from jupyterd.stock import CLASSES, STOCK, resolve
 from jupyterd.traittypes import ClassName
 
 if TYPE_CHECKING:
@@ -105,7 +105,7 @@ def check_values(config: Config) -> None:
 def warn_of_misspelt_classes(server: ServerTraits) -> None:
     """A class that nobody knows may be an extension's; one that looks like one of ours is most likely a slip."""
     known = {"ServerApp", "NotebookApp", "LabApp", "JupyterNotebookApp", "LabServerApp"}
-    known |= {name.rpartition(".")[2] for name in CLASSES} | {cls.__name__ for cls in ServerTraits.__mro__}
+    known |= {name.rpartition(".")[2] for name in (*CLASSES, *STOCK)} | {cls.__name__ for cls in ServerTraits.__mro__}
     for name in _configured(server):
         known |= {str(server.config.ServerApp[name]).rpartition(".")[2]}
         known |= {cls.__name__ for cls in getattr(resolved(server, name), "__mro__", ())}

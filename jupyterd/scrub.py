@@ -37,11 +37,13 @@ _MOST_NESTED = 4
 _CONTROLS = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\n\t"}
 """What could move a terminal's cursor, or its user: shown as an escape."""
 
+# Strangers choose the paths that are logged. So each pattern takes a time that grows with the text's length alone: what
+# a name must hold is looked for ahead, once, and no two runs of the same characters stand side by side.
 _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     # a header, as a line or as an entry of a dict: Authorization: token x, b'cookie': [b'x; y']
     (
         re.compile(
-            r"""(?i)\b((?:proxy-)?authorization|(?:set-)?cookie|x-xsrftoken|x-csrftoken)(b?['"]?\s*[:=,]\s*[\[(]?\s*)"""
+            r"""(?i)\b((?:proxy-)?authorization|(?:set-)?cookie|x-xsrftoken|x-csrftoken)(b?['"]?\s*[:=,]\s*(?:[\[(]\s*)?)"""
             r"""(b?"[^"]*"|b?'[^']*'|[^\r\n]+)"""
         ),
         rf"\1\2{SECRET}",
@@ -49,7 +51,7 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
     # an entry of a dict or of JSON: "token": "x", 'hashed_password': b'x'
     (
         re.compile(
-            r"""(?i)(['"][\w-]*(?:token|passw(?:or)?d|secret|xsrf)[\w-]*['"]\s*[:=,]\s*[\[(]?\s*)"""
+            r"""(?i)(['"](?=[\w-]*(?:token|passw(?:or)?d|secret|xsrf))[\w-]+['"]\s*[:=,]\s*(?:[\[(]\s*)?)"""
             r"""(b?"[^"]*"|b?'[^']*')"""
         ),
         rf"\1{SECRET}",
@@ -66,8 +68,9 @@ _PATTERNS: tuple[tuple[re.Pattern[str], str], ...] = (
 
 def _of_parameters(names: Iterable[str]) -> re.Pattern[str]:
     alternatives = "|".join(re.escape(name) for name in names)
+    of_name = r"[^=&;\s'\"?%]*"
     return re.compile(
-        rf"(?i)((?:[?&;]|%3f|%26|\b_?(?=xsrf=|token=|password=))[^=&;\s'\"?%]*?(?:{alternatives})[^=&;\s'\"?%]*(?:=|%3d))"
+        rf"(?i)((?:[?&;]|%3f|%26|\b_?(?=xsrf=|token=|password=))(?={of_name}(?:{alternatives})){of_name}(?:=|%3d))"
         r"(?:(?!%26|%23)[^&;\s'\"#\\])+"
     )
 
@@ -152,14 +155,26 @@ class Scrubber:
         return value if scrubbed == text else scrubbed
 
     def _failure(self, failure: Failure) -> Failure:
-        text = failure.getErrorMessage()
-        scrubbed = self.text(text)
-        if scrubbed == text:
+        """``failure`` itself, or one that shows neither the secrets of its message nor those of lines of code."""
+        message, lines = failure.getErrorMessage(), failure.getTraceback()
+        scrubbed, shown = self.text(message), self.text(lines)
+        if (scrubbed, shown) == (message, lines):
             return failure
-        copy = Failure.__new__(Failure)
+        copy = ScrubbedFailure.__new__(ScrubbedFailure)
         copy.__dict__.update(failure.__dict__)
         copy.value = ScrubbedError(scrubbed)
+        copy.shown = shown
         return copy
+
+
+class ScrubbedFailure(Failure):
+    """Stands in a log for a failure whose text held a secret."""
+
+    shown = ""
+
+    def getTraceback(self, elideFrameworkCode: int = 0, detail: str = "default") -> str:
+        """The traceback as the scrubber has left it."""
+        return self.shown
 
 
 class ScrubbedError(Exception):

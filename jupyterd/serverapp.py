@@ -20,6 +20,7 @@ from jupyterd.apptraits import ServerTraits
 from jupyterd.commandline import BadOption, parse
 from jupyterd.configfiles import load_files
 from jupyterd.log import application_log
+from jupyterd.moved import MovedTraits
 from jupyterd.options import ALIASES, FLAGS, IGNORED_FLAGS
 from jupyterd.servers import (
     JupyterPasswordApp,
@@ -44,6 +45,8 @@ __all__ = [
 WILDCARD_IPS = ("", "0.0.0.0", "::")  # noqa: S104
 _WEB = os.path.join(os.path.dirname(os.path.abspath(__file__)), "web")
 _EVERYWHERE = "The server is listening on all interfaces, so any hostname or IP of this machine will work."
+WRITTEN_DOWN = (MovedTraits, ServerTraits)
+"""The classes that hold the server's settings. To operators all of them are settings of ``ServerApp``."""
 
 
 class ServerApp(ServerTraits):
@@ -136,7 +139,8 @@ jupyterd stop 9999                # stop the one on that port
     def start_show_config(self) -> None:
         """Print the settings, values of the command line as what they have become."""
         given = self.config.get("ServerApp", {})
-        given.update({name: getattr(self, name) for name, value in given.items() if isinstance(value, DeferredConfig)})
+        deferred = [name for name, value in given.items() if isinstance(value, DeferredConfig) and self.has_trait(name)]
+        given.update({name: getattr(self, name) for name in deferred})
         super().start_show_config()
 
     def write_default_config(self) -> None:
@@ -155,12 +159,13 @@ jupyterd stop 9999                # stop the one on that port
 
     @classmethod
     def class_own_traits(cls, **metadata: Any) -> dict[str, Any]:
-        """Those that are written down in :class:`ServerTraits` too: help and generated files show them as ours."""
-        return {**ServerTraits.class_own_traits(**metadata), **super().class_own_traits(**metadata)}
+        """Those that are written down in its bases too: help and generated files show them as ours."""
+        own = super().class_own_traits(**metadata)
+        return {name: trait for base in WRITTEN_DOWN for name, trait in base.class_own_traits(**metadata).items()} | own
 
     def _classes_inc_parents(self, classes: Any = None) -> Generator[Any, None, None]:
         # Where the settings are written down is nothing that operators have to know.
-        yield from (known for known in super()._classes_inc_parents(classes) if known is not ServerTraits)
+        yield from (known for known in super()._classes_inc_parents(classes) if known not in WRITTEN_DOWN)
 
     def _classes_with_config_traits(self, classes: Any = None) -> Generator[Any, None, None]:
         # Nor is the base of both kernel managers, whose settings are shown as theirs.

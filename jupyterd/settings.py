@@ -12,11 +12,11 @@ from typing import Any, cast
 from traitlets import TraitError
 from traitlets.config import Config
 
-from jupyterd.apptraits import NO_EFFECT, NO_EFFECT_ELSEWHERE
 from jupyterd.checks import BadSettings, check_classes, check_values, resolved, warn_of_misspelt_classes
 from jupyterd.commandline import BadOption
 from jupyterd.configfiles import ConfigFileError, load_named
 from jupyterd.gateway import is_set
+from jupyterd.moved import NO_EFFECT, NO_EFFECT_ELSEWHERE
 from jupyterd.serverapp import ServerApp
 from jupyterd.stock import CLASSES, STOCK, known_classes, ours, resolve
 

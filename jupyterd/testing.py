@@ -13,8 +13,9 @@ from twisted.internet.testing import MemoryReactorClock, StringTransport
 
 from jupyterd.kernels.death import Death
 from jupyterd.kernels.launcher import Order
+from jupyterd.web.request import Gate
 from jupyterd.web.root import Root
-from jupyterd.web.site import Gate, Site
+from jupyterd.web.site import Site
 
 P = ParamSpec("P")
 T = TypeVar("T")

@@ -24,11 +24,11 @@ FEATURES = {
     "config", "contents", "frontends", "gateway", "kernels", "kernelspecs", "nbconvert", "sessions",
     "status", "supervision", "terminals",
 }  # fmt: skip
-SETTINGS = {"settings", "checks", "serverapp", "servers", "apptraits", "configfiles", "commandline", "options"}
+SETTINGS = {"settings", "checks", "serverapp", "servers", "apptraits", "moved", "configfiles", "commandline", "options"}
 """What turns a command line and files into settings: above the features' own classes, below what builds the server."""
 BUILDERS = {"build"}
-"""``jupyterd.<feature>.build``: the feature's part of the composition root, imported by ``app`` alone."""
-RANKS = [LEAVES, MIDDLE, FEATURES, SETTINGS | {"testing"}, BUILDERS, {"app"}, {"tap"}, {"__main__"}]
+"""``jupyterd.<feature>.build``: the feature's part of the composition root, imported by ``parts`` and ``app`` alone."""
+RANKS = [LEAVES, MIDDLE, FEATURES, SETTINGS | {"testing"}, BUILDERS, {"parts"}, {"app"}, {"tap"}, {"__main__"}]
 
 NEIGHBOURS = {
     "gateway": {

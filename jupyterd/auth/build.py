@@ -107,12 +107,17 @@ def warn(server: ServerApp, tls: bool) -> None:
     """
     for owner in (server, server.identity_provider):
         for name in ("login_handler_class", "logout_handler_class"):
-            if getattr(owner, name, None):
+            if not _is_stock(getattr(owner, name, None)):
                 server.log.warning(NO_LOGIN_CLASS, type(owner).__name__, name)
     for pattern, _handler, *_ in server.identity_provider.get_handlers():
         if pattern not in ("/login", "/logout"):
             server.log.warning(NO_HANDLERS, type(server.identity_provider).__name__, pattern)
     server.identity_provider.validate_security(server, ssl_options={} if tls else None)
+
+
+def _is_stock(kind: Any) -> bool:
+    """Whether a login class is none, or one of the reference's own, whose work is done here."""
+    return not kind or f"{getattr(kind, '__module__', '')}.{kind}".lstrip(".").startswith("jupyter_server.auth.")
 
 
 def _authorizer(make: Callable[..., Any], provider: Any) -> Any:

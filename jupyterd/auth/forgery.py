@@ -10,8 +10,8 @@ from twisted.logger import Logger
 from jupyterd.auth import cookies, forms, xsrf
 from jupyterd.auth.handler import Handler, send_cookie
 from jupyterd.web.refusal import Refusal
+from jupyterd.web.request import Request
 from jupyterd.web.root import Mount
-from jupyterd.web.site import Request
 
 if TYPE_CHECKING:
     from jupyterd.auth.guard import Guard

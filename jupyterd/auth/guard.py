@@ -28,8 +28,8 @@ from jupyterd.auth.peer import peer_uid, peer_user
 from jupyterd.auth.proxies import FORWARDED, client_address, client_scheme
 from jupyterd.auth.user import User, as_user
 from jupyterd.web.refusal import Refusal
+from jupyterd.web.request import Request
 from jupyterd.web.root import Mount
-from jupyterd.web.site import Request
 
 STRONG_TOKEN = 32  # characters; a shorter token was chosen by a person and could be guessed
 

@@ -17,7 +17,7 @@ from jupyterd.errors import Invalid
 
 if TYPE_CHECKING:
     from jupyterd.auth.guard import Guard
-    from jupyterd.web.site import Request
+    from jupyterd.web.request import Request
 
 _log = logging.getLogger("jupyterd.auth")
 _MISSING: Any = object()

@@ -10,7 +10,7 @@ from twisted.web.http_headers import Headers
 from jupyterd.auth.origin import Doors
 
 if TYPE_CHECKING:
-    from jupyterd.web.site import Request
+    from jupyterd.web.request import Request
 
 Lines = tuple[tuple[bytes, bytes], ...]
 

@@ -10,7 +10,7 @@ from jupyterd.auth import cookies
 
 if TYPE_CHECKING:
     from jupyterd.auth.guard import Guard
-    from jupyterd.web.site import Request
+    from jupyterd.web.request import Request
 
 _PORT = re.compile(r"(?<=.):\d+$")
 

@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 from jupyterd.threads import InThread
 
 if TYPE_CHECKING:
-    from jupyterd.web.site import Request
+    from jupyterd.web.request import Request
 
 BLOCK = 1 << 20
 """Bytes that are gathered before they are written."""

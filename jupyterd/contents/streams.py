@@ -13,7 +13,7 @@ from zope.interface import implementer
 from jupyterd.web.served import Served
 
 if TYPE_CHECKING:
-    from jupyterd.web.site import Request
+    from jupyterd.web.request import Request
 
 SLICE = 256 * 1024
 

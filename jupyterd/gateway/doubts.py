@@ -10,10 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import msgspec
-
 from jupyterd.kernels.author import Author
-from jupyterd.kernels.wire import Bytes, Parts, read_header, read_parent
+from jupyterd.kernels.wire import UNREADABLE, Bytes, Parts, read_header, read_parent
 
 REMEMBERED = 4096
 """Requests without any answer that are remembered; the oldest are forgotten first."""
@@ -35,7 +33,7 @@ class Doubts:
         """A message was handed to the connection."""
         try:
             header = read_header(parts[0])
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNREADABLE:
             return
         if header.msg_type.endswith("_request"):
             self._unheard[header.msg_id] = (channel, bytes(parts[0]))

@@ -11,7 +11,6 @@ from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
 
-import msgspec
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
@@ -20,7 +19,7 @@ from twisted.python.failure import Failure
 from jupyterd.gateway.doubts import Doubts
 from jupyterd.gateway.ends import Backoff, Dial, Place, Wire
 from jupyterd.kernels.author import Author
-from jupyterd.kernels.wire import Bytes, Parts, read_type
+from jupyterd.kernels.wire import UNREADABLE, Bytes, Parts, read_type
 
 EARLY = 16
 """Messages that are taken before the first connection is open: the server's own first requests."""
@@ -213,7 +212,7 @@ class Link:
         try:
             if read_type(parts[0]).msg_type != "status":
                 return False
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNREADABLE:
             return False
         self.turn()
         return tell()

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from jupyterd.kernels.wire import Bytes, Parts, read_header
+from jupyterd.kernels.wire import UNREADABLE, Bytes, Parts, read_header
 
 LARGEST = 256 * 1024
 """A merged message has about so many bytes at most."""
@@ -66,5 +66,5 @@ def _stream_of(parts: Sequence[Bytes]) -> _Stream | None:
         return None
     try:
         return _read(parts[3]) if read_header(parts[0]).msg_type == "stream" else None
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         return None

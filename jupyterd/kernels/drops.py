@@ -11,9 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-import msgspec
-
-from jupyterd.kernels.wire import Bytes, Parts, read_header
+from jupyterd.kernels.wire import UNREADABLE, Bytes, Parts, read_header
 
 FEW = 16
 """So many numbers in a row may be missing for other reasons: replies, and messages that were made and not sent."""
@@ -73,6 +71,6 @@ class Drops:
 def _series(header: Bytes) -> tuple[str, int]:
     try:
         match = _numbered(read_header(header).msg_id)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         match = None
     return (match[1], int(match[2])) if match else ("", 0)

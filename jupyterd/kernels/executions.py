@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
-from jupyterd.errors import Conflict, Forbidden, NotFound, TooManyRequests
+from jupyterd.errors import Conflict, Forbidden, Invalid, NotFound, TooManyRequests
 from jupyterd.kernels.author import PROTOCOL_VERSION
 from jupyterd.kernels.chunk import Chunk
 from jupyterd.kernels.entries import Entry, decoded, entries
@@ -81,10 +81,11 @@ class Execution:
         """Hand it to the kernel.
 
         :raises Forbidden: clients may not send such a request.
+        :raises Invalid: kernels can not be sent such values.
         """
         content = {**OPTIONS, **self.request}
         self._channels.watchers[self.id] = self.heard
-        if not self._send("shell", "execute_request", self.id, content, orjson.dumps(metadata)):
+        if not self._send("shell", "execute_request", self.id, content, _packed(metadata)):
             raise Forbidden("execute_request is not among the allowed message types")
 
     def answer(self, value: str) -> None:
@@ -110,9 +111,7 @@ class Execution:
             "date": self._channels.now(),
             "version": PROTOCOL_VERSION,
         }
-        return self._channels.send(
-            self.cursor, channel, [orjson.dumps(header), parent, metadata, orjson.dumps(content)]
-        )
+        return self._channels.send(self.cursor, channel, [_packed(header), parent, metadata, _packed(content)])
 
     def heard(self, msg_type: str, parts: Parts | None) -> None:
         """The kernel said something in answer to it; None when the kernel is gone."""
@@ -236,6 +235,7 @@ class Executions:
         :raises KeyReused: the key was used for another request.
         :raises TooManyRequests: as many as are remembered are not over.
         :raises Forbidden: clients may not send such a request.
+        :raises Invalid: kernels can not be sent such values.
         """
         known = self._by_key.get(key) if key else None
         if known is not None:
@@ -246,7 +246,7 @@ class Executions:
         execution = Execution(self._channels, request, lambda: self._expire_later(execution))
         try:
             execution.begin(metadata)
-        except Forbidden:
+        except (Forbidden, Invalid):
             execution.forget()
             raise
         self._by_id[execution.id] = execution
@@ -281,3 +281,10 @@ class Executions:
             if over is None:
                 raise TooManyRequests(f"{KEPT} executions of this kernel are waiting or running")
             self.forget(over)
+
+
+def _packed(value: Any) -> bytes:
+    try:
+        return orjson.dumps(value)
+    except orjson.JSONEncodeError as error:  # half of a character, a number of more than 64 bits, too many levels
+        raise Invalid(f"Kernels can not be sent this: {error}") from None

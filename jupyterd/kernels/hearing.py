@@ -21,7 +21,7 @@ from jupyterd.kernels.places import Places
 from jupyterd.kernels.policy import MessagePolicy, Observer
 from jupyterd.kernels.readiness import Readiness
 from jupyterd.kernels.requests import Requests
-from jupyterd.kernels.wire import NO_PARENT, Bytes, Parent, Parts, read_header, read_parent, read_type
+from jupyterd.kernels.wire import NO_PARENT, UNREADABLE, Bytes, Parent, Parts, read_header, read_parent, read_type
 
 if TYPE_CHECKING:
     from jupyterd.kernels.zmq import Batch
@@ -40,7 +40,7 @@ _decode_state = msgspec.json.Decoder(_State).decode
 def _read_state(content: Bytes) -> _State:
     try:
         return _decode_state(content)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         return _State()
 
 
@@ -118,7 +118,7 @@ class Hearing:
                 message[1:] = adapted(message[1:], OURS)
             try:
                 msg_type = read_type(message[1]).msg_type
-            except (msgspec.DecodeError, UnicodeDecodeError):
+            except UNREADABLE:
                 self._refuse("header")
                 continue
             if message[2] != parent_bytes:
@@ -207,7 +207,7 @@ class Hearing:
                 message[1:] = adapted(message[1:], OURS)
             try:
                 header = read_header(message[1])
-            except (msgspec.DecodeError, UnicodeDecodeError):
+            except UNREADABLE:
                 self._refuse("header")
                 continue
             del message[0]

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from jupyterd.kernels.wire import Parts, read_header
+from jupyterd.kernels.wire import UNREADABLE, Parts, read_header
 
 UNCOUNTED = frozenset(("status", "comm_open", "execute_input"))
 RESUME = 0.8
@@ -58,7 +58,7 @@ class RateLimit:
         """What happens to an iopub message that came at ``now``, in seconds."""
         try:
             msg_type = read_header(parts[0]).msg_type
-        except msgspec.DecodeError:
+        except UNREADABLE:
             return PASS
         if msg_type == "status" and self._is_idle(parts):
             self.reset()
@@ -82,7 +82,7 @@ class RateLimit:
     def _is_idle(self, parts: Parts) -> bool:
         try:
             return _read_status(parts[3]).execution_state == "idle"
-        except msgspec.DecodeError:
+        except UNREADABLE:
             return False
 
     def _expire(self, now: float) -> None:

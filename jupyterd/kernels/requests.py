@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-import msgspec
 from twisted.logger import Logger
 
 from jupyterd.kernels.cursor import Cursor
 from jupyterd.kernels.outbox import Outbox, Sender
 from jupyterd.kernels.policy import MessagePolicy
-from jupyterd.kernels.wire import Bytes, Header, Parts, read_header
+from jupyterd.kernels.wire import UNREADABLE, Bytes, Header, Parts, read_header
 
 CHANNELS = ("shell", "control", "stdin")
 """The channels that clients may send on."""
@@ -45,7 +44,7 @@ class Requests:
             return False
         try:
             header = read_header(parts[0])
-        except (msgspec.DecodeError, UnicodeDecodeError):
+        except UNREADABLE:
             self.log.warn("a client's message whose header can not be read is ignored")
             return False
         allowed = self._policy.allowed_message_types

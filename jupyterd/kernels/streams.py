@@ -14,7 +14,7 @@ from jupyterd.kernels.executions import Execution
 from jupyterd.web.served import Served
 
 if TYPE_CHECKING:
-    from jupyterd.web.site import Request
+    from jupyterd.web.request import Request
 
 BATCH = 100
 

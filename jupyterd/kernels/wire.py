@@ -35,6 +35,9 @@ TEXT, BINARY = 0x81, 0x82
 JOINED = 32 * 1024
 """Parts below so many bytes are copied into one write; larger ones are handed on as they are."""
 
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What reading JSON of others may end in: the second where a key is not UTF-8, the third where it nests too deep."""
+
 MAX_PARTS = 4096
 """No honest client sends more pieces in one message."""
 
@@ -79,7 +82,7 @@ def read_parent(data: Bytes) -> Parent:
     """The parent header in ``data``; an empty one where it can not be read: then the message has no known parent."""
     try:
         return _read_parent(data) or NO_PARENT
-    except (msgspec.DecodeError, UnicodeDecodeError):
+    except UNREADABLE:
         return NO_PARENT
 
 
@@ -260,7 +263,7 @@ class JSONCodec:
                     add(self.message(channel, parts))
                     continue
                 text = _text_of(_TEXT, channel, parts)
-            except (msgspec.DecodeError, UnicodeDecodeError):
+            except UNREADABLE:
                 continue
             size = len(text)
             large = large or size >= JOINED
@@ -286,7 +289,7 @@ class JSONCodec:
             if len(parts) > 4:
                 return b"".join(self.message(channel, parts)[1:]), True
             return _text_of(_TEXT, channel, parts), False
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             raise BadMessage(str(error)) from None
 
     def decode(self, payload: bytes, binary: bool) -> tuple[str, list[Bytes]]:
@@ -298,7 +301,7 @@ class JSONCodec:
             message = _read_from_client(payload)
             if not payload.isascii():
                 payload.decode()
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             raise BadFrame(str(error)) from None
         if message.buffers:
             raise BadFrame("buffers inside of JSON")

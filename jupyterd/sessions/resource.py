@@ -127,6 +127,10 @@ def _text(body: dict[str, Any], name: str) -> str | None:
     value = body.get(name)
     if value is not None and not isinstance(value, str):
         raise Invalid(f"{name} must be a string")
+    try:
+        (value or "").encode()
+    except UnicodeEncodeError:
+        raise Invalid(f"{name} holds half of a character") from None
     return value
 
 

@@ -6,9 +6,12 @@ from collections.abc import Callable
 
 from twisted.logger import Logger
 
-from jupyterd.web.site import Request
+from jupyterd.web.request import Request
 
 log = Logger()
+
+LONGEST_PATH = 2048
+"""Characters of a path that are logged; a stranger can send 64 KiB of them with each request."""
 
 
 class AccessLog:
@@ -43,7 +46,11 @@ def _fields(request: Request, seconds: float) -> dict[str, object]:
     return {
         "status": request.code,
         "method": request.method.decode("latin-1"),
-        "path": request.path.decode("latin-1") if request.path else "",
+        "path": _shown(request.path.decode("latin-1") if request.path else ""),
         "client": getattr(request.client, "host", "unix"),
         "ms": seconds * 1000,
     }
+
+
+def _shown(path: str) -> str:
+    return path if len(path) <= LONGEST_PATH else f"{path[:LONGEST_PATH]}..."

@@ -20,8 +20,8 @@ from werkzeug.routing import PathConverter
 
 from jupyterd.errors import Invalid
 from jupyterd.web import errors
+from jupyterd.web.request import Request
 from jupyterd.web.served import Served
-from jupyterd.web.site import Request
 
 PARSE_IN_THREAD = 64 * 1024
 """A JSON body with more bytes is parsed in a thread: above this the parse costs more than the hop."""

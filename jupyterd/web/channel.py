@@ -16,7 +16,8 @@ from jupyterd.web.chunks import Chunks
 from jupyterd.web.patience import Queue, leave
 
 if TYPE_CHECKING:
-    from jupyterd.web.site import Request, Site
+    from jupyterd.web.request import Request
+    from jupyterd.web.site import Site
 
 HEAD_BYTES = 64 * 1024
 MOST_HEADERS = 500
@@ -31,7 +32,7 @@ connection is cut (RFC 9112, section 9.6)."""
 
 
 class Channel(http.HTTPChannel):
-    """One connection. See :class:`~jupyterd.web.site.Request` for what is decided when."""
+    """One connection. See :class:`~jupyterd.web.request.Request` for what is decided when."""
 
     site: Site
     totalHeadersSize = HEAD_BYTES

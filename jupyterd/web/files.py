@@ -20,8 +20,8 @@ from zope.interface import implementer
 
 from jupyterd.errors import Forbidden, NotFound
 from jupyterd.threads import InThread
+from jupyterd.web.request import Request
 from jupyterd.web.served import Served
-from jupyterd.web.site import Request
 
 CHUNK = 256 * 1024
 """Bytes that are read, and held in memory, at a time for each client."""

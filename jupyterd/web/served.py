@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from jupyterd.web.site import Request
+    from jupyterd.web.request import Request
 
 
 class Served(ABC):

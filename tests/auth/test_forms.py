@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from jupyterd.auth.forms import MOST_FIELDS, MOST_PART_HEAD, MULTIPART, URLENCODED, fields_of, is_form
-from jupyterd.web.site import XSRF_FORM_BYTES
+from jupyterd.web.request import XSRF_FORM_BYTES
 from tests.auth.serving import TOKEN, guarded_site, jar, logged_in, sent
 
 TYPE = f"{MULTIPART}; boundary=limit"
@@ -50,10 +50,34 @@ def test_files_are_no_fields() -> None:
         (form(part("a", "1", "; x=" + "x" * MOST_PART_HEAD)), TYPE),
         (form(*[part("a", "1")] * (MOST_FIELDS + 1)), TYPE),
         (b"&".join([b"a=1"] * (MOST_FIELDS + 1)), URLENCODED),
+        (form(part("a", "1")), f'{MULTIPART}; x="; boundary=limit'),
+        (form(b"--limit\r\nContent-Disposition: form-data; name*=x; name*0=y\r\n\r\n1\r\n"), TYPE),
     ],
 )
 def test_what_is_no_form_has_no_fields(body: bytes, content_type: str) -> None:
     assert fields_of(body, content_type) == {}
+
+
+@pytest.mark.parametrize(
+    ("header", "name"),
+    [
+        ('form-data; name="a;b"', "a;b"),
+        (r'form-data; name="a\"\\b"', r'a"\b'),
+        ('form-data; x="name=no" ; Name = a ;', "a"),
+        ("form-data;; name=a; name=b", "a"),
+    ],
+)
+def test_names_of_fields_as_clients_write_them(header: str, name: str) -> None:
+    body = f"--limit\r\ncontent-disposition:{header}\r\n\r\n1\r\n--limit--".encode()
+    assert fields_of(body, TYPE) == {name: ["1"]}
+
+
+@pytest.mark.parametrize("filler", [";", '"', "; ", ';x="', '; x="\\"', "; x", " ", "\\"])
+def test_a_header_of_a_stranger_takes_no_longer_than_it_is_long(filler: str) -> None:
+    """By a parser that looks at all of it again for each character these would take hours."""
+    many = 1_000_000
+    assert fields_of(b"x", f'{MULTIPART}; x="' + filler * many) == {}
+    assert fields_of(b"x", f"{MULTIPART}; x=" + filler * many) == {}
 
 
 def test_as_many_fields_as_are_looked_at() -> None:

@@ -55,8 +55,7 @@ class Server:
             ["--allow-root", f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={self.root}", *options]
         )
         house = House(MemoryReactorClock(), settings)
-        for pool in ("in_thread", "file_threads"):
-            house.__dict__[pool] = in_thread
+        house.__dict__["in_thread"] = in_thread
         house.build()
         self.site = MemorySite(house.root, house.guard, house.reactor)
         self.site.site.error_page = house.pages.error

@@ -49,6 +49,9 @@ class Daemon:
         return 1024 * int(re.search(r"^Pss:\s+(\d+)", rollup, re.MULTILINE)[1])  # type: ignore[index]
 
 
+ADDRESS = re.compile(r"https?://localhost:(\d+)/")
+
+
 def until(condition: Any, seconds: float = 20, explain: Any = lambda: "") -> None:
     end = time.monotonic() + seconds
     while not condition():
@@ -68,14 +71,17 @@ def daemon(home: Path, *options: str, token: str = TOKEN) -> Iterator[Daemon]:
     (home / "root").mkdir(parents=True, exist_ok=True)
     directories = {f"JUPYTER_{name}_DIR": str(home / name.lower()) for name in ("CONFIG", "DATA", "RUNTIME")}
     environment = {**os.environ, **directories, "JUPYTER_TOKEN": token}
-    port = free_port()
-    listen = () if any(option.startswith("--sock") for option in options) else (f"--port={port}", "--port-retries=0")
+    tcp = not any(option.startswith("--sock") for option in options)
+    listen = ("--port=0",) if tcp else ()
     command = [sys.executable, "-m", "jupyterd", "--allow-root", f"--ServerApp.root_dir={home}/root", *listen, *options]
     with open(home / "log", "wb") as log:
         process = subprocess.Popen(command, env=environment, stdout=log, stderr=log, cwd=home)
-    running = Daemon(process, home, port)
+    running = Daemon(process, home, 0)
     try:
         running.wait_for("is running at")
+        if tcp:
+            until(lambda: ADDRESS.search(running.log), 20, lambda: running.log)
+            running.port = int(ADDRESS.search(running.log)[1])  # type: ignore[index]
         yield running
     finally:
         process.send_signal(signal.SIGTERM)

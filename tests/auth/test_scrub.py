@@ -169,6 +169,17 @@ def test_failure_itself_is_not_changed(sinks: Sinks) -> None:
     assert "s3cr3t" not in sinks.text
 
 
+def test_lines_of_code_in_a_traceback_are_scrubbed(sinks: Sinks) -> None:
+    """An operator's own class may hold a secret; a sink writes the lines of each frame."""
+    try:
+        [][len("?token=s3cr3t")]
+    except IndexError:
+        Logger().failure("x")
+    assert "s3cr3t" not in sinks.text
+    assert "Traceback" in sinks.text
+    assert "IndexError: list index out of range" in sinks.text
+
+
 def test_address_with_the_token_is_shown_once_at_the_start(sinks: Sinks) -> None:
     Logger().info("http://localhost:8888/?token={token}", token=TOKEN, **{SHOWS_SECRET: True})
     assert TOKEN in sinks.text
@@ -237,3 +248,21 @@ def test_no_line_and_no_terminal_can_be_forged(sinks: Sinks) -> None:
         assert "\x9b" not in text
     assert "\n[C" not in sinks.console.getvalue()
     assert "\\x1b" in sinks.console.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("start", "filler"),
+    [
+        ('x="', "token"),
+        ("x=?", "token"),
+        ("cookie:", "\n"),
+        ('"token":', " "),
+        ("x=", "'token"),
+        ("=", "?auth"),
+        ("x=", "_"),
+    ],
+)
+def test_a_line_takes_no_longer_than_it_is_long(start: str, filler: str) -> None:
+    """Strangers choose paths. Patterns that look at a run of characters again from each of them would take hours."""
+    text = start + filler * 200_000
+    assert Scrubber().text(text).startswith(start[:1])

@@ -272,6 +272,12 @@ def test_handlers_that_are_not_served_are_told(
     assert "PasswordIdentityProvider.logout_handler_class" in text
 
 
+def test_login_classes_of_the_reference_itself_are_served(caplog: pytest.LogCaptureFixture) -> None:
+    """A provider that extends the reference's has them by default."""
+    stock = "jupyter_server.auth.login.LoginFormHandler"
+    assert warnings_of(caplog, f"--IdentityProvider.login_handler_class={stock}") == ""
+
+
 # -- in a configuration file
 
 CONFIGURATION = """

@@ -145,6 +145,7 @@ def test_an_input_request_is_answered(kit) -> None:
     assert (state["status"], state["input"]) == ("running", {"prompt": "name? ", "password": False})
     (asked,) = [each["header"] for each in state["messages"] if each["channel"] == "stdin"]
     assert kit.site.request("POST", f"{path}/input", json_body={"value": 5}).status == 400
+    assert kit.site.request("POST", f"{path}/input", json_body={"value": "\udfff"}).status == 400
     assert kit.site.request("POST", f"{path}/input", json_body={"value": "bob"}).status == 204
     (sent,) = kit.kernel.sockets["stdin"].sent
     assert (json.loads(sent[3]), json.loads(sent[5])) == (asked, {"value": "bob"})
@@ -221,6 +222,20 @@ def test_what_a_kernel_took_with_it_is_lost(kit) -> None:
 def test_bad_requests_are_refused(kit, body) -> None:
     assert kit.post(**body).status == 400
     assert kit.kernel.heard("shell") == []
+
+
+DEEP: dict[str, object] = {}
+for _ in range(300):
+    DEEP = {"a": DEEP}
+
+
+@pytest.mark.parametrize(
+    "body", [{"code": "\ud800"}, {"code": "x", "metadata": {"a": 1 << 70}}, {"code": "x", "metadata": DEEP}]
+)
+def test_what_no_kernel_can_be_sent_is_refused_and_leaves_nothing(kit, body) -> None:
+    assert kit.post(**body).status == 400
+    assert kit.kernel.heard("shell") == []
+    assert (kit.get(RUN), kit.channels.watchers, kit.channels.messages.cursors) == ([], {}, {})
 
 
 def test_who_may_not_execute_is_refused(kit) -> None:

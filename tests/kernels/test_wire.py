@@ -174,6 +174,16 @@ def test_impossible_offsets_cost_nothing(payload) -> None:
             codec.decode(payload, True)
 
 
+def test_what_nests_too_deep_is_unreadable() -> None:
+    """Any parser's limit is far above what honest clients and kernels send."""
+    deep = b"[" * 100_000 + b"]" * 100_000
+    with pytest.raises(BadFrame):
+        CODEC_JSON.decode(b'{"header": {}, "parent_header": {}, "metadata": {}, "content": {"a": %b}}' % deep, False)
+    parts = [b'{"msg_id": "a", "msg_type": "b", "x": %b}' % deep, b"{}", b"{}", b"{}"]
+    assert b"".join(map(bytes, CODEC_JSON.encode(b"iopub", [parts]))) == b""
+    assert read_parent(parts[0]) == NO_PARENT
+
+
 def test_text_on_the_binary_protocol_is_refused() -> None:
     with pytest.raises(BadFrame):
         CODEC_V1.decode(b"{}", False)

@@ -110,11 +110,20 @@ def test_downloads_and_sanitizing() -> None:
 
 def test_a_notebook_of_the_request() -> None:
     house = House()
-    house.head = {"media_type": "application/zip", "extension": ".zip"}
     answer = house.site.request("POST", "/nbconvert/latex", json_body={"name": "ä.ipynb", "content": NOTEBOOK})
-    assert answer.header("content-type") == "application/zip"
-    assert answer.header("content-disposition") == "attachment; filename*=utf-8''%C3%A4.zip"
+    assert (answer.status, answer.body, answer.header("content-disposition")) == (200, b"<p>converted</p>", None)
     assert house.asked["resources"]["metadata"] == {"name": "ä"}
+
+
+def test_an_archive_of_the_request() -> None:
+    house = House()
+    house.head = {"media_type": "application/zip", "extension": ".zip"}
+    house.body = b"PK\x03\x04\n\xff"
+    answer = house.site.request("POST", "/nbconvert/latex", json_body={"name": "ä.ipynb", "content": NOTEBOOK})
+    assert (answer.status, answer.body) == (200, house.body)
+    assert answer.header("content-type") == "application/zip"
+    assert answer.header("cache-control") == "no-store, no-cache, must-revalidate, max-age=0"
+    assert answer.header("content-disposition") == "attachment; filename*=utf-8''%C3%A4.zip"
 
 
 def test_the_sandbox_may_be_taken_off() -> None:

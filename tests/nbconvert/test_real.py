@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import http.client
 import io
+import json
 import zipfile
 from pathlib import Path
 
@@ -15,6 +17,7 @@ from jupyterd.nbconvert import child
 from jupyterd.nbconvert.converter import Converter
 from jupyterd.nbconvert.formats import KNOWN, exporters
 from jupyterd.testing import at_once
+from tests.auth.test_real import BEARER, ask, daemon
 
 pytestmark = pytest.mark.real
 
@@ -74,3 +77,19 @@ async def test_files_in_the_current_directory_are_not_imported(tmp_path: Path, m
 async def test_what_is_no_notebook() -> None:
     with pytest.raises(Failed, match="nbconvert failed"):
         await converter().convert("html", {"cells": 3}, RESOURCES)
+
+
+def test_an_archive_of_the_request_reaches_its_client(tmp_path: Path) -> None:
+    image = {"output_type": "display_data", "metadata": {}, "data": {"image/png": "iVBORw0KGgo="}}
+    notebook = {**NOTEBOOK, "cells": [{**CODE, "id": "a", "outputs": [image]}]}
+    body = json.dumps({"name": "ä b.ipynb", "content": notebook}).encode()
+    with daemon(tmp_path) as server:
+        client = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+        answer = ask(client, "/nbconvert/markdown", "POST", body, BEARER)
+        client.close()
+    assert (answer.status, answer.headers["Content-Type"]) == (200, "application/zip")
+    assert answer.headers["Content-Disposition"] == "attachment; filename*=utf-8''%C3%A4%20b.zip"
+    assert answer.headers["Content-Security-Policy"].endswith("sandbox allow-scripts")
+    archive = zipfile.ZipFile(io.BytesIO(answer.body))
+    assert archive.testzip() is None
+    assert archive.namelist() == ["ä b.md", "output_0_0.png"]

@@ -194,6 +194,7 @@ def test_another_kernel_by_id_ends_the_old_one_unless_it_is_shared(desk: Desk) -
         (b'{"path":"a"}', 400, "Missing field in JSON data: type"),
         (b'{"type":"notebook"}', 400, "Missing field in JSON data: path"),
         (b'{"path":5,"type":"x"}', 400, "path must be a string"),
+        (b'{"path":"\\ud800","type":"x"}', 400, "path holds half of a character"),
         (b'{"path":null,"type":"x"}', 400, "path and type must be strings"),
         (b'{"path":"a","type":{}}', 400, "type must be a string"),
         (b'{"path":"a","type":"x","kernel":5}', 400, "kernel must be a JSON object"),

@@ -319,6 +319,18 @@ def test_a_class_of_the_operators_own_is_no_slip(
     assert "is not known" not in told.text
 
 
+def test_a_base_of_the_reference_is_no_slip(told: pytest.LogCaptureFixture) -> None:
+    settings = load(["--AsyncContentsManager.untitled_file=draft"])
+    assert "is not known" not in told.text
+    assert settings.make("contents_manager_class").untitled_file == "draft"
+
+
+def test_a_moved_setting_that_is_none_is_not_set(user: Path) -> None:
+    (user / "jupyter_server_config.py").write_text("c.ServerApp.iopub_data_rate_limit = None")
+    settings = load([])
+    assert "ZMQChannelsWebsocketConnection" not in settings.config
+
+
 def test_a_setting_without_effect_is_told(told: pytest.LogCaptureFixture) -> None:
     stock_class = "jupyter_server.services.kernels.connection.channels.ZMQChannelsWebsocketConnection"
     load([f"--ServerApp.kernel_websocket_connection_class={stock_class}", "--ServerApp.extra_services=a.b"])
@@ -358,7 +370,7 @@ def test_a_class_of_one_s_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, u
 def test_show_config(capsys: pytest.CaptureFixture[str]) -> None:
     assert act(load(["--port=9", "--show-config"]))
     assert ".port = 9" in capsys.readouterr().out
-    assert act(load(["--port=9", "--show-config-json"]))
+    assert act(load(["--port=9", "--ServerApp.prot=8", "--show-config-json"]))  # a slip is shown as it is
     assert json.loads(capsys.readouterr().out)["ServerApp"]["port"] == 9
     assert not act(Settings(ServerApp()))
 
