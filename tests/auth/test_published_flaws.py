@@ -55,7 +55,7 @@ class Server:
             ["--allow-root", f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={self.root}", *options]
         )
         house = House(MemoryReactorClock(), settings)
-        house.__dict__["in_thread"] = in_thread
+        monkeypatch.setattr(house, "_threads", lambda name, size: in_thread)
         house.build()
         self.site = MemorySite(house.root, house.guard, house.reactor)
         self.site.site.error_page = house.pages.error
