@@ -135,7 +135,8 @@ FIXED = "2023-11-14"
 def text_of(server: Server, text: str) -> str:
     """A text without what is a server's own."""
     daemon = server.daemon
-    text = text.replace(str(daemon.home), "HOME").replace(str(daemon.port), "PORT")
+    text = text.replace(str(daemon.home), "HOME")
+    text = re.sub(rf"(?<![\w.]){daemon.port}(?!\w)", "PORT", text)  # not the same digits in a time or a hash
     for cookie in server.cookies.values():
         if len(cookie) > 12:
             text = text.replace(cookie, "COOKIE")
