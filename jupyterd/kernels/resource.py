@@ -64,6 +64,8 @@ class KernelsResource:
         try:
             return (await self._kernels.restart(kernel_id)).model()
         except NoSuchKernel as error:
+            if kernel_id.count("-") != 4:
+                raise  # no kernel's id at all
             raise Failed("Exception restarting kernel") from error
         except JupyterdError as error:
             raise Failed(f"Exception restarting kernel: {error.message}") from error

@@ -104,6 +104,7 @@ def test_unknown_kernels(desk: Desk) -> None:
         assert (answer.status, answer.json()) == (404, missing)
     restart = desk.ask("POST", f"/{NONE}/restart")
     assert (restart.status, restart.json()["message"]) == (500, "Exception restarting kernel")
+    assert desk.ask("POST", "/x/restart").status == 404
 
 
 def test_methods_and_actions(desk: Desk) -> None:
