@@ -136,6 +136,7 @@ def listings(server: Server) -> Figures:
 
 
 def notebooks(server: Server) -> Figures:
+    """Save and open small and large notebooks."""
     figures: Figures = {}
     for name, size, times in (("5 kB", 5_000, 300), ("10 MB", 10_000_000, 10)):
         body, path = model(size), f"/api/contents/{size}.ipynb"
@@ -209,6 +210,7 @@ def send(server: Server, method: str, path: str, source: Path | None = None) -> 
 
 
 def stalls(server: Server) -> Figures:
+    """How long others wait while a notebook of 50 MB is saved and opened."""
     body = server.home / "body.json"
     body.write_bytes(model(50_000_000))
     figures: Figures = {}
@@ -256,6 +258,7 @@ def family_growth(server: Server, work: Callable[[], Any]) -> float:
 
 
 def large_files(server: Server) -> Figures:
+    """Memory while 1 GiB goes out and comes in."""
     source = server.home / "gib"
     with source.open("wb") as file:
         block = os.urandom(MIB)

@@ -60,7 +60,9 @@ class Requests:
             return  # nothing else is replied to
         self._askers[header.msg_id] = cursor
         if len(self._askers) > ASKERS:
-            del self._askers[next(iter(self._askers))]
+            oldest = next(iter(self._askers))
+            del self._askers[oldest]
+            self._executing.pop(oldest, None)
         if header.msg_type == "execute_request":
             self._executing[header.msg_id] = bytes(data)
 

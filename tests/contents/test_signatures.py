@@ -13,7 +13,7 @@ import pytest
 from twisted.internet.testing import MemoryReactorClock
 
 from jupyterd.contents import signatures
-from jupyterd.contents.commits import DELAY, Commits
+from jupyterd.contents.commits import DELAY, RETRY, Commits
 from jupyterd.contents.signatures import SharedSignatureStore
 from jupyterd.testing import at_once
 
@@ -195,6 +195,31 @@ def test_one_timer_while_something_waits(tmp_path: Path) -> None:
     assert reactor.getDelayedCalls() == []
     store.store_signature("c", "sha256")
     assert len(reactor.getDelayedCalls()) == 1
+
+
+def test_what_can_not_be_written_is_tried_again_until_it_is(tmp_path: Path) -> None:
+    reactor = Reactor()
+    commits = Commits(reactor, at_once)
+    store = SharedSignatureStore(str(tmp_path / "db"), commits.wait)
+    flush, refused = store.flush, [False, False]
+    store.flush = lambda: refused.pop() if refused else flush()  # type: ignore[method-assign]
+    store.store_signature("a", "sha256")
+    reactor.advance(DELAY)
+    reactor.advance(RETRY)
+    assert not (tmp_path / "db").exists()
+    reactor.advance(RETRY)
+    assert others_know(tmp_path, "a")
+    assert reactor.getDelayedCalls() == []
+
+
+def test_a_new_signature_does_not_wait_for_the_next_try(tmp_path: Path) -> None:
+    reactor = Reactor()
+    commits = Commits(reactor, at_once)
+    store = SharedSignatureStore(str(tmp_path / "db"), commits.wait)
+    commits._watch(RETRY)
+    store.store_signature("a", "sha256")
+    reactor.advance(DELAY)
+    assert others_know(tmp_path, "a")
 
 
 def test_a_normal_stop_loses_nothing(tmp_path: Path) -> None:

@@ -615,3 +615,12 @@ def test_what_a_kernel_dropped_is_told_where_it_is_missing(directory) -> None:
     _, (_, parent, _, content) = tab.got[500]
     assert parent == header
     assert orjson.loads(content)["text"].startswith("[jupyterd] About 200 messages are missing here")
+
+
+def test_requests_that_are_never_replied_to_do_not_add_up(directory, monkeypatch) -> None:
+    monkeypatch.setattr("jupyterd.kernels.requests.ASKERS", 3)
+    kit = Kit(directory)
+    tab = kit.tab("s")
+    for number in range(10):
+        kit.ask(tab, "execute_request", msg_id=f"m{number}")
+    assert [msg_id for msg_id, _ in kit.channels.executing] == ["m7", "m8", "m9"]
