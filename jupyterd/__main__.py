@@ -17,7 +17,7 @@ from jupyterd.tap import Options
 if TYPE_CHECKING:
     from twisted.logger import ILogObserver
 
-    from jupyterd.serverapp import ServerApp
+    from jupyterd.settings.server_app import ServerApp
 
 _MAKER = ServiceMaker("jupyterd", "jupyterd.tap", "", "jupyterd")
 

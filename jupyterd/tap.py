@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from twisted.application.service import IService
     from twisted.logger import ILogObserver
 
-    from jupyterd.settings import Settings
+    from jupyterd.settings.load import Settings
 
 WRONG_USE = 2  # exit status
 
@@ -32,7 +32,7 @@ class Options(usage.Options):
 
         :raises SystemExit: status 0 after help, a subcommand ...; status 2 after one line about what is wrong.
         """
-        from jupyterd.settings import BadSettings, act, load
+        from jupyterd.settings.load import BadSettings, act, load
 
         try:
             self.settings = load(sys.argv[1:] if options is None else options)
@@ -119,10 +119,10 @@ def makeService(options: Options) -> IService:
     from traitlets import TraitError
     from twisted.internet import reactor
 
-    from jupyterd.app import jupyterd
-    from jupyterd.lean import without_iri_grammar
-    from jupyterd.settings import BadSettings
+    from jupyterd.app.composition import jupyterd
+    from jupyterd.settings.load import BadSettings
     from jupyterd.supervision.daemon import Daemon
+    from jupyterd.system.lean_imports import without_iri_grammar
 
     without_iri_grammar()
     settings, twistd = options.settings, options.parent
@@ -144,7 +144,7 @@ def makeService(options: Options) -> IService:
 
 def keep_secrets(settings: Settings) -> None:
     """From now on no log holds a token, password or cookie."""
-    from jupyterd.scrub import Scrubber, install
+    from jupyterd.log_scrub import Scrubber, install
 
     def known() -> list[str]:
         provider = settings.server.identity_provider

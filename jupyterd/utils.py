@@ -15,8 +15,10 @@ from typing import TYPE_CHECKING, Any, NewType, TypeVar, cast
 from urllib.parse import quote, unquote, urljoin, urlparse
 from urllib.request import pathname2url
 
+from jupyterd.system.unix_urls import urldecode_unix_socket_path, urlencode_unix_socket, urlencode_unix_socket_path
+
 if TYPE_CHECKING:
-    from jupyterd.fetching import Response
+    from jupyterd.system.http_client import Response
 
 ApiPath = NewType("ApiPath", str)
 T = TypeVar("T")
@@ -228,19 +230,10 @@ def check_pid(pid: int) -> bool:
     return True
 
 
-def urlencode_unix_socket_path(socket_path: str) -> str:
-    """The path of a UNIX socket as the host of an ``http+unix`` URL."""
-    return socket_path.replace("/", "%2F")
 
 
-def urldecode_unix_socket_path(socket_path: str) -> str:
-    """The path of the UNIX socket that such a host stands for."""
-    return socket_path.replace("%2F", "/")
 
 
-def urlencode_unix_socket(socket_path: str) -> str:
-    """The ``http+unix`` URL of a UNIX socket."""
-    return f"http+unix://{urlencode_unix_socket_path(socket_path)}"
 
 
 def unix_socket_in_use(socket_path: str) -> bool:
@@ -259,8 +252,8 @@ def unix_socket_in_use(socket_path: str) -> bool:
 
 
 def fetch(urlstring: str, method: str = "GET", body: Any = None, headers: Any = None) -> Response:
-    """Ask an ``http``, ``https`` or ``http+unix`` URL and wait; see :func:`jupyterd.fetching.fetch`."""
-    from jupyterd.fetching import fetch
+    """Ask an ``http``, ``https`` or ``http+unix`` URL and wait; see :func:`jupyterd.system.http_client.fetch`."""
+    from jupyterd.system.http_client import fetch
 
     return fetch(urlstring, method=method, body=body, headers=headers)
 

@@ -9,7 +9,7 @@ from typing import Any
 from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
 
-from jupyterd.testing import MemorySite
+from jupyterd.testing.http import MemorySite
 
 KEY = "dGhlIHNhbXBsZSBub25jZQ=="
 

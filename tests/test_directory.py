@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from jupyterd.directory import DaemonDirectory, sweep
-from jupyterd.kernels.transport import SOCKET_PATH_LIMIT, socket_address, takes_ipc
+from jupyterd.kernels.process.transport import SOCKET_PATH_LIMIT, socket_address, takes_ipc
+from jupyterd.system.daemon_directory import DaemonDirectory, sweep
 
 KERNEL = "0f1e2d3c-4b5a-6978-8796-a5b4c3d2e1f0"
 

@@ -15,36 +15,31 @@ import pytest
 HOUSE = Path(__file__).resolve().parent.parent
 PACKAGE = HOUSE / "jupyterd"
 
-LEAVES = {
-    "", "aio", "children", "config_manager", "directory", "errors", "fetching", "lean", "log", "scrub", "standins",
-    "stock", "threads", "traittypes", "transutils", "utils",
-}  # fmt: skip
+LEAVES = {"", "compat", "config_manager", "errors", "log", "log_scrub", "system", "traittypes", "transutils", "utils"}
 MIDDLE = {"web", "auth", "events"}
 FEATURES = {
     "config", "contents", "frontends", "gateway", "kernels", "kernelspecs", "nbconvert", "sessions",
     "status", "supervision", "terminals",
 }  # fmt: skip
-SETTINGS = {"settings", "checks", "serverapp", "servers", "apptraits", "moved", "configfiles", "commandline", "options"}
+SETTINGS = {"settings", "testing"}
 """What turns a command line and files into settings: above the features' own classes, below what builds the server."""
-BUILDERS = {"build"}
-"""``jupyterd.<feature>.build``: the feature's part of the composition root, imported by ``parts`` and ``app`` alone."""
-RANKS = [LEAVES, MIDDLE, FEATURES, SETTINGS | {"testing"}, BUILDERS, {"parts"}, {"app"}, {"tap"}, {"__main__"}]
+RANKS = [LEAVES, MIDDLE, FEATURES, SETTINGS, {"app"}, {"tap"}, {"__main__"}, {"serverapp"}]
 
 NEIGHBOURS = {
     "gateway": {
-        "kernels.author",
-        "kernels.connection",
-        "kernels.death",
-        "kernels.launcher",
+        "kernels.messages.server_session",
+        "kernels.channels.settings",
+        "kernels.process.death",
+        "kernels.process.launcher",
         "kernels.manager",
-        "kernels.wire",
+        "kernels.messages.wire",
         "kernelspecs.manager",
         "sessions.manager",
     },
     "kernels": {"kernelspecs.manager"},
-    "nbconvert": {"contents.either", "contents.service"},
+    "nbconvert": {"contents.managers.sync_or_async", "contents.service"},
     "sessions": {"kernels.manager"},
-    "status": {"frontends.assets", "kernels.manager", "terminals.manager"},
+    "status": {"frontends.static_files", "kernels.manager", "terminals.manager"},
 }
 """The modules of other features that a feature may know: their domain, never their HTTP."""
 
@@ -84,10 +79,8 @@ def imports() -> tuple[Import, ...]:
 
 
 def part(name: str) -> str:
-    """The first level below the package: ``jupyterd.kernels.zmq`` is part of ``kernels``; the package itself is ''."""
+    """First level below the package: ``jupyterd.kernels.zeromq.sockets`` is part of ``kernels``, the package of ''."""
     words = name.split(".")
-    if words[2:3] == ["build"]:
-        return "build"
     if len(words) == 2 and not ((PACKAGE / words[1]).exists() or (PACKAGE / f"{words[1]}.py").exists()):
         return ""
     return words[1] if len(words) > 1 else ""
@@ -138,7 +131,7 @@ def test_managers_know_no_http() -> None:
 
 
 def test_txzmq_is_imported_in_one_file() -> None:
-    wrong = [i for i in imports() if reaches(i, "txzmq") and i.importer != "jupyterd.kernels.zmq"]
+    wrong = [i for i in imports() if reaches(i, "txzmq") and i.importer != "jupyterd.kernels.zeromq.sockets"]
     assert not wrong, shown(wrong)
 
 
@@ -149,7 +142,7 @@ def test_the_reactor_is_imported_in_tap_alone() -> None:
 
 def test_the_reference_is_not_needed() -> None:
     """Tornado's names are for classes written against it, and imported for them alone."""
-    hosts = {"jupyterd.contents.foreign"}
+    hosts = {"jupyterd.contents.managers.foreign"}
     wrong = [i for i in imports() if reaches(i, "jupyter_server", "tornado", "terminado") and i.importer not in hosts]
     assert not wrong, shown(wrong)
 

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
 
-from jupyterd.testing import result_of
-from jupyterd.threads import Threads
+from jupyterd.system.threads import Threads
+from jupyterd.testing.deferreds import result_of
 
 PATIENCE = 30.0
 

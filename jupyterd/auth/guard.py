@@ -15,21 +15,21 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from jupyterd.aio import from_asyncio
 from jupyterd.auth.authorizer import ACTION, AllowAllAuthorizer, Authorizer
 from jupyterd.auth.cookie_secret import CookieKey
-from jupyterd.auth.delay import LONGEST_DELAY, GuessingDelay, too_many
-from jupyterd.auth.forgery import Forgery
+from jupyterd.auth.cross_site import Forgery
+from jupyterd.auth.guessing_delay import LONGEST_DELAY, GuessingDelay, too_many
 from jupyterd.auth.handler import Handler
-from jupyterd.auth.headers import ResponseHeaders
+from jupyterd.auth.http.origin import Doors
+from jupyterd.auth.http.proxies import FORWARDED, client_address, client_scheme
+from jupyterd.auth.http.response_headers import ResponseHeaders
+from jupyterd.auth.http.unix_peer import peer_uid, peer_user
 from jupyterd.auth.identity import IdentityProvider
-from jupyterd.auth.origin import Doors
-from jupyterd.auth.peer import peer_uid, peer_user
-from jupyterd.auth.proxies import FORWARDED, client_address, client_scheme
 from jupyterd.auth.user import User, as_user
+from jupyterd.system.asyncio_bridge import from_asyncio
 from jupyterd.web.refusal import Refusal
-from jupyterd.web.request import Request
 from jupyterd.web.root import Mount
+from jupyterd.web.server.request import Request
 
 STRONG_TOKEN = 32  # characters; a shorter token was chosen by a person and could be guessed
 

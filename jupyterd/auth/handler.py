@@ -11,13 +11,14 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
 
-from jupyterd.auth import cookies, signing
-from jupyterd.auth.seen import HandlerRequest, parse_cookies
+from jupyterd.auth.handler_request import HandlerRequest, parse_cookies
+from jupyterd.auth.http import cookies
+from jupyterd.auth.http import signed_values as signing
 from jupyterd.errors import Invalid
 
 if TYPE_CHECKING:
     from jupyterd.auth.guard import Guard
-    from jupyterd.web.request import Request
+    from jupyterd.web.server.request import Request
 
 _log = logging.getLogger("jupyterd.auth")
 _MISSING: Any = object()

@@ -14,8 +14,8 @@ from traitlets import Any as AnyTrait
 from traitlets import Bool, Dict, Enum, List, TraitError, Unicode, default, validate
 from traitlets.config import LoggingConfigurable
 
-from jupyterd.auth import cookies
 from jupyterd.auth.handler import Handler
+from jupyterd.auth.http import cookies
 from jupyterd.auth.user import User, anonymous_user, from_json, to_json
 
 UPDATABLE = ("name", "display_name", "initials", "avatar_url", "color")

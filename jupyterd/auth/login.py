@@ -11,15 +11,16 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
-from jupyterd.aio import from_asyncio
-from jupyterd.auth.delay import LONGEST_DELAY
-from jupyterd.auth.forms import fields_of
 from jupyterd.auth.guard import Guard
+from jupyterd.auth.guessing_delay import LONGEST_DELAY
 from jupyterd.auth.handler import Handler
-from jupyterd.auth.nexturl import safe_next
+from jupyterd.auth.http.forms import fields_of
+from jupyterd.auth.http.next_url import safe_next
 from jupyterd.errors import Forbidden
-from jupyterd.threads import InThread
-from jupyterd.web.api import Call, Reply, Routes, json_api
+from jupyterd.system.asyncio_bridge import from_asyncio
+from jupyterd.system.threads import InThread
+from jupyterd.web.api import Routes, json_api
+from jupyterd.web.call import Call, Reply
 from jupyterd.web.pages import Pages
 
 HTML = "text/html; charset=UTF-8"

@@ -9,7 +9,8 @@ from twisted.logger import Logger
 
 from jupyterd.auth.guard import Guard
 from jupyterd.errors import Invalid, Unsupported
-from jupyterd.web.api import Call, Reply, Routes, json_api
+from jupyterd.web.api import Routes, json_api
+from jupyterd.web.call import Call, Reply
 
 MOST_LOGGED = 2048  # characters of a report
 MOST_PERMISSIONS = 1000

@@ -10,8 +10,9 @@ from twisted.internet.defer import DeferredLock
 
 from jupyterd.config.manager import ConfigManager
 from jupyterd.errors import Invalid, NotFound
-from jupyterd.threads import InThread
-from jupyterd.web.api import Call, Routes, json_api
+from jupyterd.system.threads import InThread
+from jupyterd.web.api import Routes, json_api
+from jupyterd.web.call import Call
 
 _NAME = re.compile(r"\w+")
 

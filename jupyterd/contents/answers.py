@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 
-from jupyterd.contents import jsonio
+from jupyterd.contents.managers.reading import Found
 from jupyterd.contents.models import Model, check, encode, encode_any, etag_of
-from jupyterd.contents.reading import Found
+from jupyterd.contents.notebooks import jsonio
 
 
 @dataclass(frozen=True)

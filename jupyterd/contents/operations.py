@@ -1,7 +1,8 @@
 """What each request of the contents API does to a contents manager, whichever it is.
 
-The functions are written for synchronous and asynchronous managers alike (see :mod:`jupyterd.contents.either`): with
-the built-in ones each runs as a whole in one thread. Source: the reference's ``services/contents/handlers.py``.
+The functions are written for synchronous and asynchronous managers alike (see
+:mod:`jupyterd.contents.managers.sync_or_async`): with the built-in ones each runs as a whole in
+one thread. Source: the reference's ``services/contents/handlers.py``.
 """
 
 from __future__ import annotations
@@ -13,14 +14,16 @@ from functools import cache
 from mmap import mmap
 from typing import Any
 
-from jupyterd.contents import composites, jsonio, reading
 from jupyterd.contents.answers import Answer, answer_of, answer_of_any, encode_found, tag_of
-from jupyterd.contents.either import settled
-from jupyterd.contents.filemanager import FileContentsManager
+from jupyterd.contents.managers import generic as composites
+from jupyterd.contents.managers import reading
+from jupyterd.contents.managers.filemanager import FileContentsManager
+from jupyterd.contents.managers.reading import Found
+from jupyterd.contents.managers.sync_or_async import settled
 from jupyterd.contents.models import Model, check, encode, encode_any
+from jupyterd.contents.notebooks import jsonio
 from jupyterd.contents.paths import OutsideRoot, clean
-from jupyterd.contents.raw import RawUpload
-from jupyterd.contents.reading import Found
+from jupyterd.contents.raw_upload import RawUpload
 from jupyterd.errors import Forbidden, Invalid, NotFound, PreconditionFailed
 
 Buffer = bytes | mmap

@@ -18,18 +18,18 @@ from twisted.internet.defer import Deferred, DeferredLock
 
 from jupyterd.contents import operations
 from jupyterd.contents.answers import Answer
-from jupyterd.contents.changes import Changes
-from jupyterd.contents.commits import Commits
-from jupyterd.contents.either import at_once
-from jupyterd.contents.expiry import Expiry
-from jupyterd.contents.lanes import Lanes
+from jupyterd.contents.event_queue import Outbox
+from jupyterd.contents.files.watcher import Changes
+from jupyterd.contents.managers.chunked_uploads import Uploads
+from jupyterd.contents.managers.sync_or_async import at_once
+from jupyterd.contents.notebooks.signature_commits import Commits
 from jupyterd.contents.operations import Query
-from jupyterd.contents.outbox import Outbox
 from jupyterd.contents.paths import clean
-from jupyterd.contents.raw import RawUpload
-from jupyterd.contents.uploads import Uploads
-from jupyterd.contents.workshop import LARGE, Workshop, can_delegate
-from jupyterd.threads import InThread
+from jupyterd.contents.raw_upload import RawUpload
+from jupyterd.contents.thread_pools import Lanes
+from jupyterd.contents.upload_expiry import Expiry
+from jupyterd.contents.worker.parent import LARGE, Workshop, can_delegate
+from jupyterd.system.threads import InThread
 
 T = TypeVar("T")
 Operation = Callable[..., Coroutine[Any, Any, T]]

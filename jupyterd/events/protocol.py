@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from jupyterd.events.bus import EventBus
-from jupyterd.web.websocket import SocketProtocol
+from jupyterd.web.websocket.protocol import SocketProtocol
 
 MOST_WAITING = 1000
 """Events that wait for a client that does not read; then it is cut off."""

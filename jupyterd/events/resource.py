@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from jupyterd.errors import Invalid
 from jupyterd.events.bus import EventBus
-from jupyterd.threads import InThread
-from jupyterd.web.api import Call, Routes, json_api
+from jupyterd.system.threads import InThread
+from jupyterd.web.api import Routes, json_api
+from jupyterd.web.call import Call
 
 if TYPE_CHECKING:
     from jupyterd.events.protocol import EventsProtocol

@@ -11,7 +11,7 @@ from typing import Any
 from twisted.logger import Logger
 
 from jupyterd.config_manager import recursive_update
-from jupyterd.frontends.disk import glob_escape, layered, read_object
+from jupyterd.frontends.json_files import glob_escape, layered, read_object
 
 DISABLED = "disabledExtensions"
 log = Logger()

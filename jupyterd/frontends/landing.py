@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
-from jupyterd.frontends.lab import HTML
+from jupyterd.frontends.lab.pages import HTML
 from jupyterd.utils import url_path_join
-from jupyterd.web.api import Call, Reply, Routes, json_api
+from jupyterd.web.api import Routes, json_api
+from jupyterd.web.call import Call, Reply
 
 NOTHING = (
     '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>jupyterd</title></head><body><p>'

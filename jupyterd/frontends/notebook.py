@@ -10,15 +10,16 @@ from jupyter_core.paths import jupyter_config_dir
 
 import jupyterd.web
 from jupyterd.errors import NotFound
-from jupyterd.frontends.apps import JupyterNotebookApp
-from jupyterd.frontends.assets import Assets
-from jupyterd.frontends.disk import read_object
-from jupyterd.frontends.lab import HTML, page
-from jupyterd.frontends.pageconfig import Surroundings, notebook_page
+from jupyterd.frontends.json_files import read_object
+from jupyterd.frontends.lab.pages import HTML, page
+from jupyterd.frontends.page_config import Surroundings, notebook_page
+from jupyterd.frontends.settings import JupyterNotebookApp
+from jupyterd.frontends.static_files import Assets
 from jupyterd.frontends.templates import Templates
-from jupyterd.threads import InThread
+from jupyterd.system.threads import InThread
 from jupyterd.utils import url_escape, url_path_join
-from jupyterd.web.api import Call, Reply, Routes, json_api
+from jupyterd.web.api import Routes, json_api
+from jupyterd.web.call import Call, Reply
 
 KindOf = Callable[[str], Awaitable[str | None]]
 

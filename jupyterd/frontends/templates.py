@@ -10,7 +10,7 @@ from jupyterd.errors import Failed
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-    from jupyterd.frontends.pageconfig import Surroundings
+    from jupyterd.frontends.page_config import Surroundings
 
 
 class Templates:

@@ -10,13 +10,13 @@ from urllib.request import Request
 
 from twisted.logger import Logger
 
-from jupyterd.gateway.renewal import NoOpTokenRenewer
 from jupyterd.gateway.settings import GatewayClient
-from jupyterd.threads import InThread
+from jupyterd.gateway.token_renewal import NoOpTokenRenewer
+from jupyterd.system.threads import InThread
 
 
 class Renewer(Protocol):
-    """Gives the token; see :mod:`jupyterd.gateway.renewal`."""
+    """Gives the token; see :mod:`jupyterd.gateway.token_renewal`."""
 
     def get_token(self, auth_header_key: str, auth_scheme: str | None, auth_token: str) -> str:
         """The token to use from now on; may block."""

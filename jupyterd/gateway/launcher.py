@@ -11,12 +11,12 @@ from twisted.logger import Logger
 
 from jupyterd.errors import JupyterdError, TimedOut, Unavailable, Upstream
 from jupyterd.gateway.client import Gateway, Unusable
-from jupyterd.gateway.ends import Place
+from jupyterd.gateway.interfaces import Place
 from jupyterd.gateway.link import Link
-from jupyterd.gateway.repeats import Repeats
+from jupyterd.gateway.repeated_messages import Repeats
 from jupyterd.gateway.settings import LAUNCH_TIMEOUT
-from jupyterd.kernels.death import Death
-from jupyterd.kernels.launcher import Order
+from jupyterd.kernels.process.death import Death
+from jupyterd.kernels.process.launcher import Order
 
 USER = "KERNEL_USERNAME"
 KERNEL_ID = "KERNEL_ID"
@@ -74,7 +74,7 @@ class GatewayLauncher:
 
 
 class RemoteProcess:
-    """One kernel of the gateway's; see :class:`~jupyterd.kernels.launcher.KernelProcess`.
+    """One kernel of the gateway's; see :class:`~jupyterd.kernels.process.launcher.KernelProcess`.
 
     Who starts it again when it dies is the gateway: what is left to do here is to say so and to connect anew. A kernel
     that the gateway has lost is started as a new one.
@@ -207,7 +207,7 @@ class RemoteProcess:
     # -- what its link and the watch tell
 
     def linked(self, link: Link) -> None:
-        """See :class:`~jupyterd.gateway.ends.Listener`."""
+        """See :class:`~jupyterd.gateway.interfaces.Listener`."""
         self._link = link
 
     def reachable(self) -> None:
@@ -216,7 +216,7 @@ class RemoteProcess:
             self._link.wake()
 
     async def exists(self) -> bool:
-        """See :class:`~jupyterd.gateway.ends.Listener`."""
+        """See :class:`~jupyterd.gateway.interfaces.Listener`."""
         if self._id is None:
             return False
         try:
@@ -236,13 +236,13 @@ class RemoteProcess:
             self.log.info("kernel {id} can not be asked for: {why}", id=self._id, why=error.message)
 
     def gone(self) -> None:
-        """See :class:`~jupyterd.gateway.ends.Listener`."""
+        """See :class:`~jupyterd.gateway.interfaces.Listener`."""
         if self._id is not None and not self._changing:
             self._forget()
             self._ended(Death(told=GONE))
 
     def restarting(self) -> bool:
-        """See :class:`~jupyterd.gateway.ends.Listener`."""
+        """See :class:`~jupyterd.gateway.interfaces.Listener`."""
         if self._changing or self._restarted_there:
             return False
         self._restarted_there = True
@@ -250,7 +250,7 @@ class RemoteProcess:
         return True
 
     def dead(self) -> bool:
-        """See :class:`~jupyterd.gateway.ends.Listener`."""
+        """See :class:`~jupyterd.gateway.interfaces.Listener`."""
         if self._changing:
             return False
         self._ended(Death(told=GIVEN_UP))

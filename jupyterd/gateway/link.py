@@ -16,10 +16,10 @@ from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from jupyterd.gateway.doubts import Doubts
-from jupyterd.gateway.ends import Backoff, Dial, Place, Wire
-from jupyterd.kernels.author import Author
-from jupyterd.kernels.wire import UNREADABLE, Bytes, Parts, read_type
+from jupyterd.gateway.interfaces import Backoff, Dial, Place, Wire
+from jupyterd.gateway.lost_requests import Doubts
+from jupyterd.kernels.messages.server_session import Author
+from jupyterd.kernels.messages.wire import UNREADABLE, Bytes, Parts, read_type
 
 EARLY = 16
 """Messages that are taken before the first connection is open: the server's own first requests."""
@@ -236,7 +236,7 @@ class Link:
 
 
 class LinkSocket:
-    """One channel; see :class:`jupyterd.kernels.zmq.Socket`."""
+    """One channel; see :class:`jupyterd.kernels.zeromq.sockets.Socket`."""
 
     def __init__(
         self,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jupyterd.kernels.connection import ZMQChannelsWebsocketConnection
+from jupyterd.kernels.channels.settings import ZMQChannelsWebsocketConnection
 from jupyterd.kernels.manager import AsyncMappingKernelManager
 from jupyterd.sessions.manager import SessionManager
 

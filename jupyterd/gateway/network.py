@@ -7,9 +7,9 @@ from typing import Any
 
 from twisted.internet.interfaces import IReactorTime
 
-from jupyterd.gateway.ends import Backoff, Dial, Place
+from jupyterd.gateway.interfaces import Backoff, Dial, Place
 from jupyterd.gateway.link import Link
-from jupyterd.kernels.wire import Bytes
+from jupyterd.kernels.messages.wire import Bytes
 
 
 class LinkNetwork:
@@ -33,7 +33,7 @@ class LinkNetwork:
         received: Callable[[list[list[Bytes]]], None],
         writable: Callable[[], None],
     ) -> Any:
-        """See :class:`jupyterd.kernels.zmq.Network`; the four sockets of one connection have one identity."""
+        """As :class:`jupyterd.kernels.zeromq.sockets.Network`: four sockets, one identity."""
         place = info.get("place")
         if not isinstance(place, Place):
             return self._others().open(channel, info, identity, received, writable)

@@ -16,10 +16,10 @@ from zope.interface import implementer
 from jupyterd.errors import Unavailable
 from jupyterd.gateway.client import path_of
 from jupyterd.gateway.credentials import Credentials
-from jupyterd.gateway.ends import End
+from jupyterd.gateway.interfaces import End
 from jupyterd.gateway.settings import GatewayClient
-from jupyterd.kernels.wire import CODEC_JSON, CODEC_V1, V1, BadFrame, BadMessage, Codec, Parts
-from jupyterd.web.websocket import QuietLog
+from jupyterd.kernels.messages.wire import CODEC_JSON, CODEC_V1, V1, BadFrame, BadMessage, Codec, Parts
+from jupyterd.web.websocket.protocol import QuietLog
 
 CLOSING = 5.0
 """Seconds that the gateway has to answer a goodbye."""
@@ -27,7 +27,7 @@ CLOSING = 5.0
 
 @implementer(IPushProducer)
 class GatewayProtocol(WebSocketClientProtocol):
-    """One websocket; see :class:`jupyterd.gateway.ends.Wire`.
+    """One websocket; see :class:`jupyterd.gateway.interfaces.Wire`.
 
     :param end: whom to tell.
     :ivar opening: fires when messages may be sent, fails where that will not be.

@@ -10,12 +10,12 @@ from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
-from jupyterd.kernels.death import Death
-from jupyterd.kernels.life import Life, kernel_life
+from jupyterd.kernels.lifecycle import Life, kernel_life
+from jupyterd.kernels.process.death import Death
 
 if TYPE_CHECKING:
-    from jupyterd.kernels.channels import KernelChannels
-    from jupyterd.kernels.launcher import KernelProcess
+    from jupyterd.kernels.channels.kernel_channels import KernelChannels
+    from jupyterd.kernels.process.launcher import KernelProcess
 
 
 def isoformat(seconds: float) -> str:

@@ -15,16 +15,16 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from jupyterd.errors import Failed, Invalid, NotFound
-from jupyterd.kernels.channels import KernelChannels
-from jupyterd.kernels.external import ExternalKernels, ExternalProcess
+from jupyterd.kernels.channels.kernel_channels import KernelChannels
+from jupyterd.kernels.channels.policy import Observer
+from jupyterd.kernels.events import Report
 from jupyterd.kernels.kernel import Kernel, isoformat
-from jupyterd.kernels.launcher import Launcher, Order
-from jupyterd.kernels.policy import Observer
-from jupyterd.kernels.report import Report
-from jupyterd.kernels.running import Runner
+from jupyterd.kernels.process.external import ExternalKernels, ExternalProcess
+from jupyterd.kernels.process.launcher import Launcher, Order
+from jupyterd.kernels.restarter import Runner
 from jupyterd.kernels.settings import KernelRestarter, MappingKernelSettings, with_sections
 from jupyterd.kernelspecs.manager import NoSuchKernelSpec
-from jupyterd.threads import InThread
+from jupyterd.system.threads import InThread
 
 __all__ = ["AsyncMappingKernelManager", "MappingKernelManager", "NoSuchKernel", "NoSuchKernelSpec"]
 

@@ -8,7 +8,8 @@ from urllib.parse import quote
 from jupyterd.errors import Failed, Invalid, JupyterdError
 from jupyterd.kernels.manager import MappingKernelManager, NoSuchKernel
 from jupyterd.kernelspecs.manager import NoSuchKernelSpec
-from jupyterd.web.api import Call, Routes, json_api
+from jupyterd.web.api import Routes, json_api
+from jupyterd.web.call import Call
 
 
 class KernelsResource:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 
-from jupyterd.directory import DaemonDirectory
 from jupyterd.kernels.culling import Culler
 from jupyterd.kernels.manager import MappingKernelManager
+from jupyterd.system.daemon_directory import DaemonDirectory
 
 
 class KernelsService(Service):

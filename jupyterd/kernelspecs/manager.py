@@ -11,9 +11,9 @@ from typing import Any
 
 from twisted.logger import Logger
 
-from jupyterd.aio import from_asyncio
 from jupyterd.errors import Failed, NotFound
-from jupyterd.threads import InThread
+from jupyterd.system.asyncio_bridge import from_asyncio
+from jupyterd.system.threads import InThread
 
 STOCK_CLASS = "jupyter_client.kernelspec.KernelSpecManager"
 

@@ -8,7 +8,8 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 from jupyterd.errors import Forbidden
-from jupyterd.web.api import Call, Reply, Routes, json_api
+from jupyterd.web.api import Routes, json_api
+from jupyterd.web.call import Call, Reply
 from jupyterd.web.files import FileReply
 
 MONTH = 60 * 60 * 24 * 30

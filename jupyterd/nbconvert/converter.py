@@ -12,10 +12,10 @@ from traitlets.config.loader import LazyConfigValue
 from twisted.internet.defer import Deferred, DeferredSemaphore
 from twisted.logger import Logger
 
-from jupyterd.children import ChildFailed, run_module
 from jupyterd.errors import Failed, NotFound
 from jupyterd.nbconvert.formats import CHILD, exporters
-from jupyterd.threads import InThread
+from jupyterd.system.child_process import ChildFailed, run_module
+from jupyterd.system.threads import InThread
 
 TIMEOUT = 600.0
 AT_ONCE = 2

@@ -8,9 +8,9 @@ from typing import Any
 
 from twisted.logger import Logger
 
-from jupyterd.children import run_module
 from jupyterd.errors import JupyterdError
-from jupyterd.threads import InThread
+from jupyterd.system.child_process import run_module
+from jupyterd.system.threads import InThread
 
 CHILD = "jupyterd.nbconvert.child"
 TIMEOUT = 60.0

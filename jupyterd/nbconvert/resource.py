@@ -11,12 +11,13 @@ from urllib.parse import quote
 
 from jupyter_core.paths import jupyter_config_dir
 
-from jupyterd.contents.either import settled
+from jupyterd.contents.managers.sync_or_async import settled
 from jupyterd.errors import Invalid
 from jupyterd.nbconvert.converter import Converted, Converter
 from jupyterd.nbconvert.formats import Formats
 from jupyterd.utils import url_escape, url_path_join
-from jupyterd.web.api import Call, Reply, Routes, json_api
+from jupyterd.web.api import Routes, json_api
+from jupyterd.web.call import Call, Reply
 
 if TYPE_CHECKING:
     from jupyterd.contents.service import Contents

@@ -16,7 +16,7 @@ from twisted.logger import Logger
 
 from jupyterd.errors import Gone, Invalid, NotFound
 from jupyterd.kernels.manager import MappingKernelManager, NoSuchKernel
-from jupyterd.threads import InThread
+from jupyterd.system.threads import InThread
 
 if TYPE_CHECKING:
     from jupyterd.sessions.store import Row, SessionTable

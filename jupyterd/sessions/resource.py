@@ -10,7 +10,8 @@ from twisted.logger import Logger
 from jupyterd.errors import Failed, Invalid, JupyterdError
 from jupyterd.kernels.manager import NoSuchKernelSpec
 from jupyterd.sessions.manager import SessionManager, Wanted
-from jupyterd.web.api import Call, Reply, Routes, json_api
+from jupyterd.web.api import Routes, json_api
+from jupyterd.web.call import Call, Reply
 
 
 class SessionsResource:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
-from jupyterd.web.request import Request
+from jupyterd.web.server.request import Request
 
 # Asking about activity is none: a monitor must not keep an idle server alive.
 QUIET = frozenset({("api",), ("api", "status"), ("api", "resolvePath"), ("api", "security", "csp-report")})

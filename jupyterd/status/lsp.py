@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from jupyterd.web.api import Call, Routes, json_api
+from jupyterd.web.api import Routes, json_api
+from jupyterd.web.call import Call
 
 
 class NoLanguageServers:

@@ -12,7 +12,7 @@ from typing import Any
 from jupyterd import __version__
 from jupyterd.status.activity import Activity
 from jupyterd.status.version import API_VERSION
-from jupyterd.web.request import Request
+from jupyterd.web.server.request import Request
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 """Seconds; the default of prometheus_client."""

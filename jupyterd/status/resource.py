@@ -11,8 +11,9 @@ from twisted.logger import Logger
 from jupyterd.status.activity import Activity
 from jupyterd.status.metrics import Metrics
 from jupyterd.status.version import API_VERSION
-from jupyterd.threads import InThread
-from jupyterd.web.api import Call, Reply, Routes, json_api
+from jupyterd.system.threads import InThread
+from jupyterd.web.api import Routes, json_api
+from jupyterd.web.call import Call, Reply
 from jupyterd.web.files import FileReply
 
 SPEC = os.path.join(os.path.dirname(__file__), "openapi.yaml")

@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
-from jupyterd.threads import InThread
+from jupyterd.system.threads import InThread
 
 LOOK_SECONDS = 1.0
 

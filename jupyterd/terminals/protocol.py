@@ -10,7 +10,7 @@ import json
 from typing import Any
 
 from jupyterd.terminals.terminal import Terminal
-from jupyterd.web.websocket import SocketProtocol
+from jupyterd.web.websocket.protocol import SocketProtocol
 
 
 class TerminalProtocol(SocketProtocol):

@@ -6,9 +6,10 @@ import os
 from typing import TYPE_CHECKING
 
 from jupyterd.errors import Invalid
+from jupyterd.system.threads import InThread
 from jupyterd.terminals.manager import Terminals
-from jupyterd.threads import InThread
-from jupyterd.web.api import Call, Routes, json_api
+from jupyterd.web.api import Routes, json_api
+from jupyterd.web.call import Call
 
 if TYPE_CHECKING:
     from jupyterd.terminals.protocol import TerminalProtocol

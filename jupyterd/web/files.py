@@ -19,9 +19,9 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from jupyterd.errors import Forbidden, NotFound
-from jupyterd.threads import InThread
-from jupyterd.web.request import Request
+from jupyterd.system.threads import InThread
 from jupyterd.web.served import Served
+from jupyterd.web.server.request import Request
 
 CHUNK = 256 * 1024
 """Bytes that are read, and held in memory, at a time for each client."""

@@ -11,7 +11,7 @@ from jupyterd.web.errors import phrase
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-    from jupyterd.web.request import Request
+    from jupyterd.web.server.request import Request
 
 
 class Pages:

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 from twisted.web.resource import IResource
 
 if TYPE_CHECKING:
-    from jupyterd.web.request import Request
+    from jupyterd.web.server.request import Request
 
 
 class BodySink(Protocol):

@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from jupyterd.web.request import Request
+    from jupyterd.web.server.request import Request
 
 
 class Served(ABC):

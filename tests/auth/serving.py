@@ -6,18 +6,20 @@ from typing import Any
 
 from twisted.internet.testing import MemoryReactorClock
 
+from jupyterd.app.auth import mount
 from jupyterd.auth.authorizer import AllowAllAuthorizer
-from jupyterd.auth.build import mount
 from jupyterd.auth.cookie_secret import CookieKey
 from jupyterd.auth.guard import Guard
-from jupyterd.auth.headers import ResponseHeaders
-from jupyterd.auth.origin import Doors
+from jupyterd.auth.http.origin import Doors
+from jupyterd.auth.http.response_headers import ResponseHeaders
 from jupyterd.auth.password_identity import PasswordIdentityProvider
-from jupyterd.testing import Answer, MemorySite, at_once
-from jupyterd.web.api import Call, Reply, Routes, json_api
+from jupyterd.testing.deferreds import at_once
+from jupyterd.testing.http import Answer, MemorySite
+from jupyterd.web.api import Routes, json_api
+from jupyterd.web.call import Call, Reply
 from jupyterd.web.pages import Pages
 from jupyterd.web.root import Root
-from jupyterd.web.websocket import SocketProtocol
+from jupyterd.web.websocket.protocol import SocketProtocol
 
 TOKEN = "a-token-of-more-than-thirty-two-characters"
 HOST = "127.0.0.1:8888"

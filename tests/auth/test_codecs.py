@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyterd.auth import cookies, signing, xsrf
+from jupyterd.auth.http import cookies, xsrf
+from jupyterd.auth.http import signed_values as signing
 from jupyterd.auth.passwords import passwd, passwd_check, set_password
 from jupyterd.auth.user import User, anonymous_user, as_user, from_json, to_json
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyterd.auth.forms import MOST_FIELDS, MOST_PART_HEAD, MULTIPART, URLENCODED, fields_of, is_form
-from jupyterd.web.request import XSRF_FORM_BYTES
+from jupyterd.auth.http.forms import MOST_FIELDS, MOST_PART_HEAD, MULTIPART, URLENCODED, fields_of, is_form
+from jupyterd.web.server.request import XSRF_FORM_BYTES
 from tests.auth.serving import TOKEN, guarded_site, jar, logged_in, sent
 
 TYPE = f"{MULTIPART}; boundary=limit"

@@ -10,13 +10,13 @@ import pytest
 from pytest_twisted import ensureDeferred
 from traitlets import Unicode
 
-from jupyterd.auth import xsrf
 from jupyterd.auth.authorizer import Authorizer
+from jupyterd.auth.http import xsrf
+from jupyterd.auth.http.origin import Doors
 from jupyterd.auth.identity import IdentityProvider
-from jupyterd.auth.origin import Doors
 from jupyterd.auth.password_identity import PasswordIdentityProvider
 from jupyterd.auth.user import User
-from jupyterd.testing import Answer, MemorySite
+from jupyterd.testing.http import Answer, MemorySite
 from tests.auth.serving import COOKIE_NAME, HOST, TOKEN, bearer, guarded_site, jar, logged_in, sent
 
 UPGRADE = {

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from twisted.internet.testing import MemoryReactorClock
 
-from jupyterd.app import House
-from jupyterd.settings import load
-from jupyterd.testing import MemorySite
+from jupyterd.app.composition import House
+from jupyterd.settings.load import load
+from jupyterd.testing.http import MemorySite
 from jupyterd.web.root import Mount
 from tests.auth.test_guard import UPGRADE
 

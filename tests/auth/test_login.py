@@ -11,10 +11,10 @@ from urllib.parse import urlencode
 
 import pytest
 
-from jupyterd.auth.origin import Doors
+from jupyterd.auth.http.origin import Doors
 from jupyterd.auth.password_identity import PasswordIdentityProvider
 from jupyterd.auth.passwords import passwd, passwd_check
-from jupyterd.testing import Answer, MemorySite
+from jupyterd.testing.http import Answer, MemorySite
 from tests.auth.serving import COOKIE_NAME, TOKEN, bearer, guarded_site, jar, logged_in, sent
 
 FORM = {"Content-Type": "application/x-www-form-urlencoded"}
@@ -341,7 +341,7 @@ def test_operators_template_wins(tmp_path: object) -> None:
         )
     site, guard = guarded_site()
     from jupyterd.auth.login import LoginPages
-    from jupyterd.testing import at_once
+    from jupyterd.testing.deferreds import at_once
 
     resource = LoginPages(guard, Pages("/", [str(tmp_path)]), at_once).app.resource()
     for mount in site.root.mounts():

@@ -18,9 +18,9 @@ import pytest
 from twisted.internet.defer import maybeDeferred
 from twisted.internet.testing import MemoryReactorClock
 
-from jupyterd.app import House
-from jupyterd.settings import load
-from jupyterd.testing import Answer, MemorySite
+from jupyterd.app.composition import House
+from jupyterd.settings.load import load
+from jupyterd.testing.http import Answer, MemorySite
 
 TOKEN = "a-token-of-more-than-thirty-two-characters"
 BEARER = {"Authorization": f"token {TOKEN}"}
@@ -359,7 +359,7 @@ def test_cve_2022_21712_2024_22421_our_clients_send_no_token_to_where_they_are_r
     from http.server import BaseHTTPRequestHandler, HTTPServer
     from threading import Thread
 
-    from jupyterd.fetching import HTTPError, fetch
+    from jupyterd.system.http_client import HTTPError, fetch
 
     seen: list[Any] = []
 

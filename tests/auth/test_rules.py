@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
-from jupyterd.auth.delay import FREE_ATTEMPTS, LONGEST_DELAY, MOST_ADDRESSES, GuessingDelay
-from jupyterd.auth.nexturl import safe_next
-from jupyterd.auth.origin import Doors, split_host
-from jupyterd.auth.proxies import client_address, client_scheme
+from jupyterd.auth.guessing_delay import FREE_ATTEMPTS, LONGEST_DELAY, MOST_ADDRESSES, GuessingDelay
+from jupyterd.auth.http.next_url import safe_next
+from jupyterd.auth.http.origin import Doors, split_host
+from jupyterd.auth.http.proxies import client_address, client_scheme
 
 HOST = "localhost:8888"
 

@@ -24,7 +24,7 @@ from twisted.python.failure import Failure
 
 from jupyterd.auth.password_identity import PasswordIdentityProvider
 from jupyterd.log import Bridge, Console
-from jupyterd.scrub import SECRET, SHOWS_SECRET, Scrubber, install
+from jupyterd.log_scrub import SECRET, SHOWS_SECRET, Scrubber, install
 from tests.auth.serving import bearer, guarded_site, jar, sent
 
 TOKEN = "0123456789abcdef0123456789abcdef"

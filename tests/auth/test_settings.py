@@ -15,13 +15,13 @@ from traitlets import TraitError
 from traitlets.config import Config
 from twisted.internet.testing import MemoryReactorClock
 
-from jupyterd.auth.build import make_guard, refresh, warn
+from jupyterd.app.auth import make_guard, refresh, warn
 from jupyterd.auth.cookie_secret import CookieKey
 from jupyterd.auth.guard import Guard
 from jupyterd.auth.identity import IdentityProvider
 from jupyterd.auth.password_identity import PasswordIdentityProvider
 from jupyterd.auth.passwords import passwd
-from jupyterd.settings import load
+from jupyterd.settings.load import load
 from tests.auth.serving import bearer, guarded_site, jar, sent
 from tests.auth.test_guard import ask, received
 
@@ -355,7 +355,7 @@ def test_authorizer_derived_from_the_references_class() -> None:
     def make(trait: str, **arguments: Any) -> Any:
         return ReadOnly(**arguments)
 
-    from jupyterd.auth.build import _authorizer
+    from jupyterd.app.auth import _authorizer
 
     site, _ = guarded_site(provider=provider, authorizer=_authorizer(make, provider))
     assert site.request("GET", "/api/things", headers=bearer("t")).status == 200
@@ -379,7 +379,7 @@ def test_hash_of_jupyter_server_password_verifies() -> None:
 def test_signed_values_are_those_of_tornado() -> None:
     from tornado.web import create_signed_value, decode_signed_value
 
-    from jupyterd.auth.signing import sign, unsign
+    from jupyterd.auth.http.signed_values import sign, unsign
 
     secret = b"0123456789abcdef"
     for value in ("", "ada", '{"name": "Ada"}', "é" * 50):

@@ -9,7 +9,8 @@ import pytest
 
 from jupyterd.config.manager import ConfigManager
 from jupyterd.config.resource import ConfigResource
-from jupyterd.testing import MemorySite, at_once
+from jupyterd.testing.deferreds import at_once
+from jupyterd.testing.http import MemorySite
 from jupyterd.web.root import Root
 
 

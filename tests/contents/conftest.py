@@ -12,12 +12,13 @@ from typing import Any
 import pytest
 from twisted.internet.testing import MemoryReactorClock
 
-from jupyterd.contents.build import mount
-from jupyterd.contents.lanes import Lanes
-from jupyterd.contents.largefile import AsyncLargeFileManager
-from jupyterd.contents.outbox import Outbox
+from jupyterd.app.contents import mount
+from jupyterd.contents.event_queue import Outbox
+from jupyterd.contents.managers.largefilemanager import AsyncLargeFileManager
 from jupyterd.contents.service import Contents
-from jupyterd.testing import Answer, MemorySite, at_once
+from jupyterd.contents.thread_pools import Lanes
+from jupyterd.testing.deferreds import at_once
+from jupyterd.testing.http import Answer, MemorySite
 
 
 @dataclass

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from jupyterd.contents import atomic, recovery
+from jupyterd.contents.files import atomic, recovery
 from jupyterd.errors import Invalid
 
 

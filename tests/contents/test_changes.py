@@ -12,8 +12,8 @@ import pytest_twisted
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock, deferLater
 
-from jupyterd.contents.changes import SCHEMA, SETTLING, Changes, inotify_watch
-from jupyterd.testing import at_once
+from jupyterd.contents.files.watcher import SCHEMA, SETTLING, Changes, inotify_watch
+from jupyterd.testing.deferreds import at_once
 
 
 class Watcher:

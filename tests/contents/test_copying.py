@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from jupyterd.contents import files
+from jupyterd.contents.files import regular as files
 
 
 @pytest.fixture

@@ -17,13 +17,14 @@ from typing import Any
 
 import pytest
 
-from jupyterd.contents import atomic, leftovers, recovery
-from jupyterd.contents.filemanager import FileContentsManager
+from jupyterd.contents.files import atomic, recovery
+from jupyterd.contents.files import unfinished as leftovers
+from jupyterd.contents.managers.filemanager import FileContentsManager
 from jupyterd.errors import OutOfSpace, TooLarge
 
 SAVERS = """
 import os, sys, tempfile
-from jupyterd.contents.filemanager import FileContentsManager
+from jupyterd.contents.managers.filemanager import FileContentsManager
 
 def save(manager, number):
     source = f"{number} " + "x" * (number * 7919 % 300_000)

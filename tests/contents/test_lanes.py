@@ -9,12 +9,12 @@ from twisted.internet.defer import Deferred
 from twisted.internet.testing import MemoryReactorClock
 
 from jupyterd.contents import operations
-from jupyterd.contents.lanes import Lanes
-from jupyterd.contents.largefile import AsyncLargeFileManager
+from jupyterd.contents.event_queue import Outbox
+from jupyterd.contents.managers.largefilemanager import AsyncLargeFileManager
 from jupyterd.contents.operations import Query
-from jupyterd.contents.outbox import Outbox
 from jupyterd.contents.service import Contents
-from jupyterd.testing import at_once
+from jupyterd.contents.thread_pools import Lanes
+from jupyterd.testing.deferreds import at_once
 
 
 class Stuck:

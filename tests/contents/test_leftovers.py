@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from jupyterd.contents import leftovers
-from jupyterd.contents.atomic import Replacement
-from jupyterd.contents.leftovers import FRESH, MOST, OLD, PREFIX, create, sweep
+from jupyterd.contents.files import unfinished as leftovers
+from jupyterd.contents.files.atomic import Replacement
+from jupyterd.contents.files.unfinished import FRESH, MOST, OLD, PREFIX, create, sweep
 
 
 def age(path: str | Path, seconds: float) -> None:

@@ -15,20 +15,20 @@ import pytest_twisted
 from tornado.web import HTTPError
 from traitlets import TraitError
 
+from jupyterd.compat.module_shims import MODULES, standins
 from jupyterd.contents import operations
-from jupyterd.contents.either import at_once, settled
-from jupyterd.contents.filemanager import AsyncFileContentsManager, FileContentsManager
-from jupyterd.contents.foreign import LargeFileManager as KnownLargeFileManager
-from jupyterd.contents.foreign import on_ours
-from jupyterd.contents.lanes import Lanes
-from jupyterd.contents.largefile import AsyncLargeFileManager, LargeFileManager
-from jupyterd.contents.manager import AsyncContentsManager, ContentsManager
+from jupyterd.contents.event_queue import Outbox
+from jupyterd.contents.managers.filemanager import AsyncFileContentsManager, FileContentsManager
+from jupyterd.contents.managers.foreign import LargeFileManager as KnownLargeFileManager
+from jupyterd.contents.managers.foreign import on_ours
+from jupyterd.contents.managers.largefilemanager import AsyncLargeFileManager, LargeFileManager
+from jupyterd.contents.managers.manager import AsyncContentsManager, ContentsManager
+from jupyterd.contents.managers.sync_or_async import at_once, settled
 from jupyterd.contents.models import moment
-from jupyterd.contents.outbox import Outbox
 from jupyterd.contents.service import Contents, is_asynchronous
+from jupyterd.contents.thread_pools import Lanes
 from jupyterd.errors import JupyterdError, NotFound
-from jupyterd.standins import MODULES, standins
-from jupyterd.testing import at_once as in_no_thread
+from jupyterd.testing.deferreds import at_once as in_no_thread
 
 
 def model_of(path: str, content: Any = None) -> dict[str, Any]:
@@ -152,7 +152,7 @@ async def test_an_asynchronous_manager_runs_off_the_reactor() -> None:
 
 @pytest_twisted.ensureDeferred
 async def test_the_built_in_asynchronous_ones_can_be_awaited(root: Path) -> None:
-    from jupyterd.aio import from_asyncio
+    from jupyterd.system.asyncio_bridge import from_asyncio
 
     manager = AsyncLargeFileManager(root_dir=str(root), delete_to_trash=False)
     await from_asyncio(manager.save({"type": "file", "format": "text", "content": "x"}, "a.txt"))
@@ -297,7 +297,7 @@ def test_its_names_stand_in_where_it_is_not_installed(monkeypatch: pytest.Monkey
     for name in list(sys.modules):
         if name.partition(".")[0] == "jupyter_server":
             monkeypatch.delitem(sys.modules, name)
-    monkeypatch.setattr("jupyterd.standins.find_spec", lambda name: None)
+    monkeypatch.setattr("jupyterd.compat.module_shims.find_spec", lambda name: None)
     monkeypatch.setattr(sys, "path", [])
     sys.path_importer_cache.clear()
     with standins():
@@ -322,7 +322,7 @@ def test_settings_are_checked(root: Path) -> None:
 
 
 def test_generic_checkpoints(root: Path, notebook: Callable[..., Any]) -> None:
-    from jupyterd.contents.checkpoints import GenericFileCheckpoints
+    from jupyterd.contents.managers.checkpoints import GenericFileCheckpoints
 
     manager = FileContentsManager(root_dir=str(root), checkpoints_class=GenericFileCheckpoints)
     for path, old, new in (

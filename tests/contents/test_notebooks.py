@@ -14,10 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyterd.contents import jsonio, notebooks
 from jupyterd.contents.answers import encode_found, in_pieces
-from jupyterd.contents.filemanager import Found
-from jupyterd.contents.shape import is_ordinary
+from jupyterd.contents.managers.filemanager import Found
+from jupyterd.contents.notebooks import jsonio
+from jupyterd.contents.notebooks import serialization as notebooks
+from jupyterd.contents.notebooks.fast_validation import is_ordinary
 
 text = st.text(st.characters(blacklist_categories=("Cs",)))
 numbers = st.one_of(st.integers(), st.integers(10**18, 10**40), st.floats(allow_nan=False, allow_infinity=False))

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from jupyterd.contents.outbox import Outbox
+from jupyterd.contents.event_queue import Outbox
 
 
 class Woken:

@@ -12,10 +12,10 @@ import nbformat
 import pytest
 from twisted.internet.testing import MemoryReactorClock
 
-from jupyterd.contents import signatures
-from jupyterd.contents.commits import DELAY, RETRY, Commits
-from jupyterd.contents.signatures import SharedSignatureStore
-from jupyterd.testing import at_once
+from jupyterd.contents.notebooks import signature_store as signatures
+from jupyterd.contents.notebooks.signature_commits import DELAY, RETRY, Commits
+from jupyterd.contents.notebooks.signature_store import SharedSignatureStore
+from jupyterd.testing.deferreds import at_once
 
 
 def test_any_thread(tmp_path: Path) -> None:

@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nbformat.sign import NotebookNotary
 
-from jupyterd.contents import signatures, trust
-from jupyterd.contents.trust import make_notary
+from jupyterd.contents.notebooks import signature_store as signatures
+from jupyterd.contents.notebooks import trust
+from jupyterd.contents.notebooks.trust import make_notary
 
 RICH = {"output_type": "display_data", "metadata": {}, "data": {"text/html": "<b>"}}
 text = st.text(st.characters(blacklist_categories=("Cs",)))

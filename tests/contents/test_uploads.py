@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
-from jupyterd.contents.expiry import Expiry
-from jupyterd.contents.uploads import LAST, OutOfOrder, TwoUploads, Uploads
-from jupyterd.testing import at_once
+from jupyterd.contents.managers.chunked_uploads import LAST, OutOfOrder, TwoUploads, Uploads
+from jupyterd.contents.upload_expiry import Expiry
+from jupyterd.testing.deferreds import at_once
 
 
 class Hours:

@@ -17,14 +17,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 
-from jupyterd.contents import inline, workshop
-from jupyterd.contents.largefile import AsyncLargeFileManager
+from jupyterd.contents.http.upload_sink import BLOCK, Sink, SpoolFile
+from jupyterd.contents.managers.largefilemanager import AsyncLargeFileManager
 from jupyterd.contents.operations import Missing
-from jupyterd.contents.sink import BLOCK, Sink, SpoolFile
-from jupyterd.contents.worker import OPERATIONS, answer, manager_of
-from jupyterd.contents.workshop import Workshop, can_delegate, describe
+from jupyterd.contents.worker import base64_stream as inline
+from jupyterd.contents.worker import parent as workshop
+from jupyterd.contents.worker.child import OPERATIONS, answer, manager_of
+from jupyterd.contents.worker.parent import Workshop, can_delegate, describe
 from jupyterd.errors import Invalid
-from jupyterd.testing import at_once, result_of
+from jupyterd.testing.deferreds import at_once, result_of
 
 
 class FlowingRequest:

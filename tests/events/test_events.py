@@ -15,7 +15,8 @@ from traitlets.config import Config
 from jupyterd.events.bus import EventBus
 from jupyterd.events.protocol import MOST_WAITING, TRY_AGAIN_LATER
 from jupyterd.events.resource import EventsResource
-from jupyterd.testing import MemorySite, at_once
+from jupyterd.testing.deferreds import at_once
+from jupyterd.testing.http import MemorySite
 from jupyterd.web.root import Root
 from tests.sockets import Socket
 

@@ -11,10 +11,11 @@ from typing import Any
 import pytest
 from twisted.internet.testing import MemoryReactorClock
 
+from jupyterd.app.frontends import FrontEnds, mount
 from jupyterd.errors import NotFound
-from jupyterd.frontends.build import FrontEnds, mount
-from jupyterd.settings import load
-from jupyterd.testing import MemorySite, at_once
+from jupyterd.settings.load import load
+from jupyterd.testing.deferreds import at_once
+from jupyterd.testing.http import MemorySite
 from jupyterd.web.root import Root
 
 INDEX = (

@@ -10,8 +10,8 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from jupyterd.errors import Failed, Invalid
-from jupyterd.frontends.extensionmanager import Builder, ExtensionManager, NoBuild, has_source_extensions
-from jupyterd.testing import result_of
+from jupyterd.frontends.lab.extension_manager import Builder, ExtensionManager, NoBuild, has_source_extensions
+from jupyterd.testing.deferreds import result_of
 from tests.children import ChildReactor
 from tests.frontends.conftest import write
 
@@ -43,7 +43,7 @@ def test_extensions_are_listed_by_jupyterlab() -> None:
         "page": 2,
         "per_page": 30,
     }
-    assert reactor.children[0].command[-1] == "jupyterd.frontends.labchild"
+    assert reactor.children[0].command[-1] == "jupyterd.frontends.lab.child"
 
 
 @pytest.mark.parametrize("result", [None, {"status": "ok", "message": None, "needs_restart": ["frontend"]}])

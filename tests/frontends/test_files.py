@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from jupyterd.errors import NotFound
-from jupyterd.frontends.assets import FOREVER, find
-from jupyterd.frontends.themes import relink
+from jupyterd.frontends.lab.themes import relink
+from jupyterd.frontends.static_files import FOREVER, find
 from tests.frontends.conftest import Serve, write
 
 

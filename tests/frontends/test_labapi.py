@@ -13,11 +13,11 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from jupyterd.config_manager import recursive_update
-from jupyterd.frontends.listings import PATH, Listings
-from jupyterd.frontends.news import News, releases_of
-from jupyterd.frontends.translations import Translations, newer
-from jupyterd.frontends.workspaces import ENDING, LONGEST, slug
-from jupyterd.testing import at_once, result_of
+from jupyterd.frontends.lab.listings import PATH, Listings
+from jupyterd.frontends.lab.news import News, releases_of
+from jupyterd.frontends.lab.translations import Translations, newer
+from jupyterd.frontends.lab.workspaces import ENDING, LONGEST, slug
+from jupyterd.testing.deferreds import at_once, result_of
 from tests.frontends.conftest import LOCALE, THEMES, Serve, write
 
 # -- workspaces

@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 from pytest_twisted import ensureDeferred
 
-from jupyterd.frontends.apps import LabApp
-from jupyterd.frontends.extensionmanager import ExtensionManager, has_source_extensions
+from jupyterd.frontends.lab.extension_manager import ExtensionManager, has_source_extensions
+from jupyterd.frontends.lab.plugin_settings import PluginSettings
+from jupyterd.frontends.lab.translations import Translations
 from jupyterd.frontends.packages import package_dir
-from jupyterd.frontends.pageconfig import MANAGERS
-from jupyterd.frontends.schemas import PluginSettings
-from jupyterd.frontends.translations import Translations
+from jupyterd.frontends.page_config import MANAGERS
+from jupyterd.frontends.settings import LabApp
 
 LAB = package_dir("jupyterlab")
 pytestmark = [pytest.mark.real, pytest.mark.skipif(LAB is None, reason="no JupyterLab")]

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyterd.frontends.disk import replace
-from jupyterd.frontends.schemas import NoSuchSettings, PluginSettings
-from jupyterd.frontends.translations import Translations
+from jupyterd.frontends.json_files import replace
+from jupyterd.frontends.lab.plugin_settings import NoSuchSettings, PluginSettings
+from jupyterd.frontends.lab.translations import Translations
 from tests.frontends.conftest import LOCALE, THEMES, Serve, write
 
 URL = f"/lab/api/settings/{THEMES}"

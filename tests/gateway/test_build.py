@@ -9,16 +9,16 @@ from pathlib import Path
 import pytest
 from twisted.internet.testing import MemoryReactorClock
 
-from jupyterd.app import House
+from jupyterd.app.composition import House
 from jupyterd.gateway.kernelspecs import GatewaySpecs
 from jupyterd.gateway.launcher import GatewayLauncher
 from jupyterd.gateway.managers import GatewayMappingKernelManager, GatewaySessionManager
-from jupyterd.gateway.renewal import GatewayTokenRenewerBase
-from jupyterd.gateway.watch import GatewayWatch
-from jupyterd.kernels.processes import ProcessLauncher
+from jupyterd.gateway.polling import GatewayWatch
+from jupyterd.gateway.token_renewal import GatewayTokenRenewerBase
+from jupyterd.kernels.process.process_launcher import ProcessLauncher
 from jupyterd.kernels.service import KernelsService
 from jupyterd.kernelspecs.manager import KernelSpecs
-from jupyterd.settings import load
+from jupyterd.settings.load import load
 
 
 @pytest.fixture(autouse=True)
@@ -100,8 +100,9 @@ def test_cookies_are_kept_where_the_operator_wants_them() -> None:
 
 def test_without_a_gateway_nothing_of_it_is_loaded() -> None:
     code = (
-        "import sys; from twisted.internet.testing import MemoryReactorClock; from jupyterd.app import House; "
-        "from jupyterd.settings import load; House(MemoryReactorClock(), load(['--allow-root'])).build(); "
+        "import sys; from twisted.internet.testing import MemoryReactorClock; "
+        "from jupyterd.app.composition import House; "
+        "from jupyterd.settings.load import load; House(MemoryReactorClock(), load(['--allow-root'])).build(); "
         "heavy = ('jupyterd.gateway.', 'twisted.web.client', 'autobahn'); "
         "print(*(name for name in sys.modules if name.startswith(heavy)))"
     )

@@ -11,11 +11,11 @@ from twisted.internet.error import ConnectionRefusedError as Refused
 from jupyterd.errors import NotFound, Unavailable, Upstream
 from jupyterd.gateway.kernelspecs import GatewaySpecs
 from jupyterd.gateway.launcher import GatewayLauncher, RemoteProcess
-from jupyterd.gateway.watch import GatewayWatch
-from jupyterd.kernels.death import Death
-from jupyterd.kernels.launcher import Order
+from jupyterd.gateway.polling import GatewayWatch
+from jupyterd.kernels.process.death import Death
+from jupyterd.kernels.process.launcher import Order
 from jupyterd.kernelspecs.manager import NoSuchKernelSpec
-from jupyterd.testing import result_of
+from jupyterd.testing.deferreds import result_of
 from tests.gateway.theirs import Kit, outcome, said
 
 

@@ -8,10 +8,10 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from jupyterd.gateway.ends import Backoff, Place
+from jupyterd.gateway.interfaces import Backoff, Place
 from jupyterd.gateway.link import EARLY, Link
 from jupyterd.gateway.network import LinkNetwork
-from jupyterd.gateway.repeats import REMEMBERED, Repeats
+from jupyterd.gateway.repeated_messages import REMEMBERED, Repeats
 from tests.gateway.theirs import Dial, TheirSocket
 
 BACKOFF = Backoff(1.0, 5.0, 3, jitter=lambda: 0.5)

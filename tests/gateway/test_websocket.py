@@ -14,11 +14,12 @@ from twisted.python.failure import Failure
 
 from jupyterd.errors import NotFound
 from jupyterd.gateway.websocket import Dialer, GatewayProtocol
-from jupyterd.kernels.channels import KernelChannels
-from jupyterd.kernels.connection import ZMQChannelsWebsocketConnection
-from jupyterd.kernels.memory import MemoryKernel
-from jupyterd.kernels.sockets import ChannelsResource
-from jupyterd.testing import MemorySite, MemoryTransport, at_once
+from jupyterd.kernels.channels.kernel_channels import KernelChannels
+from jupyterd.kernels.channels.settings import ZMQChannelsWebsocketConnection
+from jupyterd.kernels.websocket.resource import ChannelsResource
+from jupyterd.testing.deferreds import at_once
+from jupyterd.testing.http import MemorySite, MemoryTransport
+from jupyterd.testing.kernel_sockets import MemoryKernel
 from tests.gateway.theirs import Kit, outcome
 from tests.kernels.test_channels import Watch
 

@@ -18,10 +18,10 @@ from zope.interface import implementer
 
 from jupyterd.gateway.client import Gateway
 from jupyterd.gateway.credentials import Credentials
-from jupyterd.gateway.ends import End
-from jupyterd.gateway.renewal import NoOpTokenRenewer
+from jupyterd.gateway.interfaces import End
 from jupyterd.gateway.settings import GatewayClient
-from jupyterd.testing import at_once
+from jupyterd.gateway.token_renewal import NoOpTokenRenewer
+from jupyterd.testing.deferreds import at_once
 
 SPEC = {
     "name": "python3",
@@ -123,7 +123,7 @@ def said(status: int, value: Any, **headers: str) -> Response:
 
 @dataclass(eq=False)
 class TheirSocket:
-    """The gateway's side of a websocket; see :class:`jupyterd.gateway.ends.Wire`."""
+    """The gateway's side of a websocket; see :class:`jupyterd.gateway.interfaces.Wire`."""
 
     kernel_id: str
     session: str

@@ -11,7 +11,8 @@ from twisted.internet.task import Clock
 
 from jupyterd.kernels.kernel import Kernel
 from jupyterd.kernels.manager import MappingKernelManager
-from jupyterd.testing import MemoryChannels, MemoryLauncher, MemoryProcess, at_once, result_of
+from jupyterd.testing.deferreds import at_once, result_of
+from jupyterd.testing.kernels import MemoryChannels, MemoryLauncher, MemoryProcess
 
 
 @dataclass

@@ -11,13 +11,13 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from jupyterd.errors import Gone, TimedOut
-from jupyterd.kernels import places
-from jupyterd.kernels.channels import KernelChannels
-from jupyterd.kernels.connection import ZMQChannelsWebsocketConnection
-from jupyterd.kernels.farewell import LEAVE
-from jupyterd.kernels.memory import MemoryKernel
-from jupyterd.kernels.policy import MessagePolicy
-from jupyterd.testing import at_once, result_of
+from jupyterd.kernels.channels import session_cursors as places
+from jupyterd.kernels.channels.closing import LEAVE
+from jupyterd.kernels.channels.kernel_channels import KernelChannels
+from jupyterd.kernels.channels.policy import MessagePolicy
+from jupyterd.kernels.channels.settings import ZMQChannelsWebsocketConnection
+from jupyterd.testing.deferreds import at_once, result_of
+from jupyterd.testing.kernel_sockets import MemoryKernel
 
 
 class Watch:
@@ -618,7 +618,7 @@ def test_what_a_kernel_dropped_is_told_where_it_is_missing(directory) -> None:
 
 
 def test_requests_that_are_never_replied_to_do_not_add_up(directory, monkeypatch) -> None:
-    monkeypatch.setattr("jupyterd.kernels.requests.ASKERS", 3)
+    monkeypatch.setattr("jupyterd.kernels.channels.to_kernel.ASKERS", 3)
     kit = Kit(directory)
     tab = kit.tab("s")
     for number in range(10):

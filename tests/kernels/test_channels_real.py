@@ -17,14 +17,14 @@ from twisted.internet import endpoints, reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
-from jupyterd.kernels.channels import KernelChannels
-from jupyterd.kernels.connection import ZMQChannelsWebsocketConnection
-from jupyterd.kernels.sockets import ChannelsResource
-from jupyterd.kernels.wire import CODEC_JSON, CODEC_V1, V1
-from jupyterd.testing import OpenGate
-from jupyterd.threads import Threads
+from jupyterd.kernels.channels.kernel_channels import KernelChannels
+from jupyterd.kernels.channels.settings import ZMQChannelsWebsocketConnection
+from jupyterd.kernels.messages.wire import CODEC_JSON, CODEC_V1, V1
+from jupyterd.kernels.websocket.resource import ChannelsResource
+from jupyterd.system.threads import Threads
+from jupyterd.testing.http import OpenGate
 from jupyterd.web.root import Root
-from jupyterd.web.site import Site
+from jupyterd.web.server.site import Site
 from tests.kernels.test_channels import Watch
 from tests.kernels.test_wire import read_v1
 from tests.real.tab import NEVER_DROPS

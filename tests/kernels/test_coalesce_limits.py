@@ -7,8 +7,8 @@ import json
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyterd.kernels.coalesce import LARGEST, coalesced
-from jupyterd.kernels.limits import RateLimit
+from jupyterd.kernels.log.coalesce import LARGEST, coalesced
+from jupyterd.kernels.log.rate_limit import RateLimit
 
 
 def message(kind="stream", text="x", name="stdout", parent=b"{}", metadata=b"{}", buffers=()):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import orjson
 import pytest
 
-from jupyterd.kernels.drops import FEW, QUEUE, Drops
+from jupyterd.kernels.channels.drop_detector import FEW, QUEUE, Drops
 
 
 def said(*numbers, series="s_7"):

@@ -9,13 +9,14 @@ import tempfile
 import pytest
 
 from jupyterd.errors import NotFound
-from jupyterd.kernels import executions
-from jupyterd.kernels.channels import KernelChannels
-from jupyterd.kernels.connection import ZMQChannelsWebsocketConnection
-from jupyterd.kernels.memory import MemoryKernel
-from jupyterd.kernels.policy import MessagePolicy
-from jupyterd.kernels.sockets import ChannelsResource
-from jupyterd.testing import MemorySite, at_once
+from jupyterd.kernels.channels import executions
+from jupyterd.kernels.channels.kernel_channels import KernelChannels
+from jupyterd.kernels.channels.policy import MessagePolicy
+from jupyterd.kernels.channels.settings import ZMQChannelsWebsocketConnection
+from jupyterd.kernels.websocket.resource import ChannelsResource
+from jupyterd.testing.deferreds import at_once
+from jupyterd.testing.http import MemorySite
+from jupyterd.testing.kernel_sockets import MemoryKernel
 from tests.kernels.test_channels import Watch
 
 RUN = "/api/kernels/k/execute"

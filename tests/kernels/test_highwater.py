@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyterd.kernels.highwater import BYTES, FAR, LARGE_BYTES, LEAST, MOST, HighWater, placed
+from jupyterd.kernels.zeromq.high_water import BYTES, FAR, LARGE_BYTES, LEAST, MOST, HighWater, placed
 
 MB = 1_000_000
 

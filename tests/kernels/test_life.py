@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyterd.kernels.death import Death
-from jupyterd.kernels.life import kernel_life
+from jupyterd.kernels.lifecycle import kernel_life
+from jupyterd.kernels.process.death import Death
 
 KILLED = Death(-9)
 

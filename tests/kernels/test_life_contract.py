@@ -14,17 +14,18 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
-from jupyterd.directory import DaemonDirectory
 from jupyterd.gateway.kernelspecs import GatewaySpecs
 from jupyterd.gateway.launcher import GatewayLauncher, RemoteProcess
-from jupyterd.kernels.death import Death
-from jupyterd.kernels.launcher import KernelProcess, Launcher, Order
 from jupyterd.kernels.manager import NoSuchKernelSpec
-from jupyterd.kernels.processes import ProcessLauncher
+from jupyterd.kernels.process.death import Death
+from jupyterd.kernels.process.launcher import KernelProcess, Launcher, Order
+from jupyterd.kernels.process.process_launcher import ProcessLauncher
 from jupyterd.kernels.settings import MappingKernelSettings
-from jupyterd.kernelspecs.client import KernelSpecManager
+from jupyterd.kernelspecs.finder import KernelSpecManager
 from jupyterd.kernelspecs.manager import KernelSpecs
-from jupyterd.testing import MemoryLauncher, at_once
+from jupyterd.system.daemon_directory import DaemonDirectory
+from jupyterd.testing.deferreds import at_once
+from jupyterd.testing.kernels import MemoryLauncher
 from tests.gateway.theirs import Kit
 
 KILLED = Death(-9)

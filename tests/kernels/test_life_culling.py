@@ -8,7 +8,7 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from jupyterd.kernels.culling import Culler
-from jupyterd.kernels.death import Death
+from jupyterd.kernels.process.death import Death
 from tests.kernels.keeping import Keeping
 
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyterd.kernels import death
-from jupyterd.kernels.death import Death, Tail
+from jupyterd.kernels.process import death
+from jupyterd.kernels.process.death import Death, Tail
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from jupyterd.errors import Failed
-from jupyterd.kernels.external import ExternalKernels
-from jupyterd.testing import at_once, result_of
+from jupyterd.kernels.process.external import ExternalKernels
+from jupyterd.testing.deferreds import at_once, result_of
 from tests.kernels.keeping import Keeping
 
 INFO = {"kernel_name": "theirs", "key": "k", "transport": "tcp", "ip": "127.0.0.1", "shell_port": 1}

@@ -9,7 +9,7 @@ import pytest
 
 from jupyterd.errors import Failed
 from jupyterd.kernels.resource import KernelsResource
-from jupyterd.testing import Answer, MemorySite
+from jupyterd.testing.http import Answer, MemorySite
 from tests.kernels.keeping import Keeping
 
 NONE = "00000000-0000-0000-0000-000000000000"

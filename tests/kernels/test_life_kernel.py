@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from jupyterd.kernels.death import Death
-from jupyterd.testing import result_of
+from jupyterd.kernels.process.death import Death
+from jupyterd.testing.deferreds import result_of
 from tests.kernels.keeping import Keeping
 
 

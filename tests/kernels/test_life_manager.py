@@ -8,9 +8,9 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from jupyterd.errors import Failed, Invalid
-from jupyterd.kernels.death import Death
 from jupyterd.kernels.manager import NoSuchKernel, NoSuchKernelSpec
-from jupyterd.testing import result_of
+from jupyterd.kernels.process.death import Death
+from jupyterd.testing.deferreds import result_of
 from tests.kernels.keeping import Keeping
 
 KILLED = Death(-9, stderr="last words")

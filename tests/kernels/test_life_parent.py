@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from jupyterd.kernels import parent
-from jupyterd.kernels.parent import dying_with_us
+from jupyterd.kernels.process import pdeathsig as parent
+from jupyterd.kernels.process.pdeathsig import dying_with_us
 
 
 def program(path: Path, name: str) -> str:

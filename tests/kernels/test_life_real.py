@@ -24,19 +24,19 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
-from jupyterd.directory import DaemonDirectory
 from jupyterd.errors import Failed
-from jupyterd.kernels.channels import KernelChannels
-from jupyterd.kernels.connection import ZMQChannelsWebsocketConnection
+from jupyterd.kernels.channels.kernel_channels import KernelChannels
+from jupyterd.kernels.channels.policy import MessagePolicy
+from jupyterd.kernels.channels.settings import ZMQChannelsWebsocketConnection
 from jupyterd.kernels.kernel import Kernel
 from jupyterd.kernels.manager import MappingKernelManager, NoSuchKernel
-from jupyterd.kernels.parent import dying_with_us
-from jupyterd.kernels.policy import MessagePolicy
-from jupyterd.kernels.processes import ProcessLauncher
+from jupyterd.kernels.process.pdeathsig import dying_with_us
+from jupyterd.kernels.process.process_launcher import ProcessLauncher
 from jupyterd.kernels.service import KernelsService
-from jupyterd.kernelspecs.client import KernelSpecManager
+from jupyterd.kernelspecs.finder import KernelSpecManager
 from jupyterd.kernelspecs.manager import KernelSpecs
-from jupyterd.testing import at_once
+from jupyterd.system.daemon_directory import DaemonDirectory
+from jupyterd.testing.deferreds import at_once
 
 pytestmark = pytest.mark.real
 PATIENCE = 30.0
@@ -401,7 +401,7 @@ async def test_an_idle_kernel_is_culled(houses: Any) -> None:
 
 DAEMON = """
 import subprocess, sys
-from jupyterd.kernels.parent import dying_with_us
+from jupyterd.kernels.process.pdeathsig import dying_with_us
 print(subprocess.Popen(dying_with_us(["sleep", "1000"]), stdout=subprocess.DEVNULL).pid, flush=True)
 sys.stdin.read()
 """

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from twisted.logger import Logger
 
-from jupyterd.kernels import watch
-from jupyterd.kernels.watch import ProcessWatch, StandardError
+from jupyterd.kernels.process import watch
+from jupyterd.kernels.process.watch import ProcessWatch, StandardError
 
 
 class Readers:

@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred, fail, maybeDeferred
 from twisted.internet.task import Clock
 
-from jupyterd.kernels import spill, store
-from jupyterd.kernels.chunk import Chunk
-from jupyterd.kernels.limits import RateLimit
-from jupyterd.kernels.log import MessageLog
-from jupyterd.kernels.spill import Spill
-from jupyterd.testing import at_once, result_of
+from jupyterd.kernels.log import spill, store
+from jupyterd.kernels.log.chunk import Chunk
+from jupyterd.kernels.log.message_log import MessageLog
+from jupyterd.kernels.log.rate_limit import RateLimit
+from jupyterd.kernels.log.spill import Spill
+from jupyterd.testing.deferreds import at_once, result_of
 
 
 class Plain:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import orjson
 import pytest
 
-from jupyterd.kernels.older import adapted, major_version
+from jupyterd.kernels.messages.adapter import adapted, major_version
 
 
 @pytest.mark.parametrize(

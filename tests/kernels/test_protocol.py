@@ -12,12 +12,13 @@ from twisted.internet.error import ConnectionDone, ConnectionLost
 from twisted.python.failure import Failure
 
 from jupyterd.errors import NotFound
-from jupyterd.kernels.channels import KernelChannels
-from jupyterd.kernels.connection import ZMQChannelsWebsocketConnection
-from jupyterd.kernels.memory import MemoryKernel
-from jupyterd.kernels.sockets import ChannelsResource
-from jupyterd.kernels.wire import CODEC_V1, V1
-from jupyterd.testing import MemorySite, at_once
+from jupyterd.kernels.channels.kernel_channels import KernelChannels
+from jupyterd.kernels.channels.settings import ZMQChannelsWebsocketConnection
+from jupyterd.kernels.messages.wire import CODEC_V1, V1
+from jupyterd.kernels.websocket.resource import ChannelsResource
+from jupyterd.testing.deferreds import at_once
+from jupyterd.testing.http import MemorySite
+from jupyterd.testing.kernel_sockets import MemoryKernel
 from tests.kernels.test_channels import Watch
 from tests.kernels.test_wire import frames, read_v1
 

@@ -9,8 +9,8 @@ from twisted.internet.error import ConnectionAborted, ConnectionDone, Connection
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
-from jupyterd.kernels import receipts
-from jupyterd.kernels.receipts import OverTLS, Receipts, proxied
+from jupyterd.kernels.websocket import receipts
+from jupyterd.kernels.websocket.receipts import OverTLS, Receipts, proxied
 
 
 class TCP:

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyterd.kernels.signing import Signer, UnknownScheme
+from jupyterd.kernels.messages.signing import Signer, UnknownScheme
 
 parts = st.lists(st.binary(max_size=200), min_size=4, max_size=6)
 SCHEMES = sorted(name for name in hashlib.algorithms_guaranteed if not name.startswith("shake"))

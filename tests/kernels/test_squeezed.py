@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 from twisted.internet.error import ConnectionLost
 from twisted.python.failure import Failure
 
-from jupyterd.kernels.cursor import Client
-from jupyterd.kernels.protocol import ChannelsProtocol
-from jupyterd.kernels.squeezed import SqueezedChannelsProtocol, messages
-from jupyterd.kernels.wire import frame_head
-from jupyterd.web.compression import LARGEST, Compression
+from jupyterd.kernels.log.cursor import Client
+from jupyterd.kernels.messages.wire import frame_head
+from jupyterd.kernels.websocket.compressed import SqueezedChannelsProtocol, messages
+from jupyterd.kernels.websocket.protocol import ChannelsProtocol
+from jupyterd.web.websocket.compression import LARGEST, Compression
 from tests.kernels.test_protocol import TEXT, Kit, masked, said
 from tests.web.test_websocket import inflated
 
@@ -99,7 +99,7 @@ def test_frames_are_found_wherever_they_are_cut(wanted: list[tuple[int, int]], c
 
 
 def test_marks_reach_as_far_back_as_the_log_s(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("jupyterd.kernels.squeezed.WINDOW", 10_000)
+    monkeypatch.setattr("jupyterd.kernels.websocket.compressed.WINDOW", 10_000)
     tab = squeezing(kit)
     for number in range(500):
         kit.kernel.say("stream", {"name": "stdout", "text": str(number)})

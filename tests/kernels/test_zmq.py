@@ -13,7 +13,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
-from jupyterd.kernels.zmq import (
+from jupyterd.kernels.zeromq.sockets import (
     DELIMITER,
     TURN_MESSAGES,
     address,

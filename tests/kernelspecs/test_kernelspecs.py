@@ -12,10 +12,11 @@ from jupyter_client import kernelspec
 from twisted.internet.defer import Deferred
 
 from jupyterd.errors import Failed
-from jupyterd.kernelspecs.client import KernelSpecManager
+from jupyterd.kernelspecs.finder import KernelSpecManager
 from jupyterd.kernelspecs.manager import KernelSpecs, NoSuchKernelSpec
 from jupyterd.kernelspecs.resource import KernelSpecsResource
-from jupyterd.testing import MemorySite, at_once, result_of
+from jupyterd.testing.deferreds import at_once, result_of
+from jupyterd.testing.http import MemorySite
 
 
 class Shelf:

@@ -12,13 +12,14 @@ from traitlets.config import Config
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
-from jupyterd.children import ChildFailed, run_module
 from jupyterd.errors import NotFound, TimedOut, TooLarge
 from jupyterd.nbconvert import converter, formats
 from jupyterd.nbconvert.converter import Converter, plain
 from jupyterd.nbconvert.formats import Formats
 from jupyterd.nbconvert.resource import NbconvertResource
-from jupyterd.testing import MemorySite, at_once, result_of
+from jupyterd.system.child_process import ChildFailed, run_module
+from jupyterd.testing.deferreds import at_once, result_of
+from jupyterd.testing.http import MemorySite
 from jupyterd.web.root import Root
 from tests.children import Child, ChildReactor
 

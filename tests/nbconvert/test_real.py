@@ -16,7 +16,7 @@ from jupyterd.errors import Failed
 from jupyterd.nbconvert import child
 from jupyterd.nbconvert.converter import Converter
 from jupyterd.nbconvert.formats import KNOWN, exporters
-from jupyterd.testing import at_once
+from jupyterd.testing.deferreds import at_once
 from tests.auth.test_real import BEARER, ask, daemon
 
 pytestmark = pytest.mark.real

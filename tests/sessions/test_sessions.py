@@ -10,10 +10,11 @@ import pytest
 from traitlets import TraitError
 from twisted.internet.defer import Deferred
 
-from jupyterd.kernels.death import Death
+from jupyterd.kernels.process.death import Death
 from jupyterd.sessions.manager import SessionManager, Wanted
 from jupyterd.sessions.resource import SessionsResource
-from jupyterd.testing import Answer, MemorySite, at_once
+from jupyterd.testing.deferreds import at_once
+from jupyterd.testing.http import Answer, MemorySite
 from tests.kernels.keeping import Keeping
 
 NONE = "00000000-0000-0000-0000-000000000000"

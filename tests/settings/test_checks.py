@@ -9,8 +9,8 @@ import pytest
 from traitlets import TraitError
 from twisted.internet.testing import MemoryReactorClock
 
-from jupyterd.app import House
-from jupyterd.settings import BadSettings, load
+from jupyterd.app.composition import House
+from jupyterd.settings.load import BadSettings, load
 
 
 @pytest.fixture(autouse=True)

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from traitlets import Bool, Dict, Integer, List, Unicode
 from traitlets.config import Config, Configurable
 
-from jupyterd.commandline import BadOption, parse
-from jupyterd.options import ALIASES, FLAGS
+from jupyterd.settings.aliases import ALIASES, FLAGS
+from jupyterd.settings.command_line import BadOption, parse
 
 
 def config_of(*argv: str) -> Config:

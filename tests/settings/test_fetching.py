@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from jupyterd.fetching import HTTPError
+from jupyterd.system.http_client import HTTPError
 from jupyterd.utils import fetch, urlencode_unix_socket
 
 pytestmark = pytest.mark.real

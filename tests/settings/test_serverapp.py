@@ -22,8 +22,8 @@ from jupyterd.serverapp import (
     list_running_servers,
     random_ports,
 )
-from jupyterd.servers import shutdown_server
-from jupyterd.settings import load
+from jupyterd.settings.load import load
+from jupyterd.supervision.running_servers import shutdown_server
 
 
 def server(*argv: str, token: str | None = None) -> ServerApp:
@@ -178,7 +178,7 @@ def test_a_server_is_asked_to_stop(http: int) -> None:
 
 def test_stop_by_port(http: int, runtime: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     describe(runtime, os.getpid(), port=http, url=f"http://127.0.0.1:{http}/")
-    monkeypatch.setattr("jupyterd.servers.check_pid", lambda pid: not Stoppable.asked)
+    monkeypatch.setattr("jupyterd.settings.subcommands.check_pid", lambda pid: not Stoppable.asked)
     app = JupyterServerStopApp()
     app.initialize([str(http)])
     app.start()

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from jupyterd import stock
+from jupyterd.compat import class_names as stock
 from jupyterd.serverapp import ServerApp
-from jupyterd.settings import BadSettings, Settings, act, load
+from jupyterd.settings.load import BadSettings, Settings, act, load
 
 
 @pytest.fixture(autouse=True)
@@ -305,7 +305,7 @@ def test_a_class_of_the_operators_own_is_no_slip(
     told: pytest.LogCaptureFixture, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "their_contents.py").write_text(
-        "from jupyterd.contents.filemanager import FileContentsManager\n"
+        "from jupyterd.contents.managers.filemanager import FileContentsManager\n"
         "class PlainFileContentsManager(FileContentsManager): pass\n"
         "class TheirFileContentsManager(PlainFileContentsManager): pass\n"
         "TextFileContentsManager = TheirFileContentsManager\n"

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from jupyterd import tap
-from jupyterd.settings import load
+from jupyterd.settings.load import load
 
 CHECK = """
 import sys
@@ -21,7 +21,7 @@ heavy = {{"twisted.internet.reactor", "txzmq", "zmq", "klein", "autobahn", "jupy
 assert not heavy & set(sys.modules), heavy & set(sys.modules)
 assert "jupyterd" not in sys.modules
 from jupyterd.tap import Options
-from jupyterd.settings import load
+from jupyterd.settings.load import load
 load(["--allow-root", "--port=0"])
 assert not heavy & set(sys.modules), heavy & set(sys.modules)
 Options().parseOptions(["--allow-root"])

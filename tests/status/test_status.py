@@ -11,16 +11,17 @@ import pytest
 from twisted.internet.testing import MemoryReactorClock
 
 import jupyterd
-from jupyterd.frontends.assets import Assets
+from jupyterd.frontends.static_files import Assets
 from jupyterd.status.activity import Activity
-from jupyterd.status.files import OwnFiles
 from jupyterd.status.lsp import NoLanguageServers
 from jupyterd.status.metrics import Metrics, RequestTimes
 from jupyterd.status.resource import StatusResource
+from jupyterd.status.static_files import OwnFiles
 from jupyterd.status.version import API_VERSION, API_VERSION_INFO
-from jupyterd.testing import MemorySite, at_once
-from jupyterd.web.access import AccessLog
+from jupyterd.testing.deferreds import at_once
+from jupyterd.testing.http import MemorySite
 from jupyterd.web.root import Root
+from jupyterd.web.server.access_log import AccessLog
 
 
 class House:

@@ -19,9 +19,9 @@ from twisted.logger import ILogObserver
 from zope.interface import directlyProvides
 
 from jupyterd.supervision.daemon import STOP_SECONDS, Daemon
-from jupyterd.supervision.front import Front
-from jupyterd.supervision.limits import raise_open_files
+from jupyterd.supervision.listener import Front
 from jupyterd.supervision.notify import Notify, Watchdog, watchdog_seconds
+from jupyterd.supervision.open_files import raise_open_files
 from jupyterd.supervision.sockets import CannotListen
 from tests.supervision.server import server
 

@@ -10,8 +10,8 @@ import pytest
 from twisted.internet.testing import MemoryReactorClock
 
 from jupyterd.supervision.autoreload import Autoreload, python_files
-from jupyterd.supervision.idle import IdleStop
-from jupyterd.testing import at_once
+from jupyterd.supervision.idle_stop import IdleStop
+from jupyterd.testing.deferreds import at_once
 
 
 class Use:

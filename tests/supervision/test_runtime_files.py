@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from jupyterd.supervision import greeting, runtimefiles
+from jupyterd.supervision import runtime_files as runtimefiles
+from jupyterd.supervision import startup_messages as greeting
 from tests.supervision.server import server
 
 

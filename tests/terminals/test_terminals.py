@@ -21,7 +21,8 @@ from jupyterd.terminals.resource import TerminalsResource
 from jupyterd.terminals.screen import RESET, Screen
 from jupyterd.terminals.settings import Shell, TerminalManager
 from jupyterd.terminals.terminal import PATIENCE
-from jupyterd.testing import MemorySite, at_once
+from jupyterd.testing.deferreds import at_once
+from jupyterd.testing.http import MemorySite
 from jupyterd.web.root import Root
 from tests.sockets import Socket
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from twisted.logger import capturedLogs
 
-from jupyterd.web.access import LONGEST_PATH, AccessLog
+from jupyterd.web.server.access_log import LONGEST_PATH, AccessLog
 
 
 def answered(path: bytes, code: int) -> Any:

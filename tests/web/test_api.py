@@ -3,8 +3,9 @@
 from twisted.internet.defer import Deferred
 
 from jupyterd.errors import NotFound
-from jupyterd.testing import MemorySite
-from jupyterd.web.api import Call, Reply, Routes, json_api
+from jupyterd.testing.http import MemorySite
+from jupyterd.web.api import Routes, json_api
+from jupyterd.web.call import Call, Reply
 from jupyterd.web.root import Root
 
 

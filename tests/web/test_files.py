@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyterd.testing import Answer, MemorySite
-from jupyterd.web.api import Call, Routes, json_api
+from jupyterd.testing.http import Answer, MemorySite
+from jupyterd.web.api import Routes, json_api
+from jupyterd.web.call import Call
 from jupyterd.web.files import FileReply, content_type_of, parse_range
 from jupyterd.web.root import Root
 

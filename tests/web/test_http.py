@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.web.resource import Resource
 
-from jupyterd.testing import Connection, MemorySite
-from jupyterd.web.channel import HEAD_BYTES, MOST_HEADERS
-from jupyterd.web.head import parse_query
-from jupyterd.web.patience import Patience, most_waiting
+from jupyterd.testing.http import Connection, MemorySite
 from jupyterd.web.root import Root
+from jupyterd.web.server.channel import HEAD_BYTES, MOST_HEADERS
+from jupyterd.web.server.head import parse_query
+from jupyterd.web.server.timeouts import Patience, most_waiting
 
 HOST = b"Host: localhost\r\n"
 

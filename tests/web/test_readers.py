@@ -7,11 +7,12 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
-from jupyterd.testing import Connection, MemorySite
-from jupyterd.web.api import Call, Reply, Routes, json_api
-from jupyterd.web.channel import LEAST_TAKEN
-from jupyterd.web.patience import READER_SECONDS, Patience, Queue
+from jupyterd.testing.http import Connection, MemorySite
+from jupyterd.web.api import Routes, json_api
+from jupyterd.web.call import Call, Reply
 from jupyterd.web.root import Root
+from jupyterd.web.server.channel import LEAST_TAKEN
+from jupyterd.web.server.timeouts import READER_SECONDS, Patience, Queue
 
 ASK = b"GET /api/large HTTP/1.1\r\nHost: x\r\n\r\n"
 

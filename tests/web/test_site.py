@@ -9,7 +9,7 @@ from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 
 from jupyterd.errors import Conflict
-from jupyterd.testing import MemorySite, parse_answer
+from jupyterd.testing.http import MemorySite, parse_answer
 from jupyterd.web.refusal import Refusal
 from jupyterd.web.root import Root
 

@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyterd.testing import Connection, MemorySite
-from jupyterd.web.api import Call, Routes, json_api
-from jupyterd.web.compression import LARGEST, Compression, offer
+from jupyterd.testing.http import Connection, MemorySite
+from jupyterd.web.api import Routes, json_api
+from jupyterd.web.call import Call
 from jupyterd.web.root import Root
-from jupyterd.web.websocket import SocketProtocol
+from jupyterd.web.websocket.compression import LARGEST, Compression, offer
+from jupyterd.web.websocket.protocol import SocketProtocol
 
 DEFLATE = "permessage-deflate"
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10

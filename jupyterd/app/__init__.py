@@ -1,0 +1,1 @@
+"""Composition root: each object of the daemon is built here, each URL prefix mounted here."""

@@ -1,0 +1,118 @@
+"""The contents service of a daemon, from its settings, and where its resources are."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from jupyterd.contents.thread_pools import Lanes
+from jupyterd.web.root import Root
+
+if TYPE_CHECKING:
+    from jupyterd.contents.notebooks.signature_store import Later
+    from jupyterd.contents.service import Contents
+    from jupyterd.settings.load import Settings
+
+UNLIMITED = 1 << 62
+"""Bytes: what the disk takes is the limit of a file that is uploaded as it is."""
+
+SCHEMA = "https://events.jupyter.org/jupyter_server/contents_service/v1"
+
+
+def contents(reactor: Any, settings: Settings, lanes: Lanes, emit: Callable[[str, dict[str, Any]], None]) -> Contents:
+    """The service, with the contents manager that the operator wants.
+
+    :param emit: the event bus; called in the reactor's thread.
+    """
+    from jupyterd.contents.event_queue import Outbox
+    from jupyterd.contents.notebooks.signature_commits import Commits
+    from jupyterd.contents.service import Contents
+
+    outbox = Outbox(reactor, lambda data: emit(SCHEMA, data))
+    commits = Commits(reactor, lanes.write)
+    manager = manager_of(settings, outbox, commits.wait)
+    service = Contents(reactor, manager, lanes, outbox, commits)
+    limit = getattr(manager, "watched_directories", 0)
+    if limit and hasattr(manager, "_get_os_path"):
+        from jupyterd.contents.files.watcher import Changes, inotify_watch
+
+        service.changes = Changes(reactor, lanes.read, emit, inotify_watch(reactor), service.is_busy, limit)
+    return service
+
+
+def manager_of(settings: Settings, emit: Callable[[dict[str, Any]], None], sign_later: Later | None = None) -> Any:
+    """The contents manager that the operator wants.
+
+    :param emit: takes events' data, in any thread.
+    :param sign_later: see :class:`jupyterd.contents.notebooks.signature_store.SharedSignatureStore`.
+    """
+    from jupyterd.compat.class_names import resolve
+    from jupyterd.contents.managers.manager import ContentsManager
+
+    kind = resolve(settings.server.contents_manager_class)
+    if not kind.__module__.startswith("jupyterd."):
+        from jupyterd.contents.managers.foreign import adopt, on_ours
+
+        kind = on_ours(kind)
+    manager = kind(parent=settings.server)
+    if isinstance(manager, ContentsManager):
+        manager.emitter, manager.sign_later = emit, sign_later
+    else:
+        adopt(manager, emit, sign_later)
+    return manager
+
+
+def mount(
+    root: Root,
+    service: Callable[[], Contents],
+    render: Callable[..., bytes],
+    kernel_path: Callable[[str, str], Awaitable[str | None]] | None = None,
+) -> None:
+    """Put the resources where clients look for them.
+
+    :param service: gives the one service; called at the first request.
+    :param kernel_path: what a kernel calls a path; see :class:`~jupyterd.contents.http.pages.ResolvePathResource`.
+    """
+
+    @cache
+    def resource() -> Any:
+        from jupyterd.contents.http.resource import ContentsResource
+
+        return ContentsResource(service())
+
+    def api() -> Any:
+        return resource().app.resource()
+
+    @cache
+    def files() -> Any:
+        from jupyterd.contents.http.downloads import FilesResource
+
+        return FilesResource(service())
+
+    def download() -> Any:
+        return files().app.resource()
+
+    def sink(request: Any) -> Any:
+        return files().body(request)
+
+    def view() -> Any:
+        from jupyterd.contents.http.pages import ViewResource
+
+        return ViewResource(service(), render).app.resource()
+
+    def resolve() -> Any:
+        from jupyterd.contents.http.pages import ResolvePathResource
+
+        return ResolvePathResource(service(), kernel_path).app.resource()
+
+    def moved() -> Any:
+        from jupyterd.contents.http.pages import NotebooksResource
+
+        return NotebooksResource().app.resource()
+
+    root.mount("/api/contents", api, auth="contents", body=lambda request: resource().body(request))
+    root.mount("/files", download, auth="contents", page=True, untrusted=True, body=sink, max_body=UNLIMITED)
+    root.mount("/view", view, auth="contents", page=True)
+    root.mount("/api/resolvePath", resolve, auth="api", exact=True)
+    root.mount("/api/notebooks", moved, auth="contents")

@@ -1,0 +1,299 @@
+"""The objects of one daemon that several features use: each is made once, when it is first asked for.
+
+Modules are imported by what needs them: what the first answer does not need is not loaded before it.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from twisted.application.service import MultiService, Service
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.logger import Logger
+
+from jupyterd.system.threads import Threads
+from jupyterd.web.pages import Pages
+from jupyterd.web.root import Root
+from jupyterd.web.server.access_log import AccessLog
+from jupyterd.web.server.request import Request
+from jupyterd.web.server.settings import HTTPLimits
+from jupyterd.web.server.site import Site
+from jupyterd.web.server.timeouts import Patience
+from jupyterd.web.websocket.compression import Compression
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jupyterd.app.gateway import Engine
+    from jupyterd.auth.guard import Guard
+    from jupyterd.config.manager import ConfigManager
+    from jupyterd.contents.service import Contents
+    from jupyterd.events.bus import EventBus
+    from jupyterd.gateway.kernelspecs import GatewaySpecs
+    from jupyterd.kernels.channels.policy import Observer
+    from jupyterd.kernels.manager import MappingKernelManager
+    from jupyterd.kernelspecs.manager import KernelSpecs
+    from jupyterd.sessions.manager import SessionManager
+    from jupyterd.settings.load import Settings
+    from jupyterd.status.activity import Activity
+    from jupyterd.status.metrics import RequestTimes
+    from jupyterd.terminals.manager import Terminals
+
+
+class Ordered(MultiService):
+    """Starts its services in order and stops them one after the other in the opposite order.
+
+    What a service still does while it stops (kernels end, sessions are written) may use those that started before it.
+    """
+
+    log = Logger()
+
+    def stopService(self) -> Deferred[None]:
+        """Stop all; the Deferred fires when the last has stopped."""
+        Service.stopService(self)
+        return Deferred.fromCoroutine(self._stop_each())
+
+    async def _stop_each(self) -> None:
+        for service in reversed(list(self)):
+            try:
+                await maybeDeferred(service.stopService)
+            except Exception:  # noqa: BLE001 - the others must stop all the same
+                self.log.failure("{service} did not stop cleanly", service=service)
+
+
+class Parts:
+    """What the features of one daemon are built from.
+
+    :param reactor: the one reactor.
+    :param settings: what the operator wants.
+    """
+
+    log = Logger()
+
+    def __init__(self, reactor: Any, settings: Settings) -> None:
+        self.reactor = reactor
+        self.settings = settings
+        self.config = settings.config
+        self.server = settings.server
+        self.services = Ordered()
+        self.root = Root(self.server.base_url)
+
+    # -- threads, pages, HTTP
+
+    @cached_property
+    def in_thread(self) -> Threads:
+        """Short work of all features: parsing, SQLite, kernelspecs."""
+        return self._threads("jupyterd", 4)
+
+    def _threads(self, name: str, size: int) -> Threads:
+        threads = Threads(self.reactor, name, size)
+        threads.setServiceParent(self.services)
+        return threads
+
+    @cached_property
+    def pages(self) -> Pages:
+        """Templates."""
+        server = self.server
+        return Pages(
+            server.base_url,
+            server.extra_template_paths,
+            server.jinja_environment_options,
+            server.jinja_template_vars,
+        )
+
+    @cached_property
+    def guard(self) -> Guard:
+        """Decides on every request."""
+        from jupyterd.app.auth import make_guard
+
+        return make_guard(self.server, self.settings.make, self.reactor)
+
+    @cached_property
+    def site(self) -> Site:
+        """The factory of all HTTP connections."""
+        limits = HTTPLimits(parent=self.server)
+        return Site(
+            self.root,
+            self.guard,
+            reactor=self.reactor,
+            in_thread=self.in_thread,
+            max_body=self.server.max_body_size,
+            max_held=self.server.max_buffer_size,
+            compression=Compression.of(self.server.websocket_compression_options),
+            patience=Patience(
+                self.reactor,
+                head=limits.head_timeout,
+                body=limits.body_timeout,
+                idle=limits.idle_timeout,
+                reader=limits.reader_timeout,
+                most=limits.most_waiting,
+            ),
+            access=AccessLog(self.settings.verbose, self._answered),
+            error_page=self.pages.error,
+        )
+
+    @cached_property
+    def bus(self) -> EventBus:
+        """Who hears what happens."""
+        from jupyterd.events.bus import EventBus
+
+        return EventBus(self.config)
+
+    def emit(self, schema_id: str, data: dict[str, Any]) -> None:
+        """Tell the event bus."""
+        self.bus.emit(schema_id, data)
+
+    # -- objects that several features use
+
+    @cached_property
+    def gateway(self) -> Engine | None:
+        """Where kernels run, if not here; None where they do."""
+        from jupyterd.gateway import is_set
+
+        if not is_set(self.config):
+            return None
+        from jupyterd.app.gateway import engine
+
+        def default_is(name: str) -> None:
+            self.kernels.default_kernel_name = name
+
+        found = engine(self.reactor, self.settings, self.in_thread, lambda *event: self.emit(*event), default_is)
+        found.service.setServiceParent(self.services)
+        return found
+
+    @property
+    def kernelspecs(self) -> KernelSpecs | GatewaySpecs:
+        """Which kernels there are, here or at the gateway."""
+        if self.gateway is not None and self._stock_specs:
+            return self.gateway.specs
+        return self.installed
+
+    @property
+    def _stock_specs(self) -> bool:
+        from jupyterd.compat.class_names import ours
+        from jupyterd.kernelspecs.manager import STOCK_CLASS
+
+        return bool(ours(self.server.kernel_spec_manager_class) == STOCK_CLASS)
+
+    @cached_property
+    def installed(self) -> KernelSpecs:
+        """Which kernels are installed here."""
+        from jupyterd.kernelspecs.manager import KernelSpecs
+
+        def client() -> Any:
+            if not self._stock_specs:
+                return self.settings.make("kernel_spec_manager_class")
+            from jupyterd.kernelspecs.finder import KernelSpecManager
+
+            return KernelSpecManager(parent=self.server)
+
+        return KernelSpecs(client, self.in_thread, self.server.base_url)
+
+    @cached_property
+    def kernels(self) -> MappingKernelManager:
+        """All kernels."""
+        from jupyterd.kernels.channels.kernel_channels import KernelChannels
+        from jupyterd.kernels.channels.policy import MessagePolicy
+        from jupyterd.kernels.channels.settings import ZMQChannelsWebsocketConnection
+        from jupyterd.kernels.process.process_launcher import ProcessLauncher
+        from jupyterd.kernels.service import KernelsService
+        from jupyterd.system.daemon_directory import DaemonDirectory, local_places
+
+        server, gateway = self.server, self.gateway
+        kernels: MappingKernelManager = self.settings.make("kernel_manager_class")
+        connection = ZMQChannelsWebsocketConnection(parent=server) if gateway is None else gateway.connection
+        sockets = DaemonDirectory("jupyterd-ipc-", local_places())
+        logs = DaemonDirectory("jupyterd-log-", [server.runtime_dir])
+
+        log_threads = self._threads("kernel-logs", 4)  # a disk that hangs holds up nothing else
+
+        def channels(kernel_id: str, observer: Observer) -> KernelChannels:
+            return KernelChannels(
+                kernel_id,
+                reactor=self.reactor,
+                settings=connection,
+                in_thread=log_threads,
+                spill_dir=logs.join(kernel_id),
+                observer=observer,
+                policy=MessagePolicy.of(kernels),
+                network=None if gateway is None else gateway.network,
+            )
+
+        def processes() -> ProcessLauncher:
+            return ProcessLauncher(self.reactor, kernels, self.installed, server.runtime_dir, sockets, logs)
+
+        kernels.serve(
+            launcher=processes() if gateway is None else gateway.launcher,
+            channels=channels,
+            clock=self.reactor,
+            in_thread=self.in_thread,
+            emit=lambda schema_id, data: self.emit(schema_id, data),
+            external_dir=server.external_connection_dir if server.allow_external_kernels else None,
+        )
+        KernelsService(kernels, sockets, logs).setServiceParent(self.services)
+        return kernels
+
+    @cached_property
+    def sessions(self) -> SessionManager:
+        """Which document runs on which kernel."""
+        from jupyterd.sessions.manager import kernel_path_of
+
+        sessions: SessionManager = self.settings.make("session_manager_class")
+        sessions.serve(
+            kernels=self.kernels,
+            in_thread=self.in_thread,
+            kernel_path=lambda path: self.contents.ask(kernel_path_of, path),
+        )
+        return sessions
+
+    @cached_property
+    def terminals(self) -> Terminals:
+        """All terminals."""
+        from jupyterd.app.terminals import terminals
+
+        service = terminals(self.reactor, self.settings)
+        service.setServiceParent(self.services)
+        return service
+
+    @cached_property
+    def activity(self) -> Activity:
+        """When the daemon was last used."""
+        from jupyterd.status.activity import Activity
+
+        others: list[Callable[[], float | None]] = [lambda: self.kernels.last_activity]
+        if self.server.terminals_enabled:
+            others.append(lambda: self.terminals.active_at())
+        return Activity(self.reactor, others)
+
+    @cached_property
+    def request_times(self) -> RequestTimes:
+        """How long answers take."""
+        from jupyterd.status.metrics import RequestTimes
+
+        return RequestTimes()
+
+    def _answered(self, request: Request, seconds: float) -> None:
+        """Count an answer as use, and its time."""
+        self.activity.request(request)
+        if self.server.record_http_request_metrics:
+            self.request_times(request, seconds)
+
+    @cached_property
+    def contents(self) -> Contents:
+        """The contents service; its manager is built with it."""
+        from jupyterd.app.contents import contents
+        from jupyterd.contents.thread_pools import Lanes
+
+        lanes = Lanes(
+            self._threads("contents", 8), self._threads("contents-read", 8), self._threads("contents-large", 1)
+        )
+        service = contents(self.reactor, self.settings, lanes, lambda *event: self.emit(*event))
+        service.setServiceParent(self.services)
+        return service
+
+    @cached_property
+    def config_manager(self) -> ConfigManager:
+        """Front ends' own settings."""
+        manager: ConfigManager = self.settings.make("config_manager_class")
+        return manager

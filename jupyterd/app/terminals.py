@@ -1,0 +1,46 @@
+"""The terminals of a daemon, from its settings, and where they are mounted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from jupyterd.system.threads import InThread
+from jupyterd.web.root import Root
+
+if TYPE_CHECKING:
+    from jupyterd.settings.load import Settings
+    from jupyterd.terminals.manager import Terminals
+
+PING_INTERVAL = 30.0
+"""Seconds between pings, so that proxies keep a quiet connection."""
+
+
+def terminals(reactor: Any, settings: Settings) -> Terminals:
+    """The service."""
+    from jupyterd.terminals.manager import Terminals
+    from jupyterd.terminals.settings import Shell, TerminalManager
+
+    server = settings.server
+    return Terminals(
+        reactor,
+        TerminalManager(config=settings.config),
+        lambda: Shell.of(server.terminado_settings, server.root_dir, server.connection_url),
+    )
+
+
+def mount(root: Root, service: Terminals, settings: Settings, in_thread: InThread) -> None:
+    """``/api/terminals`` and ``/terminals/websocket``."""
+    server = settings.server
+    interval = float(server.websocket_ping_interval or PING_INTERVAL)
+    ping = (interval, float(server.websocket_ping_timeout or max(3 * interval, 90.0)))
+    made: list[Any] = []
+
+    def resource() -> Any:
+        from jupyterd.terminals.resource import TerminalsResource
+
+        if not made:
+            made.append(TerminalsResource(service, server.root_dir, in_thread, ping).app.resource())
+        return made[0]
+
+    root.mount("/api/terminals", resource, auth="terminals")
+    root.mount("/terminals/websocket", resource, auth="terminals", websocket=True)

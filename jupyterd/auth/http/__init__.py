@@ -1,0 +1,1 @@
+"""HTTP's part of authentication, without policy: cookies, forms, origins, proxies, signed values."""

@@ -1,0 +1,1 @@
+"""Files on disk, without models: atomic writes, recovery, listings, copies, removal."""

@@ -1,0 +1,1 @@
+"""HTTP of contents: ``/api/contents``, ``/files``, pages, uploads."""

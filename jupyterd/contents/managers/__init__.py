@@ -1,0 +1,1 @@
+"""Contents managers: the classes that operators name and subclass, and what they are made of."""

@@ -1,0 +1,1 @@
+"""Notebooks: serialization, validation, trust and signatures."""

@@ -1,0 +1,1 @@
+"""JupyterLab: its pages, its REST API, its settings, workspaces, themes and translations."""

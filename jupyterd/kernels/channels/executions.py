@@ -1,0 +1,290 @@
+"""Code run for clients that keep no websocket: handed in once, its outputs read later, from the kernel's log.
+
+An execution has a cursor of its own: the log keeps, in memory or on disk, what was said from the moment it was
+handed in. Once it is done and small, its messages are copied and the log is free to go on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import orjson
+from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
+from twisted.logger import Logger
+
+from jupyterd.errors import Conflict, Forbidden, Invalid, NotFound, TooManyRequests
+from jupyterd.kernels.log.chunk import Chunk
+from jupyterd.kernels.log.entries import Entry, decoded, entries
+from jupyterd.kernels.messages.server_session import PROTOCOL_VERSION
+from jupyterd.kernels.messages.wire import Parts, read_parent
+
+if TYPE_CHECKING:
+    from jupyterd.kernels.channels.kernel_channels import KernelChannels
+
+KEPT = 256
+"""How many executions one kernel remembers; those that are done longest are forgotten first."""
+
+COPIED = 256 * 1024
+"""The messages of an execution that is done are copied out of the log up to so many bytes."""
+
+OPTIONS = {
+    "silent": False,
+    "store_history": True,
+    "user_expressions": {},
+    "stop_on_error": True,
+    "allow_stdin": False,
+}
+"""What an ``execute_request`` may say beside its code, and what it says where the client does not."""
+
+
+class NoSuchExecution(NotFound):
+    """Nothing of that id was handed in, or it is forgotten."""
+
+
+class KeyReused(Conflict):
+    """The same idempotency key with another request."""
+
+
+class Execution:
+    """One request's way: ``queued``, ``running``, then ``done``, or ``lost`` with its kernel.
+
+    :param over: called when nothing more will be said for it.
+    :ivar id: also the id of its ``execute_request``.
+    :ivar reply: the content of the ``execute_reply``, once it is there.
+    :ivar input: what the code waits for: the content of its ``input_request``, until it is answered.
+    """
+
+    def __init__(self, channels: KernelChannels, request: dict[str, Any], over: Callable[[], None]) -> None:
+        self.id = uuid4().hex
+        self.status = "queued"
+        self.reply: Any = None
+        self.input: Any = None
+        self.request = request
+        self._asked_by = b"{}"
+        self._channels = channels
+        self._over = over
+        self._idle = False
+        self._copy: list[Entry] | None = None
+        self._changes: list[Deferred[None]] = []
+        self.cursor = channels.messages.open()
+        self._start = self.cursor.position
+
+    @property
+    def over(self) -> bool:
+        """Nothing more will be said for it."""
+        return self.status in ("done", "lost")
+
+    def begin(self, metadata: dict[str, Any]) -> None:
+        """Hand it to the kernel.
+
+        :raises Forbidden: clients may not send such a request.
+        :raises Invalid: kernels can not be sent such values.
+        """
+        content = {**OPTIONS, **self.request}
+        self._channels.watchers[self.id] = self.heard
+        if not self._send("shell", "execute_request", self.id, content, _packed(metadata)):
+            raise Forbidden("execute_request is not among the allowed message types")
+
+    def answer(self, value: str) -> None:
+        """What the code asked for.
+
+        :raises Conflict: it asks for nothing.
+        :raises Forbidden: clients may not answer.
+        """
+        if self.input is None:
+            raise Conflict("This execution does not wait for input")
+        if not self._send("stdin", "input_reply", uuid4().hex, {"value": value}, parent=self._asked_by):
+            raise Forbidden("input_reply is not among the allowed message types")
+        self.input = None
+
+    def _send(
+        self, channel: str, kind: str, msg_id: str, content: Any, metadata: bytes = b"{}", parent: bytes = b"{}"
+    ) -> bool:
+        header = {
+            "msg_id": msg_id,
+            "msg_type": kind,
+            "session": self.id,
+            "username": "",
+            "date": self._channels.now(),
+            "version": PROTOCOL_VERSION,
+        }
+        return self._channels.send(self.cursor, channel, [_packed(header), parent, metadata, _packed(content)])
+
+    def heard(self, msg_type: str, parts: Parts | None) -> None:
+        """The kernel said something in answer to it; None when the kernel is gone."""
+        if parts is None:
+            self._ended("lost")
+        elif msg_type == "execute_reply":
+            self.reply = decoded(parts[3])
+            self.input = None
+        elif msg_type == "input_request":
+            self.input, self._asked_by = decoded(parts[3]), bytes(parts[0])
+        elif msg_type == "status":
+            state = (decoded(parts[3]) or {}).get("execution_state")
+            self._idle = self._idle or state == "idle"
+            self.status = "running" if state == "busy" else self.status
+        if self.reply is not None and self._idle:
+            self._ended("done")
+        self._changed()
+
+    def _ended(self, status: str) -> None:
+        if not self.over:
+            self.status, self.input = status, None
+            self._over()
+            self._channels.watchers.pop(self.id, None)
+            Deferred.fromCoroutine(self._settle()).addErrback(
+                lambda failure: Executions.log.failure("an execution's messages can not be copied", failure)
+            )
+
+    async def _settle(self) -> None:
+        copy: list[Entry] = []
+        size = 0
+        async for chunk in self._said(self._start):
+            size += chunk.size
+            if size > COPIED:
+                return
+            copy += [each for each in entries(chunk, self._start) if self._is_mine(each)]
+        self._copy = copy
+        self._channels.messages.forget(self.cursor)
+
+    def _is_mine(self, message: Entry) -> bool:
+        return bool((message["parent_header"] or {}).get("msg_id") == self.id)
+
+    async def _said(self, since: int) -> AsyncIterator[Chunk]:
+        """What the log has for it, from ``since`` on, in chunks."""
+        async for chunk in self._channels.messages.since(max(since, self._start), self.cursor.number):
+            mine = [number for number, parts in enumerate(chunk.messages) if read_parent(parts[1]).msg_id == self.id]
+            for number in mine:
+                yield Chunk(chunk.channel, [chunk.messages[number]], chunk.time, chunk.to, chunk.first + number)
+
+    async def messages(self, since: int, limit: int) -> list[Entry]:
+        """Its messages with a sequence number of ``since`` or more, at most ``limit``."""
+        if self._copy is not None:
+            return [each for each in self._copy if each["seq"] >= since][:limit]
+        found: list[Entry] = []
+        async for chunk in self._said(since):
+            found += entries(chunk, since)
+            if len(found) >= limit:
+                break
+        return found[:limit]
+
+    def model(self) -> dict[str, Any]:
+        """As REST clients get it."""
+        return {
+            "id": self.id,
+            "kernel_id": self._channels.kernel_id,
+            "status": self.status,
+            "input": self.input,
+            "reply": self.reply,
+        }
+
+    async def change(self) -> None:
+        """Wait until more is said."""
+        if not self.over:
+            change: Deferred[None] = Deferred()
+            self._changes.append(change)
+            await change
+
+    def _changed(self) -> None:
+        changes, self._changes = self._changes, []
+        for change in changes:
+            change.callback(None)
+
+    def forget(self) -> None:
+        """Give up what the log keeps for it."""
+        self._channels.watchers.pop(self.id, None)
+        self._channels.messages.forget(self.cursor)
+        self.status = "lost" if not self.over else self.status
+        self._changed()
+
+
+class Executions:
+    """The executions of one kernel.
+
+    :param clock: the reactor's.
+    :param grace: seconds for which the result of one that is over is kept.
+    """
+
+    log = Logger()
+
+    def __init__(self, channels: KernelChannels, clock: IReactorTime, grace: float) -> None:
+        self._channels, self._clock, self._grace = channels, clock, grace
+        self._by_id: dict[str, Execution] = {}
+        self._by_key: dict[str, Execution] = {}
+        self._expiries: dict[str, IDelayedCall] = {}
+
+    def __getitem__(self, execution_id: str) -> Execution:
+        """:raises NoSuchExecution: it is not known."""
+        if execution_id not in self._by_id:
+            raise NoSuchExecution(f"Execution does not exist: {execution_id}")
+        return self._by_id[execution_id]
+
+    def all(self) -> list[Execution]:
+        """Oldest first."""
+        return list(self._by_id.values())
+
+    def add(self, request: dict[str, Any], metadata: dict[str, Any], key: str | None = None) -> tuple[Execution, bool]:
+        """Hand in code.
+
+        :param request: ``code`` and any of :data:`OPTIONS`.
+        :param key: the same key with the same request is the same execution, however often it is handed in.
+        :returns: the execution, and whether it is a new one.
+        :raises KeyReused: the key was used for another request.
+        :raises TooManyRequests: as many as are remembered are not over.
+        :raises Forbidden: clients may not send such a request.
+        :raises Invalid: kernels can not be sent such values.
+        """
+        known = self._by_key.get(key) if key else None
+        if known is not None:
+            if known.request != request:
+                raise KeyReused("This idempotency key was used for another request")
+            return known, False
+        self._make_room()
+        execution = Execution(self._channels, request, lambda: self._expire_later(execution))
+        try:
+            execution.begin(metadata)
+        except (Forbidden, Invalid):
+            execution.forget()
+            raise
+        self._by_id[execution.id] = execution
+        if key:
+            self._by_key[key] = execution
+        return execution, True
+
+    def forget(self, execution: Execution) -> None:
+        """Its outputs are not needed any more; what runs goes on."""
+        self._by_id.pop(execution.id, None)
+        self._by_key = {key: each for key, each in self._by_key.items() if each is not execution}
+        expiry = self._expiries.pop(execution.id, None)
+        if expiry is not None and expiry.active():
+            expiry.cancel()
+        execution.forget()
+
+    def close(self) -> None:
+        """The kernel is gone for good."""
+        for execution in self.all():
+            execution.heard("", None)
+        for expiry in self._expiries.values():
+            if expiry.active():
+                expiry.cancel()
+        self._expiries.clear()
+
+    def _expire_later(self, execution: Execution) -> None:
+        self._expiries[execution.id] = self._clock.callLater(self._grace, self.forget, execution)
+
+    def _make_room(self) -> None:
+        while len(self._by_id) >= KEPT:
+            over = next((each for each in self._by_id.values() if each.over), None)
+            if over is None:
+                raise TooManyRequests(f"{KEPT} executions of this kernel are waiting or running")
+            self.forget(over)
+
+
+def _packed(value: Any) -> bytes:
+    try:
+        return orjson.dumps(value)
+    except orjson.JSONEncodeError as error:  # half of a character, a number of more than 64 bits, too many levels
+        raise Invalid(f"Kernels can not be sent this: {error}") from None

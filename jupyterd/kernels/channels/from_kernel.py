@@ -1,0 +1,255 @@
+"""What one kernel says: verified, its state read from it, put into the log for all or for who asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+import orjson
+from twisted.logger import Logger
+
+from jupyterd.kernels.channels.drop_detector import Drops
+from jupyterd.kernels.channels.kernel_sockets import Line
+from jupyterd.kernels.channels.missing_idle import Endings
+from jupyterd.kernels.channels.policy import MessagePolicy, Observer
+from jupyterd.kernels.channels.readiness import Readiness
+from jupyterd.kernels.channels.server_requests import Inquiries
+from jupyterd.kernels.channels.session_cursors import Places
+from jupyterd.kernels.channels.to_kernel import Requests
+from jupyterd.kernels.log.chunk import Chunk
+from jupyterd.kernels.log.message_log import MessageLog
+from jupyterd.kernels.messages.adapter import OURS, adapted
+from jupyterd.kernels.messages.server_session import Author
+from jupyterd.kernels.messages.wire import (
+    NO_PARENT,
+    UNREADABLE,
+    Bytes,
+    Parent,
+    Parts,
+    read_header,
+    read_parent,
+    read_type,
+)
+
+if TYPE_CHECKING:
+    from jupyterd.kernels.zeromq.sockets import Batch
+
+
+class _State(msgspec.Struct, gc=False):
+    """What is read of a content, of a ``status`` or of a reply."""
+
+    execution_state: str = ""
+    status: str = ""
+
+
+_decode_state = msgspec.json.Decoder(_State).decode
+
+
+def _read_state(content: Bytes) -> _State:
+    try:
+        return _decode_state(content)
+    except UNREADABLE:
+        return _State()
+
+
+class Hearing:
+    """One kernel's.
+
+    :ivar watchers: who is told of each message in answer to a request, by the request's id; told with None when it
+        is lost.
+    :ivar refused: how many messages of the kernel were not taken, by reason.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        kernel_id: str,
+        clock: Any,
+        messages: MessageLog,
+        line: Line,
+        *,
+        author: Author,
+        requests: Requests,
+        places: Places,
+        inquiries: Inquiries,
+        readiness: Readiness,
+        policy: MessagePolicy,
+        observer: Observer,
+    ) -> None:
+        self.refused: dict[str, int] = {}
+        self.watchers: dict[str, Callable[[str, Parts | None], None]] = {}
+        self._kernel_id = kernel_id
+        self._clock, self._messages, self._line = clock, messages, line
+        self._author, self._requests, self._places = author, requests, places
+        self._inquiries, self._readiness = inquiries, readiness
+        self._policy, self._observer = policy, observer
+        self._parent: tuple[Bytes, Parent] = (b"{}", NO_PARENT)
+        self._endings = Endings(clock, self._idle_is_missing, self._newest)
+        self._drops = Drops()
+        self._busy = False
+        self._state_of = ""
+
+    def append(self, channel: bytes, messages: Sequence[Parts], to: int = 0) -> None:
+        """Put messages into the log."""
+        self._messages.append(Chunk(channel, messages, self._clock.seconds(), to))
+
+    def end(self) -> None:
+        """The process says nothing more: what it has got and not answered is lost."""
+        self._busy = False
+        self._drops = Drops()
+        self._endings.end()
+        waiting = self._requests.given_up()
+        for msg_id, heard in list(self.watchers.items()):
+            if msg_id not in waiting:
+                heard("", None)
+
+    # -- iopub
+
+    def iopub(self, batch: Batch) -> None:
+        """A turn's iopub messages: verified, their types read, appended to the log."""
+        refusal = self._line.signer.refusal
+        is_older = self._line.version < OURS
+        parent_bytes, parent = self._parent
+        parent_before = parent_bytes
+        policy = self._policy
+        untracked = policy.untracked_message_types
+        hook: Callable[[str, Parts], None] | None = getattr(self._observer, "iopub_message", None)
+        messages: list[Parts] = []
+        active = False
+        for message in batch:
+            why = refusal(message)
+            if why is not None:
+                self._refuse(why)
+                continue
+            if is_older:
+                message[1:] = adapted(message[1:], OURS)
+            try:
+                msg_type = read_type(message[1]).msg_type
+            except UNREADABLE:
+                self._refuse("header")
+                continue
+            if message[2] != parent_bytes:
+                parent_bytes = message[2]
+                parent = read_parent(parent_bytes)
+            del message[0]
+            if msg_type == "status":
+                self._status(message[3], parent)
+            elif msg_type == "error" and not policy.allow_tracebacks:
+                message[3] = policy.shown(message[3])
+            if hook is not None:
+                hook(msg_type, message)
+            active = active or self._busy or msg_type not in untracked or parent.msg_type not in untracked
+            messages.append(message)
+        self._parent = (parent_bytes, parent)
+        if messages:
+            if not self._readiness.heard:
+                self._readiness.iopub_heard()
+            gaps = self._drops.before(messages)
+            self.append(b"iopub", messages if not gaps else self._told(messages, gaps, bytes(parent_before)))
+            if self.watchers:
+                self._tell_watchers(messages)
+        if active:
+            self._observer.activity()
+
+    def _told(self, messages: Sequence[Parts], gaps: Sequence[tuple[int, int]], parent: bytes) -> Sequence[Parts]:
+        """``messages`` with a line where some are missing, below the request of what came before.
+
+        :param parent: that of what came before them all.
+        """
+        told: list[Parts] = []
+        begin = 0
+        for index, count in gaps:
+            self.log.warn("kernel {kernel_id} dropped about {count} messages", kernel_id=self._kernel_id, count=count)
+            text = (
+                f"[jupyterd] About {count} messages are missing here: they were said faster than they could be read.\n"
+            )
+            before = bytes(messages[index - 1][1]) if index else parent
+            told += [*messages[begin:index], self._author.notice(text, before)]
+            begin = index
+        return [*told, *messages[begin:]]
+
+    def _tell_watchers(self, messages: Sequence[Parts]) -> None:
+        for parts in messages:
+            heard = self.watchers.get(read_parent(parts[1]).msg_id)
+            if heard is not None:
+                heard(read_type(parts[0]).msg_type, parts)
+
+    def _status(self, content: Bytes, parent: Parent) -> None:
+        state = _read_state(content).execution_state
+        if not state:
+            return
+        if parent.msg_type not in self._policy.untracked_message_types:
+            self._busy = state == "busy"
+            self._state_of = parent.msg_id
+        if state == "idle" and parent.msg_type == "execute_request":
+            self._endings.idle(parent.msg_id, self._requests.is_executing(parent.msg_id))
+        self._observer.status(state, parent.msg_type)
+
+    def _newest(self) -> tuple[str, int] | None:
+        if not self._line.drain():
+            return None
+        return self._parent[1].msg_id, self._messages.next
+
+    def _idle_is_missing(self, header: bytes, ran: bool) -> None:
+        self.log.warn("kernel {kernel_id} was not heard saying idle: messages are lost", kernel_id=self._kernel_id)
+        said = self._author.message("status", {"execution_state": "idle"}, header)[1]
+        text = "[jupyterd] The end of what this cell said is missing here: it was said faster than it could be read.\n"
+        self.append(b"iopub", [self._author.notice(text, header), said] if ran else [said])
+        request = read_parent(header)
+        if self._state_of == request.msg_id:  # else it has turned to something else
+            self._status(said[3], request)
+        self._tell_watchers([said])
+
+    # -- replies
+
+    def replies(self, channel: str, batch: Batch) -> None:
+        """A turn's messages on a channel of replies: each goes to who asked."""
+        name = channel.encode()
+        for message in batch:
+            why = self._line.signer.refusal(message)
+            if why is not None:
+                self._refuse(why)
+                continue
+            if self._line.version < OURS:
+                message[1:] = adapted(message[1:], OURS)
+            try:
+                header = read_header(message[1])
+            except UNREADABLE:
+                self._refuse("header")
+                continue
+            del message[0]
+            self._reply(name, header.msg_type, read_parent(message[1]), message)
+
+    def _reply(self, channel: bytes, msg_type: str, parent: Parent, message: list[Bytes]) -> None:
+        is_reply = msg_type.endswith("_reply")
+        if parent.session == self._author.session:
+            if is_reply:
+                try:
+                    self._inquiries.heard(parent.msg_id, message)
+                except orjson.JSONDecodeError:
+                    self._refuse("JSON")
+            return
+        cursor = self._requests.asker(parent.msg_id, is_reply)
+        if msg_type == "execute_reply":
+            self._executed(parent.msg_id, message)
+        cursor = cursor or self._places.of(parent.session)
+        if cursor is None or cursor.number not in self._messages.cursors:
+            self.log.warn("a kernel's {msg_type} to nobody known is dropped", msg_type=msg_type)
+            return
+        self.append(channel, [message], cursor.number)
+        if parent.msg_id in self.watchers:
+            self.watchers[parent.msg_id](msg_type, message)
+
+    def _executed(self, msg_id: str, message: list[Bytes]) -> None:
+        header = self._requests.executed(msg_id)
+        if header is not None:
+            ran = _read_state(message[3]).status != "aborted"
+            self._endings.replied(msg_id, header, self._messages.next, ran)
+        if not self._policy.allow_tracebacks and b'"traceback"' in bytes(message[3]):
+            message[3] = self._policy.shown(message[3])
+
+    def _refuse(self, why: str) -> None:
+        self.refused[why] = self.refused.get(why, 0) + 1
+        self.log.warn("a message of kernel {kernel_id} is refused: {why}", kernel_id=self._kernel_id, why=why)

@@ -1,0 +1,260 @@
+"""One kernel's channels: one set of ZeroMQ sockets, one message log, any number of websockets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any, Protocol, cast
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+
+from jupyterd.kernels.channels.closing import Farewell
+from jupyterd.kernels.channels.executions import Executions
+from jupyterd.kernels.channels.from_kernel import Hearing
+from jupyterd.kernels.channels.kernel_sockets import Line
+from jupyterd.kernels.channels.policy import MessagePolicy, Observer
+from jupyterd.kernels.channels.readiness import Readiness
+from jupyterd.kernels.channels.server_requests import Inquiries
+from jupyterd.kernels.channels.session_cursors import Places
+from jupyterd.kernels.channels.to_kernel import CHANNELS, Requests
+from jupyterd.kernels.log.cursor import Client, Cursor
+from jupyterd.kernels.log.message_log import MessageLog
+from jupyterd.kernels.log.rate_limit import RateLimit
+from jupyterd.kernels.log.spill import Spill
+from jupyterd.kernels.messages.adapter import major_version
+from jupyterd.kernels.messages.server_session import Author
+from jupyterd.kernels.messages.wire import Parts
+
+if TYPE_CHECKING:
+    from jupyterd.kernels.channels.send_queue import Sender
+    from jupyterd.kernels.channels.settings import ZMQChannelsWebsocketConnection
+    from jupyterd.kernels.zeromq.sockets import Batch, Network
+    from jupyterd.system.threads import InThread
+
+
+class ChannelsClient(Client, Protocol):
+    """A websocket, as its kernel's channels see it."""
+
+    def pause_client(self) -> None:
+        """Read nothing more from the client."""
+
+    def resume_client(self) -> None:
+        """Read from the client again."""
+
+    def finish(self) -> None:
+        """Close, after what is being written."""
+
+
+class KernelChannels:
+    """The message log of one kernel, what feeds it and who reads it.
+
+    :param spill_dir: a directory of this kernel's own, made when it is needed and removed at the end.
+    :param policy: what the manager's settings say about messages.
+    :param network: where sockets come from; the reactor's ZeroMQ context if None.
+    :ivar messages: the log.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        kernel_id: str,
+        *,
+        reactor: Any,
+        settings: ZMQChannelsWebsocketConnection,
+        in_thread: InThread,
+        spill_dir: str,
+        observer: Observer,
+        policy: MessagePolicy | None = None,
+        network: Network | None = None,
+    ) -> None:
+        self.kernel_id = kernel_id
+        self.settings = settings
+        self._policy = policy or MessagePolicy()
+        self._closed = False
+        self._author = Author(reactor.seconds)
+        self._line = Line(reactor, settings, network)
+        self.messages = MessageLog(
+            Spill(spill_dir, settings.log_disk_quota),
+            in_thread,
+            retained=settings.log_retained,
+            memory=settings.log_memory,
+            late=settings.coalesce_after,
+            clock=reactor,
+            flow=self._line.flow,
+            notice=self._author.notice,
+        )
+        self._places = Places(self.messages, reactor)
+        self._farewell = Farewell(self.messages, self._places, reactor)
+        self._requests = Requests(self._line.post, settings.client_hold, self._policy)
+        self._inquiries = Inquiries(self._author, reactor, self._requests.at_once)
+        self._readiness = Readiness(reactor, self._ask_kernel_info, self._inquiries.unask, self._let_through)
+        self._hearing = Hearing(
+            kernel_id,
+            reactor,
+            self.messages,
+            self._line,
+            author=self._author,
+            requests=self._requests,
+            places=self._places,
+            inquiries=self._inquiries,
+            readiness=self._readiness,
+            policy=self._policy,
+            observer=observer,
+        )
+        self.executions = Executions(self, reactor, settings.offline_grace)
+
+    # -- for the kernel's life
+
+    @property
+    def connections(self) -> int:
+        """How many websockets are open."""
+        return len(self.messages.attached)
+
+    @property
+    def executing(self) -> Sequence[tuple[str, bytes]]:
+        """``(msg_id, header)`` of each execute_request that the kernel has got and not replied to, oldest first."""
+        return self._requests.executing
+
+    @property
+    def watchers(self) -> dict[str, Callable[[str, Parts | None], None]]:
+        """Who is told of each message in answer to a request; see :class:`Hearing`."""
+        return self._hearing.watchers
+
+    @property
+    def refused(self) -> dict[str, int]:
+        """How many messages of the kernel were not taken, by reason."""
+        return self._hearing.refused
+
+    def connect(self, connection_info: dict[str, Any]) -> None:
+        """(Re)open the sockets; again after a restart, as ports and key may differ.
+
+        The same info twice does nothing. What clients say waits until the kernel answers and its iopub is heard.
+        """
+        if self._closed or self._line.leads_to(connection_info):
+            return
+        self.disconnect()
+        hearing = self._hearing
+        received: dict[str, Callable[[Batch], None]] = {"iopub": hearing.iopub}
+        for channel in CHANNELS:
+            received[channel] = partial(hearing.replies, channel)
+        self._line.open(connection_info, received, self._requests.flush)
+        self._readiness.begin(self.settings.kernel_info_timeout)
+
+    def hold(self) -> None:
+        """Its process is to end: what clients say from now on waits for the next one."""
+        self._requests.shut()
+
+    def disconnect(self) -> None:
+        """Close the ZeroMQ sockets; log, cursors and websockets stay."""
+        self._readiness.end()
+        self.hold()
+        self._line.close()
+        self._hearing.end()
+
+    def close(self, reason: str = "") -> None:
+        """The kernel is gone for good: close its websockets, forget its log, remove its spill.
+
+        Websockets have a second to go by themselves; those that lag have some more to read what is left for them.
+        """
+        if self._closed:
+            return
+        self._line.drain()
+        self.disconnect()
+        self._closed = True
+        self.executions.close()
+        reason = reason or "The kernel is gone"
+        self._readiness.fail(reason)
+        self._inquiries.fail(reason)
+        self._farewell.begin()
+
+    async def ready(self, timeout: float) -> dict[str, Any]:
+        """Wait until the kernel answers and its iopub is heard.
+
+        :param timeout: seconds.
+        :returns: the content of its ``kernel_info_reply``.
+        :raises TimedOut: it did not within ``timeout``.
+        :raises Gone: the channels were closed meanwhile.
+        """
+        return await self._readiness.wait(timeout)
+
+    async def request(
+        self, msg_type: str, content: dict[str, Any], *, channel: str = "shell", timeout: float
+    ) -> dict[str, Any]:
+        """Ask the kernel on the server's own behalf.
+
+        :returns: the reply: ``header``, ``parent_header``, ``metadata``, ``content``.
+        :raises TimedOut: no reply within ``timeout`` seconds.
+        :raises Gone: the channels were closed meanwhile.
+        """
+        return await self._inquiries.reply(msg_type, content, channel, timeout)
+
+    def announce(self, msg_type: str, content: dict[str, Any], parent_header: bytes = b"{}") -> None:
+        """Put a message made by the server on iopub, behind all that the kernel said before."""
+        self._line.drain()
+        self._hearing.append(b"iopub", [self._author.message(msg_type, content, parent_header)[1]])
+
+    # -- for websockets and REST
+
+    def now(self) -> str:
+        """The time as headers have it."""
+        return self._author.now()
+
+    def attach(self, client: ChannelsClient, session_id: str | None) -> Cursor:
+        """A websocket is open: it gets what its session has missed, then all that follows.
+
+        A websocket of the same session that is still open is closed: its client has lost it.
+        """
+        cursor = self._places.take(session_id)
+        if cursor.client is not None:
+            self.log.warn("a websocket of session {session} is replaced", session=session_id)
+            stale: Any = cursor.client
+            self._gone(cursor, stale)
+            stale.finish()
+        cursor.limit = self._rate_limit()
+        self.messages.attach(cursor, client)
+        return cursor
+
+    def detach(self, cursor: Cursor, client: ChannelsClient, said_goodbye: bool) -> None:
+        """A websocket is closed: its session's place is kept for a while.
+
+        :param said_goodbye: the client closed it, so that it is less likely to come back.
+        """
+        if cursor.client is not client:
+            return
+        self._gone(cursor, client)
+        if cursor.session is None or self._closed or not self._policy.buffer_offline_messages:
+            self._places.forget(cursor)
+            self._farewell.one_left()
+            return
+        grace = self.settings.closed_grace if said_goodbye else self.settings.offline_grace
+        self._places.keep(cursor, grace)
+
+    def send(self, cursor: Cursor, channel: str, parts: Parts) -> bool:
+        """A client's message to the kernel; whether it is taken.
+
+        What the reference ignores with a warning (an unknown channel, a type that is not allowed, a header that can
+        not be read) is ignored here too.
+        """
+        return self._requests.take(cursor, channel, parts, cast("Sender | None", cursor.client))
+
+    def _gone(self, cursor: Cursor, client: Any) -> None:
+        self.messages.detach(cursor)
+        self._requests.left(client)
+
+    def _rate_limit(self) -> RateLimit | None:
+        settings = self.settings
+        if not settings.limit_rate:
+            return None
+        return RateLimit(settings.iopub_msg_rate_limit, settings.iopub_data_rate_limit, settings.rate_limit_window)
+
+    # -- to the kernel
+
+    def _ask_kernel_info(self, channel: str, waiter: Deferred[dict[str, Any]]) -> str:
+        return self._inquiries.ask("kernel_info_request", {}, channel, waiter)
+
+    def _let_through(self) -> None:
+        """What clients said may reach the kernel from now on."""
+        self._line.version = major_version(self._readiness.info)
+        self._requests.let_through()

@@ -1,0 +1,99 @@
+"""The sockets of one kernel as they are now: opened, signed for, paused, closed and opened anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+from jupyterd.kernels.messages.adapter import OURS, adapted
+from jupyterd.kernels.messages.signing import HISTORY, Signer
+from jupyterd.kernels.messages.wire import DELIMITER, Parts
+
+if TYPE_CHECKING:
+    from jupyterd.kernels.channels.settings import ZMQChannelsWebsocketConnection
+    from jupyterd.kernels.zeromq.sockets import Batch, Network, Socket
+
+
+class Line:
+    """One kernel's.
+
+    :param network: where sockets come from; the reactor's ZeroMQ context if None.
+    :ivar version: the major version of the messaging protocol that the kernel speaks.
+    :ivar held_back: the kernel's iopub is not read, so that the log stays within its bounds.
+    """
+
+    def __init__(self, reactor: Any, settings: ZMQChannelsWebsocketConnection, network: Network | None) -> None:
+        self.network = network
+        self.signer = Signer(b"")
+        self.version = OURS
+        self.held_back = False
+        self._reactor, self._settings = reactor, settings
+        self._info: dict[str, Any] | None = None
+        self._sockets: dict[str, Socket] = {}
+
+    def leads_to(self, info: dict[str, Any]) -> bool:
+        """Whether it is open, to the kernel of this connection info."""
+        return bool(self._sockets) and info == self._info
+
+    def open(
+        self,
+        info: dict[str, Any],
+        received: Mapping[str, Callable[[Batch], None]],
+        writable: Callable[[str], None],
+    ) -> None:
+        """Connect to the kernel of ``info``.
+
+        :param received: who takes a turn's messages, by channel.
+        :param writable: called with the channel on which a send that had to wait may be tried again.
+        """
+        self._info = dict(info)
+        key = info.get("key", b"")
+        self.signer = Signer(
+            key.encode() if isinstance(key, str) else bytes(key),
+            info.get("signature_scheme") or "hmac-sha256",
+            self._history(),
+        )
+        network = self.network or self._zeromq()
+        identity = uuid4().hex.encode()  # the kernel asks for input where a request came from: one for all channels
+        for channel, take in received.items():
+            self._sockets[channel] = network.open(channel, info, identity, take, partial(writable, channel))
+
+    def close(self) -> None:
+        """Close the sockets."""
+        sockets, self._sockets = self._sockets, {}
+        for socket in sockets.values():
+            socket.close()
+        self._info = None
+        self.held_back = False
+
+    def post(self, channel: str, parts: Parts) -> bool:
+        """Sign a message and send it; False if it has to wait."""
+        socket = self._sockets.get(channel)
+        if socket is None:
+            return False
+        if self.version < OURS:
+            parts = adapted(parts, self.version)
+        return socket.send([DELIMITER, self.signer.sign(parts), *parts])
+
+    def drain(self) -> bool:
+        """Read what the kernel has said on iopub; whether that was all."""
+        iopub = self._sockets.get("iopub")
+        return iopub is None or (iopub.drain() and not self.held_back)
+
+    def flow(self, on: bool) -> None:
+        """The log's memory is full, or has room again."""
+        self.held_back = not on
+        if "iopub" in self._sockets:
+            iopub = self._sockets["iopub"]
+            (iopub.resume if on else iopub.pause)()
+
+    def _history(self) -> int:
+        config = self._settings.config
+        return int(config["Session"].get("digest_history_size", HISTORY)) if "Session" in config else HISTORY
+
+    def _zeromq(self) -> Network:
+        from jupyterd.kernels.zeromq.sockets import network_of
+
+        return network_of(self._reactor)

@@ -1,0 +1,66 @@
+"""A client's place in a kernel's message log."""
+
+from __future__ import annotations
+
+from collections import deque
+from typing import TYPE_CHECKING, Protocol
+
+from jupyterd.kernels.log.chunk import Chunk
+from jupyterd.kernels.messages.wire import Bytes, Codec
+
+if TYPE_CHECKING:
+    from jupyterd.kernels.log.rate_limit import RateLimit
+
+
+class Client(Protocol):
+    """Who reads the log at a cursor: a websocket.
+
+    :ivar codec: its protocol.
+    :ivar blocked: it takes nothing now; it calls :meth:`MessageLog.pull` when it does again.
+    """
+
+    @property
+    def codec(self) -> Codec:
+        """Its protocol."""
+
+    @property
+    def blocked(self) -> bool:
+        """Whether it takes nothing now."""
+
+    def write(self, frames: list[Bytes]) -> int:
+        """Take whole frames; the number of bytes it has taken in all."""
+
+    def unacknowledged(self) -> int:
+        """How many of them its peer has not acknowledged, as far as that is known."""
+
+    def unanswered(self) -> int:
+        """How many of them may have to be sent again, however it ends."""
+
+
+class Cursor:
+    """A place in the log, of one session of one client.
+
+    :ivar number: the addressee of what is meant for it alone.
+    :ivar position: the number of the next message it gets.
+    :ivar held: chunks read from disk and not yet taken.
+    :ivar partial: bytes of the chunk at ``position`` that a lost client had acknowledged, and in which protocol.
+    :ivar flight: what was written last: begin and end in the client's stream, the first message, whether each frame
+        is the next message.
+    """
+
+    __slots__ = (
+        "client", "expiry", "flight", "held", "limit", "number", "partial", "position", "pulling", "reading", "session",
+    )  # fmt: skip
+
+    def __init__(self, number: int, session: str | None, position: int) -> None:
+        self.number = number
+        self.session = session
+        self.position = position
+        self.client: Client | None = None
+        self.held: deque[Chunk] = deque()
+        self.flight: deque[tuple[int, int, int, bool]] = deque()
+        self.pulling = False
+        self.reading = False
+        self.limit: RateLimit | None = None
+        self.partial: tuple[int, int, Codec] | None = None
+        self.expiry: object = None

@@ -1,0 +1,326 @@
+"""One kernel's message log: append-only, numbered, read through cursors.
+
+A client that keeps up gets each chunk as it is appended and never reads the log. A client that lags, or is away, has a
+position; what it still needs is kept for it in order (:mod:`jupyterd.kernels.log.store`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.defer import Deferred
+from twisted.logger import Logger
+from twisted.python.failure import Failure
+
+from jupyterd.kernels.log.chunk import EVERYBODY, Chunk
+from jupyterd.kernels.log.coalesce import coalesced
+from jupyterd.kernels.log.cursor import Client, Cursor
+from jupyterd.kernels.log.spill import Block, Spill
+from jupyterd.kernels.log.store import Store
+from jupyterd.kernels.messages.wire import Bytes, Codec, Parts
+
+if TYPE_CHECKING:
+    from jupyterd.kernels.log.rate_limit import RateLimit
+    from jupyterd.system.threads import InThread
+
+MERGED = 256 * 1024
+"""About so many bytes of late messages are merged at once."""
+
+WINDOW = 16 * 1024 * 1024
+"""How far back in a client's stream it is known which message lies where: more than both ends of a connection hold."""
+
+
+Parcel = tuple[int, list[Bytes]]
+"""The number of a message, and the frames that carry it and those up to the next parcel's."""
+
+
+class MessageLog:
+    """The log of one kernel.
+
+    :param retained: bytes kept in memory although nobody needs them.
+    :param memory: bytes kept in memory for who needs them.
+    :param late: seconds after which a message is merged with its neighbours, if it may be; 0 for never.
+    :param clock: the reactor's.
+    :param flow: called with False when the kernel must not be read for a while, and with True when it may again.
+    :param notice: makes the parts of a message that tells a text below the parent header given.
+    :ivar caught_up: called with each cursor whose client has got all, once nothing more will come.
+    """
+
+    log = Logger()
+
+    def __init__(
+        self,
+        spill: Spill,
+        in_thread: InThread,
+        *,
+        retained: int,
+        memory: int,
+        late: float,
+        clock: Any,
+        flow: Callable[[bool], None],
+        notice: Callable[[str, bytes], Parts],
+    ) -> None:
+        self.store = Store(spill, in_thread, self, retained=retained, memory=memory, clock=clock, flow=flow)
+        self.cursors: dict[int, Cursor] = {}
+        self.attached: list[Cursor] = []
+        self._late, self._seconds, self._notice = late, clock.seconds, notice
+        self._numbers = 0
+        self.caught_up: Callable[[Cursor], None] | None = None
+
+    @property
+    def next(self) -> int:
+        """The number of the next message."""
+        return self.store.next
+
+    @property
+    def oldest(self) -> int:
+        """The number of the oldest message that is still here."""
+        return self.store.oldest
+
+    # -- cursors
+
+    def open(self, session: str | None = None, position: int | None = None) -> Cursor:
+        """A new cursor, at the end of the log or at ``position``."""
+        self._numbers += 1
+        cursor = Cursor(self._numbers, session, self.next if position is None else position)
+        self.cursors[cursor.number] = cursor
+        return cursor
+
+    def attach(self, cursor: Cursor, client: Client) -> None:
+        """``client`` reads at ``cursor`` from now on; what waits there is written at once."""
+        cursor.client = client
+        cursor.flight.clear()
+        self.attached.append(cursor)
+        self.pull(cursor)
+
+    def detach(self, cursor: Cursor) -> None:
+        """The client is gone: the cursor goes back to the first message that its peer did not acknowledge."""
+        if cursor.client is not None:
+            cursor.position = self._acknowledged(cursor, cursor.client)
+            cursor.client = None
+            cursor.held.clear()
+            cursor.flight.clear()
+            self.attached.remove(cursor)
+
+    def forget(self, cursor: Cursor) -> None:
+        """Nobody comes back for this cursor."""
+        self.detach(cursor)
+        self.cursors.pop(cursor.number, None)
+        self.store.reclaim()
+
+    @property
+    def needed(self) -> int:
+        """The number of the oldest message that some cursor may have to go back to, however its connection ends."""
+        return min(map(self._needs, self.cursors.values()), default=self.next)
+
+    @property
+    def unconfirmed(self) -> int:
+        """The number of the oldest message that some client has not got, as far as is known now."""
+        return min(map(self._unconfirmed, self.cursors.values()), default=self.next)
+
+    def _needs(self, cursor: Cursor) -> int:
+        flight = cursor.flight
+        if cursor.client is not None and flight:
+            received = flight[-1][1] - cursor.client.unanswered()
+            while flight and flight[0][1] <= received:
+                flight.popleft()
+        return flight[0][2] if flight else cursor.position
+
+    def _unconfirmed(self, cursor: Cursor) -> int:
+        flight = cursor.flight
+        if cursor.client is None or not flight:
+            return cursor.position
+        received = flight[-1][1] - cursor.client.unacknowledged()
+        return next((first for _, end, first, _ in flight if end > received), cursor.position)
+
+    def somebody_is_away(self, before: int) -> bool:
+        """Whether who needs messages below the number ``before`` is not connected."""
+        return any(cursor.client is None and cursor.position < before for cursor in self.cursors.values())
+
+    # -- writing
+
+    def append(self, chunk: Chunk) -> None:
+        """Number a chunk's messages, and give them to who has all before."""
+        self.store.add(chunk)
+        attached = self.attached
+        for cursor in attached if len(attached) == 1 else tuple(attached):
+            client = cursor.client
+            if cursor.position == chunk.first and client is not None and not client.blocked and not cursor.pulling:
+                try:
+                    self._deliver(cursor, client, chunk)
+                except Exception:  # noqa: BLE001 - one client's trouble is not the others', nor the kernel's
+                    self.log.failure("a client can not be written to")
+        self.store.grown()
+
+    def confirmed(self) -> None:
+        """A client told that it has more of what it was given."""
+        self.store.read_on()
+
+    # -- reading
+
+    def pull(self, cursor: Cursor) -> None:
+        """Write to a cursor's client what waits for it, until it takes no more."""
+        if cursor.pulling:
+            return
+        cursor.pulling = True
+        try:
+            while (client := cursor.client) is not None and not client.blocked and cursor.position < self.next:
+                found = self._at(cursor)
+                if isinstance(found, Chunk):
+                    self._deliver(cursor, client, found if cursor.partial is None else self._rest(cursor, found))
+                elif not self._fetch(cursor, found):
+                    return
+        finally:
+            cursor.pulling = False
+        self.store.read_on()
+        if self.caught_up is not None and cursor.client is not None and cursor.position >= self.next:
+            self.caught_up(cursor)
+
+    def _at(self, cursor: Cursor) -> Chunk | Block:
+        """The chunk at a cursor's position, or the block that has to be read for it."""
+        position = cursor.position
+        while cursor.held:
+            chunk = cursor.held.popleft()
+            if chunk.first <= position < chunk.end:
+                return chunk.after(position)
+        return self.store.at(position)
+
+    def _told(self, chunk: Chunk) -> Parts:
+        text = f"[jupyterd] {chunk.count} messages of this kernel are missing here: more than its log may keep.\n"
+        return self._notice(text, chunk.parent)
+
+    def _fetch(self, cursor: Cursor, block: Block) -> bool:
+        """Read the block at a cursor's position; True if it is there at once."""
+        if not cursor.reading:
+            cursor.reading = True
+            self.store.read(block, cursor.position).addCallback(self._fetched, cursor).addErrback(self._bug)
+        return not cursor.reading
+
+    def _fetched(self, chunks: list[Chunk], cursor: Cursor) -> None:
+        cursor.reading = False
+        if cursor.client is not None:
+            cursor.held.extend(chunks)
+            self.pull(cursor)
+
+    async def since(self, position: int, number: int | None) -> AsyncIterator[Chunk]:
+        """The chunks from ``position`` on, read without keeping a place.
+
+        :param number: whose private messages are among them; None for everybody's.
+        """
+        cursor = Cursor(number or 0, None, position)
+        while cursor.position < self.next:
+            chunk = self._at(cursor)
+            if isinstance(chunk, Block):
+                cursor.held.extend(await self.store.read(chunk, cursor.position))
+                continue
+            cursor.position = chunk.end
+            if number is None or chunk.to in (EVERYBODY, number):
+                yield Chunk(b"iopub", [self._told(chunk)], chunk.time, EVERYBODY, chunk.first) if chunk.lost else chunk
+
+    def _deliver(self, cursor: Cursor, client: Client, chunk: Chunk) -> None:
+        first = cursor.position
+        cursor.position = chunk.end
+        if not chunk.messages or (chunk.to != EVERYBODY and chunk.to != cursor.number):
+            return
+        plain = False
+        if chunk.lost:
+            parcels = [(first, client.codec.encode(b"iopub", [self._told(chunk)]))]
+        elif cursor.limit is not None and chunk.channel == b"iopub":
+            parcels = self._limited(cursor.limit, client, chunk)
+        elif self._late and self._is_late(chunk):
+            parcels = self._merged(cursor, client, chunk)
+        else:
+            plain = True
+            parcels = [(first, self._frames(chunk, client.codec))]
+        frames = parcels[0][1] if len(parcels) == 1 else [frame for _, some in parcels for frame in some]
+        if not frames:
+            return
+        written = client.write(frames)
+        flight = cursor.flight
+        end = written - sum(map(len, frames))
+        for first, some in parcels:
+            begin, end = end, end + sum(map(len, some))
+            flight.append((begin, end, first, plain))
+        while flight[0][1] < written - WINDOW:
+            flight.popleft()
+
+    def _frames(self, chunk: Chunk, codec: Codec) -> list[Bytes]:
+        """Encoded once for all clients of one protocol, where there are several."""
+        if not chunk.shared or len(self.attached) == 1:
+            return codec.encode(chunk.channel, chunk.messages)
+        frames = chunk.frames.get(codec.name)
+        if frames is None:
+            frames = chunk.frames[codec.name] = codec.encode(chunk.channel, chunk.messages)
+            self.store.enlarged(chunk, sum(map(len, frames)))
+        return frames
+
+    def _limited(self, limit: RateLimit, client: Client, chunk: Chunk) -> list[Parcel]:
+        parcels = []
+        for number, parts in enumerate(chunk.messages, chunk.first):
+            verdict = limit.judge(chunk.time, parts)
+            said = [self._notice(text, bytes(parts[1])) for text in verdict.texts]
+            if verdict.passes:
+                said.append(parts)
+            parcels.append((number, client.codec.encode(b"iopub", said) if said else []))
+        return parcels
+
+    def _is_late(self, chunk: Chunk) -> bool:
+        return chunk.channel == b"iopub" and chunk.to == EVERYBODY and self._seconds() - chunk.time > self._late
+
+    def _merged(self, cursor: Cursor, client: Client, chunk: Chunk) -> list[Parcel]:
+        """The messages of ``chunk`` and the late ones behind it, neighbouring stream messages made one."""
+        messages = list(chunk.messages)
+        size = chunk.size
+        while size < MERGED and cursor.position < self.next:
+            following = self._at(cursor)
+            if isinstance(following, Block):
+                break
+            if following.lost or not self._is_late(following):
+                cursor.held.appendleft(following)
+                break
+            messages.extend(following.messages)
+            size += following.size
+            cursor.position = following.end
+        parcels = []
+        number = chunk.first
+        for parts, count in coalesced(messages):
+            parcels.append((number, client.codec.encode(chunk.channel, [parts])))
+            number += count
+        return parcels
+
+    def _acknowledged(self, cursor: Cursor, client: Client) -> int:
+        """The first message that the client's peer did not acknowledge whole."""
+        if not cursor.flight:
+            return cursor.position
+        received = cursor.flight[-1][1] - client.unacknowledged()
+        for begin, end, first, plain in cursor.flight:
+            if end > received:
+                cursor.partial = (first, received - begin, client.codec) if plain else None
+                return first
+        return cursor.position
+
+    def _rest(self, cursor: Cursor, chunk: Chunk) -> Chunk:
+        """``chunk`` without the messages at its begin that the client's peer has acknowledged."""
+        assert cursor.partial is not None
+        first, received, codec = cursor.partial
+        cursor.partial = None
+        if chunk.first != first or chunk.lost:
+            return chunk
+        count = 0
+        for parts in chunk.messages:
+            received -= sum(map(len, codec.encode(chunk.channel, [parts])))
+            if received < 0:
+                break
+            count += 1
+        cursor.position = first + count
+        return chunk.after(first + count)
+
+    # -- the end
+
+    def close(self) -> Deferred[None]:
+        """Forget all, on disk too."""
+        return self.store.close()
+
+    def _bug(self, failure: Failure) -> None:
+        self.log.failure("the message log failed", failure)

@@ -1,0 +1,1 @@
+"""Messages of the Jupyter protocol: wire format, signatures, adaptation of older versions."""

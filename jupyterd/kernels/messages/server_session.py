@@ -1,0 +1,51 @@
+"""Messages that the server itself says: to a kernel, or to a kernel's clients.
+
+Source: jupyter_client documentation, "Messaging in Jupyter", general message format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime, timezone
+from itertools import count
+from typing import Any
+from uuid import uuid4
+
+import orjson
+
+from jupyterd.kernels.messages.wire import Parts
+
+PROTOCOL_VERSION = "5.4"
+
+
+class Author:
+    """Numbers the server's messages; its session tells them from all clients'.
+
+    :param seconds: the clock, in seconds since the epoch.
+    """
+
+    def __init__(self, seconds: Callable[[], float]) -> None:
+        self.session = uuid4().hex
+        self._seconds = seconds
+        self._numbers = count(1)
+
+    def message(self, msg_type: str, content: dict[str, Any], parent: bytes = b"{}") -> tuple[str, Parts]:
+        """A message's id and its parts."""
+        msg_id = f"{self.session}_{next(self._numbers)}"
+        header = {
+            "msg_id": msg_id,
+            "msg_type": msg_type,
+            "username": "jupyterd",
+            "session": self.session,
+            "date": self.now(),
+            "version": PROTOCOL_VERSION,
+        }
+        return msg_id, [orjson.dumps(header), parent, b"{}", orjson.dumps(content)]
+
+    def now(self) -> str:
+        """The time as headers have it. Source: ISO 8601, in UTC."""
+        return datetime.fromtimestamp(self._seconds(), timezone.utc).isoformat().replace("+00:00", "Z")
+
+    def notice(self, text: str, parent: bytes) -> Parts:
+        """A line on stderr, below the request of ``parent``."""
+        return self.message("stream", {"name": "stderr", "text": text}, parent)[1]

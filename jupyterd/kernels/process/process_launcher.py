@@ -1,0 +1,336 @@
+"""Kernels as jupyter_client's provisioners run them: local processes, or whatever a kernelspec's provisioner makes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any, Protocol
+
+from twisted.logger import Logger
+
+from jupyterd.errors import Failed, JupyterdError
+from jupyterd.kernels.process.death import Death, oom_counter, oom_kills
+from jupyterd.kernels.process.launcher import KernelProcess, Order
+from jupyterd.kernels.process.transport import port_taken, socket_address, takes_ipc
+from jupyterd.kernels.process.watch import PollingWatch, ProcessWatch, StandardError
+from jupyterd.kernels.settings import KernelRestarter, MappingKernelSettings, with_sections
+from jupyterd.system.asyncio_bridge import from_asyncio
+from jupyterd.system.daemon_directory import DaemonDirectory
+
+
+class Specs(Protocol):
+    """Where kernelspecs come from."""
+
+    @property
+    def client(self) -> Any:
+        """The jupyter_client ``KernelSpecManager`` behind it."""
+
+    async def spec(self, name: str) -> Any:
+        """The jupyter_client ``KernelSpec`` of that name."""
+
+
+class ProcessLauncher:
+    """Runs kernels through jupyter_client.
+
+    :param reactor: an asyncio reactor; jupyter_client runs on its loop.
+    :param settings: the parent of each kernel's traitlets objects, and its ``kernel_manager_class``.
+    :param specs: kernelspecs.
+    :param connection_dir: where connection files are written.
+    :param sockets: where the ipc transport's sockets lie.
+    :param notes: where connection files are noted, for when this daemon is killed.
+    """
+
+    def __init__(
+        self,
+        reactor: Any,
+        settings: MappingKernelSettings,
+        specs: Specs,
+        connection_dir: str,
+        sockets: DaemonDirectory,
+        notes: DaemonDirectory,
+    ) -> None:
+        self.reactor = reactor
+        self.settings = settings
+        self.specs = specs
+        self.connection_dir = connection_dir
+        self.sockets = sockets
+        self.notes = notes
+        self.restarter = KernelRestarter(
+            config=with_sections(
+                settings.config, "KernelRestarter", "IOLoopKernelRestarter", "AsyncIOLoopKernelRestarter"
+            )
+        )
+        self._kernel_class: type[Any] | None = None
+
+    @property
+    def kernel_class(self) -> type[Any]:
+        """The class that runs one kernel."""
+        if self._kernel_class is None:
+            from traitlets.utils.importstring import import_item
+
+            self._kernel_class = import_item(str(self.settings.kernel_manager_class))
+        return self._kernel_class
+
+    def configured(self, trait: str) -> Any:
+        """What the operator set a trait of :attr:`kernel_class` to; None where it is not set."""
+        config = self.settings.config
+        names = [base.__name__ for base in self.kernel_class.__mro__]
+        for name in (*names, "IOLoopKernelManager", "AsyncIOLoopKernelManager"):
+            if name in config and trait in config[name]:
+                return config[name][trait]
+        return None
+
+    def is_local(self, spec: Any) -> bool:
+        """Whether a kernelspec's kernels are processes of this machine."""
+        from jupyter_client.provisioning.factory import KernelProvisionerFactory
+
+        factory = KernelProvisionerFactory.instance(parent=self.settings)
+        return bool(factory._get_provisioner_config(spec).get("provisioner_name") == "local-provisioner")
+
+    def transport_of(self, spec: Any) -> str | None:
+        """``ipc`` for kernels known to take it, or what the operator says; None leaves it to jupyter_client."""
+        if self.configured("ip") is not None or not self.is_local(spec):
+            return None
+        wanted = self.configured("transport")
+        if wanted is None:
+            return "ipc" if takes_ipc(spec.argv, spec.metadata or {}) else None
+        return str(wanted)
+
+    async def process(self, order: Order, ended: Callable[[Death], None]) -> KernelProcess:
+        """Prepare a kernel.
+
+        :raises NoSuchKernelSpec: there is no kernelspec of that name.
+        """
+        # jupyter_client calls the native kernel so, whatever its version.
+        order = replace(order, name="python3") if order.name == "python" else order
+        spec = await self.specs.spec(order.name)
+        return ClientProcess(self, order, spec, ended)
+
+
+class ClientProcess:
+    """One kernel of a :class:`ProcessLauncher`."""
+
+    log = Logger()
+    owned = True
+
+    def __init__(self, launcher: ProcessLauncher, order: Order, spec: Any, ended: Callable[[Death], None]) -> None:
+        self._launcher = launcher
+        self._order = order
+        self._spec = spec
+        self._ended = ended
+        self._stopping = False
+        self._retries = 0
+        self._spent: list[Any] = []
+        self._stderr: StandardError | None = None
+        self._watch: ProcessWatch | PollingWatch | None = None
+        self._oom: tuple[str, int] | None = None
+        self._env = None if order.env is None else dict(order.env)
+        self._manager = self._new_manager(launcher.transport_of(spec))
+
+    # -- what it is
+
+    @property
+    def connection_info(self) -> dict[str, Any]:
+        """See :class:`KernelProcess`."""
+        return dict(self._manager.get_connection_info())
+
+    @property
+    def name(self) -> str:
+        """See :class:`KernelProcess`."""
+        return str(self._manager.kernel_name)
+
+    @property
+    def metadata(self) -> Mapping[str, Any]:
+        """See :class:`KernelProcess`."""
+        return self._spec.metadata or {}
+
+    @property
+    def autorestart(self) -> bool:
+        """See :class:`KernelProcess`."""
+        return bool(self._autorestart)
+
+    @property
+    def shutdown_wait_time(self) -> float:
+        """See :class:`KernelProcess`."""
+        return float(self._manager.shutdown_wait_time)
+
+    @property
+    def pid(self) -> int | None:
+        """The process's number, None where there is none here."""
+        process = getattr(self._manager.provisioner, "process", None)
+        return getattr(process, "pid", None)
+
+    @property
+    def transport(self) -> str:
+        """``ipc`` or ``tcp``."""
+        return str(self._manager.transport)
+
+    def resolve_path(self, path: str) -> str | None:
+        """See :class:`KernelProcess`."""
+        provisioner = self._manager.provisioner
+        resolve = getattr(provisioner, "resolve_path", None)
+        return None if resolve is None else resolve(path)
+
+    def update_env(self, env: Mapping[str, str]) -> None:
+        """See :class:`KernelProcess`."""
+        if self._env is not None:
+            self._env.update(env)
+
+    @property
+    def _connection_file(self) -> str:
+        return os.path.join(self._launcher.connection_dir, f"kernel-{self._order.kernel_id}.json")
+
+    # -- its life
+
+    async def start(self) -> None:
+        """See :class:`KernelProcess`."""
+        while self._spent:
+            await from_asyncio(self._spent.pop().cleanup_resources())
+        kwargs = self._launch_kwargs()
+        if self._env is not None:
+            kwargs["env"] = self._env
+        if self._order.cwd is not None:
+            kwargs["cwd"] = self._order.cwd
+        if self._launcher.settings.transport_encryption != "disabled":
+            kwargs["transport_encryption"] = self._launcher.settings.transport_encryption
+        await self._launch(self._manager.start_kernel(kernel_id=self._order.kernel_id, **kwargs))
+
+    async def restart(self, *, now: bool, new_ports: bool = False) -> None:
+        """See :class:`KernelProcess`."""
+        self._stopping = True
+        kwargs = self._launch_kwargs()
+        if self._env is not None:
+            kwargs["env"] = self._env
+        await self._launch(self._manager.restart_kernel(now=now, newports=new_ports, **kwargs))
+
+    async def _launch(self, starting: Awaitable[Any]) -> None:
+        with suppress(OSError):  # it is noted already, or can not be: nobody needs it now
+            self._launcher.notes.note(self._connection_file)
+        try:
+            await from_asyncio(starting)
+        except JupyterdError:
+            raise
+        except Exception as error:  # what a provisioner raises is its own
+            said = self._stderr.drain() if self._stderr is not None else ""
+            await self._clean_up(shut_down=False)
+            raise Failed(f"{error}\n{said}" if said else str(error)) from error
+        self._stopping = False
+        if self._stderr is not None:
+            self._stderr.launched()
+        self._watch_process()
+
+    def _launch_kwargs(self) -> dict[str, Any]:
+        if self._stderr is not None:
+            self._stderr.close()
+            self._stderr = None
+        if not self._launcher.is_local(self._spec):
+            return {}
+        self._stderr = StandardError(self._launcher.reactor, self._order.kernel_id)
+        return {"stderr": self._stderr.write_fd}
+
+    def _watch_process(self) -> None:
+        if self._watch is not None:
+            self._watch.stop()
+        provisioner = self._manager.provisioner
+        process = getattr(provisioner, "process", None)
+        self._manager.exited = None
+        if process is not None and hasattr(process, "pid") and hasattr(process, "wait"):
+            counter = oom_counter(process.pid)
+            self._oom = None if counter is None else (counter, oom_kills(counter) or 0)
+            self._manager.exited = asyncio.get_running_loop().create_future()
+            self._watch = ProcessWatch(self._launcher.reactor, process, self._exited)
+        else:
+            interval = self._launcher.restarter.time_to_dead
+            self._watch = PollingWatch(self._launcher.reactor, provisioner.poll, interval, self._exited)
+
+    def _exited(self, status: int | None) -> None:
+        exited = self._manager.exited
+        if exited is not None and not exited.done():
+            exited.set_result(None)
+        if self._stopping:
+            return
+        stderr = self._stderr.drain() if self._stderr is not None else ""
+        self._ended(Death(status, self._out_of_memory(status), stderr))
+
+    def _out_of_memory(self, status: int | None) -> bool:
+        if status != -signal.SIGKILL or self._oom is None:
+            return False
+        counter, before = self._oom
+        return (oom_kills(counter) or 0) > before
+
+    def retry(self, death: Death) -> bool:
+        """See :class:`KernelProcess`: an ipc kernel may start with tcp, one whose ports were taken with others."""
+        if self.transport == "ipc" and self._launcher.configured("transport") is None:
+            self.log.info(
+                "kernel {kernel_id} does not start with the ipc transport, trying tcp", kernel_id=self._order.kernel_id
+            )
+        elif self.transport == "tcp" and self._retries < 3 and port_taken(death.stderr):
+            self._retries += 1
+        else:
+            return False
+        self._forget_manager()
+        self._spent.append(self._manager)
+        self._manager = self._new_manager("tcp")
+        return True
+
+    async def stop(self, *, now: bool = False) -> None:
+        """See :class:`KernelProcess`."""
+        self._stopping = True
+        shut_down = False
+        try:
+            if self._manager.has_kernel:
+                await from_asyncio(self._manager.shutdown_kernel(now=now))
+                shut_down = True
+        finally:
+            await self._clean_up(shut_down)
+
+    async def _clean_up(self, shut_down: bool) -> None:
+        """:param shut_down: its provisioner was told already."""
+        provisioner = self._manager.provisioner
+        if not shut_down and provisioner is not None and not provisioner.has_process and provisioner.connection_info:
+            await from_asyncio(self._manager.cleanup_resources())
+        if self._watch is not None:
+            self._watch.stop()
+            self._watch = None
+        if self._stderr is not None:
+            self._stderr.drain()
+            self._stderr.close()
+            self._stderr = None
+        self._forget_manager()
+        self._launcher.notes.strike(self._connection_file)
+
+    def _forget_manager(self) -> None:
+        self._manager.cleanup_connection_file()
+        self._manager.cleanup_ipc_files()
+
+    async def interrupt(self) -> None:
+        """See :class:`KernelProcess`."""
+        await from_asyncio(self._manager.interrupt_kernel())
+
+    # -- making it
+
+    def _new_manager(self, transport: str | None) -> Any:
+        launcher = self._launcher
+        traits: dict[str, Any] = {}
+        if transport == "ipc" and (address := socket_address(launcher.sockets, self._order.kernel_id)) is not None:
+            traits = {"transport": "ipc", "ip": address}
+        manager = launcher.kernel_class(
+            parent=launcher.settings,
+            config=with_sections(
+                launcher.settings.config, "ServerKernelManager", "IOLoopKernelManager", "AsyncIOLoopKernelManager"
+            ),
+            connection_file=self._connection_file,
+            kernel_name=self._order.name,
+            kernel_spec_manager=launcher.specs.client,
+            **traits,
+        )
+        manager._kernel_spec = self._spec
+        manager.ask = self._order.ask
+        manager.stopped = self._order.stopped
+        self._autorestart = manager.autorestart
+        manager.autorestart = False  # its restarter polls; the end of the process is an event here
+        return manager

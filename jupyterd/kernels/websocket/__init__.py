@@ -1,0 +1,1 @@
+"""Websockets of kernels: ``/api/kernels/<id>/channels`` in both wire protocols."""

@@ -1,0 +1,95 @@
+"""A tab that compresses: the log's frames are written compressed, and the log is told of them as it knows them.
+
+The log goes back to what a lost client has not confirmed, counted in bytes of its own frames; on the wire they are
+others.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Iterator
+from operator import itemgetter
+from struct import unpack_from
+from typing import Any
+
+from jupyterd.kernels.log.message_log import WINDOW
+from jupyterd.kernels.messages.wire import Bytes, frame_head
+from jupyterd.kernels.websocket.protocol import ChannelsProtocol
+from jupyterd.web.websocket.compression import LARGEST
+
+COMPRESSED = 0x40
+"""The first reserved bit of a frame's head. Source: RFC 7692, section 6."""
+
+
+class SqueezedChannelsProtocol(ChannelsProtocol):
+    """As :class:`ChannelsProtocol`; where the client has not agreed to compress, it is the same."""
+
+    def __init__(self, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self._marks: deque[tuple[int, int]] = deque([(0, 0)])  # where messages end: on the wire, in the log's bytes
+        self._plain = 0
+
+    def write(self, frames: list[Bytes]) -> int:
+        """Take whole frames; the number of the log's bytes taken in all."""
+        if self._perMessageCompress is None:
+            return super().write(frames)
+        out: list[Bytes] = []
+        sizes: list[tuple[int, int]] = []
+        for size, opcode, pieces in messages(frames):
+            frame = self._squeeze(size, opcode, pieces)
+            sizes.append((len(frame_head(opcode, size)) + size, sum(map(len, frame))))
+            out += frame
+        end = super().write(out) - sum(wire for _, wire in sizes)
+        for plain, wire in sizes:
+            self._plain, end = self._plain + plain, end + wire
+            self._marks.append((end, self._plain))
+        while self._marks[1][1] < self._plain - WINDOW:
+            self._marks.popleft()
+        return self._plain
+
+    def _squeeze(self, size: int, opcode: int, pieces: list[Bytes]) -> list[Bytes]:
+        if size > LARGEST:
+            return [frame_head(opcode, size), *pieces]
+        payload = self._perMessageCompress.squeeze(pieces)
+        return [frame_head(opcode | COMPRESSED, len(payload)), payload]
+
+    def unacknowledged(self) -> int:
+        """Of the log's bytes, those that the client may not have."""
+        return self._in_the_log(super().unacknowledged())
+
+    def unanswered(self) -> int:
+        """Of the log's bytes, those that may have to be sent again, whatever happens."""
+        return self._in_the_log(super().unanswered())
+
+    def _in_the_log(self, missing: int) -> int:
+        """What stands in the log for the last ``missing`` bytes of the wire; a message is there as a whole or not."""
+        if self._perMessageCompress is None:
+            return missing
+        received = self._marks[-1][0] - missing
+        known = bisect_right(self._marks, received, key=itemgetter(0))
+        return self._plain - self._marks[max(0, known - 1)][1]
+
+
+def messages(frames: list[Bytes]) -> Iterator[tuple[int, int, list[Bytes]]]:
+    """Size, opcode and pieces of each message in frames of ours: whole, unmasked, and cut into pieces anywhere."""
+    rest = deque(piece for piece in frames if piece)
+    while rest:
+        head = _take(rest, 2)
+        opcode, length = b"".join(head)
+        if length > 125:
+            more = 2 if length == 126 else 8
+            (length,) = unpack_from("!H" if more == 2 else "!Q", b"".join(_take(rest, more)))
+        yield length, opcode, _take(rest, length)
+
+
+def _take(rest: deque[Bytes], size: int) -> list[Bytes]:
+    taken: list[Bytes] = []
+    while size:
+        piece = memoryview(rest.popleft())
+        if len(piece) > size:
+            rest.appendleft(piece[size:])
+            piece = piece[:size]
+        taken.append(piece)
+        size -= len(piece)
+    return taken

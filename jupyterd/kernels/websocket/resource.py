@@ -1,0 +1,159 @@
+"""``/api/kernels/<id>/channels``, ``/log`` and ``/execute``: what a kernel says and is told."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
+
+from twisted.logger import Logger
+
+from jupyterd.errors import Forbidden, Invalid
+from jupyterd.kernels.channels.executions import OPTIONS, Execution
+from jupyterd.kernels.log.entries import entries
+from jupyterd.web.api import Routes, json_api
+from jupyterd.web.call import Call
+
+if TYPE_CHECKING:
+    from jupyterd.kernels.channels.kernel_channels import KernelChannels
+    from jupyterd.web.websocket.protocol import SocketProtocol
+
+MOST = 1000
+"""Messages in one answer."""
+
+
+async def anybody(call: Call) -> bool:
+    """Who may come here may run code too."""
+    return True
+
+
+class ChannelsResource:
+    """The websockets of kernels, and what serves clients without one.
+
+    :param channels_of: a kernel's channels by its id. Raises ``NoSuchKernel``.
+    :param may_execute: whether who asks may run code.
+    """
+
+    app = Routes()
+    api = json_api(app)
+    log = Logger()
+
+    def __init__(
+        self, channels_of: Callable[[str], KernelChannels], may_execute: Callable[[Call], Awaitable[bool]] = anybody
+    ) -> None:
+        self._channels_of = channels_of
+        self._may_execute = may_execute
+
+    @api.websocket("/api/kernels/<kernel_id>/channels")
+    async def channels(self, call: Call, kernel_id: str) -> SocketProtocol:
+        """Speak with a kernel; ``session_id`` in the query names the place to come back to."""
+        from jupyterd.kernels.websocket.protocol import ChannelsProtocol
+
+        channels = self._channels_of(kernel_id)
+        session_id = call.arg("session_id")
+        if not session_id:
+            self.log.warn("No session ID specified")
+        if call.request.site.compression is not None:
+            from jupyterd.kernels.websocket.compressed import SqueezedChannelsProtocol
+
+            return SqueezedChannelsProtocol(channels, session_id)
+        return ChannelsProtocol(channels, session_id)
+
+    @api("GET", "/api/kernels/<kernel_id>/log")
+    async def said(self, call: Call, kernel_id: str) -> dict[str, Any]:
+        """What the kernel said, from sequence number ``since`` on; ``oldest`` is the first that is still there."""
+        log = self._channels_of(kernel_id).messages
+        since, limit = _number(call, "since", 0), min(_number(call, "limit", 100), MOST)
+        found: list[dict[str, Any]] = []
+        async for chunk in log.since(max(since, log.oldest), None):
+            found += entries(chunk, since)
+            if len(found) >= limit:
+                break
+        found = found[:limit]
+        following = found[-1]["seq"] + 1 if found else max(since, log.oldest)
+        return {"kernel_id": kernel_id, "oldest": log.oldest, "next": following, "end": log.next, "messages": found}
+
+    @api("POST", "/api/kernels/<kernel_id>/execute", status=202)
+    async def execute(self, call: Call, kernel_id: str) -> dict[str, Any]:
+        """Run code; the answer has the id under which its outputs are read."""
+        channels = self._channels_of(kernel_id)
+        await self._check_may_execute(call)
+        body = await call.json_object(required=True)
+        request, metadata, key = _request(body, call.header("idempotency-key"))
+        execution, new = channels.executions.add(request, metadata, key)
+        if not new:
+            call.status = 200
+        call.set_header("Location", f"{call.base_url}api/kernels/{kernel_id}/execute/{execution.id}")
+        return execution.model()
+
+    @api("GET", "/api/kernels/<kernel_id>/execute")
+    async def executions(self, call: Call, kernel_id: str) -> list[dict[str, Any]]:
+        """All executions that are remembered, oldest first."""
+        return [execution.model() for execution in self._channels_of(kernel_id).executions.all()]
+
+    @api("GET", "/api/kernels/<kernel_id>/execute/<execution_id>")
+    async def execution(self, call: Call, kernel_id: str, execution_id: str) -> Any:
+        """How far it is, and its messages from ``since`` on; with ``stream=1`` one document a line, as they come."""
+        execution = self._channels_of(kernel_id).executions[execution_id]
+        since, limit = _number(call, "since", 0), min(_number(call, "limit", 100), MOST)
+        if call.arg("stream") in ("1", "true"):
+            from jupyterd.kernels.websocket.execution_lines import Lines
+
+            return Lines(execution, since)
+        return await _state(execution, since, limit)
+
+    @api("POST", "/api/kernels/<kernel_id>/execute/<execution_id>/input", status=204)
+    async def answer(self, call: Call, kernel_id: str, execution_id: str) -> None:
+        """Give the input that it waits for."""
+        execution = self._channels_of(kernel_id).executions[execution_id]
+        await self._check_may_execute(call)
+        value = (await call.json_object(required=True)).get("value")
+        if not isinstance(value, str):
+            raise Invalid("value must be a string")
+        execution.answer(value)
+
+    async def _check_may_execute(self, call: Call) -> None:
+        if not await self._may_execute(call):
+            raise Forbidden("User is not authorized to execute on resource: kernels.")
+
+    @api("DELETE", "/api/kernels/<kernel_id>/execute/<execution_id>", status=204)
+    async def forget(self, call: Call, kernel_id: str, execution_id: str) -> None:
+        """Its outputs are not needed any more; what runs goes on."""
+        executions = self._channels_of(kernel_id).executions
+        executions.forget(executions[execution_id])
+
+
+async def _state(execution: Execution, since: int, limit: int) -> dict[str, Any]:
+    model = execution.model()
+    found = await execution.messages(since, limit)
+    return {**model, "next": found[-1]["seq"] + 1 if found else since, "messages": found}
+
+
+def _number(call: Call, name: str, default: int) -> int:
+    text = call.arg(name)
+    try:
+        value = default if text is None else int(text)
+    except ValueError:
+        value = -1
+    if value < 0:
+        raise Invalid(f"{name} must be a whole number, 0 or more")
+    return value
+
+
+def _request(body: dict[str, Any], key: str | None) -> tuple[dict[str, Any], dict[str, Any], str | None]:
+    """``code``, options, ``metadata`` and idempotency key of a request's body.
+
+    :raises Invalid: a field is missing, unknown or of the wrong type.
+    """
+    body = dict(body)
+    code, metadata = body.pop("code", None), body.pop("metadata", {})
+    key = body.pop("idempotency_key", key)
+    if not isinstance(code, str):
+        raise Invalid("code must be a string")
+    if not isinstance(metadata, dict):
+        raise Invalid("metadata must be an object")
+    if key is not None and (not isinstance(key, str) or not 0 < len(key) <= 255):
+        raise Invalid("idempotency_key must be a string of 1 to 255 characters")
+    for name, value in body.items():
+        if name not in OPTIONS or type(value) is not type(OPTIONS[name]):
+            raise Invalid(f"{name} is not known, or of the wrong type")
+    return {"code": code, **body}, metadata, key

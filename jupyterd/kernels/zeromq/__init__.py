@@ -1,0 +1,1 @@
+"""ZeroMQ sockets on the reactor, and their high-water marks."""

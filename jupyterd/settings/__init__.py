@@ -1,0 +1,1 @@
+"""Settings: command line, configuration files and environment become one ServerApp and one traitlets Config."""

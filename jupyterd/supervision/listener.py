@@ -1,0 +1,117 @@
+"""The server's front: it listens, tells where, and is the first to stop."""
+
+from __future__ import annotations
+
+import os
+import socket
+from typing import Any
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
+from twisted.internet.interfaces import IListeningPort, IProtocolFactory
+from twisted.logger import Logger
+
+from jupyterd.supervision import sockets, tls
+from jupyterd.supervision import startup_messages as greeting
+from jupyterd.supervision.notify import Notify
+from jupyterd.supervision.server_settings import Server
+
+
+class Front(Service):
+    """Listens for ``factory`` on what the settings say.
+
+    It opens sockets before privileges are given up, and accepts connections when everything behind it has started. A
+    client that comes in between waits in the socket's queue, and is not refused.
+
+    :param server: gets the port that was found.
+    :param notify: is told when the server is there and when it goes.
+    """
+
+    log = Logger()
+
+    def __init__(self, reactor: Any, factory: IProtocolFactory, server: Server, notify: Notify) -> None:
+        self._reactor = reactor
+        self._factory = factory
+        factory.noisy = False  # type: ignore[attr-defined]  # it would tell that it starts and stops
+        self._server = server
+        self._notify = notify
+        self._listening: list[socket.socket] = []
+        self._unix: sockets.UnixSocket | None = None
+        self._ports: list[IListeningPort] = []
+        self.certificates: tls.Certificates | None = None
+
+    def privilegedStartService(self) -> None:
+        """Open the sockets.
+
+        :raises CannotListen: there is nothing to listen on.
+        """
+        super().privilegedStartService()
+        self._prepare_tls()
+        self._listening = sockets.inherited(os.environ) or self._open()
+        self._note_where()
+
+    def _open(self) -> list[socket.socket]:
+        server = self._server
+        if server.sock:
+            self._unix = sockets.open_unix(server.sock, int(server.sock_mode, 8))
+            return [self._unix.listening]
+        ports = sockets.random_ports(server.port, server.port_retries + 1) if server.port else iter([0])
+        return sockets.open_port(server.ip, ports, lambda text: self.log.info("{text}", text=text))
+
+    def _prepare_tls(self) -> None:
+        server = self._server
+        options = tls.options_of(server.certfile, server.keyfile, server.client_ca, server.ssl_options)
+        if not options:
+            return
+        try:
+            self.certificates = tls.Certificates(options)
+        except tls.BadCertificate as error:
+            raise sockets.CannotListen(str(error)) from error
+
+    def _note_where(self) -> None:
+        where = self._listening[0].getsockname()
+        if isinstance(where, tuple):
+            self._server.port = where[1]
+        elif not self._server.sock:
+            self._server.sock, self._server.port = os.fsdecode(where), 0
+
+    def startService(self) -> None:
+        """Accept connections, and tell everybody."""
+        if not self._listening:
+            self.privilegedStartService()
+        super().startService()
+        factory = self._factory
+        if self.certificates is not None:
+            from twisted.protocols.tls import TLSMemoryBIOFactory
+
+            factory = TLSMemoryBIOFactory(self.certificates, False, factory)
+        self._ports = [sockets.adopt(self._reactor, listening, factory) for listening in self._listening]
+        self._listening = []
+        self._tell()
+
+    def _tell(self) -> None:
+        server = self._server
+        server.write_server_info_file()
+        if not server.no_browser_open_file:
+            server.write_browser_open_files()
+        for line in greeting.lines_of(server):
+            self.log.info("{line}", line=line, shows_secret=True)
+        if invitation := greeting.invitation(server):
+            self.log.critical("{invitation}", invitation=invitation, shows_secret=True)
+        if server.open_browser and not server.sock:
+            self._reactor.callInThread(greeting.open_browser, server)
+        self._notify.ready()
+
+    def stopService(self) -> Deferred[list[Any]]:
+        """Accept no more; connections that are open stay."""
+        super().stopService()
+        self._notify.stopping()
+        self._server.remove_server_info_file()
+        self._server.remove_browser_open_files()
+        ports, self._ports = self._ports, []
+        for listening in self._listening:
+            listening.close()
+        self._listening = []
+        if self._unix is not None:
+            self._unix.remove()
+        return gatherResults([maybeDeferred(port.stopListening) for port in ports], consumeErrors=True)

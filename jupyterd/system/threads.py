@@ -1,0 +1,96 @@
+"""Blocking work, off the reactor: one named thread pool for each duty.
+
+Each duty has its own pool, so that a hung network mount can not stop kernels from starting. Handing work over is a good
+part of what a small request costs: a pool is one queue without conditions around it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cached_property
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any, ParamSpec, Protocol, TypeVar
+
+from twisted.application.service import Service
+from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.interfaces import IReactorFromThreads
+from twisted.python.failure import Failure
+
+from jupyterd.system.asyncio_bridge import caller_from_threads
+
+P = ParamSpec("P")
+T = TypeVar("T", covariant=True)
+
+
+class InThread(Protocol):
+    """Call ``function`` where it may block; the Deferred fires in the reactor's thread."""
+
+    def __call__(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Deferred[T]: ...
+
+
+class Threads(Service):
+    """A thread pool that lives as long as its service; threads start with the first calls.
+
+    :param size: the largest number of threads, hence of calls under way at once; more calls wait in line.
+    """
+
+    def __init__(self, reactor: IReactorFromThreads, name: str, size: int) -> None:
+        self._reactor = reactor
+        self._pool_name = name
+        self._size = size
+        self._calls: SimpleQueue[tuple[Deferred[Any], Callable[[], Any]] | None] = SimpleQueue()
+        self._threads: list[Thread] = []
+        self._under_way = 0
+        self._stopped = False
+
+    @cached_property
+    def _call_from_thread(self) -> Callable[..., Any]:
+        return caller_from_threads(self._reactor)
+
+    def startService(self) -> None:
+        """Threads may start from now on; before it too, for what is built first."""
+        super().startService()
+        self._stopped = False
+
+    def __call__(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
+        """Run ``function`` in one of the pool's threads; here, at once, when they have ended.
+
+        What is tidied up last may come after the end of the threads. A new thread would never end, nor the process.
+        """
+        if self._stopped:
+            return maybeDeferred(function, *args, **kwargs)
+        done: Deferred[T] = Deferred()
+        self._under_way += 1
+        if len(self._threads) < min(self._under_way, self._size):
+            thread = Thread(target=self._work, name=f"{self._pool_name}-{len(self._threads)}")
+            self._threads.append(thread)
+            thread.start()
+        self._calls.put((done, lambda: function(*args, **kwargs)))
+        return done
+
+    def _work(self) -> None:
+        """A thread's life."""
+        while (waiting := self._calls.get()) is not None:
+            done, call = waiting
+            result: Any
+            try:
+                result = call()
+            except BaseException:  # noqa: BLE001 - it belongs to who waits
+                result = Failure()
+            self._call_from_thread(self._finish, done, result)
+            del waiting, done, call, result  # nothing is held while nothing is done
+
+    def _finish(self, done: Deferred[Any], result: Any) -> None:
+        self._under_way -= 1
+        done.callback(result)
+
+    def stopService(self) -> None:
+        """Wait for the calls under way and those in line, then end the threads."""
+        super().stopService()
+        self._stopped = True
+        threads, self._threads = self._threads, []
+        for _ in threads:
+            self._calls.put(None)
+        for thread in threads:
+            thread.join()

@@ -1,0 +1,254 @@
+"""One connection: twisted.web's parser, stricter, and with an answer for every head that it does not take."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet.error import ConnectionDone
+from twisted.logger import Logger
+from twisted.protocols.basic import LineReceiver
+from twisted.python.failure import Failure
+from twisted.web import http
+
+from jupyterd.web import errors
+from jupyterd.web.server.chunked_body import Chunks
+from jupyterd.web.server.timeouts import Queue, leave
+from jupyterd.web.server.unacknowledged import unread
+
+if TYPE_CHECKING:
+    from jupyterd.web.server.request import Request
+    from jupyterd.web.server.site import Site
+
+HEAD_BYTES = 64 * 1024
+MOST_HEADERS = 500
+LONGEST_LENGTH = 18  # digits of a Content-Length
+
+LEAST_TAKEN = 16 * 1024
+"""Bytes of a waiting answer that a client has to take within the time that it is given for some of it."""
+
+LINGER_BYTES = 64 * 1024 * 1024
+"""How much of a refused body is read and thrown away, so that the client gets to read its answer before the
+connection is cut (RFC 9112, section 9.6)."""
+
+
+class Channel(http.HTTPChannel):
+    """One connection. See :class:`~jupyterd.web.server.request.Request` for what is decided when."""
+
+    site: Site
+    totalHeadersSize = HEAD_BYTES
+    MAX_LENGTH = HEAD_BYTES
+    maxHeaders = MOST_HEADERS
+    waiting: Queue | None = None
+    _lingering = False
+    _discarded = 0
+    _unread: int | None = None
+    """What the client had not taken of its answer when it was looked at last; None where nobody waits for it."""
+    _stranger = True
+    _log = Logger()
+
+    def connectionMade(self) -> None:
+        """A client connected; it has not said anything yet."""
+        super().connectionMade()
+        self.site.patience.head(self)
+
+    def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008 - Twisted's signature
+        """The client is gone."""
+        leave(self)
+        super().connectionLost(reason)
+
+    def too_late(self) -> None:
+        """The client took too long."""
+        if self._unread is not None:
+            self._slow_reader()
+        elif self._lingering or not (self.requests or self._buffer):
+            self.cut()
+        else:
+            self._refuse(408, "The request did not arrive in time")
+
+    def cut(self) -> None:
+        """Close at once."""
+        transport: Any = self.transport
+        if transport is not None:
+            transport.abortConnection()
+
+    # -- flow control
+
+    def pause_reading(self) -> None:
+        """Stop reading from the socket."""
+        self._networkProducer.pauseProducing()
+
+    def resume_reading(self) -> None:
+        """Read from the socket again."""
+        self._networkProducer.resumeProducing()
+
+    # -- the client reads slower than it is written to
+
+    def pauseProducing(self) -> None:
+        """The transport holds as much as it should. Called by it."""
+        super().pauseProducing()
+        self._await_reader()
+
+    def resumeProducing(self) -> None:
+        """The client has taken what was held. Called by the transport."""
+        if self._unread is not None:
+            self._reads_on()
+        super().resumeProducing()  # the answer's next part may fill the transport again
+
+    def loseConnection(self) -> None:
+        """Close, once the client has taken what is written."""
+        super().loseConnection()
+        if unread(self.transport):
+            self._await_reader()
+
+    def _reads_on(self) -> None:
+        self._unread = None
+        leave(self)
+        if not self.requests:
+            self.site.patience.idles.add(self)
+        elif self._stranger:
+            self._await_reader()
+
+    def _await_reader(self) -> None:
+        self._unread = unread(self.transport)
+        if self.requests:
+            self._stranger = self.requests[0].user is None
+        self.site.patience.reader(self, self._stranger)
+
+    def _slow_reader(self) -> None:
+        before, now = self._unread or 0, unread(self.transport)
+        if now <= before - LEAST_TAKEN or now > before:  # more than before: what was on its way when it got full
+            self._await_reader()
+        else:
+            self._log.info("{peer} does not read its answer", peer=str(self.transport.getPeer()))  # type: ignore[union-attr]
+            self.cut()
+
+    # -- the head
+
+    def dataReceived(self, data: bytes) -> None:
+        """Bytes came. Called by the transport."""
+        patience = self.site.patience
+        if self.waiting is patience.idles:
+            patience.head(self)
+        elif self.waiting is patience.bodies or (self.waiting is patience.heads and self._known):
+            patience.bodies.add(self)
+        LineReceiver.dataReceived(self, data)
+        if self.line_mode and not self._lingering and b"\n" in self._buffer:
+            # What is left has no line end in it: a lone LF, which others may take for one (RFC 9112, section 2.2).
+            self._refuse(400, "A header line does not end with CR LF")
+
+    def lineReceived(self, line: bytes) -> None:
+        """A line of the head."""
+        if self._lingering:
+            return
+        if self._receivedHeaderSize + len(line) + 2 > HEAD_BYTES:
+            self._refuse(431, f"The request's head has more than {HEAD_BYTES} bytes")
+        elif line[:1] in (b" ", b"\t"):
+            # Folded lines are obsolete, and not all proxies read them alike (RFC 9112, section 5.2).
+            self._refuse(400, "A header line begins with a space")
+        else:
+            self._receivedHeaderSize += 2
+            super().lineReceived(line)
+
+    def lineLengthExceeded(self, line: bytes) -> None:
+        """A line of the head does not end."""
+        if not self._lingering:
+            self._refuse(431, f"The request's head has more than {HEAD_BYTES} bytes")
+
+    def headerReceived(self, line: bytes) -> bool:
+        """A header line is complete."""
+        if self._receivedHeaderCount >= MOST_HEADERS:
+            self._refuse(431, f"The request has more than {MOST_HEADERS} headers")
+            return False
+        return bool(super().headerReceived(line))
+
+    def _maybeChooseTransferDecoder(self, header: bytes, data: bytes) -> bool:
+        if header == b"Content-Length" and len(data) > LONGEST_LENGTH:
+            return self._failChooseTransferDecoder()
+        if header == b"Transfer-Encoding" and (data.lower() != b"chunked" or self._version != b"HTTP/1.1"):
+            # HTTP/1.0 has no chunks: a proxy in front may have read another end of this request than we would.
+            return self._failChooseTransferDecoder()
+        if not super()._maybeChooseTransferDecoder(header, data):
+            return False
+        if header == b"Transfer-Encoding":
+            decoder: Any = self._transferDecoder
+            self._transferDecoder = Chunks(decoder.dataCallback, decoder.finishCallback)
+        return True
+
+    def allHeadersReceived(self) -> None:
+        """The head is complete."""
+        leave(self)
+        super().allHeadersReceived()
+        if self.length != 0 and not self._lingering:
+            self._await_body()
+
+    def _await_body(self) -> None:
+        patience = self.site.patience
+        (patience.bodies if self._known else patience.heads).add(self)
+
+    @property
+    def _known(self) -> bool:
+        """Whether the sender of the request that comes in is known; a stranger has less time."""
+        return bool(self.requests) and self.requests[-1].user is not None
+
+    def _respondToBadRequestAndDisconnect(self) -> None:
+        self._refuse(400, "This is not a request of HTTP/1.1")
+
+    def _refuse(self, status: int, message: str) -> None:
+        """Answer what is not, or not yet, a request."""
+        transport: Any = self.transport
+        self._log.debug("{status} {peer}: {why}", status=status, peer=str(transport.getPeer()), why=message)
+        body = errors.body(message)
+        self.persistent = False
+        transport.write(
+            f"HTTP/1.1 {status} {errors.phrase(status)}\r\nConnection: close\r\nContent-Type: application/json\r\n"
+            f"Content-Length: {len(body)}\r\n\r\n".encode()
+            + body
+        )
+        self._linger()
+
+    # -- the body
+
+    def rawDataReceived(self, data: bytes) -> None:
+        """Some of a body."""
+        if self._lingering:
+            self._discarded += len(data)
+            if self._discarded > LINGER_BYTES:
+                self.forceAbortClient()
+        else:
+            super().rawDataReceived(data)
+
+    def _send100Continue(self) -> None:
+        if self.requests and self.requests[-1]._admitted:
+            super()._send100Continue()
+
+    def allContentReceived(self) -> None:
+        """A request is complete."""
+        if not self._lingering:
+            leave(self)
+            super().allContentReceived()
+            if self.requests and self.requests[0].user is None and self.waiting is None:
+                self._await_reader()  # a stranger counts as long as the answer takes
+
+    # -- the end
+
+    def requestDone(self, request: Request) -> None:
+        """A response is complete; where the client still sends, wait a little for it to read the answer."""
+        if request.body_outstanding:
+            self.requests.remove(request)
+            self._linger()
+            return
+        if not self._waitingForTransport:
+            self._unread = None
+            leave(self)
+            if self.persistent:
+                self.site.patience.idles.add(self)
+        super().requestDone(request)
+
+    def _linger(self) -> None:
+        self.site.patience.lingers.add(self)
+        self._lingering = True
+        self.setRawMode()
+        half_close = getattr(self.transport, "loseWriteConnection", None)
+        if half_close is not None:
+            half_close()
+        self.resume_reading()

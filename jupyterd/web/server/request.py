@@ -1,0 +1,335 @@
+"""One request: it is judged when its head is complete, before a byte of its body is kept.
+
+twisted.web reads a whole body, without limit, before any resource runs. Here the mount is found, the guard asked and
+the body's size checked first; who is refused gets the answer at once and the rest of the body is thrown away as it
+comes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from io import BytesIO
+from time import monotonic
+from typing import TYPE_CHECKING, Any, Protocol
+from urllib.parse import unquote_to_bytes
+
+from twisted.internet.defer import Deferred
+from twisted.python.failure import Failure
+from twisted.web import server
+from twisted.web.http import datetimeToString
+from twisted.web.iweb import INonQueuedRequestFactory
+from zope.interface import provider
+
+from jupyterd.web import errors
+from jupyterd.web.refusal import Refusal
+from jupyterd.web.server.head import complaint, parse_query, segments_of
+
+if TYPE_CHECKING:
+    from jupyterd.web.root import Mount
+    from jupyterd.web.server.channel import Channel
+    from jupyterd.web.server.site import Site
+
+
+XSRF_FORM_BYTES = 1024 * 1024
+"""A form that has its XSRF token in the body is held, and searched, before anybody knows who has sent it."""
+
+
+class Gate(Protocol):
+    """What decides on a request when its head is complete; see :class:`jupyterd.auth.guard.Guard`."""
+
+    def admit(self, request: Request, mount: Mount | None) -> Refusal | Deferred[Refusal | None] | None:
+        """None to let the request through, else the answer. ``mount`` is None where nothing answers the path."""
+
+    def check_form(self, request: Request) -> Refusal | None:
+        """Asked before the resource where :attr:`Request.xsrf_pending` is set: the token is in the body."""
+
+    def headers(self, request: Request) -> Iterable[tuple[bytes, bytes]]:
+        """Headers of every response, just before its head is written; names spelt as ``Content-Type`` is."""
+
+
+class _Memory(BytesIO):
+    """A body held in memory."""
+
+    def finished(self) -> None:
+        self.seek(0)
+
+    def failed(self) -> None:
+        self.close()
+
+
+@provider(INonQueuedRequestFactory)
+class Request(server.Request):
+    """One request. ``mount``, ``segments`` and ``user`` are set before its resource is asked.
+
+    :ivar segments: the decoded path below ``base_url``.
+    :ivar user: who asks, set by the guard; None for a stranger, who gets no further than public mounts.
+    :ivar content: the body in memory, or the mount's :class:`~jupyterd.web.root.BodySink`.
+    """
+
+    site: Site
+    channel: Channel
+    content: Any
+    mount: Mount | None = None
+    segments: list[str]
+    user: Any = None
+    token_authenticated = False
+    host_header = ""
+    """The Host header; empty where HTTP/1.0 has none."""
+    handler: Any = None
+    """The request as identity providers and authorizers see it; set by the guard."""
+    cors: tuple[tuple[bytes, bytes], ...] = ()
+    """Headers that tell which foreign pages may read the response; set by the guard."""
+    xsrf_pending = False
+    """The guard wants to see the body, a form, before the resource is asked."""
+    started = 0.0
+    arrived = False
+    """The whole body has come."""
+    _malformed = False
+    """Where the next request begins, such a client may see otherwise: nothing after it is read."""
+    _admitted = False
+    _refusal: Refusal | None = None
+    _answered_early = False
+    _received = 0
+    _limit = 0
+    _held: list[bytes]
+
+    # -- the head
+
+    def gotLength(self, length: int | None) -> None:
+        """The head is complete: find the mount, ask the gate. Called by :class:`Channel`."""
+        self.started = monotonic()
+        channel = self.channel
+        self.site = channel.site
+        self.method, self.uri, self.clientproto = channel._command, channel._path, channel._version
+        self._held = []
+        self._declared = length
+        try:
+            self._find_mount()
+            verdict = self._refusal or self.site.gate.admit(self, self.mount)
+        except Exception:  # noqa: BLE001 - whatever fails here, nobody is let in
+            self.site.defects.failure("could not decide on {method} request", method=self.method)
+            verdict = Refusal(500, "Unhandled error")
+        if isinstance(verdict, Deferred):
+            self.pause_body()
+            verdict.addErrback(self._undecided)
+            verdict.addCallback(self._decide)
+            verdict.addBoth(lambda _: self.resume_body())
+        else:
+            self._decide(verdict)
+
+    def _find_mount(self) -> None:
+        path, _, query = self.uri.partition(b"?")
+        self.path = path
+        self.args = parse_query(query) if query else {}
+        self.segments = []
+        hosts = self.requestHeaders.getRawHeaders(b"host") or ()
+        if hosts:
+            self.host_header = hosts[0].decode("utf-8", "replace")
+        self._refusal = complaint(self.method, path, self.clientproto, hosts)
+        self._malformed = self._refusal is not None
+        segments = segments_of(path) if self._refusal is None else None
+        below = None if segments is None else self.site.root.below_base(segments)
+        if below is not None:
+            self.segments = below
+            self.mount = self.site.root.find(below)
+
+    def parseCookies(self) -> None:
+        """Left to who needs them."""
+
+    def _undecided(self, failure: Failure) -> Refusal:
+        self.site.defects.failure("could not decide on {method} request", failure, method=self.method)
+        return Refusal(500, "Unhandled error")
+
+    def _decide(self, refusal: Refusal | None) -> None:
+        if self._disconnected:
+            return
+        self._refusal = self._refusal or refusal or self._too_large() or self._take_body()
+        if self._refusal is None:
+            self._pour()
+        elif not self.arrived and (self._declared != 0 or self._malformed):
+            self._answered_early = True
+            self.channel.persistent = False
+            self.setHeader(b"connection", b"close")
+            self._answer(self._refusal)
+        if self.arrived and not self._answered_early:
+            self._complete()
+
+    # -- the body
+
+    def _too_large(self) -> Refusal | None:
+        mount = self.mount
+        self._limit = self.site.max_body if mount is None or mount.max_body is None else mount.max_body
+        if self.user is None and mount is not None and mount.public and not mount.form:
+            self._limit = 0  # what everybody may read takes nothing from strangers
+        if self.xsrf_pending:
+            self._limit = min(self._limit, XSRF_FORM_BYTES)
+        return self._longer_than_allowed()
+
+    def _longer_than_allowed(self) -> Refusal | None:
+        if self._declared is not None and self._declared > self._limit:
+            return Refusal(413, f"The request body has more than {self._limit} bytes")
+        return None
+
+    def _take_body(self) -> Refusal | None:
+        """Where the body goes; what the mount has against it is the answer."""
+        sink = None
+        if self.mount is not None and self.mount.body is not None:
+            try:
+                sink = self.mount.body(self)
+            except Exception as error:  # noqa: BLE001 - a client is never left without an answer
+                known = errors.describe(error)
+                if known is None:
+                    self.site.defects.failure("no place for the body of {path}", path=self.path)
+                return Refusal(*known) if known is not None else Refusal(500, "Unhandled error")
+        if sink is None:
+            self._limit = min(self._limit, self.site.max_held)
+        self.content = _Memory() if sink is None else sink
+        return self._longer_than_allowed()
+
+    def _pour(self) -> None:
+        self._admitted = True
+        held, self._held = self._held, []
+        for data in held:
+            self.handleContentChunk(data)
+
+    def handleContentChunk(self, data: bytes) -> None:
+        """Some of the body came. Called by :class:`Channel`."""
+        if self._answered_early:
+            return
+        self._received += len(data)
+        if not self._admitted:
+            self._held.append(data)
+        elif self._received > self._limit:
+            self._answered_early = True
+            self.channel.persistent = False
+            self.setHeader(b"connection", b"close")
+            self.content.failed()
+            self.content = None
+            self._answer(Refusal(413, f"The request body has more than {self._limit} bytes"))
+        else:
+            self.content.write(data)
+
+    def pause_body(self) -> None:
+        """Ask the client to wait: no more of this connection is read."""
+        channel = self.__dict__.get("channel")
+        if channel is not None and channel.transport is not None:
+            channel.pause_reading()
+
+    def resume_body(self) -> None:
+        """Read on."""
+        channel = self.__dict__.get("channel")
+        if channel is not None and channel.transport is not None:
+            channel.resume_reading()
+
+    def requestReceived(self, command: bytes, path: bytes, version: bytes) -> None:
+        """Head and body are here. Called by :class:`Channel`; forms are parsed by who wants them, never here."""
+        self.arrived = True
+        if not self._answered_early and (self._admitted or self._refusal is not None):
+            self._complete()
+
+    def _complete(self) -> None:
+        if self._refusal is not None:
+            self.content = None
+            self._answer(self._refusal)
+            return
+        self.content.finished()
+        self.process()
+
+    @property
+    def body_outstanding(self) -> bool:
+        """The response is written and the client still sends."""
+        return self._answered_early and not self.arrived
+
+    def getHeader(self, key: Any) -> Any:
+        """A request header's last value or None, of the type of ``key``; bytes that are not UTF-8 are replaced."""
+        if isinstance(key, bytes):
+            return super().getHeader(key)
+        values = self.requestHeaders.getRawHeaders(key.encode("ascii"))
+        return values[-1].decode("utf-8", "replace") if values else None
+
+    def getRequestHostname(self) -> bytes:
+        """What Klein's router is told; no route depends on it, and a Host header may hold what it can not take."""
+        return b"localhost"
+
+    # -- the answer
+
+    def process(self) -> None:
+        """Ask the mount's resource."""
+        self.prepath = []
+        self.postpath = [segment.encode() for segment in self.segments]
+        try:
+            refusal = self.site.gate.check_form(self) if self.xsrf_pending else None
+            if refusal is not None:
+                self._answer(refusal)
+            elif self.mount is None:
+                self._answer(Refusal(404))
+            else:
+                self.render(self.mount.resource())
+        except Exception:  # noqa: BLE001 - told to the log, answered with 500
+            self.processingFailed(Failure())
+
+    def processingFailed(self, reason: Failure) -> None:
+        """A defect of ours: told to the log in full, to the client in two words."""
+        self.site.defects.failure("{method} {path} failed", reason, method=self.method, path=self.path)
+        self._answer(Refusal(500, "Unhandled error"))
+
+    def fail(self, status: int, message: str, reason: str | None = None) -> None:
+        """Answer with an error: JSON for programs, a page for people."""
+        self._answer(Refusal(status, message, reason))
+
+    def _answer(self, refusal: Refusal) -> None:
+        self.setResponseCode(refusal.status)
+        for name, value in refusal.headers:
+            self.setHeader(name.encode("latin-1"), value.encode("latin-1", "replace"))
+        body = b""
+        if refusal.location is not None:
+            self.setHeader(b"location", refusal.location.encode("ascii", "replace"))
+        elif not refusal.empty:
+            body = self._error_body(refusal)
+        self.setHeader(b"content-length", b"%d" % len(body))
+        if self.content is not None and not self.arrived:
+            self.content.failed()
+            self.content = None
+        self.write(body)
+        self.finish()
+
+    def _error_body(self, refusal: Refusal) -> bytes:
+        message = refusal.message or errors.phrase(refusal.status)
+        if self.wants_page:
+            self.setHeader(b"content-type", b"text/html; charset=UTF-8")
+            return self.site.error_page(self, refusal.status, message)
+        self.setHeader(b"content-type", b"application/json")
+        if refusal.status == 500 and message == "Unhandled error":
+            return errors.unhandled()
+        return errors.body(message, refusal.reason)
+
+    @property
+    def wants_page(self) -> bool:
+        """Errors are for people, not for programs."""
+        if self.mount is not None:
+            return self.mount.page
+        path = unquote_to_bytes(self.path or b"").decode("utf-8", "replace")
+        return not f"{path}/".startswith(f"{self.site.root.base_url}api/")
+
+    def write(self, data: bytes) -> None:
+        """Write some of the response; its head first."""
+        if not self.startedWriting:
+            # The names are canonical: checking and encoding each again would cost more than all of the guard.
+            headers = self.responseHeaders._rawHeaders
+            for name, value in self.site.gate.headers(self):
+                headers.setdefault(name, [value])
+            headers[b"Date"] = [datetimeToString()]
+            headers[b"Server"] = [b"jupyterd"]
+        super().write(data)
+
+    def finish(self) -> None:
+        """The response is complete."""
+        if not self._disconnected:
+            super().finish()
+
+    def connectionLost(self, reason: Failure) -> None:
+        """The client is gone."""
+        sink = self.content
+        super().connectionLost(reason)
+        if sink is not None and not self.arrived:
+            sink.failed()

@@ -1,0 +1,1 @@
+"""Websockets: Autobahn's protocol under the guard, and permessage-deflate."""
