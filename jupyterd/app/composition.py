@@ -206,7 +206,8 @@ class House(Parts):
         from jupyterd.supervision.notify import Notify
 
         self._watching()
-        self.front = Front(self.reactor, self.site, self.server, Notify.from_environment())
+        found = None if self.keeping is None else self.keeping.when_found
+        self.front = Front(self.reactor, self.site, self.server, Notify.from_environment(), found)
         self.front.setServiceParent(self.services)
 
     def _watching(self) -> None:

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from jupyterd.app.gateway import Engine
+    from jupyterd.app.keeping import Keeping
     from jupyterd.auth.guard import Guard
     from jupyterd.config.manager import ConfigManager
     from jupyterd.contents.service import Contents
@@ -144,6 +145,21 @@ class Parts:
         """Tell the event bus."""
         self.bus.emit(schema_id, data)
 
+    @cached_property
+    def keeping(self) -> Keeping | None:
+        """What outlives the daemon; None where nothing does."""
+        from jupyterd.app.keeping import keeping
+
+        found = keeping(self.reactor, self.server)
+        if found is not None:
+            found.setServiceParent(self.services)
+        return found
+
+    @cached_property
+    def state_thread(self) -> Threads:
+        """Writes the state file, in order."""
+        return self._threads("state", 1)
+
     # -- objects that several features use
 
     @cached_property
@@ -196,6 +212,7 @@ class Parts:
         from jupyterd.kernels.channels.kernel_channels import KernelChannels
         from jupyterd.kernels.channels.policy import MessagePolicy
         from jupyterd.kernels.channels.settings import ZMQChannelsWebsocketConnection
+        from jupyterd.kernels.ledger import KernelLedger, Recovery
         from jupyterd.kernels.process.process_launcher import ProcessLauncher
         from jupyterd.kernels.service import KernelsService
         from jupyterd.system.daemon_directory import DaemonDirectory, local_places
@@ -203,8 +220,11 @@ class Parts:
         server, gateway = self.server, self.gateway
         kernels: MappingKernelManager = self.settings.make("kernel_manager_class")
         connection = ZMQChannelsWebsocketConnection(parent=server) if gateway is None else gateway.connection
+        keeping = self.keeping if gateway is None else None
+        kept = None if keeping is None else keeping.kept
         sockets = DaemonDirectory("jupyterd-ipc-", local_places())
         logs = DaemonDirectory("jupyterd-log-", [server.runtime_dir])
+        ledger = None if kept is None else KernelLedger(kept, self.state_thread)
 
         log_threads = self._threads("kernel-logs", 4)  # a disk that hangs holds up nothing else
 
@@ -214,24 +234,34 @@ class Parts:
                 reactor=self.reactor,
                 settings=connection,
                 in_thread=log_threads,
-                spill_dir=logs.join(kernel_id),
+                spill_dir=logs.join(kernel_id) if kept is None else kept.log_directory(kernel_id),
                 observer=observer,
                 policy=MessagePolicy.of(kernels),
                 network=None if gateway is None else gateway.network,
             )
 
         def processes() -> ProcessLauncher:
-            return ProcessLauncher(self.reactor, kernels, self.installed, server.runtime_dir, sockets, logs)
+            launcher = ProcessLauncher
+            if kept is None:
+                return launcher(self.reactor, kernels, self.installed, server.runtime_dir, sockets, logs)
+            return launcher(
+                self.reactor, kernels, self.installed, server.runtime_dir, kept.sockets, kept.sockets, kept.keeper
+            )
 
+        launcher = processes() if gateway is None else gateway.launcher
         kernels.serve(
-            launcher=processes() if gateway is None else gateway.launcher,
+            launcher=launcher,
             channels=channels,
             clock=self.reactor,
             in_thread=self.in_thread,
             emit=lambda schema_id, data: self.emit(schema_id, data),
             external_dir=server.external_connection_dir if server.allow_external_kernels else None,
+            ledger=ledger,
         )
-        KernelsService(kernels, sockets, logs).setServiceParent(self.services)
+        if keeping is not None and isinstance(launcher, ProcessLauncher):
+            keeping.finders.append(Recovery(keeping.kept, self.state_thread, kernels, launcher).find)
+        keep = keeping is not None and keeping.keep_at_stop
+        KernelsService(kernels, sockets, logs, keep=lambda: keep).setServiceParent(self.services)
         return kernels
 
     @cached_property
@@ -240,10 +270,12 @@ class Parts:
         from jupyterd.sessions.manager import kernel_path_of
 
         sessions: SessionManager = self.settings.make("session_manager_class")
+        kept = None if self.keeping is None else self.keeping.kept
         sessions.serve(
             kernels=self.kernels,
             in_thread=self.in_thread,
             kernel_path=lambda path: self.contents.ask(kernel_path_of, path),
+            kept_in=None if kept is None else lambda: kept.store.where,
         )
         return sessions
 
@@ -252,7 +284,7 @@ class Parts:
         """All terminals."""
         from jupyterd.app.terminals import terminals
 
-        service = terminals(self.reactor, self.settings)
+        service = terminals(self.reactor, self.settings, self.keeping, lambda: self.state_thread)
         service.setServiceParent(self.services)
         return service
 

@@ -8,6 +8,9 @@ from jupyterd.system.threads import InThread
 from jupyterd.web.root import Root
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jupyterd.app.keeping import Keeping
     from jupyterd.settings.load import Settings
     from jupyterd.terminals.manager import Terminals
 
@@ -15,17 +18,33 @@ PING_INTERVAL = 30.0
 """Seconds between pings, so that proxies keep a quiet connection."""
 
 
-def terminals(reactor: Any, settings: Settings) -> Terminals:
-    """The service."""
+def terminals(
+    reactor: Any, settings: Settings, keeping: Keeping | None, state_thread: Callable[[], InThread]
+) -> Terminals:
+    """The service.
+
+    :param keeping: what outlives the daemon; None where nothing does.
+    :param state_thread: gives the thread that writes the state file.
+    """
     from jupyterd.terminals.manager import Terminals
     from jupyterd.terminals.settings import Shell, TerminalManager
 
     server = settings.server
-    return Terminals(
+    kept = None
+    if keeping is not None:
+        from jupyterd.terminals.kept import KeptTerminals
+
+        kept = KeptTerminals(reactor, keeping.kept, state_thread())
+    service = Terminals(
         reactor,
         TerminalManager(config=settings.config),
         lambda: Shell.of(server.terminado_settings, server.root_dir, server.connection_url),
+        kept,
+        keeping is not None and keeping.keep_at_stop,
     )
+    if keeping is not None:
+        keeping.finders.append(service.find)
+    return service
 
 
 def mount(root: Root, service: Terminals, settings: Settings, in_thread: InThread) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Callable
 from typing import Any
 
 from twisted.application.service import Service
@@ -25,11 +26,20 @@ class Front(Service):
 
     :param server: gets the port that was found.
     :param notify: is told when the server is there and when it goes.
+    :param ready: what has to be done before the first client is served.
     """
 
     log = Logger()
 
-    def __init__(self, reactor: Any, factory: IProtocolFactory, server: Server, notify: Notify) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        factory: IProtocolFactory,
+        server: Server,
+        notify: Notify,
+        ready: Callable[[], Deferred[None]] | None = None,
+    ) -> None:
+        self._ready = ready
         self._reactor = reactor
         self._factory = factory
         factory.noisy = False  # type: ignore[attr-defined]  # it would tell that it starts and stops
@@ -80,6 +90,14 @@ class Front(Service):
         if not self._listening:
             self.privilegedStartService()
         super().startService()
+        if self._ready is None:
+            self._accept()
+        else:
+            self._ready().addCallback(lambda _: self._accept())
+
+    def _accept(self) -> None:
+        if not self.running:
+            return
         factory = self._factory
         if self.certificates is not None:
             from twisted.protocols.tls import TLSMemoryBIOFactory

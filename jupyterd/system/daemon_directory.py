@@ -10,11 +10,25 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Protocol
 
 NOTE = "noted-"
 
 FRESH = 60.0
 """Seconds for which a directory without a lock is taken for one that is just being made."""
+
+
+class Directory(Protocol):
+    """A place of a daemon's own."""
+
+    def join(self, name: str) -> str:
+        """A path in it. Raises OSError: it can not be made."""
+
+    def note(self, path: str) -> None:
+        """Remember a file that lies elsewhere, and goes with the daemon."""
+
+    def strike(self, path: str) -> None:
+        """Forget a file that was noted."""
 
 
 class DaemonDirectory:

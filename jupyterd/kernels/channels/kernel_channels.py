@@ -153,6 +153,12 @@ class KernelChannels:
         self._line.close()
         self._hearing.end()
 
+    async def leave(self) -> None:
+        """The daemon ends and the kernel does not: close its websockets, leave its log to the next daemon."""
+        self._line.drain()
+        self.disconnect()
+        self._closed = True
+
     def close(self, reason: str = "") -> None:
         """The kernel is gone for good: close its websockets, forget its log, remove its spill.
 

@@ -56,7 +56,8 @@ class Line:
             self._history(),
         )
         network = self.network or self._zeromq()
-        identity = uuid4().hex.encode()  # the kernel asks for input where a request came from: one for all channels
+        # The kernel asks for input where a request came from: one for all channels.
+        identity = str(info.get("client_identity") or uuid4().hex).encode()
         for channel, take in received.items():
             self._sockets[channel] = network.open(channel, info, identity, take, partial(writable, channel))
 

@@ -1,0 +1,136 @@
+"""The directory of one server's state, found again by the next daemon of the same server."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from typing import Any
+
+from jupyterd.keeper.processes import start_time
+
+PREFIX = "jupyterd-state-"
+ABOUT = "server.json"
+MOST = 64
+"""Servers of one root directory that let the system choose their port."""
+
+
+def identity(root_dir: str, where: str) -> str:
+    """The name of the directory of a server's state.
+
+    :param where: its port, or the path of its socket; ``0`` for a server that takes any port.
+    """
+    text = f"{os.path.realpath(root_dir)}\0{where}"
+    return PREFIX + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:20]
+
+
+class StateDirectory:
+    """Mode 0700, locked while its daemon lives.
+
+    :param runtime_dir: where it lies.
+    :param root_dir: the server's.
+    :param where: gives the port or socket, once it is known; see :func:`identity`.
+    """
+
+    def __init__(self, runtime_dir: str, root_dir: str, where: Callable[[], str]) -> None:
+        self._runtime_dir, self._root_dir, self._where = runtime_dir, root_dir, where
+        self._path: str | None = None
+        self._fd = -1
+
+    @property
+    def path(self) -> str:
+        """Where it is; made and locked with the first question.
+
+        :raises OSError: it can not be had.
+        """
+        if self._path is None:
+            self._path = self._take()
+        return self._path
+
+    def join(self, name: str) -> str:
+        """A path in it.
+
+        :raises OSError: it can not be had.
+        """
+        return os.path.join(self.path, name)
+
+    def exists(self) -> bool:
+        """Whether a former daemon has left something; nothing is made."""
+        name = identity(self._root_dir, self._where())
+        return self._path is not None or os.path.isdir(os.path.join(self._runtime_dir, name))
+
+    def _take(self) -> str:
+        where = self._where()
+        name = identity(self._root_dir, where)
+        for number in range(MOST):
+            path = os.path.join(self._runtime_dir, name if number == 0 else f"{name}-{number}")
+            os.makedirs(path, mode=0o700, exist_ok=True)
+            if (fd := lock(path)) is not None:
+                self._fd = fd
+                self._tidy(path)
+                about = {"root_dir": self._root_dir, "where": where, "pid": os.getpid()}
+                _write(os.path.join(path, ABOUT), about)
+                return path
+        raise OSError(errno.EBUSY, "other daemons have all directories of this server's state", name)
+
+    def _tidy(self, path: str) -> None:
+        """Remove the files by which the former daemon told where it was, if it was killed."""
+        with suppress(OSError, ValueError, TypeError), open(os.path.join(path, ABOUT), encoding="utf-8") as file:
+            pid = int(json.load(file)["pid"])
+            if start_time(pid) is None:
+                for end in (".json", "-open.html"):
+                    with suppress(FileNotFoundError):
+                        os.unlink(os.path.join(self._runtime_dir, f"jpserver-{pid}{end}"))
+
+    def release(self) -> None:
+        """Let the next daemon have it; what is in it stays."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+        self._path = None
+
+    def remove(self) -> None:
+        """Remove it with all that is in it: nothing is left that a daemon would come back for."""
+        if self._path is not None:
+            shutil.rmtree(self._path, ignore_errors=True)
+        self.release()
+
+
+def lock(path: str) -> int | None:
+    """A descriptor that locks a directory; None where another process has it locked.
+
+    :raises OSError: it can not be opened.
+    """
+    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(fd)
+        return None
+    except OSError:
+        return fd  # some network file systems have no locks
+    return fd
+
+
+def all_of(runtime_dir: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The directories of all servers' states, with what each says about its server."""
+    with suppress(OSError):
+        for entry in sorted(os.scandir(runtime_dir), key=lambda entry: entry.name):
+            if entry.name.startswith(PREFIX) and entry.is_dir(follow_symlinks=False):
+                about: dict[str, Any] = {}
+                with suppress(OSError, ValueError), open(os.path.join(entry.path, ABOUT), encoding="utf-8") as file:
+                    found = json.load(file)
+                    about = found if isinstance(found, dict) else {}
+                yield entry.path, about
+
+
+def _write(path: str, value: Any) -> None:
+    fd = os.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    with open(fd, "w", encoding="utf-8") as file:
+        json.dump(value, file)
+    os.replace(f"{path}.new", path)
