@@ -53,6 +53,7 @@ class Contents(Service):
         self._commits = commits
         self._asyncio = AsyncioThread(reactor) if is_asynchronous(manager) else None
         self._turn = None if operations.is_native(manager) else DeferredLock()
+        self._naming = None if hasattr(manager, "_claim") else DeferredLock()
         self._locks: dict[str, DeferredLock] = {}
         self.workshop = Workshop(manager)
         self.changes: Changes | None = None
@@ -108,6 +109,12 @@ class Contents(Service):
             raise
         self.manager.emit(data={"action": "get", "path": clean(path)})
         return FileAnswer(out, **_head_of(head))
+
+    async def post(self, path: str, body: bytes) -> Answer:
+        """Make something new; where the manager can not hold a name, nothing else is made meanwhile."""
+        if self._naming is None:
+            return await self.run(operations.post, path, body)
+        return await self._naming.run(self.run, operations.post, path, body)
 
     async def put(self, path: str, body: bytes, if_match: str | None) -> Answer:
         """Save; nothing else changes the path meanwhile."""
