@@ -29,6 +29,7 @@ from jupyterd.contents.raw_upload import RawUpload
 from jupyterd.contents.thread_pools import Lanes
 from jupyterd.contents.upload_expiry import Expiry
 from jupyterd.contents.worker.parent import LARGE, Workshop, can_delegate
+from jupyterd.system.keyed_locks import KeyedLocks
 from jupyterd.system.threads import InThread
 
 T = TypeVar("T")
@@ -54,7 +55,7 @@ class Contents(Service):
         self._asyncio = AsyncioThread(reactor) if is_asynchronous(manager) else None
         self._turn = None if operations.is_native(manager) else DeferredLock()
         self._naming = None if hasattr(manager, "_claim") else DeferredLock()
-        self._locks: dict[str, DeferredLock] = {}
+        self._locks = KeyedLocks()
         self.workshop = Workshop(manager)
         self.changes: Changes | None = None
         uploads = getattr(manager, "uploads", None)
@@ -173,22 +174,7 @@ class Contents(Service):
 
     async def alone(self, paths: list[str], work: Callable[[], Awaitable[T]]) -> T:
         """Run ``work`` while nothing else changes any of the paths."""
-        names = sorted({clean(path) for path in paths})
-        taken: list[tuple[str, DeferredLock]] = []
-        try:
-            for name in names:
-                lock = self._locks.setdefault(name, DeferredLock())
-                await lock.acquire()
-                taken.append((name, lock))
-            return await work()
-        finally:
-            for name, lock in taken:
-                self._release(name, lock)
-
-    def _release(self, name: str, lock: DeferredLock) -> None:
-        lock.release()
-        if not lock.locked and self._locks.get(name) is lock:
-            del self._locks[name]
+        return await self._locks.alone(map(clean, paths), work)
 
     def stopService(self) -> Deferred[None]:
         """Drop unfinished uploads, write signatures; end the child process and the asyncio thread."""

@@ -74,10 +74,12 @@ class SessionTable:
                 "UPDATE session SET path=?, name=?, type=?, kernel_id=? WHERE session_id=?", (*row[1:], row.session_id)
             )
 
-    def remove(self, session_id: str) -> None:
-        """Remove one, if it is there."""
+    def remove(self, row: Row) -> None:
+        """Remove one, if it is there and still has that kernel."""
         with self._lock:
-            self._open().execute("DELETE FROM session WHERE session_id=?", (session_id,))
+            self._open().execute(
+                "DELETE FROM session WHERE session_id=? AND kernel_id=?", (row.session_id, row.kernel_id)
+            )
 
     def close(self) -> None:
         """Close the database."""

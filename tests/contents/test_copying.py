@@ -6,13 +6,14 @@ import errno
 import os
 import shutil
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from jupyterd.contents.files import regular as files
+from jupyterd.contents.files.removal import remove_tree
 
 
 @pytest.fixture
@@ -96,10 +97,18 @@ def test_what_is_there_stays(client: Any, tree: Path, monkeypatch: pytest.Monkey
     assert names(client.root / "d-Copy2") == ["e", "e/f"]
 
 
-def nested(root: Path, depth: int) -> None:
+@pytest.fixture
+def nest(root: Path) -> Iterator[Callable[..., None]]:
+    """Makes a deep directory in the root. What is left of it is removed: not every tool can."""
+    yield lambda depth, name="d": nested(root, depth, name)
+    for directory in root.iterdir():
+        remove_tree(str(directory))
+
+
+def nested(root: Path, depth: int, name: str) -> None:
     """A directory ``deep`` with so many directories in one another, and a file in the last."""
     fd = os.open(root, os.O_RDONLY)
-    for name in ["deep"] + ["d"] * (depth - 1):
+    for name in ["deep"] + [name] * (depth - 1):
         os.mkdir(name, dir_fd=fd)
         below = os.open(name, os.O_RDONLY | os.O_DIRECTORY, dir_fd=fd)
         os.close(fd)
@@ -121,23 +130,23 @@ def depth_of(root: Path, name: str) -> int:
             return depth
 
 
-@pytest.mark.parametrize("depth", [1500, 3000])
-def test_a_deep_directory_is_deleted(make_client: Callable[..., Any], depth: int) -> None:
+@pytest.mark.parametrize(("depth", "name"), [(1100, "d"), (30, "d" * 200)])
+def test_a_deep_directory_is_deleted(make_client: Callable[..., Any], nest: Callable[..., None], depth: int) -> None:
     client = make_client(delete_to_trash=False, always_delete_dir=True)
-    nested(client.root, depth)
+    nest(depth, name)
     (client.root / "outside").mkdir()
     assert client.ask("DELETE", "/api/contents/deep").status == 204
     assert os.listdir(client.root) == ["outside"]
 
 
-def test_a_deep_directory_is_copied_as_far_as_it_has_paths(client: Any) -> None:
-    nested(client.root, 1500)
+def test_a_deep_directory_is_copied_as_far_as_it_has_paths(client: Any, nest: Callable[..., None]) -> None:
+    nest(1100)
     assert copy(client, "deep").status == 201
-    assert depth_of(client.root, "deep-Copy1") == 1500
+    assert depth_of(client.root, "deep-Copy1") == 1100
 
 
-def test_a_directory_too_deep_to_be_copied_is_refused(client: Any) -> None:
-    nested(client.root, 3000)
+def test_a_directory_too_deep_to_be_copied_is_refused(client: Any, nest: Callable[..., None]) -> None:
+    nest(30, "d" * 200)
     answer = copy(client, "deep")
     assert (answer.status, answer.json()["message"]) == (400, "Can't copy 'deep': it is nested too deep")
     assert os.listdir(client.root) == ["deep"]
