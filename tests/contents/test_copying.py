@@ -6,6 +6,7 @@ import errno
 import os
 import shutil
 import socket
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,9 @@ import pytest
 
 from jupyterd.contents.files import regular as files
 from jupyterd.contents.files.removal import remove_tree
+
+DEEP = 400
+"""Frames of the stack in tests of what must not need one for each directory."""
 
 
 @pytest.fixture
@@ -99,8 +103,11 @@ def test_what_is_there_stays(client: Any, tree: Path, monkeypatch: pytest.Monkey
 
 @pytest.fixture
 def nest(root: Path) -> Iterator[Callable[..., None]]:
-    """Makes a deep directory in the root. What is left of it is removed: not every tool can."""
+    """Makes a directory in the root that is deeper than the stack; what is left of it is removed."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(DEEP)
     yield lambda depth, name="d": nested(root, depth, name)
+    sys.setrecursionlimit(limit)
     for directory in root.iterdir():
         remove_tree(str(directory))
 
@@ -108,9 +115,9 @@ def nest(root: Path) -> Iterator[Callable[..., None]]:
 def nested(root: Path, depth: int, name: str) -> None:
     """A directory ``deep`` with so many directories in one another, and a file in the last."""
     fd = os.open(root, os.O_RDONLY)
-    for name in ["deep"] + [name] * (depth - 1):
-        os.mkdir(name, dir_fd=fd)
-        below = os.open(name, os.O_RDONLY | os.O_DIRECTORY, dir_fd=fd)
+    for each in ["deep"] + [name] * (depth - 1):
+        os.mkdir(each, dir_fd=fd)
+        below = os.open(each, os.O_RDONLY | os.O_DIRECTORY, dir_fd=fd)
         os.close(fd)
         fd = below
     os.close(os.open("leaf", os.O_WRONLY | os.O_CREAT, dir_fd=fd))
@@ -130,8 +137,10 @@ def depth_of(root: Path, name: str) -> int:
             return depth
 
 
-@pytest.mark.parametrize(("depth", "name"), [(1100, "d"), (30, "d" * 200)])
-def test_a_deep_directory_is_deleted(make_client: Callable[..., Any], nest: Callable[..., None], depth: int) -> None:
+@pytest.mark.parametrize(("depth", "name"), [(DEEP, "d"), (30, "d" * 200)])
+def test_a_deep_directory_is_deleted(
+    make_client: Callable[..., Any], nest: Callable[..., None], depth: int, name: str
+) -> None:
     client = make_client(delete_to_trash=False, always_delete_dir=True)
     nest(depth, name)
     (client.root / "outside").mkdir()
@@ -140,9 +149,9 @@ def test_a_deep_directory_is_deleted(make_client: Callable[..., Any], nest: Call
 
 
 def test_a_deep_directory_is_copied_as_far_as_it_has_paths(client: Any, nest: Callable[..., None]) -> None:
-    nest(1100)
+    nest(DEEP)
     assert copy(client, "deep").status == 201
-    assert depth_of(client.root, "deep-Copy1") == 1100
+    assert depth_of(client.root, "deep-Copy1") == DEEP
 
 
 def test_a_directory_too_deep_to_be_copied_is_refused(client: Any, nest: Callable[..., None]) -> None:
