@@ -117,6 +117,11 @@ class SessionManager(LoggingConfigurable):
             if await self._alive(row) and self._kernels[row.kernel_id].execution_state != "dead"
         ]
 
+    async def notebooks_on(self, kernel_id: str) -> list[str]:
+        """The paths of the notebooks that run on a kernel, oldest session first."""
+        rows = await self._in_table(self._table.on, kernel_id)
+        return [row.path for row in rows if row.type == "notebook"]
+
     async def get(self, session_id: str) -> dict[str, Any]:
         """The REST model of a session.
 

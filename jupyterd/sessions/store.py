@@ -51,6 +51,15 @@ class SessionTable:
         """The session of a document."""
         return self._one("SELECT session_id, path, name, type, kernel_id FROM session WHERE path=?", path)
 
+    def on(self, kernel_id: str) -> list[Row]:
+        """The sessions of a kernel, oldest first."""
+        with self._lock:
+            rows = self._open().execute(
+                "SELECT session_id, path, name, type, kernel_id FROM session WHERE kernel_id=? ORDER BY rowid",
+                (kernel_id,),
+            )
+            return [Row(*row) for row in rows]
+
     def _one(self, query: str, value: str) -> Row | None:
         with self._lock:
             row = self._open().execute(query, (value,)).fetchone()
