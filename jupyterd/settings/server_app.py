@@ -21,6 +21,7 @@ from jupyterd.settings.aliases import ALIASES, FLAGS, IGNORED_FLAGS
 from jupyterd.settings.command_line import BadOption, parse
 from jupyterd.settings.config_files import load_files
 from jupyterd.settings.deprecated import MovedTraits
+from jupyterd.settings.notebook_names import adopt, nested
 from jupyterd.settings.server_traits import ServerTraits
 from jupyterd.settings.subcommands import JupyterPasswordApp, JupyterServerListApp, JupyterServerStopApp
 from jupyterd.utils import url_path_join, urlencode_unix_socket_path
@@ -73,6 +74,7 @@ jupyterd stop 9999                # stop the one on that port
         given = deepcopy(self.config)
         self.load_config_file()
         self.update_config(given)
+        self.update_config(nested(self.config))
         self.hand_over_moved()
 
     def parse_command_line(self, argv: list[str] | None = None) -> None:
@@ -88,6 +90,7 @@ jupyterd stop 9999                # stop the one on that port
         for word in self.argv:
             if word.lstrip("-") in IGNORED_FLAGS and word.startswith("--"):
                 self.log.warning("Option %s has no effect here.", word)
+        adopt(parsed.config, type(self), self.log)
         self.update_config(parsed.config)
         self.extra_args = parsed.words
         if self.extra_args:
