@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import Service
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
 PATIENCE = 30.0
 """Seconds for which clients wait until what a former daemon left is found; then they are served without it."""
 
-Find = Callable[[Mapping[str, Mapping[str, Any]]], Awaitable[None]]
+Find = Callable[[Mapping[str, Mapping[str, Any]], Collection[str]], Awaitable[None]]
 
 
 class Keeping(Service):
     """One daemon's.
 
     :param kept: what outlives it.
-    :param finders: find things of theirs again; given the keeper's children by their names. Called only where a former
-        daemon has left something.
+    :param finders: find things of theirs again; given the keeper's children by their names, and which it listens to.
+        Called only where a former daemon has left something.
     :ivar found: fires when all is found, or nothing can be.
     """
 
@@ -80,8 +80,9 @@ class Keeping(Service):
             self.log.error("{error}", error=error.message)
             return
         children = {} if hello is None else {child["name"]: child for child in hello["children"]}
+        listened = set() if hello is None else {each["name"] for each in hello["listening"]}
         for find in self.finders:
-            await find(children)
+            await find(children, listened)
 
     def stopService(self) -> Deferred[None]:
         """Leave what is kept to the next daemon, or end the keeper; after kernels and terminals."""

@@ -213,8 +213,9 @@ class Parts:
         from jupyterd.kernels.channels.kernel_channels import KernelChannels
         from jupyterd.kernels.channels.policy import MessagePolicy
         from jupyterd.kernels.channels.settings import ZMQChannelsWebsocketConnection
-        from jupyterd.kernels.ledger import KernelLedger, Recovery
         from jupyterd.kernels.process.process_launcher import ProcessLauncher
+        from jupyterd.kernels.recovery.ledger import KernelLedger, Recovery
+        from jupyterd.kernels.recovery.standin import Standin
         from jupyterd.kernels.service import KernelsService
         from jupyterd.system.daemon_directory import DaemonDirectory, local_places
 
@@ -229,13 +230,20 @@ class Parts:
 
         log_threads = self._threads("kernel-logs", 4)  # a disk that hangs holds up nothing else
 
+        def standin(kernel_id: str, directory: str) -> Standin | None:
+            if kept is None:
+                return None
+            return Standin(kept.keeper, kernel_id, directory, log_threads, connection.log_disk_quota)
+
         def channels(kernel_id: str, observer: Observer) -> KernelChannels:
+            directory = logs.join(kernel_id) if kept is None else kept.log_directory(kernel_id)
             return KernelChannels(
                 kernel_id,
                 reactor=self.reactor,
                 settings=connection,
                 in_thread=log_threads,
-                spill_dir=logs.join(kernel_id) if kept is None else kept.log_directory(kernel_id),
+                spill_dir=directory,
+                standin=standin(kernel_id, directory),
                 observer=observer,
                 policy=MessagePolicy.of(kernels),
                 network=None if gateway is None else gateway.network,
@@ -262,6 +270,7 @@ class Parts:
         )
         if keeping is not None and isinstance(launcher, ProcessLauncher):
             keeping.finders.append(Recovery(keeping.kept, self.state_thread, kernels, launcher).find)
+            keeping.kept.keeper.replaced.append(kernels.new_keeper)
         keep = keeping is not None and keeping.keep_at_stop
         KernelsService(kernels, sockets, logs, keep=lambda: keep).setServiceParent(self.services)
         return kernels

@@ -16,6 +16,7 @@ import zmq
 
 from jupyterd.keeper.children import CanNotSpawn, Child, adopt, end_all, spawn
 from jupyterd.keeper.connection import Connection
+from jupyterd.keeper.held import HeldSockets
 from jupyterd.keeper.listening import Listener
 from jupyterd.keeper.wire import VERSION, BadFrame, Message
 
@@ -44,6 +45,7 @@ class Keeper:
         self._connections: set[Connection] = set()
         self._children: dict[str, Child] = {}
         self._listeners: dict[str, Listener] = {}
+        self._held = HeldSockets(self._selector)
         self._pending: set[str] = set()
         self._context: zmq.Context[Any] | None = None
         self._began = time.time()
@@ -77,6 +79,7 @@ class Keeper:
             if listener.silent_until and listener.silent_until <= now:
                 listener.listen_again()
                 self._pending.add(name)
+        self._held.tidy()
         for connection in [each for each in self._connections if each.closed]:
             self._lost(connection)
 
@@ -84,12 +87,14 @@ class Keeper:
         if self._pending:
             return 0
         times = [listener.silent_until for listener in self._listeners.values() if listener.silent_until]
+        if self._held.deadline is not None:
+            times.append(self._held.deadline)
         return max(0.0, min(times) - time.monotonic()) if times else (None if self._ever_claimed else 30.0)
 
     def _is_over(self) -> bool:
         if self._ending:
             return True
-        if any(child.running for child in self._children.values()) or self._connections:
+        if any(child.running for child in self._children.values()) or self._connections or self._held.deadline:
             return False
         return self._ever_claimed or time.time() - self._began > 30.0
 
@@ -144,6 +149,7 @@ class Keeper:
 
     def _alone(self) -> None:
         """No daemon is there any more."""
+        self._held.see_out()
         for name, listener in self._listeners.items():
             listener.record(replies=True)
             self._watch_sockets(listener)
@@ -235,6 +241,16 @@ class Keeper:
         child.close()
         if self._children.get(child.name) is child:
             del self._children[child.name]
+
+    # -- clients' connections
+
+    def _do_hold(self, connection: Connection, message: Message, fds: list[int]) -> None:
+        """Keep a client's connection open if the daemon is killed."""
+        self._held.hold(int(message["key"]), os.dup(fds[0]))
+
+    def _do_drop(self, connection: Connection, message: Message, fds: list[int]) -> None:
+        """The daemon has closed it."""
+        self._held.drop(int(message["key"]))
 
     # -- kernels that are listened to
 
@@ -335,11 +351,12 @@ class Keeper:
             listener.stored(str(message["signature"]).encode())
 
     def _do_record(self, connection: Connection, message: Message, fds: list[int]) -> Message:
-        """Write down what a kernel says, beside the daemon; ``heard`` tells how many messages came so far."""
+        """Write down what a kernel says, beside the daemon; how many messages came so far, and whether all did."""
         listener = self._listener(message)
+        listened = not listener.silent_until
         listener.record(replies=False)
         self._pending.add(listener.name)
-        return {"size": listener.size, "heard": listener.heard, "lost": listener.lost}
+        return {"size": listener.size, "heard": listener.heard, "lost": listener.lost, "listened": listened}
 
     def _do_hang_up(self, connection: Connection, message: Message, fds: list[int]) -> Message:
         """Take no replies any more; how much is in the file."""

@@ -278,18 +278,25 @@ class MappingKernelManager(MappingKernelSettings):
         order = self._order(kernel, name, cwd, env, path)
         return kernel, order, lambda death: self._runner.ended(kernel, death)
 
-    def recalled(self, kernel: Kernel, process: Any, lives: bool, reason: str) -> None:
+    async def recalled(self, kernel: Kernel, process: Any, lives: bool, reason: str, listened: bool) -> None:
         """Such a kernel is here now; see :meth:`recall`.
 
         :param reason: why it does not live.
+        :param listened: the keeper has listened to it.
         """
         kernel.process = process
         kernel.channels = self._channels(kernel.id, kernel)
+        await kernel.channels.resume(listened and lives, process.connection_info)
         self._kernels[kernel.id] = kernel
         if lives:
             self._runner.found(kernel)
         else:
             self._runner.lose(kernel, Death(told=reason))
+
+    def new_keeper(self) -> None:
+        """The keeper was killed; another one has what lives of its kernels, and is to listen to them."""
+        for kernel in self:
+            kernel.channels.new_keeper()
 
     async def leave(self) -> None:
         """Leave the kernels that the next daemon finds again; only the others are there after this."""

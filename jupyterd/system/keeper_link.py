@@ -27,6 +27,9 @@ ANSWER = 30.0
 """Seconds in which a keeper answers; one that does not is taken for dead, and what was asked has failed."""
 
 
+SENT = 5.0
+"""Seconds after which a descriptor is on its way to the keeper."""
+
 EARLY = 8 * 1024
 """Bytes of a kernel's standard error that are kept until somebody takes them."""
 
@@ -161,6 +164,7 @@ class KeeperLink:
         self._waiting: dict[int, Deferred[tuple[Message, list[int]]]] = {}
         self._process: subprocess.Popen[bytes] | None = None
         self._let_go = False
+        self._holds = 0
         self.pid: int | None = None
         self.children: dict[str, KeptChild] = {}
         self.replaced: list[Callable[[], Any]] = []
@@ -297,6 +301,19 @@ class KeeperLink:
         """Tell; nobody waits for the answer, nor for a keeper."""
         if self._conversation is not None:
             self._write(self._conversation, {"op": op, "id": 0, **fields}, ())
+
+    def hold(self, fd: int) -> int:
+        """Have a client's connection kept open if this daemon is killed; the number by which it is dropped."""
+        self._holds += 1
+        if self._conversation is not None:
+            copy = os.dup(fd)
+            self._write(self._conversation, {"op": "hold", "id": 0, "key": self._holds}, [copy])
+            self._reactor.callLater(SENT, os.close, copy)
+        return self._holds
+
+    def drop(self, key: int) -> None:
+        """A connection that was held is closed."""
+        self.say("drop", key=key)
 
     def _write(self, conversation: _Conversation, message: Message, fds: Sequence[int]) -> None:
         transport: Any = conversation.transport

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime, timezone
 from itertools import count
 from shutil import which
@@ -115,10 +115,11 @@ class Terminals(Service):
             raise Failed(terminal.failure)
         return terminal
 
-    async def find(self, children: Mapping[str, Mapping[str, Any]]) -> None:
+    async def find(self, children: Mapping[str, Mapping[str, Any]], listened: Collection[str]) -> None:
         """Find the terminals of a former daemon.
 
         :param children: the keeper's, by their names.
+        :param listened: is of kernels.
         """
         if self._kept is not None:
             await self._kept.find(children, self._found)

@@ -10,7 +10,9 @@ from twisted.logger import Logger
 from jupyterd.kernels.channels.policy import MessagePolicy
 from jupyterd.kernels.channels.recording import Recording
 from jupyterd.kernels.channels.send_queue import Outbox, Sender
+from jupyterd.kernels.log.chunk import Chunk
 from jupyterd.kernels.log.cursor import Cursor
+from jupyterd.kernels.log.journal import ASKED, Journal
 from jupyterd.kernels.messages.wire import UNREADABLE, Bytes, Header, Parts, read_header
 
 CHANNELS = ("shell", "control", "stdin")
@@ -20,11 +22,22 @@ ASKERS = 65536
 """How many requests are remembered for their replies; the oldest are forgotten first."""
 
 
+def noted(channel: str, header: Bytes, number: int) -> Chunk:
+    """The note of a request in the journal; it has no number in the log.
+
+    :param number: the cursor's of who asked.
+    """
+    chunk = Chunk(ASKED + channel.encode(), [[bytes(header)]], 0.0, number)
+    chunk.count = 0
+    return chunk
+
+
 class Requests:
     """One kernel's.
 
     :param post: sends a message on a channel, or returns False: then :meth:`flush` follows when it may be tried again.
     :param hold: bytes of one client that may wait on a channel before it is paused.
+    :ivar journal: where it is noted what is asked, for the next daemon.
     :ivar recording: who is told what code is to be run; None where nobody is.
     """
 
@@ -35,7 +48,9 @@ class Requests:
         self._outboxes = {channel: Outbox(partial(post, channel), hold) for channel in CHANNELS}
         self._askers: dict[str, Cursor] = {}
         self._executing: dict[str, bytes] = {}
+        self._headers: dict[str, tuple[str, bytes]] = {}
         self.recording: Recording | None = None
+        self.journal: Journal | None = None
 
     # -- from clients
 
@@ -54,7 +69,7 @@ class Requests:
         if allowed and header.msg_type not in allowed:
             self.log.warn('Received message of type "{kind}", which is not allowed. Ignoring.', kind=header.msg_type)
             return False
-        self._remember(header, cursor, parts[0])
+        self._remember(header, cursor, parts[0], channel)
         if self.recording is not None:
             if header.msg_type == "execute_request":
                 self.recording.asked(header, parts, cursor)
@@ -63,13 +78,17 @@ class Requests:
         outbox.put(parts, client)
         return True
 
-    def _remember(self, header: Header, cursor: Cursor, data: Bytes) -> None:
+    def _remember(self, header: Header, cursor: Cursor, data: Bytes, channel: str) -> None:
         if not header.msg_type.endswith("_request"):
             return  # nothing else is replied to
         self._askers[header.msg_id] = cursor
+        if self.journal is not None:
+            self._headers[header.msg_id] = (channel, bytes(data))
+            self.journal.note(noted(channel, data, cursor.number))
         if len(self._askers) > ASKERS:
             oldest = next(iter(self._askers))
             del self._askers[oldest]
+            self._headers.pop(oldest, None)
             self._executing.pop(oldest, None)
         if header.msg_type == "execute_request":
             self._executing[header.msg_id] = bytes(data)
@@ -119,11 +138,35 @@ class Requests:
 
     def asker(self, msg_id: str, replied: bool) -> Cursor | None:
         """Who asked; forgotten with the reply."""
+        if replied:
+            self._headers.pop(msg_id, None)
         return self._askers.pop(msg_id, None) if replied else self._askers.get(msg_id)
 
     def executed(self, msg_id: str) -> bytes | None:
         """The header of an execute_request that is replied to; None where no client asked."""
         return self._executing.pop(msg_id, None)
+
+    # -- for the next daemon, and from the former one
+
+    def notes(self) -> list[Chunk]:
+        """What is asked and not replied to."""
+        return [
+            noted(channel, header, cursor.number)
+            for msg_id, (channel, header) in self._headers.items()
+            if (cursor := self._askers.get(msg_id)) is not None
+        ]
+
+    def restore(self, msg_id: str, channel: str, header: bytes, cursor: Cursor | None) -> None:
+        """A former daemon's client asked this, and there is no reply yet."""
+        self._headers[msg_id] = (channel, header)
+        if cursor is not None:
+            self._askers[msg_id] = cursor
+        if read_header(header).msg_type == "execute_request":
+            self._executing[msg_id] = header
+
+    def is_open(self, msg_id: str) -> bool:
+        """Whether a request has no reply yet."""
+        return msg_id in self._headers
 
     def given_up(self) -> set[str]:
         """What the kernel has got is lost with it; the ids of what waits for the next process."""

@@ -1,8 +1,9 @@
 """What is in memory of a kernel's message log, on disk as well: the next daemon goes on where a killed one was.
 
 A journal is a few files of blocks, appended to a few times a second; a block is checked by its sum, so that one that
-was cut off by a kill ends the journal. It covers what the store has in memory: older messages lie in the spill, or are not
-needed. Beside the messages it has what clients asked and was not replied to, and how many messages the kernel has said.
+was cut off by a kill ends the journal. It covers what the store has in memory: older messages lie in the spill, or are
+not needed. Beside the messages it has what clients asked and was not replied to, and how many messages the kernel has
+said.
 
 The class lives in the reactor's thread; the functions run in another.
 """
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 DELAY = 0.25
 """Seconds after which a message is on its way to the disk."""
+
+SOON = 0.03
+"""Seconds after which a note of a request is."""
 
 EAGER = 512 * 1024
 """Bytes that wait are written at once."""
@@ -109,11 +113,14 @@ class Journal:
             self._write()
 
     def note(self, chunk: Chunk) -> None:
-        """Write down a note now: something is about to be done that it tells of."""
+        """Write down a note soon: something is done that it tells of."""
         if not self._closed:
             self._waiting.append(chunk)
             self._size += chunk.size
-            self._write()
+            if self._timer is None:
+                self._timer = self.clock.callLater(SOON, self._due)
+            elif self._timer.getTime() > self.clock.seconds() + SOON:
+                self._timer.reset(SOON)
 
     def _due(self) -> None:
         self._timer = None
@@ -130,7 +137,9 @@ class Journal:
             self._number += 1
             self._files.append(_File(os.path.join(self.directory, f"j{self._number}.log")))
             chunks = [*self.asked(), *chunks]
-        chunks.append(Chunk(SAID, [[_COUNT.pack(self.said)]], 0.0))
+        said = Chunk(SAID, [[_COUNT.pack(self.said)]], 0.0)
+        said.count = 0
+        chunks.append(said)
         file = self._files[-1]
         file.end = max([file.end, *(chunk.end for chunk in chunks)])
         mark = self.mark

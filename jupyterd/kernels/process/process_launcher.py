@@ -178,7 +178,8 @@ class ClientProcess:
     @property
     def connection_info(self) -> dict[str, Any]:
         """See :class:`KernelProcess`; with what names us to the kernel, which replies to that name."""
-        return {**self._manager.get_connection_info(), "client_identity": self._identity}
+        info = dict(self._manager.get_connection_info())
+        return {**info, "client_identity": self._identity, "client_handover": replies_to_the_newest(self._spec.argv)}
 
     @property
     def record(self) -> dict[str, Any]:
@@ -196,7 +197,6 @@ class ClientProcess:
             "env": env,
             "connection": info,
             "identity": self._identity,
-            "handover": replies_to_the_newest(self._spec.argv),
             "provisioner": self._provisioner_info,
         }
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
@@ -77,10 +77,11 @@ class Recovery:
     ) -> None:
         self._kept, self._in_thread, self._kernels, self._launcher = kept, in_thread, kernels, launcher
 
-    async def find(self, children: Mapping[str, Mapping[str, Any]]) -> None:
+    async def find(self, children: Mapping[str, Mapping[str, Any]], listened: Collection[str]) -> None:
         """Find all.
 
         :param children: the keeper's, by their names.
+        :param listened: the ids of the kernels that it listens to.
         """
         rows = {row.key: row for row in await self._in_thread(lambda: self._kept.store.kernels())}
         for name, child in children.items():
@@ -91,11 +92,11 @@ class Recovery:
                 rows[kernel_id] = Process(kernel_id, info, child["pid"], child["started"], self._kept.boot)
         for row in rows.values():
             try:
-                await self._find(row, children.get(KERNEL + row.key))
+                await self._find(row, children.get(KERNEL + row.key), listened)
             except Exception:  # noqa: BLE001 - the others are found all the same
                 self.log.failure("kernel {kernel_id} can not be found again", kernel_id=row.key)
 
-    async def _find(self, row: Process, child: Mapping[str, Any] | None) -> None:
+    async def _find(self, row: Process, child: Mapping[str, Any] | None, listened: Collection[str]) -> None:
         record = row.record
         if child is None and row.pid is not None and row.boot != self._kept.boot:
             self.log.info("kernel {kernel_id} ended with the machine", kernel_id=row.key)
@@ -105,7 +106,7 @@ class Recovery:
         kernel, order, ended = self._kernels.recall(row.key, record["name"], record["cwd"], env, record["path"])
         process = await self._launcher.recall(order, record, ended)
         lives, reason = await self._take(process, row, child)
-        self._kernels.recalled(kernel, process, lives, reason)
+        await self._kernels.recalled(kernel, process, lives, reason, row.key in listened)
         self.log.info(
             "kernel {kernel_id} is found again{how}", kernel_id=row.key, how="" if lives else f", dead: {reason}"
         )
