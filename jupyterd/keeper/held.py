@@ -1,8 +1,8 @@
 """Connections of clients that a killed daemon had: kept open until they have read what was sent to them.
 
 The system closes the sockets of a process that is killed, and resets those on which something had come that it had not
-read. A client that is answered so may throw away what it had not read yet. With a second descriptor of each here nothing is
-closed: what is under way arrives, then the connection is ended in order, and the client comes back.
+read. A client that is answered so may throw away what it had not read yet. With a second descriptor of each here
+nothing is closed: what is under way arrives, then the connection is ended in order, and the client comes back.
 """
 
 from __future__ import annotations

@@ -33,6 +33,9 @@ class Client(Protocol):
     def unacknowledged(self) -> int:
         """How many of them its peer has not acknowledged, as far as that is known."""
 
+    def unsent(self) -> int | None:
+        """How many of them the system has not taken yet; None where that is not known."""
+
     def unanswered(self) -> int:
         """How many of them may have to be sent again, however it ends."""
 

@@ -19,7 +19,7 @@ from jupyterd.kernels.log.cursor import Client, Cursor
 from jupyterd.kernels.log.places_file import Place, PlacesFile
 from jupyterd.kernels.log.spill import Block, Spill
 from jupyterd.kernels.log.store import Store
-from jupyterd.kernels.messages.wire import Bytes, Codec, Parts
+from jupyterd.kernels.messages.wire import CODEC_JSON, CODEC_V1, Bytes, Codec, Parts
 
 if TYPE_CHECKING:
     from jupyterd.kernels.log.rate_limit import RateLimit
@@ -33,7 +33,7 @@ WINDOW = 16 * 1024 * 1024
 
 
 MARK = 0.1
-"""Seconds after which it is written down where a client is that has not got all that was written to it."""
+"""Seconds after which it is written down where a client is, where the system does not tell what it has taken."""
 
 
 Parcel = tuple[int, list[Bytes]]
@@ -101,6 +101,8 @@ class MessageLog:
         """The cursor of a session that was here when a former daemon was."""
         cursor = Cursor(place.number, place.session, position)
         cursor.slot = place.slot
+        if place.part and position == place.position:
+            cursor.partial = (position, place.part, CODEC_V1 if place.protocol else CODEC_JSON)
         self._numbers = max(self._numbers, place.number)
         self.cursors[cursor.number] = cursor
         return cursor
@@ -116,40 +118,42 @@ class MessageLog:
             self.places.until(cursor.slot, until)
 
     def mark(self, cursor: Cursor) -> None:
-        """Write down where a cursor is, for the next daemon."""
+        """Write down where a cursor is, for the next daemon: behind what the system has taken for its client."""
         if cursor.slot < 0 or self.places is None:
             return
         client = cursor.client
-        if client is None or getattr(client, "sent", False):
+        if client is None or not cursor.flight or (unsent := client.unsent()) == 0:
             journal = self.store.journal
             said = 0 if journal is None or cursor.position != self.next else journal.said
             self.places.mark(cursor.slot, cursor.position, said)
-        elif not self._behind:
+            return
+        if unsent is None:  # nobody knows: what was confirmed is told now and then
+            if not self._behind:
+                self._clock.callLater(MARK, self._mark_behind)
             self._behind.add(cursor)
-            self._clock.callLater(MARK, self._mark_behind)
-        else:
-            self._behind.add(cursor)
+            return
+        taken = cursor.flight[-1][1] - unsent
+        position, part = cursor.position, 0
+        for begin, end, first, plain in reversed(cursor.flight):
+            if end <= taken:
+                break
+            position, part = first, taken - begin if plain and taken > begin else 0
+        self.places.mark(cursor.slot, position, 0, part, client.codec.name)
 
     def _mark_behind(self) -> None:
-        """Write down where those are whose clients have not got all that was written to them."""
         behind, self._behind = self._behind, set()
         for cursor in behind:
             if self.places is None or cursor.slot < 0 or cursor.number not in self.cursors:
                 continue
             client = cursor.client
-            if client is None or getattr(client, "sent", False):
+            self.places.mark(cursor.slot, self._unconfirmed(cursor))
+            if client is not None and client.unacknowledged():
                 self.mark(cursor)
-            else:
-                self.places.mark(cursor.slot, self._unconfirmed(cursor), 0)
-                if client.unacknowledged():
-                    self.mark(cursor)
 
     def leave(self) -> None:
         """Take nothing more; what is on disk, and where who reads is, stays for the next daemon."""
         if self.places is not None:
-            for cursor in self.cursors.values():
-                if cursor.slot >= 0 and cursor.client is not None and not getattr(cursor.client, "sent", False):
-                    self.places.mark(cursor.slot, self._unconfirmed(cursor), 0)
+            self._mark_behind()
             self.places.close()
             self.places = None
         self.store.leave()

@@ -13,6 +13,8 @@ from contextlib import suppress
 from struct import Struct
 from typing import NamedTuple
 
+from jupyterd.kernels.messages.wire import V1
+
 SLOTS = 512
 """Sessions that have a place; others lose theirs with the daemon."""
 
@@ -20,8 +22,13 @@ LONGEST = 160
 """Bytes of a session's name at most."""
 
 _SLOT = 256
-_HEAD = Struct("<QQQdH")
-_PLACE = Struct("<QQ")
+_HEAD = Struct("<QQQQBdH")
+_PLACE = Struct("<QQQB")
+_UNTIL, _UNTIL_AT = Struct("<d"), 33
+
+
+PROTOCOLS = (None, V1)
+"""The websocket protocols by their number in the file."""
 
 
 class Place(NamedTuple):
@@ -31,6 +38,8 @@ class Place(NamedTuple):
     :ivar number: its cursor's.
     :ivar position: the number of the next message that it gets.
     :ivar said: how many messages the kernel had said on iopub before that; 0 where it was behind.
+    :ivar part: bytes of the message there, and of those that came with it, that the session has in its protocol.
+    :ivar protocol: which that is: see :data:`PROTOCOLS`.
     :ivar until: when it is forgotten, if it does not come back; 0 while it was here.
     """
 
@@ -38,6 +47,8 @@ class Place(NamedTuple):
     number: int
     position: int
     said: int
+    part: int
+    protocol: str | None
     until: float
     session: str
 
@@ -63,11 +74,11 @@ class PlacesFile:
         if self._map is None:
             return []
         for slot in range(SLOTS):
-            number, position, said, until, length = _HEAD.unpack_from(self._map, slot * _SLOT)
+            number, position, said, part, protocol, until, length = _HEAD.unpack_from(self._map, slot * _SLOT)
             if number and 0 < length <= LONGEST:
                 begin = slot * _SLOT + _HEAD.size
                 session = self._map[begin : begin + length].decode("utf-8", "replace")
-                found.append(Place(slot, number, position, said, until, session))
+                found.append(Place(slot, number, position, said, part, PROTOCOLS[protocol & 1], until, session))
                 self._free.remove(slot)
         return found
 
@@ -97,18 +108,18 @@ class PlacesFile:
         slot = self._free.pop()
         at = slot * _SLOT
         places[at + _HEAD.size : at + _HEAD.size + len(name)] = name
-        _HEAD.pack_into(places, at, number, position, 0, 0.0, len(name))
+        _HEAD.pack_into(places, at, number, position, 0, 0, 0, 0.0, len(name))
         return slot
 
-    def mark(self, slot: int, position: int, said: int) -> None:
-        """A session has all before ``position``."""
+    def mark(self, slot: int, position: int, said: int = 0, part: int = 0, protocol: str | None = None) -> None:
+        """A session has all before ``position``; see :class:`Place`."""
         if self._map is not None:
-            _PLACE.pack_into(self._map, slot * _SLOT + 8, position, said)
+            _PLACE.pack_into(self._map, slot * _SLOT + 8, position, said, part, 1 if protocol else 0)
 
     def until(self, slot: int, when: float) -> None:
         """A session is away until then; 0: it is here."""
         if self._map is not None:
-            Struct("<d").pack_into(self._map, slot * _SLOT + 24, when)
+            _UNTIL.pack_into(self._map, slot * _SLOT + _UNTIL_AT, when)
 
     def give_back(self, slot: int) -> None:
         """Nobody comes back for it."""

@@ -19,6 +19,7 @@ from jupyterd.kernels.log.cursor import Cursor
 from jupyterd.kernels.messages.wire import CODEC_JSON, CODEC_V1, V1, BadFrame, Bytes, Codec, frame_size
 from jupyterd.kernels.recovery.standin import Standin
 from jupyterd.kernels.websocket.receipts import Receipts, proxied
+from jupyterd.web.server.unacknowledged import waiting
 from jupyterd.web.websocket.protocol import SocketProtocol
 
 PIECE = 128 * 1024
@@ -76,12 +77,15 @@ class ChannelsProtocol(SocketProtocol):
         standin = self._channels.standin
         if standin is not None and hasattr(socket, "fileno"):
             self._hold = (standin, standin.hold(socket.fileno()))
+            if self._plain_transport:
+                transport.doWrite = partial(self._do_write, transport.doWrite)
         self._receipts = Receipts(transport, self.factory.reactor.seconds, self._held, self.sendPing, self._proxied)
         self._cursor = self._channels.attach(self, self._session_id)
 
     def _before_it_is_lost(self, socket: Any, connection_lost: Callable[[Any], None], reason: Failure) -> None:
         self._note_end(reason)
         socket.__dict__.pop("connectionLost", None)
+        socket.__dict__.pop("doWrite", None)
         connection_lost(reason)
 
     def connectionLost(self, reason: Any = None) -> None:
@@ -177,17 +181,19 @@ class ChannelsProtocol(SocketProtocol):
         while self._pending and not self._pending[0]:
             self._pending.popleft()
 
-    @property
-    def sent(self) -> bool:
-        """Whether the system has taken all that was written, and brings it to the client if we are killed now."""
-        transport = self.transport
-        return (
-            self._plain_transport
-            and not self._proxied
-            and not self._pending
-            and not transport._tempDataLen
-            and transport.offset == len(transport.dataBuffer)
-        )
+    def unsent(self) -> int | None:
+        """Bytes up to the last frame's end that the system has not taken; None where it is not known."""
+        if not self._plain_transport:
+            return None
+        size = waiting(self.transport)
+        return self._up_to_last(size + self._held()) if size or self._pending else 0
+
+    def _do_write(self, do_write: Callable[[], Any]) -> Any:
+        """The transport gives to the system what it holds."""
+        done = do_write()
+        if self._cursor is not None:
+            self._channels.messages.mark(self._cursor)
+        return done
 
     def _sent(self, view: Bytes) -> int:
         """Bytes that the system takes at once, past the transport's buffer, which would copy them."""
