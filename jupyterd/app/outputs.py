@@ -21,12 +21,20 @@ def recorder(parts: Parts) -> Recorder:
     from jupyterd.outputs.recorder import Recorder
     from jupyterd.outputs.settings import OutputRecorder
 
-    return Recorder(
+    def begin() -> None:
+        _ = parts.contents  # its service stops after the recorder's, which needs it to the end
+        made.setServiceParent(parts.services)
+
+    made = Recorder(
         OutputRecorder(parent=parts.server),
         parts.reactor,
         parts.in_thread,
-        lambda kernel_id: parts.sessions.notebooks_on(kernel_id),
+        notebooks=lambda kernel_id: parts.sessions.notebooks_on(kernel_id),
+        change=lambda path, step: parts.contents.change(path, step),
+        emit=lambda schema_id, data: parts.emit(schema_id, data),
+        begin=begin,
     )
+    return made
 
 
 def mount(root: Root, recorder: Callable[[], Recorder], kernels: Callable[[], MappingKernelManager]) -> None:

@@ -298,6 +298,7 @@ class Parts:
             self._threads("contents", 8), self._threads("contents-read", 8), self._threads("contents-large", 1)
         )
         service = contents(self.reactor, self.settings, lanes, lambda *event: self.emit(*event))
+        service.outputs = self.recorder
         service.setServiceParent(self.services)
         return service
 
