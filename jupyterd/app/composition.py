@@ -123,7 +123,10 @@ class House(Parts):
             def may_execute(call: Call) -> Deferred[bool]:
                 return self.guard.allowed(call.request.handler, "execute", "kernels")
 
-            return ChannelsResource(self.kernels.channels_of, may_execute).app.resource()
+            def may_write(call: Call) -> Deferred[bool]:
+                return self.guard.allowed(call.request.handler, "write", "contents")
+
+            return ChannelsResource(self.kernels.channels_of, may_execute, may_write).app.resource()
 
         channels = cache(channels)
 

@@ -116,6 +116,7 @@ class Execution:
     :ivar clients: the sessions of the clients that show its outputs: who asked, and who took it over.
     :ivar asked: when.
     :ivar waiting: notebooks in which its outputs have no place, and why.
+    :ivar told: of which of them it was told.
     :ivar recorded: its outputs may be written into the file: who asked may write there.
     :ivar superseded: its cell was run again since.
     :ivar in_file: what it had said when it was last looked at is in the file.
@@ -137,6 +138,7 @@ class Execution:
     idle: bool = False
     asked: float = 0.0
     waiting: dict[str, str] = field(default_factory=dict)
+    told: dict[str, str] = field(default_factory=dict)
     recorded: bool = True
     superseded: bool = False
     in_file: bool = False

@@ -340,6 +340,7 @@ class KernelRecord:
             "last_msg_id": last,
             "input_request": execution.input_model(),
             "saved": execution.in_file,
+            "no_place": next(iter(execution.waiting.values()), None),
         }
 
 

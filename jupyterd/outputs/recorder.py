@@ -276,9 +276,12 @@ class Recorder(Service):
         self._note_waiting(path, report.waiting, pending)
 
     def _note_waiting(self, path: str, waiting: dict[str, str], pending: list[Pending]) -> None:
-        new = [each for _, each in pending if each.id in waiting and path not in each.waiting and each.over]
+        for _, each in pending:
+            if each.id in waiting and each.over:
+                each.waiting[path] = waiting[each.id]
+        new = [each for _, each in pending if path in each.waiting and each.told.get(path) != each.waiting[path]]
         for each in new:
-            each.waiting[path] = waiting[each.id]
+            each.told[path] = each.waiting[path]
             self.log.warn(
                 "outputs of cell {cell} have no place in {path}: {why}",
                 cell=each.cell_id,
