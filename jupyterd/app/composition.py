@@ -10,21 +10,20 @@ from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from jupyterd.app.parts import Parts
+from jupyterd.supervision.stages import Stage
 
 if TYPE_CHECKING:
-    from twisted.application.service import MultiService
-    from twisted.internet.defer import Deferred
     from twisted.web.resource import IResource
 
     from jupyterd.settings.load import Settings
     from jupyterd.status.resource import StatusResource
-    from jupyterd.web.call import Call
+    from jupyterd.supervision.stages import Stages
 
 
 class House(Parts):
     """One daemon."""
 
-    def build(self) -> MultiService:
+    def build(self) -> Stages:
         """All of it."""
         for feature in (
             self._status,
@@ -119,18 +118,15 @@ class House(Parts):
         def channels() -> IResource:
             from jupyterd.kernels.websocket.resource import ChannelsResource
 
-            def may_execute(call: Call) -> Deferred[bool]:
-                return self.guard.allowed(call.request.handler, "execute", "kernels")
-
-            return ChannelsResource(self.kernels.channels_of, may_execute).app.resource()
+            return ChannelsResource(self.kernels.channels_of).app.resource()
 
         channels = cache(channels)
 
-        _ = self.in_thread, self.kernels  # their services start with the daemon's, threads first
+        _ = self.kernels  # it culls from the start
         self.root.mount("/api/kernels", resource, auth="kernels")
         self.root.mount("/api/kernels/*/channels", channels, auth="kernels", websocket=True)
         self.root.mount("/api/kernels/*/log", channels, auth="kernels")
-        self.root.mount("/api/kernels/*/execute", channels, auth="kernels")
+        self.root.mount("/api/kernels/*/execute", channels, auth="kernels", action="execute")
 
     def _sessions(self) -> None:
         """/api/sessions."""
@@ -207,7 +203,7 @@ class House(Parts):
 
         self._watching()
         self.front = Front(self.reactor, self.site, self.server, Notify.from_environment())
-        self.front.setServiceParent(self.services)
+        self.services.add(Stage.PORTS, self.front)
 
     def _watching(self) -> None:
         """What ends or restarts the daemon by itself, where the operator asks for it."""
@@ -217,17 +213,18 @@ class House(Parts):
             def busy() -> int:
                 return len(self.kernels) + (len(self.terminals) if self.server.terminals_enabled else 0)
 
-            IdleStop(
+            idle_stop = IdleStop(
                 self.reactor,
                 self.server.shutdown_no_activity_timeout,
                 busy=busy,
                 last_used=self.activity.last,
                 stop=self.reactor.stop,
-            ).setServiceParent(self.services)
+            )
+            self.services.add(Stage.PORTS, idle_stop)
         if self.server.autoreload:
             from jupyterd.supervision.autoreload import Autoreload
 
-            Autoreload(self.reactor, self.in_thread).setServiceParent(self.services)
+            self.services.add(Stage.PORTS, Autoreload(self.reactor, self.in_thread))
 
     def reload(self) -> None:
         """Read certificates, password, token, origins and headers again; connections that are open stay.

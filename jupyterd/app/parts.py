@@ -8,10 +8,9 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from twisted.application.service import MultiService, Service
-from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
 
+from jupyterd.supervision.stages import Stage, Stages
 from jupyterd.system.threads import Threads
 from jupyterd.web.pages import Pages
 from jupyterd.web.root import Root
@@ -41,27 +40,6 @@ if TYPE_CHECKING:
     from jupyterd.terminals.manager import Terminals
 
 
-class Ordered(MultiService):
-    """Starts its services in order and stops them one after the other in the opposite order.
-
-    What a service still does while it stops (kernels end, sessions are written) may use those that started before it.
-    """
-
-    log = Logger()
-
-    def stopService(self) -> Deferred[None]:
-        """Stop all; the Deferred fires when the last has stopped."""
-        Service.stopService(self)
-        return Deferred.fromCoroutine(self._stop_each())
-
-    async def _stop_each(self) -> None:
-        for service in reversed(list(self)):
-            try:
-                await maybeDeferred(service.stopService)
-            except Exception:  # noqa: BLE001 - the others must stop all the same
-                self.log.failure("{service} did not stop cleanly", service=service)
-
-
 class Parts:
     """What the features of one daemon are built from.
 
@@ -76,7 +54,7 @@ class Parts:
         self.settings = settings
         self.config = settings.config
         self.server = settings.server
-        self.services = Ordered()
+        self.services = Stages()
         self.root = Root(self.server.base_url)
 
     # -- threads, pages, HTTP
@@ -88,7 +66,7 @@ class Parts:
 
     def _threads(self, name: str, size: int) -> Threads:
         threads = Threads(self.reactor, name, size)
-        threads.setServiceParent(self.services)
+        self.services.add(Stage.THREADS, threads)
         return threads
 
     @cached_property
@@ -159,7 +137,7 @@ class Parts:
             self.kernels.default_kernel_name = name
 
         found = engine(self.reactor, self.settings, self.in_thread, lambda *event: self.emit(*event), default_is)
-        found.service.setServiceParent(self.services)
+        self.services.add(Stage.BACKENDS, found.service)
         return found
 
     @property
@@ -231,7 +209,7 @@ class Parts:
             emit=lambda schema_id, data: self.emit(schema_id, data),
             external_dir=server.external_connection_dir if server.allow_external_kernels else None,
         )
-        KernelsService(kernels, sockets, logs).setServiceParent(self.services)
+        self.services.add(Stage.DOMAINS, KernelsService(kernels, sockets, logs))
         return kernels
 
     @cached_property
@@ -253,7 +231,7 @@ class Parts:
         from jupyterd.app.terminals import terminals
 
         service = terminals(self.reactor, self.settings)
-        service.setServiceParent(self.services)
+        self.services.add(Stage.DOMAINS, service)
         return service
 
     @cached_property
@@ -289,7 +267,7 @@ class Parts:
             self._threads("contents", 8), self._threads("contents-read", 8), self._threads("contents-large", 1)
         )
         service = contents(self.reactor, self.settings, lanes, lambda *event: self.emit(*event))
-        service.setServiceParent(self.services)
+        self.services.add(Stage.DOMAINS, service)
         return service
 
     @cached_property

@@ -39,6 +39,8 @@ class Mount:
     :param prefix: segments, ``*`` for any one segment.
     :param factory: makes the resource, at the first request.
     :param auth: the authorizer's name of what lies here (``contents``, ``kernels`` ...).
+    :param action: the authorizer's word for requests that change something: ``write``, or ``execute`` where they run
+        code. Reading is ``read`` in any case.
     :param public: answered without credentials.
     :param page: for people: errors are HTML and a missing login leads to the login page.
     :param exact: this path alone, nothing below it.
@@ -62,6 +64,7 @@ class Mount:
     untrusted: bool = False
     form: bool = False
     reports: bool = False
+    action: str = "write"
     _resource: IResource | None = None
 
     def resource(self) -> IResource:
@@ -104,6 +107,7 @@ class Root:
         untrusted: bool = False,
         form: bool = False,
         reports: bool = False,
+        action: str = "write",
     ) -> Mount:
         """Let what ``factory`` makes answer ``prefix`` and all below it; of two prefixes the longer one wins.
 
@@ -116,7 +120,7 @@ class Root:
         if node.mount is not None:
             raise ValueError(f"{prefix} is mounted already")
         node.mount = Mount(
-            segments, factory, auth, public, page, exact, body, max_body, websocket, untrusted, form, reports
+            segments, factory, auth, public, page, exact, body, max_body, websocket, untrusted, form, reports, action
         )
         return node.mount
 

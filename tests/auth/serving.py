@@ -36,6 +36,10 @@ class Echo:
     async def things(self, call: Call) -> dict[str, Any]:
         return {"user": None if call.user is None else call.user.username, "bytes": len(call.body())}
 
+    @api(("GET", "HEAD", "POST", "PUT", "DELETE"), "/api/things/run")
+    async def run(self, call: Call) -> dict[str, Any]:
+        return {}
+
     @api("GET", "/api")
     async def version(self, call: Call) -> dict[str, Any]:
         return {"version": "0"}
@@ -85,6 +89,7 @@ def guarded_site(
     root.mount("/api/things", echo_resource, auth="things")
     root.mount("/api/broken", echo_resource, auth="things")
     root.mount("/api/things/channels", echo_resource, auth="things", websocket=True)
+    root.mount("/api/things/run", echo_resource, auth="things", action="execute")
     root.mount("/api", echo_resource, auth="api", public=True, exact=True)
     root.mount("/page", echo_resource, auth="page", page=True)
     root.mount("/files", echo_resource, auth="contents", page=True, untrusted=True)

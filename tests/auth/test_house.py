@@ -10,6 +10,7 @@ import pytest
 from twisted.internet.testing import MemoryReactorClock
 
 from jupyterd.app.composition import House
+from jupyterd.auth.authorizer import Authorizer
 from jupyterd.settings.load import load
 from jupyterd.testing.http import MemorySite
 from jupyterd.web.root import Mount
@@ -165,3 +166,38 @@ def test_authorizer_knows_every_private_mount_by_its_usual_name(house: House) ->
             assert mount.auth == VOCABULARY[path], path
         elif not mount.public and not mount.auth:
             assert path.startswith(NAMELESS), path
+
+
+RUNS_CODE = ("execute",)
+"""Segments of paths below which requests run code, websockets aside."""
+
+
+def test_whatever_runs_code_is_judged_as_execute(house: House) -> None:
+    found = 0
+    for mount in house.root.mounts():
+        app = getattr(mount.resource(), "_app", None)
+        for rule in () if app is None else app.url_map.iter_rules():
+            if not set(RUNS_CODE) & set(rule.rule.split("/")):
+                continue
+            judged = house.root.find(["x" if part.startswith("<") else part for part in rule.rule.split("/")[1:]])
+            assert judged is not None
+            assert judged.action == "execute", rule.rule
+            found += 1
+    assert found
+
+
+class NoCode(Authorizer):
+    """Everything but running code."""
+
+    def is_authorized(self, handler: Any, user: Any, action: str, resource: str) -> bool:
+        return action != "execute"
+
+
+def test_who_may_not_execute_runs_no_code(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = knocking(built(tmp_path, monkeypatch, f"--ServerApp.authorizer_class={__name__}.NoCode"))
+    headers = {"Authorization": f"token {TOKEN}"}
+    for path in ("/api/kernels/k/execute", "/api/kernels/k/execute/e/input"):
+        answer = site.request("POST", path, json_body={"code": "1"}, headers=headers)
+        assert answer.status == 403, path
+        assert answer.json()["message"] == "User is not authorized to execute on resource: kernels."
+    assert site.request("GET", "/api/kernels/k/execute", headers=headers).status == 404  # there is no such kernel

@@ -19,6 +19,7 @@ from jupyterd.kernels.process.process_launcher import ProcessLauncher
 from jupyterd.kernels.service import KernelsService
 from jupyterd.kernelspecs.manager import KernelSpecs
 from jupyterd.settings.load import load
+from jupyterd.supervision.stages import Stage
 
 
 @pytest.fixture(autouse=True)
@@ -49,8 +50,8 @@ def test_all_of_kernels_is_the_gateways() -> None:
     assert made.kernels.cull_idle_timeout == 7
     assert made.sessions.database_filepath == "sessions.db"
     assert made.gateway.connection.client_hold == 99
-    services = [type(service) for service in made.services]
-    assert services.index(GatewayWatch) < services.index(KernelsService)  # it stops later: kernels are ended through it
+    assert [type(service) for service in made.services.of(Stage.BACKENDS)] == [GatewayWatch]
+    assert KernelsService in [type(service) for service in made.services.of(Stage.DOMAINS)]
 
 
 def test_the_gateways_default_kernel_is_the_default_here() -> None:
