@@ -6,7 +6,7 @@ from typing import Any
 
 from twisted.internet.testing import MemoryReactorClock
 
-from jupyterd.app.auth import mount
+from jupyterd.app.auth import mount, mount_login
 from jupyterd.auth.authorizer import AllowAllAuthorizer
 from jupyterd.auth.cookie_secret import CookieKey
 from jupyterd.auth.guard import Guard
@@ -84,7 +84,8 @@ def guarded_site(
     )
     pages = Pages(base_url)
     root = Root(base_url)
-    mount(root, lambda: guard, pages, lambda: at_once)
+    mount(root, lambda: guard)
+    mount_login(root, lambda: guard, lambda: pages, at_once)
     echo_resource = Echo().app.resource
     root.mount("/api/things", echo_resource, auth="things")
     root.mount("/api/broken", echo_resource, auth="things")
