@@ -33,6 +33,7 @@ class House(Parts):
             self._kernels,
             self._sessions,
             self._contents,
+            self._outputs,
             self._config_sections,
             self._events,
             self._terminals,
@@ -153,6 +154,12 @@ class House(Parts):
             lambda *args, **kwargs: self.pages.render(*args, **kwargs),
             lambda kernel_id, path: self.kernels.resolve_path(kernel_id, path),
         )
+
+    def _outputs(self) -> None:
+        """/api/kernels/<id>/executions: cells' outputs, for pages and notebooks."""
+        from jupyterd.app.outputs import mount
+
+        mount(self.root, lambda: self.recorder, lambda: self.kernels)
 
     def _config_sections(self) -> None:
         """/api/config."""
