@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from twisted.logger import Logger
 
-from jupyterd.app import auth, contents, frontends, kernels, nbconvert, status, terminals
+from jupyterd.app import auth, contents, frontends, kernels, nbconvert, outputs, status, terminals
 from jupyterd.app.parts import Parts
 from jupyterd.supervision.stages import Stage, Stages
 
@@ -67,6 +67,7 @@ def _mount_documents(parts: Parts) -> None:
         lambda *args, **kwargs: parts.pages.render(*args, **kwargs),
         lambda kernel_id, path: parts.kernels.resolve_path(kernel_id, path),
     )
+    outputs.mount(root, lambda: parts.recorder, lambda: parts.kernels)
     nbconvert.mount(root, parts.settings, parts.reactor, parts.in_thread, lambda: parts.contents)
 
 
@@ -95,15 +96,17 @@ def _add_services(parts: Parts) -> None:
 
 def _make_what_is_set(parts: Parts) -> None:
     """Make what the operator has set something of: a mistake ends the start, and not the first request."""
-    touches = parts.settings.touches
+    touches, server = parts.settings.touches, parts.config.get("ServerApp", {})
     is_set = {
-        "contents": touches("jupyterd.contents") or "contents_manager_class" in parts.config.get("ServerApp", {}),
+        "contents": touches("jupyterd.contents") or {"contents_manager_class", "preferred_dir"} & set(server),
         "sessions": touches("jupyterd.sessions"),
         "config_manager": touches("jupyterd.config"),
         "bus": touches("jupyter_events"),
     }
     for name in filter(is_set.get, is_set):
         getattr(parts, name)
+    if is_set["contents"]:
+        _ = getattr(parts.contents.manager, "preferred_dir", "")  # it must be below the manager's root
     parts.front_ends.read_what_is_set()
 
 

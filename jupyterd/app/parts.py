@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from jupyterd.kernels.manager import MappingKernelManager
     from jupyterd.kernels.service import KernelsService
     from jupyterd.kernelspecs.manager import KernelSpecs
+    from jupyterd.outputs.recorder import Recorder
     from jupyterd.sessions.manager import SessionManager
     from jupyterd.settings.load import Settings
     from jupyterd.status.metrics import RequestTimes
@@ -199,6 +200,7 @@ class Parts:
                 observer=observer,
                 policy=MessagePolicy.of(kernels),
                 network=None if gateway is None else gateway.network,
+                recording=self.recorder.of,
             )
 
         def processes() -> ProcessLauncher:
@@ -231,6 +233,13 @@ class Parts:
     def log_directory(self) -> DaemonDirectory:
         """Where kernels' logs are continued on disk."""
         return DaemonDirectory("jupyterd-log-", [self.server.runtime_dir])
+
+    @cached_property
+    def recorder(self) -> Recorder:
+        """Which cells' outputs are not in their notebooks yet."""
+        from jupyterd.app.outputs import recorder
+
+        return recorder(self)
 
     @cached_property
     def sessions(self) -> SessionManager:
