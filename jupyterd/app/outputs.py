@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import TYPE_CHECKING
 
 from jupyterd.web.root import Root
@@ -21,26 +20,19 @@ def recorder(parts: Parts) -> Recorder:
     from jupyterd.outputs.recorder import Recorder
     from jupyterd.outputs.settings import OutputRecorder
 
-    def begin() -> None:
-        _ = parts.contents  # its service stops after the recorder's, which needs it to the end
-        made.setServiceParent(parts.services)
-
-    made = Recorder(
+    return Recorder(
         OutputRecorder(parent=parts.server),
         parts.reactor,
         parts.in_thread,
         notebooks=lambda kernel_id: parts.sessions.notebooks_on(kernel_id),
         change=lambda path, step: parts.contents.change(path, step),
-        emit=lambda schema_id, data: parts.emit(schema_id, data),
-        begin=begin,
+        emit=parts.emit,
     )
-    return made
 
 
 def mount(root: Root, recorder: Callable[[], Recorder], kernels: Callable[[], MappingKernelManager]) -> None:
     """Put the resources where clients look for them."""
 
-    @cache
     def executions() -> IResource:
         from jupyterd.outputs.resource import ExecutionsResource
 

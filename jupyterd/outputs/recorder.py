@@ -52,7 +52,6 @@ class Recorder(Service):
     :param notebooks: the paths of the notebooks that run on a kernel, by its id.
     :param change: lets a step change a notebook on disk.
     :param emit: the event bus.
-    :param begin: called with the first execution.
     """
 
     log = Logger()
@@ -66,10 +65,9 @@ class Recorder(Service):
         notebooks: Callable[[str], Awaitable[list[str]]],
         change: Change,
         emit: Callable[[str, dict[str, Any]], None],
-        begin: Callable[[], None] = lambda: None,
     ) -> None:
         self._settings, self._clock, self._in_thread = settings, clock, in_thread
-        self._notebooks, self._change, self._emit, self._begin = notebooks, change, emit, begin
+        self._notebooks, self._change, self._emit = notebooks, change, emit
         self._records: dict[str, KernelRecord] = {}
         self._gone: list[KernelRecord] = []
         self._timer: IDelayedCall | None = None
@@ -77,7 +75,6 @@ class Recorder(Service):
         self._stopped = False
         self._tries: dict[str, int] = {}
         self._not_before: dict[str, float] = {}
-        self._begun = False
         self.written = WrittenCells(clock.seconds)
 
     # -- for kernels
@@ -94,9 +91,6 @@ class Recorder(Service):
 
     def asked(self, record: KernelRecord, execution: Execution) -> None:
         """See :class:`jupyterd.outputs.kernel_record.Overseer`."""
-        if not self._begun:
-            self._begun = True
-            self._begin()
         if execution.cell_id is None:
             return
         paths = _paths_of(record, execution)
@@ -147,7 +141,7 @@ class Recorder(Service):
 
     def _schedule(self) -> None:
         """Something has changed: see soon what is due when."""
-        if self._soon is None and self._begun and not self._stopped:
+        if self._soon is None and not self._stopped:
             self._soon = self._clock.callLater(SETTLING, self._reckon)
 
     def _reckon(self) -> None:
