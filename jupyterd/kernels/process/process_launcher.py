@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 from collections.abc import Awaitable, Callable, Mapping
@@ -12,7 +13,7 @@ from typing import Any, Protocol
 
 from twisted.logger import Logger
 
-from jupyterd.errors import Failed, JupyterdError
+from jupyterd.errors import Failed, JupyterdError, OutOfSpace
 from jupyterd.kernels.process.death import Death, oom_counter, oom_kills
 from jupyterd.kernels.process.launcher import KernelProcess, Order
 from jupyterd.kernels.process.transport import port_taken, socket_address, takes_ipc
@@ -217,6 +218,8 @@ class ClientProcess:
         except Exception as error:  # what a provisioner raises is its own
             said = self._stderr.drain() if self._stderr is not None else ""
             await self._clean_up(shut_down=False)
+            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise OutOfSpace(f"No space left on device: {self._order.kernel_id} can not be started") from error
             raise Failed(f"{error}\n{said}" if said else str(error)) from error
         self._stopping = False
         if self._stderr is not None:
@@ -305,6 +308,8 @@ class ClientProcess:
 
     def _forget_manager(self) -> None:
         self._manager.cleanup_connection_file()
+        with suppress(OSError):  # it may be there though it could not be written
+            os.unlink(self._connection_file)
         self._manager.cleanup_ipc_files()
 
     async def interrupt(self) -> None:
