@@ -51,8 +51,9 @@ class House(Parts):
         All else is made when it is first asked for.
         """
         touches = self.settings.touches
-        if touches("jupyterd.contents") or "contents_manager_class" in self.config.get("ServerApp", {}):
-            _ = self.contents
+        server = self.config.get("ServerApp", {})
+        if touches("jupyterd.contents") or "contents_manager_class" in server or "preferred_dir" in server:
+            _ = getattr(self.contents.manager, "preferred_dir", "")  # it must be below the manager's root
         if touches("jupyterd.sessions"):
             _ = self.sessions
         if touches("jupyterd.config"):

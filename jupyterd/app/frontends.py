@@ -217,7 +217,7 @@ def mount(root: Root, fronts: FrontEnds) -> None:
 
         return Landing(fronts.default_url).app.resource()
 
-    root.mount("/", landing, auth="", public=True, page=True, exact=True)
+    root.mount("/", landing, auth="", public=True, page=True, exact=True, max_body=0)
     if fronts.lab_package is None and fronts.notebook_package is None:
         return
     _mount_shared(root, fronts)
