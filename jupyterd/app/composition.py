@@ -214,7 +214,7 @@ class House(Parts):
         from jupyterd.supervision.notify import Notify
 
         self._watching()
-        self.front = Front(self.reactor, self.site, self.server, Notify.from_environment())
+        self.front = Front(self.reactor, self.site, self.server, Notify.from_environment(), self.private)
         self.front.setServiceParent(self.services)
 
     def _watching(self) -> None:

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from jupyterd.settings.load import Settings
     from jupyterd.status.activity import Activity
     from jupyterd.status.metrics import RequestTimes
+    from jupyterd.system.daemon_directory import DaemonDirectory
     from jupyterd.terminals.manager import Terminals
 
 
@@ -192,6 +193,13 @@ class Parts:
         return KernelSpecs(client, self.in_thread, self.server.base_url)
 
     @cached_property
+    def private(self) -> DaemonDirectory:
+        """What is on disk for this daemon alone, and notes of what it has elsewhere; the kernels' service ends it."""
+        from jupyterd.system.daemon_directory import DaemonDirectory
+
+        return DaemonDirectory("jupyterd-log-", [self.server.runtime_dir])
+
+    @cached_property
     def kernels(self) -> MappingKernelManager:
         """All kernels."""
         from jupyterd.kernels.channels.kernel_channels import KernelChannels
@@ -205,7 +213,7 @@ class Parts:
         kernels: MappingKernelManager = self.settings.make("kernel_manager_class")
         connection = ZMQChannelsWebsocketConnection(parent=server) if gateway is None else gateway.connection
         sockets = DaemonDirectory("jupyterd-ipc-", local_places())
-        logs = DaemonDirectory("jupyterd-log-", [server.runtime_dir])
+        logs = self.private
 
         log_threads = self._threads("kernel-logs", 4)  # a disk that hangs holds up nothing else
 
