@@ -231,7 +231,7 @@ class Parts:
 
     @cached_property
     def log_directory(self) -> DaemonDirectory:
-        """Where kernels' logs are continued on disk."""
+        """Where kernels' logs are continued on disk, and notes of what else this daemon has there."""
         return DaemonDirectory("jupyterd-log-", [self.server.runtime_dir])
 
     @cached_property
