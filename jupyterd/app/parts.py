@@ -232,7 +232,7 @@ class Parts:
 
     @cached_property
     def log_directory(self) -> DaemonDirectory:
-        """Where kernels' logs are continued on disk."""
+        """Where kernels' logs are continued on disk, and notes of what else this daemon has there."""
         return DaemonDirectory("jupyterd-log-", [self.server.runtime_dir])
 
     @cached_property
@@ -308,7 +308,7 @@ class Parts:
         from jupyterd.supervision.listener import Front
         from jupyterd.supervision.notify import Notify
 
-        return Front(self.reactor, self.site, self.server, Notify.from_environment())
+        return Front(self.reactor, self.site, self.server, Notify.from_environment(), self.log_directory)
 
     @cached_property
     def config_manager(self) -> ConfigManager:
