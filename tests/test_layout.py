@@ -15,11 +15,14 @@ import pytest
 HOUSE = Path(__file__).resolve().parent.parent
 PACKAGE = HOUSE / "jupyterd"
 
-LEAVES = {"", "compat", "config_manager", "errors", "log", "log_scrub", "system", "traittypes", "transutils", "utils"}
+LEAVES = {
+    "", "compat", "config_manager", "errors", "keeper", "log", "log_scrub", "system", "traittypes", "transutils",
+    "utils",
+}  # fmt: skip
 MIDDLE = {"web", "auth", "events"}
 FEATURES = {
     "config", "contents", "frontends", "gateway", "kernels", "kernelspecs", "nbconvert", "outputs",
-    "sessions", "status", "supervision", "terminals",
+    "sessions", "state", "status", "supervision", "terminals",
 }  # fmt: skip
 SETTINGS = {"settings", "testing"}
 """What turns a command line and files into settings: above the features' own classes, below what builds the server."""
@@ -36,11 +39,12 @@ NEIGHBOURS = {
         "kernelspecs.manager",
         "sessions.manager",
     },
-    "kernels": {"kernelspecs.manager"},
+    "kernels": {"kernelspecs.manager", "state.kept", "state.store"},
     "nbconvert": {"contents.managers.sync_or_async", "contents.service"},
     "outputs": {
         "contents.operations",
         "contents.service",
+        "contents.steps",
         "kernels.channels.kernel_channels",
         "kernels.kernel",
         "kernels.log",
@@ -48,6 +52,7 @@ NEIGHBOURS = {
         "sessions.manager",
     },
     "sessions": {"kernels.manager"},
+    "terminals": {"state.kept", "state.store"},
     "status": {"frontends.static_files", "kernels.manager", "terminals.manager"},
 }
 """The modules of other features that a feature may know: their domain, never their HTTP."""
@@ -153,6 +158,20 @@ def test_the_reference_is_not_needed() -> None:
     """Tornado's names are for classes written against it, and imported for them alone."""
     hosts = {"jupyterd.contents.managers.foreign"}
     wrong = [i for i in imports() if reaches(i, "jupyter_server", "tornado", "terminado") and i.importer not in hosts]
+    assert not wrong, shown(wrong)
+
+
+def test_the_keeper_is_a_program_of_its_own() -> None:
+    """It imports the standard library and pyzmq; the daemon imports of it what both sides have to know."""
+    inside = [i for i in imports() if part(i.importer) == "keeper"]
+    allowed = set(sys.stdlib_module_names) | {"zmq"}
+    wrong = [i for i in inside if i.target.split(".")[0] not in allowed and part(i.target) != "keeper"]
+    shared = {"wire", "record", "screen", "processes", "launch"}
+    wrong += [
+        i
+        for i in ours()
+        if part(i.target) == "keeper" and part(i.importer) != "keeper" and i.target.split(".")[2] not in shared
+    ]
     assert not wrong, shown(wrong)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import TYPE_CHECKING
 
 from jupyterd.web.root import Root
@@ -25,14 +24,15 @@ def recorder(parts: Parts) -> Recorder:
         OutputRecorder(parent=parts.server),
         parts.reactor,
         parts.in_thread,
-        lambda kernel_id: parts.sessions.notebooks_on(kernel_id),
+        notebooks=lambda kernel_id: parts.sessions.notebooks_on(kernel_id),
+        change=lambda path, step: parts.contents.change(path, step),
+        emit=parts.emit,
     )
 
 
 def mount(root: Root, recorder: Callable[[], Recorder], kernels: Callable[[], MappingKernelManager]) -> None:
     """Put the resources where clients look for them."""
 
-    @cache
     def executions() -> IResource:
         from jupyterd.outputs.resource import ExecutionsResource
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from jupyterd.system.threads import InThread
 from jupyterd.web.root import Root
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from jupyterd.app.keeping import Keeping
     from jupyterd.settings.load import Settings
     from jupyterd.terminals.manager import Terminals
@@ -18,13 +17,11 @@ PING_INTERVAL = 30.0
 """Seconds between pings, so that proxies keep a quiet connection."""
 
 
-def terminals(
-    reactor: Any, settings: Settings, keeping: Keeping | None, state_thread: Callable[[], InThread]
-) -> Terminals:
+def terminals(reactor: Any, settings: Settings, keeping: Keeping | None, state_thread: InThread) -> Terminals:
     """The service.
 
     :param keeping: what outlives the daemon; None where nothing does.
-    :param state_thread: gives the thread that writes the state file.
+    :param state_thread: writes the state file.
     """
     from jupyterd.terminals.manager import Terminals
     from jupyterd.terminals.settings import Shell, TerminalManager
@@ -34,7 +31,7 @@ def terminals(
     if keeping is not None:
         from jupyterd.terminals.kept import KeptTerminals
 
-        kept = KeptTerminals(reactor, keeping.kept, state_thread())
+        kept = KeptTerminals(reactor, keeping.kept, state_thread)
     service = Terminals(
         reactor,
         TerminalManager(config=settings.config),
@@ -47,19 +44,16 @@ def terminals(
     return service
 
 
-def mount(root: Root, service: Terminals, settings: Settings, in_thread: InThread) -> None:
+def mount(root: Root, service: Callable[[], Terminals], settings: Settings, in_thread: InThread) -> None:
     """``/api/terminals`` and ``/terminals/websocket``."""
     server = settings.server
     interval = float(server.websocket_ping_interval or PING_INTERVAL)
     ping = (interval, float(server.websocket_ping_timeout or max(3 * interval, 90.0)))
-    made: list[Any] = []
 
     def resource() -> Any:
         from jupyterd.terminals.resource import TerminalsResource
 
-        if not made:
-            made.append(TerminalsResource(service, server.root_dir, in_thread, ping).app.resource())
-        return made[0]
+        return TerminalsResource(service(), server.root_dir, in_thread, ping).app.resource()
 
     root.mount("/api/terminals", resource, auth="terminals")
     root.mount("/terminals/websocket", resource, auth="terminals", websocket=True)

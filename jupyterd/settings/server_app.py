@@ -24,6 +24,7 @@ from jupyterd.settings.deprecated import MovedTraits
 from jupyterd.settings.notebook_names import adopt, nested
 from jupyterd.settings.server_traits import ServerTraits
 from jupyterd.settings.subcommands import JupyterPasswordApp, JupyterServerListApp, JupyterServerStopApp
+from jupyterd.status.version import API_VERSION
 from jupyterd.utils import url_path_join, urlencode_unix_socket_path
 
 WILDCARD_IPS = ("", "0.0.0.0", "::")  # noqa: S104
@@ -265,7 +266,7 @@ jupyterd stop 9999                # stop the one on that port
     # -- what it tells about itself
 
     def server_info(self) -> dict[str, Any]:
-        """What ``jpserver-<pid>.json`` holds."""
+        """What ``jpserver-<pid>.json`` holds. Tools take its ``version`` for a Jupyter Server's, as ``/api``'s."""
         return {
             "url": self.connection_url,
             "hostname": self.ip or "localhost",
@@ -277,7 +278,8 @@ jupyterd stop 9999                # stop the one on that port
             "root_dir": os.path.abspath(self.root_dir),
             "password": bool(getattr(self.identity_provider, "hashed_password", "")),
             "pid": os.getpid(),
-            "version": self.version,
+            "version": API_VERSION,
+            "jupyterd_version": self.version,
         }
 
     def running_server_info(self, kernel_count: bool = True, kernels: int = 0) -> str:

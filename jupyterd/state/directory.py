@@ -12,8 +12,6 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
-from jupyterd.keeper.processes import start_time
-
 PREFIX = "jupyterd-state-"
 ABOUT = "server.json"
 MOST = 64
@@ -72,20 +70,10 @@ class StateDirectory:
             os.makedirs(path, mode=0o700, exist_ok=True)
             if (fd := lock(path)) is not None:
                 self._fd = fd
-                self._tidy(path)
                 about = {"root_dir": self._root_dir, "where": where, "pid": os.getpid()}
                 _write(os.path.join(path, ABOUT), about)
                 return path
         raise OSError(errno.EBUSY, "other daemons have all directories of this server's state", name)
-
-    def _tidy(self, path: str) -> None:
-        """Remove the files by which the former daemon told where it was, if it was killed."""
-        with suppress(OSError, ValueError, TypeError), open(os.path.join(path, ABOUT), encoding="utf-8") as file:
-            pid = int(json.load(file)["pid"])
-            if start_time(pid) is None:
-                for end in (".json", "-open.html"):
-                    with suppress(FileNotFoundError):
-                        os.unlink(os.path.join(self._runtime_dir, f"jpserver-{pid}{end}"))
 
     def release(self) -> None:
         """Let the next daemon have it; what is in it stays."""

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.real.daemon import DEFAULT, TOKEN, Daemon, await_answer, free_port, spawn
+import pytest
 
+from tests.real.daemon import BIN, DEFAULT, TOKEN, Daemon, await_answer, environment, free_port, running, spawn
+
+STOP = (str(BIN / "jupyter-server"), "stop")
+"""The Jupyter Server's own command."""
 ENTRY = f"""#!{sys.executable}
 import os, shlex, sys
 command = ["jupyter", os.environ.get("JUPYTER_CMD", "lab"), *shlex.split(os.environ["NOTEBOOK_ARGS"]), *sys.argv[1:]]
@@ -53,3 +59,31 @@ def test_an_entry_script_of_a_container(tmp_path: Path) -> None:
     with below("/image", tmp_path, [], (str(entry),), JUPYTER_NO_CONFIG="", **given) as daemon:
         assert daemon.ask("GET", "/api/kernels", token="").status == 200
         assert "Umask:\t0002\n" in Path(f"/proc/{daemon.pid}/status").read_text()
+
+
+@pytest.mark.parametrize("by", ["port", "socket"])
+def test_the_reference_s_command_stops_it(tmp_path: Path, by: str) -> None:
+    if by == "socket":
+        daemon = spawn(tmp_path, [f"--sock={tmp_path / 's'}"])
+        daemon.sock = where = str(tmp_path / "s")
+    else:
+        daemon = spawn(tmp_path, [f"--port={(port := free_port())}"])
+        daemon.port, where = port, str(port)
+    try:
+        await_answer(daemon)
+        stop = subprocess.run([*STOP, where], env=environment(tmp_path), capture_output=True, timeout=60, check=False)
+        assert stop.returncode == 0, stop.stderr
+        assert daemon.process.wait(20) == 0
+    finally:
+        daemon.stop()
+    assert list((tmp_path / "runtime").glob("*server*")) == []
+    assert not (tmp_path / "s").exists()
+
+
+def test_the_reference_s_list_tells_an_api_version(tmp_path: Path) -> None:
+    listed = [STOP[0], "list", "--json"]
+    with running(tmp_path) as daemon:
+        text = subprocess.run(listed, env=environment(tmp_path), capture_output=True, timeout=60, check=True).stdout
+        (info,) = map(json.loads, text.splitlines())
+        assert info["pid"] == daemon.pid
+        assert info["version"] == daemon.json("GET", "/api")["version"]

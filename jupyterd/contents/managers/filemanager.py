@@ -96,7 +96,11 @@ class FileContentsManager(ContentsManager):
     @validate("preferred_dir")
     def _validate_preferred_dir(self, proposal: Any) -> str:
         value = paths.to_api_path(self.root_dir, proposal["value"])
-        if value and not self._dir_exists(value):
+        try:
+            found = not value or self._dir_exists(value)
+        except paths.OutsideRoot as error:
+            raise TraitError(error.message) from None
+        if not found:
             raise TraitError(f"Preferred directory not found: {value!r}")
         return value
 
