@@ -112,7 +112,7 @@ def keeping(reactor: Any, server: ServerApp) -> Keeping | None:
         return None
     asked = server.port
     directory = StateDirectory(
-        server.runtime_dir, server.root_dir, lambda: server.sock or str(server.port if asked else 0)
+        server.runtime_dir, server.root_dir, lambda: server.sock or str(asked), lambda: server.port
     )
     return Keeping(reactor, Kept(reactor, directory, local_places()), keeps_at_stop(server, os.environ))
 

@@ -15,13 +15,13 @@ from typing import Any
 PREFIX = "jupyterd-state-"
 ABOUT = "server.json"
 MOST = 64
-"""Servers of one root directory that let the system choose their port."""
+"""Servers of one root directory that were told to take the same port."""
 
 
 def identity(root_dir: str, where: str) -> str:
     """The name of the directory of a server's state.
 
-    :param where: its port, or the path of its socket; ``0`` for a server that takes any port.
+    :param where: the port that it is to have, or the path of its socket; ``0`` for a server that takes any port.
     """
     text = f"{os.path.realpath(root_dir)}\0{where}"
     return PREFIX + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:20]
@@ -32,11 +32,12 @@ class StateDirectory:
 
     :param runtime_dir: where it lies.
     :param root_dir: the server's.
-    :param where: gives the port or socket, once it is known; see :func:`identity`.
+    :param where: gives the port or socket that the operator wants; see :func:`identity`.
+    :param port: gives the port that was found: several servers may have been told to take the same.
     """
 
-    def __init__(self, runtime_dir: str, root_dir: str, where: Callable[[], str]) -> None:
-        self._runtime_dir, self._root_dir, self._where = runtime_dir, root_dir, where
+    def __init__(self, runtime_dir: str, root_dir: str, where: Callable[[], str], port: Callable[[], int]) -> None:
+        self._runtime_dir, self._root_dir, self._where, self._port = runtime_dir, root_dir, where, port
         self._path: str | None = None
         self._fd = -1
 
@@ -59,21 +60,26 @@ class StateDirectory:
 
     def exists(self) -> bool:
         """Whether a former daemon has left something; nothing is made."""
+        return self._path is not None or any(map(os.path.isdir, self._candidates()))
+
+    def _candidates(self) -> Iterator[str]:
         name = identity(self._root_dir, self._where())
-        return self._path is not None or os.path.isdir(os.path.join(self._runtime_dir, name))
+        for number in range(MOST):
+            yield os.path.join(self._runtime_dir, name if number == 0 else f"{name}-{number}")
 
     def _take(self) -> str:
-        where = self._where()
-        name = identity(self._root_dir, where)
-        for number in range(MOST):
-            path = os.path.join(self._runtime_dir, name if number == 0 else f"{name}-{number}")
+        """That of a daemon on the same port, else the first whose daemon is gone, else a new one."""
+        port = self._port()
+        there = [path for path in self._candidates() if os.path.isdir(path)]
+        there.sort(key=lambda path: about(path).get("port") != port)
+        for path in (*there, *(path for path in self._candidates() if path not in there)):
             os.makedirs(path, mode=0o700, exist_ok=True)
             if (fd := lock(path)) is not None:
                 self._fd = fd
-                about = {"root_dir": self._root_dir, "where": where, "pid": os.getpid()}
-                _write(os.path.join(path, ABOUT), about)
+                told = {"root_dir": self._root_dir, "where": self._where(), "port": port, "pid": os.getpid()}
+                _write(os.path.join(path, ABOUT), told)
                 return path
-        raise OSError(errno.EBUSY, "other daemons have all directories of this server's state", name)
+        raise OSError(errno.EBUSY, "other daemons have all directories of this server's state", self._root_dir)
 
     def release(self) -> None:
         """Let the next daemon have it; what is in it stays."""
@@ -110,11 +116,16 @@ def all_of(runtime_dir: str) -> Iterator[tuple[str, dict[str, Any]]]:
     with suppress(OSError):
         for entry in sorted(os.scandir(runtime_dir), key=lambda entry: entry.name):
             if entry.name.startswith(PREFIX) and entry.is_dir(follow_symlinks=False):
-                about: dict[str, Any] = {}
-                with suppress(OSError, ValueError), open(os.path.join(entry.path, ABOUT), encoding="utf-8") as file:
-                    found = json.load(file)
-                    about = found if isinstance(found, dict) else {}
-                yield entry.path, about
+                yield entry.path, about(entry.path)
+
+
+def about(path: str) -> dict[str, Any]:
+    """What the directory of a server's state says about its server: ``root_dir``, ``where``, ``port``, ``pid``."""
+    with suppress(OSError, ValueError), open(os.path.join(path, ABOUT), encoding="utf-8") as file:
+        found = json.load(file)
+        if isinstance(found, dict):
+            return found
+    return {}
 
 
 def _write(path: str, value: Any) -> None:
