@@ -65,7 +65,7 @@ class FrontEnds:
             (self.lab_package, "jupyter_lab_config", "lab"),
             (self.notebook_package, "jupyter_notebook_config", "notebook"),
         ):
-            if package is not None and self._settings.touches(__package__, self._settings.front_end(name)):
+            if package is not None and self._settings.touches("jupyterd.frontends", self._settings.front_end(name)):
                 getattr(self, app)
 
     @cached_property

@@ -352,6 +352,11 @@ def test_a_stock_class_of_the_reference_is_ours() -> None:
     assert type(made.make("config_manager_class")).__module__ == "jupyterd.config.manager"
 
 
+@pytest.mark.parametrize("name", sorted({*stock.CLASSES, *stock.STOCK.values()}))
+def test_every_class_that_is_known_by_name_exists(name: str) -> None:
+    assert stock.resolve(name).__name__ == name.rpartition(".")[2]
+
+
 def test_a_class_of_one_s_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: Path) -> None:
     (tmp_path / "own_manager.py").write_text(
         "from jupyterd.config.manager import ConfigManager\nclass Own(ConfigManager): pass"
