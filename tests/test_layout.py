@@ -18,12 +18,12 @@ PACKAGE = HOUSE / "jupyterd"
 LEAVES = {"", "compat", "config_manager", "errors", "log", "log_scrub", "system", "traittypes", "transutils", "utils"}
 MIDDLE = {"web", "auth", "events"}
 FEATURES = {
-    "config", "contents", "frontends", "gateway", "kernels", "kernelspecs", "nbconvert", "sessions",
+    "config", "contents", "frontends", "gateway", "hub", "kernels", "kernelspecs", "nbconvert", "sessions",
     "status", "supervision", "terminals",
 }  # fmt: skip
 SETTINGS = {"settings", "testing"}
 """What turns a command line and files into settings: above the features' own classes, below what builds the server."""
-RANKS = [LEAVES, MIDDLE, FEATURES, SETTINGS, {"app"}, {"tap"}, {"__main__"}, {"serverapp"}]
+RANKS = [LEAVES, MIDDLE, FEATURES, SETTINGS, {"app"}, {"tap"}, {"__main__"}, {"serverapp", "singleuser"}]
 
 NEIGHBOURS = {
     "gateway": {

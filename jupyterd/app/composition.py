@@ -91,10 +91,15 @@ class House(Parts):
 
     def _identity(self) -> None:
         """/login, /logout, /api/me, CSP reports."""
-        from jupyterd.app.auth import mount, warn
+        from jupyterd.app.auth import mount, mount_login, warn
 
         warn(self.server, tls=bool(self.server.certfile or self.server.ssl_options))
-        mount(self.root, lambda: self.guard, self.pages, lambda: self._threads("passwords", 1))
+        mount(self.root, lambda: self.guard)
+        if self.hub is not None:
+            self.hub.mount(self.root, lambda: self.guard)
+            self.hub.service(lambda: self.guard, lambda: self.activity).setServiceParent(self.services)
+        else:
+            mount_login(self.root, lambda: self.guard, self.pages, lambda: self._threads("passwords", 1))
 
     def _kernelspecs(self) -> None:
         """/api/kernelspecs, /kernelspecs."""
@@ -195,7 +200,7 @@ class House(Parts):
             network,
             contents=lambda: self.contents,
             kernels=lambda: self.kernels,
-            token=lambda: str(getattr(self.guard.provider, "token", "")),
+            provider=lambda: self.guard.provider,
         )
         mount(self.root, fronts)
         fronts.read_what_is_set()
@@ -241,7 +246,10 @@ class House(Parts):
         from jupyterd.supervision.tls import BadCertificate
 
         try:
-            refresh(self.guard, self.settings.again().server)
+            again = self.settings.again().server
+            refresh(self.guard, again)
+            if self.hub is not None:
+                self.hub.dress(self.guard, again)
             if self.front.certificates is not None:
                 self.front.certificates.reload()
         except (BadSettings, BadCertificate, TraitError) as error:

@@ -1,6 +1,6 @@
 """A JupyterHub's part of the server: who asks is found out at the Hub, and the Hub hears of activity.
 
-Written against what JupyterHub 4.1 to 6 hands a server and expects of it; nothing of the package ``jupyterhub`` is needed.
+For JupyterHub 4.1 to 6; nothing of the package ``jupyterhub`` is needed.
 """
 
 from __future__ import annotations

@@ -51,7 +51,7 @@ class TokenCache(Generic[T]):
     def __len__(self) -> int:
         return len(self._entries)
 
-    def get(self, session: str, token: str, ask: Callable[[], Awaitable[T | None]]) -> T | None | Deferred[T | None]:
+    def get(self, session: str, token: str, ask: Callable[[], Awaitable[T | None]]) -> T | Deferred[T | None] | None:
         """What is known of a token, or will be.
 
         :param session: the login at the Hub that it is shown with: after another login it is asked for again.

@@ -14,6 +14,7 @@ from twisted.internet.error import ConnectError, ConnectionClosed, DNSLookupErro
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 from twisted.web.client import RequestGenerationFailed, RequestTransmissionFailed, ResponseFailed
+from twisted.web.http_headers import Headers
 
 from jupyterd.hub.errors import HubAway, HubRefuses
 
@@ -177,7 +178,8 @@ class Hub:
     ) -> tuple[int, dict[str, str], bytes]:
         if self._http is None:
             self._http = self._make_http()
-        response = await self._http.request(method, url, headers=dict(headers), data=body, allow_redirects=False)
+        sent = Headers({name: [value] for name, value in headers.items()})
+        response = await self._http.request(method, url, headers=sent, data=body, allow_redirects=False)
         told = {
             name.decode("latin-1").lower(): values[-1].decode("latin-1")
             for name, values in response.headers.getAllRawHeaders()

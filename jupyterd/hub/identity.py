@@ -14,6 +14,8 @@ from jupyterd.auth.user import User
 from jupyterd.errors import JupyterdError
 from jupyterd.hub.scopes import allowed_by
 from jupyterd.hub.settings import HubOAuth, JupyterHubSingleUser
+from jupyterd.hub.visit import visit_of
+from jupyterd.web.errors import describe
 from jupyterd.web.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -38,6 +40,11 @@ class JupyterHubUser(User):
         info: Mapping[str, Any] = told if isinstance(told, dict) else {}
         names = ("name", "display_name", "initials", "avatar_url", "color")
         super().__init__(hub_user["name"], **{name: info[name] for name in names if isinstance(info.get(name), str)})
+
+    @property
+    def refusal(self) -> str:
+        """What it is told where it may not come in."""
+        return NOT_ALLOWED.format(kind=self.hub_user.get("kind", "user"), name=self.username)
 
 
 class Login(Protocol):
@@ -85,6 +92,19 @@ class JupyterHubIdentityProvider(IdentityProvider):
         self._users = users
         self._login = login
 
+    _held: list[Deferred[None]] | None = None
+
+    def hold(self, clock: Any, seconds: float) -> None:
+        """Let requests wait until :meth:`settle` is called, for some seconds at most."""
+        self._held = []
+        clock.callLater(seconds, self.settle)
+
+    def settle(self) -> None:
+        """Let those that wait go on."""
+        held, self._held = self._held or [], None
+        for each in held:
+            each.callback(None)
+
     # -- who
 
     def get_user(self, handler: Handler) -> Any:
@@ -92,10 +112,17 @@ class JupyterHubIdentityProvider(IdentityProvider):
 
         A token that a program shows counts before the login cookie.
         """
+        if self._held is None:
+            return self._user_now(handler)
+        held: Deferred[None] = Deferred()
+        self._held.append(held)
+        return held.addCallback(lambda _: self._user_now(handler))
+
+    def _user_now(self, handler: Handler) -> Any:
         shown = self.get_token(handler)
         if not shown:
             return self._by_cookie(handler)
-        found = self._look_up(handler, shown)
+        found = self.look_up(handler, shown)
         if isinstance(found, Deferred):
             found.addCallback(lambda user: self._shown(handler, shown, user))
             return found.addErrback(self._failed, handler)
@@ -113,7 +140,7 @@ class JupyterHubIdentityProvider(IdentityProvider):
         token = self.cookie_token(handler)
         if not token:
             return None
-        found = self._look_up(handler, token)
+        found = self.look_up(handler, token)
         if isinstance(found, Deferred):
             found.addCallback(lambda user: self._cookie_told(handler, user))
             return found.addErrback(self._failed, handler)
@@ -126,7 +153,12 @@ class JupyterHubIdentityProvider(IdentityProvider):
         self._login.forget(handler)
         return None
 
-    def _look_up(self, handler: Handler, token: str) -> Any:
+    def look_up(self, handler: Handler, token: str) -> JupyterHubUser | Deferred[JupyterHubUser | None] | None:
+        """Whose a token is, or a Deferred of that; the Hub is asked where it is not known.
+
+        The Deferred fails with :class:`~jupyterd.hub.errors.HubAway` or ``HubRefuses``.
+        """
+
         async def ask() -> JupyterHubUser | None:
             model = await self._hub.user_of(token)
             return None if model is None else JupyterHubUser(model)
@@ -137,7 +169,7 @@ class JupyterHubIdentityProvider(IdentityProvider):
         if self.may_enter(user):
             return user
         self.log.warning("Not allowing %s", user.username)
-        handler.hub_refused = user
+        visit_of(handler).refused = user.refusal
         return None
 
     def may_enter(self, user: JupyterHubUser) -> bool:
@@ -146,7 +178,7 @@ class JupyterHubIdentityProvider(IdentityProvider):
 
     def _failed(self, failure: Any, handler: Handler) -> None:
         failure.trap(JupyterdError)
-        handler.hub_failure = failure.value
+        visit_of(handler).failure = failure.value
 
     # -- what a request shows
 
@@ -161,10 +193,10 @@ class JupyterHubIdentityProvider(IdentityProvider):
 
     def cookie_token(self, handler: Handler) -> str:
         """The token in the login cookie; empty where there is none, or it does not count."""
-        kept = handler.__dict__.get("hub_cookie_token")
-        if kept is None:
-            kept = handler.hub_cookie_token = self._read_cookie(handler)
-        return str(kept)
+        visit = visit_of(handler)
+        if visit.cookie_token is None:
+            visit.cookie_token = self._read_cookie(handler)
+        return visit.cookie_token
 
     def _read_cookie(self, handler: Handler) -> str:
         websocket = fetch_mode(handler) == "websocket" or _upgrades(handler)
@@ -191,15 +223,11 @@ class JupyterHubIdentityProvider(IdentityProvider):
         :param page: it is for people.
         :returns: a Refusal, or a Deferred of one; None for what any server answers.
         """
-        refused = handler.__dict__.get("hub_refused")
-        if refused is not None:
-            model = {"kind": "user", **refused.hub_user}
-            return Refusal(403, NOT_ALLOWED.format(kind=model["kind"], name=refused.username), headers=NO_STORE)
-        failure = handler.__dict__.get("hub_failure")
-        if failure is not None:
-            from jupyterd.web.errors import describe
-
-            status, message, reason = describe(failure) or (503, str(failure), None)
+        visit = visit_of(handler)
+        if visit.refused:
+            return Refusal(403, visit.refused, headers=NO_STORE)
+        if visit.failure is not None:
+            status, message, reason = describe(visit.failure) or (503, str(visit.failure), None)
             headers = (*NO_STORE, ("Retry-After", "5")) if status == 503 else NO_STORE
             return Refusal(status, message, reason, headers=headers)
         if not page or handler.request.method not in ("GET", "HEAD"):
@@ -248,4 +276,3 @@ def _upgrades(handler: Handler) -> bool:
 def _short(token: str) -> str:
     """A token that can be one; what can not stand in a header is not sent on."""
     return token if len(token) <= LONGEST_TOKEN and token.isascii() and token.isprintable() else ""
-

@@ -23,6 +23,7 @@ from twisted.logger import Logger
 from jupyterd.auth.handler import Handler
 from jupyterd.auth.http import cookies
 from jupyterd.hub.errors import HubAway
+from jupyterd.hub.visit import visit_of
 from jupyterd.web.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
     from jupyterd.hub.settings import HubOAuth
 
 LONGEST_NEXT = 2000
-"""Characters of the URL that a login leads to; a browser keeps 4096 bytes of a cookie. A longer one leads to the start."""
+"""Characters of the URL that a login leads to, as a browser keeps 4096 bytes of a cookie; a longer one is forgotten."""
 MOST_STATES = 8
 """Logins of one browser that are under way; with more of them all are forgotten but the newest."""
 DAY = 86400.0
@@ -192,12 +193,12 @@ class Logins:
         options |= cookies.attributes(settings.cookie_options)
         days = options.pop("expires_days", 30)
         handler.set_secure_cookie(settings.cookie_name, token, expires_days=days, **options)
-        handler.hub_cookie_token = token
+        visit_of(handler).cookie_token = token
 
     def forget(self, handler: Handler) -> None:
         """Clear the login cookie."""
         self._clear(handler, self._settings.cookie_name)
-        handler.hub_cookie_token = ""
+        visit_of(handler).cookie_token = ""
 
     def _clear(self, handler: Handler, name: str) -> None:
         # Browsers take nothing for __Host- that is not secure, not even its end.

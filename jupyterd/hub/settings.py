@@ -146,7 +146,7 @@ class HubOAuth(HubAuth):
     oauth_redirect_uri = Unicode(
         config=True, help="Where the Hub sends browsers back to. (env: JUPYTERHUB_OAUTH_CALLBACK_URL)"
     )
-    oauth_authorization_url = Unicode(config=True, help="Where browsers ask the Hub; default: from hub_host and prefix.")
+    oauth_authorization_url = Unicode(config=True, help="Where browsers ask the Hub; by default below hub_prefix.")
     oauth_token_url = Unicode(config=True, help="Where a code becomes a token; default: below api_url.")
     oauth_state_max_age = Integer(600, min=1, config=True, help="Seconds that a login may take.")
     pkce_enabled = Bool(True, config=True, help="Prove with PKCE that who began a login ends it.")
@@ -192,7 +192,9 @@ class JupyterHubSingleUser(LoggingConfigurable):
 
     hub_activity_url = Unicode(config=True, help="Where activity is told. (env: JUPYTERHUB_ACTIVITY_URL)")
     hub_activity_interval = Integer(
-        config=True, min=0, help="Seconds between that, give or take a tenth; 0: never. (env: JUPYTERHUB_ACTIVITY_INTERVAL)"
+        config=True,
+        min=0,
+        help="Seconds between that, give or take a tenth; 0: never. (env: JUPYTERHUB_ACTIVITY_INTERVAL)",
     )
     server_name = Unicode(help="The name of this server among its user's; empty for the one without a name.")
     user = Unicode(config=True, help="The user whose server this is. (env: JUPYTERHUB_USER)")

@@ -21,6 +21,7 @@ from jupyterd.settings.aliases import ALIASES, FLAGS, IGNORED_FLAGS
 from jupyterd.settings.command_line import BadOption, parse
 from jupyterd.settings.config_files import load_files
 from jupyterd.settings.deprecated import MovedTraits
+from jupyterd.settings.hub import of_hub
 from jupyterd.settings.server_traits import ServerTraits
 from jupyterd.settings.subcommands import JupyterPasswordApp, JupyterServerListApp, JupyterServerStopApp
 from jupyterd.utils import url_path_join, urlencode_unix_socket_path
@@ -72,6 +73,7 @@ jupyterd stop 9999                # stop the one on that port
             return
         given = deepcopy(self.config)
         self.load_config_file()
+        of_hub(self)
         self.update_config(given)
         self.hand_over_moved()
 
