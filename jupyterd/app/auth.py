@@ -53,7 +53,7 @@ def make_guard(server: ServerApp, make: Callable[..., Any], clock: IReactorTime)
     )
 
 
-def mount(root: Root, guard: Callable[[], Guard]) -> None:
+def mount_identity(root: Root, guard: Callable[[], Guard]) -> None:
     """``/api/me`` and what browsers report."""
 
     def identity() -> Any:
@@ -70,11 +70,12 @@ def mount(root: Root, guard: Callable[[], Guard]) -> None:
     root.mount("/api/security/csp-report", reports, auth="csp", exact=True, reports=True, max_body=SMALL_BODY)
 
 
-def mount_login(root: Root, guard: Callable[[], Guard], pages: Pages, threads: Callable[[], InThread]) -> None:
-    """The login pages.
+def mount(root: Root, guard: Callable[[], Guard], pages: Pages, threads: Callable[[], InThread]) -> None:
+    """The login pages, ``/api/me`` and what browsers report.
 
     :param threads: makes those that hash passwords.
     """
+    mount_identity(root, guard)
 
     @cache
     def login() -> Any:

@@ -91,15 +91,15 @@ class House(Parts):
 
     def _identity(self) -> None:
         """/login, /logout, /api/me, CSP reports."""
-        from jupyterd.app.auth import mount, mount_login, warn
+        from jupyterd.app.auth import mount, mount_identity, warn
 
         warn(self.server, tls=bool(self.server.certfile or self.server.ssl_options))
-        mount(self.root, lambda: self.guard)
         if self.hub is not None:
+            mount_identity(self.root, lambda: self.guard)
             self.hub.mount(self.root, lambda: self.guard)
             self.hub.service(lambda: self.guard, lambda: self.activity).setServiceParent(self.services)
         else:
-            mount_login(self.root, lambda: self.guard, self.pages, lambda: self._threads("passwords", 1))
+            mount(self.root, lambda: self.guard, self.pages, lambda: self._threads("passwords", 1))
 
     def _kernelspecs(self) -> None:
         """/api/kernelspecs, /kernelspecs."""

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from twisted.application.service import MultiService
+from twisted.application.service import MultiService, Service
 
 from jupyterd.auth.cookie_secret import CookieKey
 from jupyterd.auth.http.response_headers import ResponseHeaders
 from jupyterd.hub.cache import TokenCache
 from jupyterd.hub.client import VERSION_HEADER, Hub
+from jupyterd.hub.environment import MARK
 from jupyterd.hub.greeting import SPOKEN, Greeting
 from jupyterd.hub.identity import JupyterHubIdentityProvider
 from jupyterd.hub.login import Logins
@@ -39,15 +41,16 @@ class HubSide:
     """What a server below a Hub has and others have not.
 
     :param server: the settings; its identity provider is the Hub's.
+    :param http: makes the HTTP client, with the first request to the Hub.
     """
 
-    def __init__(self, reactor: Any, server: ServerApp) -> None:
+    def __init__(self, reactor: Any, server: ServerApp, http: Callable[[], HTTPClient] | None = None) -> None:
         self._reactor = reactor
         self._server = server
         self._version = SPOKEN
         self.provider: JupyterHubIdentityProvider = server.identity_provider
         settings = self.provider.hub_auth
-        self.hub = Hub(reactor, settings, lambda: _http(reactor, settings))
+        self.hub = Hub(reactor, settings, http or (lambda: _http(reactor, settings)))
         self.logins = Logins(reactor, settings, self.hub)
         users: TokenCache[Any] = TokenCache(reactor, settings.cache_max_age, settings.cache_size)
         self.provider.serve(self.hub, users, self.logins)
@@ -98,6 +101,7 @@ class HubSide:
     def service(self, guard: Callable[[], Guard], activity: Callable[[], Activity]) -> MultiService:
         """What talks to the Hub while the server runs."""
         services = MultiService()
+        _Mark().setServiceParent(services)
         self.provider.hold(self._reactor, HOLD)
 
         def known(version: str) -> None:
@@ -120,6 +124,14 @@ class HubSide:
                 place.server_name,
             ).setServiceParent(services)
         return services
+
+
+class _Mark(Service):
+    """Lets what runs below this server know that the Hub's variables are not meant for it."""
+
+    def startService(self) -> None:
+        super().startService()
+        os.environ[MARK] = str(os.getpid())  # now, as twistd forks before
 
 
 @dataclass

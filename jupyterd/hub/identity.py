@@ -14,7 +14,7 @@ from jupyterd.auth.user import User
 from jupyterd.errors import JupyterdError
 from jupyterd.hub.scopes import allowed_by
 from jupyterd.hub.settings import HubOAuth, JupyterHubSingleUser
-from jupyterd.hub.visit import visit_of
+from jupyterd.hub.visit import SESSION_COOKIE, visit_of
 from jupyterd.web.errors import describe
 from jupyterd.web.refusal import Refusal
 
@@ -22,8 +22,6 @@ if TYPE_CHECKING:
     from jupyterd.hub.cache import TokenCache
     from jupyterd.hub.client import Hub
 
-SESSION_COOKIE = "jupyterhub-session-id"
-"""The Hub's own: the login that all its servers' logins hang on."""
 LONGEST_TOKEN = 1024
 NOT_ALLOWED = "{kind} {name} is not allowed."
 

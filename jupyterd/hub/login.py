@@ -23,7 +23,7 @@ from twisted.logger import Logger
 from jupyterd.auth.handler import Handler
 from jupyterd.auth.http import cookies
 from jupyterd.hub.errors import HubAway
-from jupyterd.hub.visit import visit_of
+from jupyterd.hub.visit import SESSION_COOKIE, visit_of
 from jupyterd.web.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -224,8 +224,9 @@ def _state(kept: bytes | None, cookie: str) -> State | None:
 
 
 def browser_of(handler: Handler) -> str:
-    """What tells one browser from another for as long as a login takes."""
-    shown = f"{handler.request.remote_ip}\0{handler.request.headers.get('User-Agent', '')}"
+    """What tells one browser from another for as long as a login takes: the Hub's session, or else its looks."""
+    session = handler.get_cookie(SESSION_COOKIE)
+    shown = session or f"{handler.request.remote_ip}\0{handler.request.headers.get('User-Agent', '')}"
     return hashlib.sha256(shown.encode("utf-8", "replace")).hexdigest()
 
 

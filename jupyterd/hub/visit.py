@@ -9,6 +9,9 @@ if TYPE_CHECKING:
     from jupyterd.auth.handler import Handler
     from jupyterd.errors import JupyterdError
 
+SESSION_COOKIE = "jupyterhub-session-id"
+"""The Hub's own: the login that all its servers' logins hang on."""
+
 
 @dataclass
 class Visit:
