@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from traitlets import TraitError
@@ -53,7 +52,7 @@ def make_guard(server: ServerApp, make: Callable[..., Any], clock: IReactorTime)
     )
 
 
-def mount_identity(root: Root, guard: Callable[[], Guard]) -> None:
+def mount(root: Root, guard: Callable[[], Guard]) -> None:
     """``/api/me`` and what browsers report."""
 
     def identity() -> Any:
@@ -70,21 +69,20 @@ def mount_identity(root: Root, guard: Callable[[], Guard]) -> None:
     root.mount("/api/security/csp-report", reports, auth="csp", exact=True, reports=True, max_body=SMALL_BODY)
 
 
-def mount(root: Root, guard: Callable[[], Guard], pages: Pages, threads: Callable[[], InThread]) -> None:
-    """The login pages, ``/api/me`` and what browsers report.
+def mount_login(root: Root, guard: Callable[[], Guard], pages: Callable[[], Pages], in_thread: InThread) -> None:
+    """The login pages.
 
-    :param threads: makes those that hash passwords.
+    :param in_thread: where passwords are hashed.
     """
-    mount_identity(root, guard)
 
-    @cache
     def login() -> Any:
         from jupyterd.auth.login import LoginPages
 
-        return LoginPages(guard(), pages, threads()).app.resource()
+        return LoginPages(guard(), pages(), in_thread).app.resource()
 
-    for prefix in ("/login", "/logout"):
-        root.mount(prefix, login, auth="", public=True, page=True, form=True, exact=True, max_body=SMALL_BODY)
+    root.mount(
+        ["/login", "/logout"], login, auth="", public=True, page=True, form=True, exact=True, max_body=SMALL_BODY
+    )
 
 
 def refresh(guard: Guard, server: ServerApp) -> None:

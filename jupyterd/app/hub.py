@@ -6,7 +6,6 @@ import hashlib
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import MultiService, Service
@@ -89,16 +88,15 @@ class HubSide:
     def mount(self, root: Root, guard: Callable[[], Guard]) -> None:
         """The way to the Hub, back from it, and out."""
 
-        @cache
         def pages() -> Any:
             from jupyterd.hub.resource import HubPages
 
             return HubPages(guard(), self.provider, self.hub, self.logins).app.resource()
 
-        for prefix in ("/login", "/logout", "/oauth_callback"):
-            root.mount(prefix, pages, auth="", public=True, page=True, exact=True, max_body=0)
+        paths = ["/login", "/logout", "/oauth_callback"]
+        root.mount(paths, pages, auth="", public=True, page=True, exact=True, max_body=0)
 
-    def service(self, guard: Callable[[], Guard], activity: Callable[[], Activity]) -> MultiService:
+    def service(self, guard: Callable[[], Guard], activity: Activity) -> MultiService:
         """What talks to the Hub while the server runs."""
         services = MultiService()
         _Mark().setServiceParent(services)
@@ -118,8 +116,8 @@ class HubSide:
             ActivityReports(
                 self._reactor,
                 lambda body: self.hub.post(url, body),
-                lambda: activity().last(),
-                lambda seconds: activity().text(seconds),
+                activity.last,
+                activity.text,
                 float(place.hub_activity_interval),
                 place.server_name,
             ).setServiceParent(services)

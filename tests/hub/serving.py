@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from twisted.internet.testing import MemoryReactorClock
 
-from jupyterd.app.auth import make_guard, mount_identity
+from jupyterd.app.auth import make_guard, mount
 from jupyterd.app.hub import HubSide
 from jupyterd.settings.load import load
 from jupyterd.testing.http import Answer, MemorySite
@@ -128,6 +128,6 @@ class Making:
         root.mount("/page", lambda: echo, auth="pages", page=True)
         root.mount("/told", lambda: Told().app.resource(), auth="pages", page=True)
         root.mount("/files", lambda: echo, auth="files", page=True, untrusted=True)
-        mount_identity(root, lambda: guard)
+        mount(root, lambda: guard)
         side.mount(root, lambda: guard)
         return Below(MemorySite(root, guard, reactor), hub, side, reactor)

@@ -44,7 +44,9 @@ def proxy() -> Path:
     def install() -> None:
         place.mkdir(parents=True, exist_ok=True)
         quiet = ("--silent", "--no-audit", "--no-fund")
-        _run("npm", "install", *quiet, "--prefix", str(place), "configurable-http-proxy@5")
+        node = subprocess.run(["node", "--version"], capture_output=True, text=True, check=True).stdout
+        major = "5" if int(node.lstrip("v").partition(".")[0]) >= 20 else "4"  # the newest that runs on this Node.js
+        _run("npm", "install", *quiet, "--prefix", str(place), f"configurable-http-proxy@{major}")
 
     _installed(place, command, install)
     return command
