@@ -118,11 +118,14 @@ class RemoteProcess:
         """Its files are elsewhere."""
         return None
 
-    def update_env(self, env: Mapping[str, str]) -> None:
-        """Variables for its next start."""
+    def update_env(self, env: Mapping[str, str], cwd: str | None = None) -> None:
+        """Variables for its next start; where it works is the gateway's."""
         self._env.update(env)
 
     # -- what is done with it
+
+    def prepare(self) -> None:
+        """The gateway has what it needs."""
 
     async def _ask(self, method: str, *segments: str, body: Any = None) -> Any:
         return await self._gateway.ask(method, self._gateway.settings.kernels_endpoint, *segments, body=body)

@@ -21,8 +21,11 @@ from jupyterd.settings.aliases import ALIASES, FLAGS, IGNORED_FLAGS
 from jupyterd.settings.command_line import BadOption, parse
 from jupyterd.settings.config_files import load_files
 from jupyterd.settings.deprecated import MovedTraits
+from jupyterd.settings.hub import config_dir_outside_home, of_hub, outside_home, without_user_config
+from jupyterd.settings.notebook_names import adopt, nested
 from jupyterd.settings.server_traits import ServerTraits
 from jupyterd.settings.subcommands import JupyterPasswordApp, JupyterServerListApp, JupyterServerStopApp
+from jupyterd.status.version import API_VERSION
 from jupyterd.utils import url_path_join, urlencode_unix_socket_path
 
 WILDCARD_IPS = ("", "0.0.0.0", "::")  # noqa: S104
@@ -72,7 +75,9 @@ jupyterd stop 9999                # stop the one on that port
             return
         given = deepcopy(self.config)
         self.load_config_file()
+        of_hub(self)
         self.update_config(given)
+        self.update_config(nested(self.config))
         self.hand_over_moved()
 
     def parse_command_line(self, argv: list[str] | None = None) -> None:
@@ -88,6 +93,7 @@ jupyterd stop 9999                # stop the one on that port
         for word in self.argv:
             if word.lstrip("-") in IGNORED_FLAGS and word.startswith("--"):
                 self.log.warning("Option %s has no effect here.", word)
+        adopt(parsed.config, type(self), self.log)
         self.update_config(parsed.config)
         self.extra_args = parsed.words
         if self.extra_args:
@@ -118,6 +124,16 @@ jupyterd stop 9999                # stop the one on that port
         files = load_files(self, raise_errors=self.raise_config_file_errors or not suppress_errors)
         self._loaded_config_files += files.loaded
         self.update_config(files.config)
+
+    @property
+    def config_file_paths(self) -> list[str]:
+        """Directories of configuration files, the one that wins first."""
+        paths = super().config_file_paths
+        return outside_home(paths) if without_user_config(self.config) else paths
+
+    def _config_dir_default(self) -> str:
+        given = str(super()._config_dir_default())
+        return config_dir_outside_home(given) if without_user_config(self.config) else given
 
     def start_show_config(self) -> None:
         """Print the settings, values of the command line as what they have become."""
@@ -262,7 +278,7 @@ jupyterd stop 9999                # stop the one on that port
     # -- what it tells about itself
 
     def server_info(self) -> dict[str, Any]:
-        """What ``jpserver-<pid>.json`` holds."""
+        """What ``jpserver-<pid>.json`` holds. Tools take its ``version`` for a Jupyter Server's, as ``/api``'s."""
         return {
             "url": self.connection_url,
             "hostname": self.ip or "localhost",
@@ -274,7 +290,8 @@ jupyterd stop 9999                # stop the one on that port
             "root_dir": os.path.abspath(self.root_dir),
             "password": bool(getattr(self.identity_provider, "hashed_password", "")),
             "pid": os.getpid(),
-            "version": self.version,
+            "version": API_VERSION,
+            "jupyterd_version": self.version,
         }
 
     def running_server_info(self, kernel_count: bool = True, kernels: int = 0) -> str:

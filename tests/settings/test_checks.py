@@ -9,7 +9,7 @@ import pytest
 from traitlets import TraitError
 from twisted.internet.testing import MemoryReactorClock
 
-from jupyterd.app.composition import House
+from jupyterd.app.composition import jupyterd
 from jupyterd.settings.load import BadSettings, load
 
 
@@ -21,7 +21,7 @@ def home(jupyter_home: Path) -> Path:
 def wrong_in(*options: str) -> str:
     """What a start with these options ends with."""
     with pytest.raises((BadSettings, TraitError)) as caught:
-        House(MemoryReactorClock(), load(["--allow-root", *options])).build()
+        jupyterd(MemoryReactorClock(), load(["--allow-root", *options]))
     return str(caught.value)
 
 
@@ -63,6 +63,27 @@ def test_a_setting_of_another_class(option: str, told: str) -> None:
     assert told in wrong_in(option)
 
 
+@pytest.mark.parametrize("where", ["option", "file"])
+def test_a_preferred_directory_outside_of_the_root(home: Path, tmp_path: Path, where: str) -> None:
+    root = tmp_path / "root"
+    (root / "below").mkdir(parents=True)
+    if where == "option":
+        options = [f"--preferred-dir={tmp_path}"]
+    else:
+        (home / "config").mkdir()
+        (home / "config" / "jupyter_server_config.py").write_text(f"c.ServerApp.preferred_dir = {str(tmp_path)!r}")
+        options = []
+    assert wrong_in(f"--root-dir={root}", *options) == f"{tmp_path} is outside root contents directory"
+    assert wrong_in(str(root), *options).endswith("is outside root contents directory")
+    jupyterd(MemoryReactorClock(), load(["--allow-root", f"--root-dir={root}", f"--preferred-dir={root}/below"]))
+
+
+@pytest.mark.parametrize("path", ["../x", "nowhere", "/nowhere"])
+def test_a_preferred_path_outside_of_the_root_or_nowhere(tmp_path: Path, path: str) -> None:
+    told = wrong_in(f"--root-dir={tmp_path}", f"--FileContentsManager.preferred_dir={path}")
+    assert "outside root contents directory" in told or "Preferred directory not found" in told
+
+
 def test_a_front_end_s_own_file(home: Path) -> None:
     (home / "config").mkdir()
     (home / "config" / "jupyter_lab_config.py").write_text("c.LabApp.core_mode = 'perhaps'")
@@ -91,7 +112,7 @@ def test_a_setting_that_nobody_knows_is_told_at_the_start(
     option: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(logging.getLogger("ServerApp"), "handlers", [caplog.handler])
-    House(MemoryReactorClock(), load(["--allow-root", f"--{option}"])).build()
+    jupyterd(MemoryReactorClock(), load(["--allow-root", f"--{option}"]))
     name = option.partition(".")[2].partition("=")[0]
     assert any(f"`{name}` not recognized" in record.getMessage() for record in caplog.records)
 
@@ -102,4 +123,4 @@ def test_what_is_right_passes(home: Path) -> None:
         "c.KernelSpecManager.allowed_kernelspecs = {'python3'}\n"
         "c.Session.keyfile = ''\nc.NotebookNotary.db_file = ':memory:'\nc.KernelManager.ip = '127.0.0.1'\n"
     )
-    House(MemoryReactorClock(), load(["--allow-root", "--transport=ipc"])).build()
+    jupyterd(MemoryReactorClock(), load(["--allow-root", "--transport=ipc"]))
