@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from benchmarks.channels import kernel_of
 from benchmarks.contents import edited, expect
-from benchmarks.harness import Case, Figures, Server, main
+from benchmarks.harness import FRONT_ENDS, Case, Figures, Server, main
 from benchmarks.process import MB
 
 SAVES, CELLS, TABS, RESTARTS = 100, 40, 30, 5
@@ -31,7 +31,7 @@ def day(server: Server) -> Figures:
     return {"memory after a day's work (PSS), MB": server.pss() / MB, "a day's work: CPU, s": server.cpu()}
 
 
-CASES = [Case("day", day, without=("jupyverse",))]
+CASES = [Case("day", day, options=FRONT_ENDS, without=("jupyverse",))]
 
 if __name__ == "__main__":
     main(__doc__, CASES)

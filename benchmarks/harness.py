@@ -255,6 +255,10 @@ def _end(server: Server) -> None:
     shutil.rmtree(server.home, ignore_errors=True)
 
 
+FRONT_ENDS = ("--ServerApp.jpserver_extensions={'jupyterlab': True, 'jupyter_server_terminals': True}",)
+"""An empty configuration enables nothing; this is what installing JupyterLab enables."""
+
+
 @dataclass(frozen=True)
 class Case:
     """``measure`` one running server. ``setup`` prepares it (files, kernels) before the clock runs.

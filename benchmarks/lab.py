@@ -9,7 +9,7 @@ import shutil
 import tempfile
 import time
 
-from benchmarks.harness import TOKEN, Case, Figures, Server, main
+from benchmarks.harness import FRONT_ENDS, TOKEN, Case, Figures, Server, main
 from benchmarks.process import Cost
 
 LAUNCHER = ".jp-LauncherCard"
@@ -53,7 +53,7 @@ def first_load(server: Server) -> Figures:
     }
 
 
-CASES = [Case("lab", first_load, without=("jupyverse",))]
+CASES = [Case("lab", first_load, options=FRONT_ENDS, without=("jupyverse",))]
 
 if __name__ == "__main__":
     main(__doc__, CASES)

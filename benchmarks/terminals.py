@@ -6,7 +6,7 @@ import json
 import statistics
 import time
 
-from benchmarks.harness import TOKEN, Case, Figures, Server, main
+from benchmarks.harness import FRONT_ENDS, TOKEN, Case, Figures, Server, main
 from benchmarks.process import Cost
 from benchmarks.websocket import TEXT, WebSocket
 
@@ -56,7 +56,7 @@ def terminal(server: Server) -> Figures:
     }
 
 
-CASES = [Case("terminal", terminal, without=("jupyverse",))]
+CASES = [Case("terminal", terminal, options=FRONT_ENDS, without=("jupyverse",))]
 
 if __name__ == "__main__":
     main(__doc__, CASES)
