@@ -83,6 +83,7 @@ def versions(venv: Path) -> dict[str, str]:
         "for name in sys.argv[1:]:\n    try: found[name] = m.version(name)\n    except m.PackageNotFoundError: pass\n"
         "print(json.dumps(found))"
     )
-    done = subprocess.run([str(venv / "bin/python"), "-I", "-c", code, *names], capture_output=True, text=True, check=True)
+    python = [str(venv / "bin/python"), "-I", "-c", code]
+    done = subprocess.run([*python, *names], capture_output=True, text=True, check=True)
     found: dict[str, str] = json.loads(done.stdout)
     return found
