@@ -119,7 +119,7 @@ def makeService(options: Options) -> IService:
     from traitlets import TraitError
     from twisted.internet import reactor
 
-    from jupyterd.app.composition import jupyterd
+    from jupyterd.app.composition import jupyterd, reload
     from jupyterd.settings.load import BadSettings
     from jupyterd.supervision.daemon import Daemon
     from jupyterd.system.lean_imports import without_iri_grammar
@@ -128,17 +128,17 @@ def makeService(options: Options) -> IService:
     settings, twistd = options.settings, options.parent
     try:
         keep_secrets(settings)
-        house = jupyterd(reactor, settings)
+        parts = jupyterd(reactor, settings)
     except (BadSettings, TraitError) as error:
         _refuse(" ".join(str(error).split()))
     daemon = Daemon(
         reactor,
         settings.server,
         make_observer=lambda: observer_of(twistd, settings),
-        reload=house.reload,
+        reload=lambda: reload(parts),
         give_up=lambda message: _give_up(twistd, message),
     )
-    house.services.setServiceParent(daemon)
+    parts.services.setServiceParent(daemon)
     return daemon
 
 

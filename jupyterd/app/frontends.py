@@ -13,6 +13,7 @@ from jupyterd.system.threads import InThread
 from jupyterd.web.root import Root
 
 if TYPE_CHECKING:
+    from jupyterd.config.manager import ConfigManager
     from jupyterd.contents.service import Contents
     from jupyterd.frontends.lab.resource import LabAdministration, LabAPI
     from jupyterd.frontends.page_config import Surroundings
@@ -227,6 +228,17 @@ def mount(root: Root, fronts: FrontEnds) -> None:
         _mount_notebook(root, fronts)
 
 
+def mount_config(root: Root, manager: Callable[[], ConfigManager], in_thread: InThread) -> None:
+    """``/api/config``: settings that front ends keep here."""
+
+    def sections() -> Any:
+        from jupyterd.config.resource import ConfigResource
+
+        return ConfigResource(manager(), in_thread).app.resource()
+
+    root.mount("/api/config", sections, auth="config")
+
+
 def _mount_shared(root: Root, fronts: FrontEnds) -> None:
     def api() -> Any:
         return fronts.api.app.resource()
@@ -246,8 +258,7 @@ def _mount_shared(root: Root, fronts: FrontEnds) -> None:
         return CustomFiles(fronts.assets, [*fronts._server.static_custom_path, *shipped]).app.resource()
 
     root.mount("/lab/api", api, auth="")
-    for prefix in ("/static/lab", "/lab/extensions", "/lab/api/themes"):
-        root.mount(prefix, files, auth="", public=True, page=True)
+    root.mount(["/static/lab", "/lab/extensions", "/lab/api/themes"], files, auth="", public=True, page=True)
     root.mount("/custom", custom, auth="", page=True)
 
 
@@ -261,10 +272,9 @@ def _mount_lab(root: Root, fronts: FrontEnds) -> None:
     def administration() -> Any:
         return fronts.administration.app.resource()
 
-    for prefix in ("/lab", "/doc"):
-        root.mount(prefix, pages, auth="", page=True)
-    for name in ("plugins", "build", "news", "update"):
-        root.mount(f"/lab/api/{name}", administration, auth="", exact=True)
+    root.mount(["/lab", "/doc"], pages, auth="", page=True)
+    open_to_all = ["/lab/api/plugins", "/lab/api/build", "/lab/api/news", "/lab/api/update"]
+    root.mount(open_to_all, administration, auth="", exact=True)
     # Whoever may install packages may do anything.
     root.mount("/lab/api/extensions", administration, auth="server", exact=True)
 
@@ -280,8 +290,7 @@ def _mount_notebook(root: Root, fronts: FrontEnds) -> None:
 
         return NotebookFiles(fronts.assets, fronts.notebook.static_dir).app.resource()
 
-    for prefix in ("/tree", "/notebooks", "/edit", "/consoles", "/terminals"):
-        root.mount(prefix, pages, auth="", page=True)
+    root.mount(["/tree", "/notebooks", "/edit", "/consoles", "/terminals"], pages, auth="", page=True)
     root.mount("/static/notebook", files, auth="", public=True, page=True)
 
 

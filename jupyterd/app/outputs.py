@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import cache
 from typing import TYPE_CHECKING
 
 from jupyterd.web.root import Root
@@ -32,7 +31,6 @@ def recorder(parts: Parts) -> Recorder:
 def mount(root: Root, recorder: Callable[[], Recorder], kernels: Callable[[], MappingKernelManager]) -> None:
     """Put the resources where clients look for them."""
 
-    @cache
     def executions() -> IResource:
         from jupyterd.outputs.resource import ExecutionsResource
 

@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from jupyterd.auth.authorizer import ACTION, AllowAllAuthorizer, Authorizer
+from jupyterd.auth.authorizer import READING, AllowAllAuthorizer, Authorizer
 from jupyterd.auth.cookie_secret import CookieKey
 from jupyterd.auth.cross_site import Forgery
 from jupyterd.auth.guessing_delay import LONGEST_DELAY, GuessingDelay, too_many
@@ -164,7 +164,9 @@ class Guard:
     def _may(self, request: Request, handler: Handler, mount: Mount) -> Verdict | Deferred[Verdict]:
         if self._everybody_may or not mount.auth or mount.public:
             return None
-        action = "execute" if mount.websocket else ACTION.get(handler.request.method, "write")
+        action = "read" if handler.request.method in READING else mount.action
+        if mount.websocket:
+            action = "execute"
         allowed = self.authorizer.is_authorized(handler, request.user, action, mount.auth)
         refusal = Refusal(403, f"User is not authorized to {action} on resource: {mount.auth}.")
         if isinstance(allowed, Awaitable):

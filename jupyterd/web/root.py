@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Protocol
 from urllib.parse import unquote
 
@@ -39,6 +40,8 @@ class Mount:
     :param prefix: segments, ``*`` for any one segment.
     :param factory: makes the resource, at the first request.
     :param auth: the authorizer's name of what lies here (``contents``, ``kernels`` ...).
+    :param action: the authorizer's word for requests that change something: ``write``, or ``execute`` where they run
+        code. Reading is ``read`` in any case.
     :param public: answered without credentials.
     :param page: for people: errors are HTML and a missing login leads to the login page.
     :param exact: this path alone, nothing below it.
@@ -62,13 +65,11 @@ class Mount:
     untrusted: bool = False
     form: bool = False
     reports: bool = False
-    _resource: IResource | None = None
+    action: str = "write"
 
     def resource(self) -> IResource:
-        """The resource, made once."""
-        if self._resource is None:
-            self._resource = self.factory()
-        return self._resource
+        """The resource; made once for all mounts of the same factory."""
+        return self.factory()
 
 
 @dataclass(eq=False)
@@ -88,10 +89,11 @@ class Root:
         # Hubs give names as they stand in URLs: /user/me%40here/
         self._base = [unquote(segment) for segment in base_url.split("/") if segment]
         self._top = _Node()
+        self._factories: dict[Callable[[], IResource], Callable[[], IResource]] = {}
 
     def mount(
         self,
-        prefix: str,
+        prefixes: str | Sequence[str],
         factory: Callable[[], IResource],
         *,
         auth: str,
@@ -104,21 +106,33 @@ class Root:
         untrusted: bool = False,
         form: bool = False,
         reports: bool = False,
-    ) -> Mount:
-        """Let what ``factory`` makes answer ``prefix`` and all below it; of two prefixes the longer one wins.
+        action: str = "write",
+    ) -> list[Mount]:
+        """Let what ``factory`` makes answer each prefix and all below it; of two prefixes the longer one wins.
 
-        :raises ValueError: the prefix is taken.
+        The factory is called once, at the first request, however many prefixes and calls of this method it is given in.
+
+        :raises ValueError: a prefix is taken.
         """
-        segments = tuple(segment for segment in prefix.split("/") if segment)
+        once = self._factories.setdefault(factory, cache(factory))
+        return [
+            self._put(
+                Mount(
+                    tuple(segment for segment in prefix.split("/") if segment),
+                    once, auth, public, page, exact, body, max_body, websocket, untrusted, form, reports, action,
+                )
+            )
+            for prefix in ([prefixes] if isinstance(prefixes, str) else prefixes)
+        ]  # fmt: skip
+
+    def _put(self, mount: Mount) -> Mount:
         node = self._top
-        for segment in segments:
+        for segment in mount.prefix:
             node = node.children.setdefault(segment, _Node())
         if node.mount is not None:
-            raise ValueError(f"{prefix} is mounted already")
-        node.mount = Mount(
-            segments, factory, auth, public, page, exact, body, max_body, websocket, untrusted, form, reports
-        )
-        return node.mount
+            raise ValueError(f"/{'/'.join(mount.prefix)} is mounted already")
+        node.mount = mount
+        return mount
 
     def find(self, segments: Sequence[str]) -> Mount | None:
         """The mount that answers a path.

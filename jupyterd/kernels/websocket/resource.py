@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from twisted.logger import Logger
 
-from jupyterd.errors import Forbidden, Invalid
+from jupyterd.errors import Invalid
 from jupyterd.kernels.channels.executions import OPTIONS, Execution
 from jupyterd.kernels.log.entries import entries
 from jupyterd.web.api import Routes, json_api
@@ -21,27 +21,18 @@ MOST = 1000
 """Messages in one answer."""
 
 
-async def anybody(call: Call) -> bool:
-    """Who may come here may run code too."""
-    return True
-
-
 class ChannelsResource:
     """The websockets of kernels, and what serves clients without one.
 
     :param channels_of: a kernel's channels by its id. Raises ``NoSuchKernel``.
-    :param may_execute: whether who asks may run code.
     """
 
     app = Routes()
     api = json_api(app)
     log = Logger()
 
-    def __init__(
-        self, channels_of: Callable[[str], KernelChannels], may_execute: Callable[[Call], Awaitable[bool]] = anybody
-    ) -> None:
+    def __init__(self, channels_of: Callable[[str], KernelChannels]) -> None:
         self._channels_of = channels_of
-        self._may_execute = may_execute
 
     @api.websocket("/api/kernels/<kernel_id>/channels")
     async def channels(self, call: Call, kernel_id: str) -> SocketProtocol:
@@ -76,7 +67,6 @@ class ChannelsResource:
     async def execute(self, call: Call, kernel_id: str) -> dict[str, Any]:
         """Run code; the answer has the id under which its outputs are read."""
         channels = self._channels_of(kernel_id)
-        await self._check_may_execute(call)
         body = await call.json_object(required=True)
         request, metadata, key = _request(body, call.header("idempotency-key"))
         execution, new = channels.executions.add(request, metadata, key)
@@ -105,15 +95,10 @@ class ChannelsResource:
     async def answer(self, call: Call, kernel_id: str, execution_id: str) -> None:
         """Give the input that it waits for."""
         execution = self._channels_of(kernel_id).executions[execution_id]
-        await self._check_may_execute(call)
         value = (await call.json_object(required=True)).get("value")
         if not isinstance(value, str):
             raise Invalid("value must be a string")
         execution.answer(value)
-
-    async def _check_may_execute(self, call: Call) -> None:
-        if not await self._may_execute(call):
-            raise Forbidden("User is not authorized to execute on resource: kernels.")
 
     @api("DELETE", "/api/kernels/<kernel_id>/execute/<execution_id>", status=204)
     async def forget(self, call: Call, kernel_id: str, execution_id: str) -> None:
