@@ -44,6 +44,7 @@ NEIGHBOURS = {
     "outputs": {
         "contents.operations",
         "contents.service",
+        "contents.steps",
         "kernels.channels.kernel_channels",
         "kernels.kernel",
         "kernels.log",

@@ -204,6 +204,7 @@ class Parts:
         server, gateway = self.server, self.gateway
         kernels: MappingKernelManager = self.settings.make("kernel_manager_class")
         connection = ZMQChannelsWebsocketConnection(parent=server) if gateway is None else gateway.connection
+
         def channels(kernel_id: str, observer: Observer) -> KernelChannels:
             return KernelChannels(
                 kernel_id,
@@ -253,7 +254,9 @@ class Parts:
         """Which cells' outputs are not in their notebooks yet."""
         from jupyterd.app.outputs import recorder
 
-        return recorder(self)
+        service = recorder(self)
+        self.services.add(Stage.RECORDS, service)
+        return service
 
     @cached_property
     def sessions(self) -> SessionManager:
@@ -294,6 +297,7 @@ class Parts:
         from jupyterd.app.contents import contents
 
         service = contents(self.reactor, self.settings, self.lanes, self.emit)
+        service.outputs = self.recorder
         self.services.add(Stage.DOMAINS, service)
         return service
 
