@@ -60,7 +60,8 @@ def json_of(event: LogEvent) -> str:
     if "log_failure" in event:
         entry["traceback"] = event["log_failure"].getTraceback()
     for name, value in fields_of(event).items():
-        entry.setdefault(name, value)
+        if value != entry["message"]:  # a text that is all of the event need not stand there twice
+            entry.setdefault(name, value)
     return json.dumps(entry, ensure_ascii=False, default=str)
 
 
