@@ -46,7 +46,10 @@ def _mount_server(parts: Parts) -> None:
     status.mount_events(root, lambda: parts.bus, parts.in_thread)
     auth.warn(server, tls=bool(server.certfile or server.ssl_options))
     auth.mount(root, lambda: parts.guard)
-    auth.mount_login(root, lambda: parts.guard, lambda: parts.pages, parts.password_thread)
+    if parts.hub is not None:
+        parts.hub.mount(root, lambda: parts.guard)
+    else:
+        auth.mount_login(root, lambda: parts.guard, lambda: parts.pages, parts.password_thread)
 
 
 def _mount_kernels(parts: Parts) -> None:
@@ -90,6 +93,8 @@ def _add_services(parts: Parts) -> None:
     services.add(Stage.DOMAINS, parts.kernels_service)
     if server.terminals_enabled:
         services.add(Stage.DOMAINS, parts.terminals)
+    if parts.hub is not None:
+        services.add(Stage.PORTS, parts.hub.service(lambda: parts.guard, parts.activity))
     if server.shutdown_no_activity_timeout > 0:
         services.add(Stage.PORTS, status.idle_stop(parts))
     if server.autoreload:
@@ -128,9 +133,12 @@ def reload(parts: Parts, levels: Levels | None = None) -> None:
 
     try:
         settings = parts.settings.again()
-        auth.refresh(parts.guard, settings.server)
+        again = settings.server
+        auth.refresh(parts.guard, again)
+        if parts.hub is not None:
+            parts.hub.dress(parts.guard, again)
         if levels is not None:
-            levels.set(cast(int, settings.server.log_level), settings.server.log_levels)
+            levels.set(cast(int, again.log_level), again.log_levels)
             parts.access_log.verbose = settings.verbose
         if parts.front.certificates is not None:
             parts.front.certificates.reload()
