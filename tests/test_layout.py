@@ -15,7 +15,10 @@ import pytest
 HOUSE = Path(__file__).resolve().parent.parent
 PACKAGE = HOUSE / "jupyterd"
 
-LEAVES = {"", "compat", "config_manager", "errors", "log", "log_scrub", "system", "traittypes", "transutils", "utils"}
+LEAVES = {
+    "", "compat", "config_manager", "errors", "log", "log_scrub", "log_styles", "system", "traittypes",
+    "transutils", "utils",
+}  # fmt: skip
 MIDDLE = {"web", "auth", "events"}
 FEATURES = {
     "config", "contents", "frontends", "gateway", "hub", "kernels", "kernelspecs", "nbconvert", "outputs",

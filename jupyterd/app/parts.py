@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from jupyterd.settings.load import Settings
     from jupyterd.status.metrics import RequestTimes
     from jupyterd.supervision.listener import Front
+    from jupyterd.supervision.stalls import StallWatchdog
     from jupyterd.terminals.manager import Terminals
 
 
@@ -131,9 +132,22 @@ class Parts:
                 reader=limits.reader_timeout,
                 most=limits.most_waiting,
             ),
-            access=AccessLog(self.settings.verbose, self._answered),
+            access=self.access_log,
             error_page=self.pages.error,
         )
+
+    @cached_property
+    def access_log(self) -> AccessLog:
+        """Tells the log of each answer."""
+        return AccessLog(self.settings.verbose, self._answered)
+
+    @cached_property
+    def stalls(self) -> StallWatchdog:
+        """Tells what holds the reactor."""
+        from jupyterd.supervision.stalls import StallWatchdog, Turns
+
+        loop = getattr(self.reactor, "_asyncioEventloop", None)
+        return StallWatchdog(Turns(), getattr(loop, "_selector", None), self.server.stall_seconds)
 
     @cached_property
     def bus(self) -> EventBus:
