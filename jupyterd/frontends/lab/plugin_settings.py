@@ -69,19 +69,19 @@ class PluginSettings:
             except Failed as error:
                 # One broken schema of an extension must not take the settings of all others away.
                 self.log.warn("{error}", error=error.message)
-                models += self._without_what_was_written(name, found[name], overrides, locale, error.message)
+                bare = self._without_what_was_written(name, found[name], overrides, locale)
+                models += [{**bare, "warning": error.message}] if bare else []
         return models
 
     def _without_what_was_written(
-        self, name: str, found: Schema, overrides: dict[str, Any], locale: str, warning: str
-    ) -> list[dict[str, Any]]:
-        """A plugin as if its user had written nothing; none where it is the schema that is broken."""
+        self, name: str, found: Schema, overrides: dict[str, Any], locale: str
+    ) -> dict[str, Any]:
+        """A plugin as if its user had written nothing; empty where it is the schema that is broken."""
         try:
             schema = self.translations.schema(self._schema(name, found, overrides), locale)
         except Failed:
-            return []
-        version = _version_beside(found.path)
-        return [{"id": name, "schema": schema, "version": version, **_nothing(), "warning": warning}]
+            return {}
+        return {"id": name, "schema": schema, "version": _version_beside(found.path), **_nothing()}
 
     def get(self, name: str, locale: str | None = None) -> dict[str, Any]:
         """One plugin's schema and settings.
