@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING, Any
 
 from jupyterd.web.root import Root
 
 if TYPE_CHECKING:
     from twisted.web.resource import IResource
 
-    from jupyterd.app.parts import Parts
     from jupyterd.kernels.manager import MappingKernelManager
     from jupyterd.outputs.recorder import Recorder
+    from jupyterd.settings.server_app import ServerApp
+    from jupyterd.system.threads import InThread
 
 
-def recorder(parts: Parts) -> Recorder:
-    """The recorder of a daemon."""
+def recorder(
+    reactor: Any, server: ServerApp, in_thread: InThread, notebooks_on: Callable[[str], Awaitable[list[str]]]
+) -> Recorder:
+    """The recorder of a daemon.
+
+    :param notebooks_on: the notebooks that run on a kernel.
+    """
     from jupyterd.outputs.recorder import Recorder
     from jupyterd.outputs.settings import OutputRecorder
 
     return Recorder(
-        OutputRecorder(parent=parts.server),
-        parts.reactor,
-        parts.in_thread,
-        lambda kernel_id: parts.sessions.notebooks_on(kernel_id),
+        OutputRecorder(parent=server),
+        reactor,
+        in_thread,
+        notebooks_on,
     )
 
 

@@ -239,7 +239,9 @@ class Parts:
         """Which cells' outputs are not in their notebooks yet."""
         from jupyterd.app.outputs import recorder
 
-        return recorder(self)
+        return recorder(
+            self.reactor, self.server, self.in_thread, lambda kernel_id: self.sessions.notebooks_on(kernel_id)
+        )
 
     @cached_property
     def sessions(self) -> SessionManager:
