@@ -51,6 +51,7 @@ NEIGHBOURS = {
     "outputs": {
         "contents.operations",
         "contents.service",
+        "contents.steps",
         "kernels.channels.kernel_channels",
         "kernels.kernel",
         "kernels.log",

@@ -51,7 +51,11 @@ def _mount_server(parts: Parts) -> None:
 def _mount_kernels(parts: Parts) -> None:
     """Kernels, their channels, kernelspecs, sessions; terminals."""
     root = parts.root
-    kernels.mount(root, lambda: parts.kernels)
+    kernels.mount(
+        root,
+        lambda: parts.kernels,
+        lambda call: parts.guard.allowed(call.request.handler, "write", "contents"),
+    )
     kernels.mount_kernelspecs(root, lambda: parts.kernelspecs, lambda: parts.kernels)
     kernels.mount_sessions(root, lambda: parts.sessions)
     if parts.server.terminals_enabled:

@@ -17,11 +17,19 @@ if TYPE_CHECKING:
 
 
 def recorder(
-    reactor: Any, server: ServerApp, in_thread: InThread, notebooks_on: Callable[[str], Awaitable[list[str]]]
+    reactor: Any,
+    server: ServerApp,
+    in_thread: InThread,
+    *,
+    notebooks: Callable[[str], Awaitable[list[str]]],
+    change: Callable[..., Any],
+    emit: Callable[[str, dict[str, Any]], None],
 ) -> Recorder:
     """The recorder of a daemon.
 
-    :param notebooks_on: the notebooks that run on a kernel.
+    :param notebooks: the paths of those that run on a kernel.
+    :param change: changes a notebook on its way; see :meth:`jupyterd.contents.service.Contents.change`.
+    :param emit: the event bus.
     """
     from jupyterd.outputs.recorder import Recorder
     from jupyterd.outputs.settings import OutputRecorder
@@ -30,7 +38,9 @@ def recorder(
         OutputRecorder(parent=server),
         reactor,
         in_thread,
-        notebooks_on,
+        notebooks=notebooks,
+        change=change,
+        emit=emit,
     )
 
 

@@ -190,6 +190,7 @@ class Parts:
         server, gateway = self.server, self.gateway
         kernels: MappingKernelManager = self.settings.make("kernel_manager_class")
         connection = ZMQChannelsWebsocketConnection(parent=server) if gateway is None else gateway.connection
+
         def channels(kernel_id: str, observer: Observer) -> KernelChannels:
             return KernelChannels(
                 kernel_id,
@@ -231,7 +232,7 @@ class Parts:
 
     @cached_property
     def log_directory(self) -> DaemonDirectory:
-        """Where kernels' logs are continued on disk."""
+        """Where kernels' logs are continued on disk, and notes of what else this daemon has there."""
         return DaemonDirectory("jupyterd-log-", [self.server.runtime_dir])
 
     @cached_property
@@ -239,9 +240,16 @@ class Parts:
         """Which cells' outputs are not in their notebooks yet."""
         from jupyterd.app.outputs import recorder
 
-        return recorder(
-            self.reactor, self.server, self.in_thread, lambda kernel_id: self.sessions.notebooks_on(kernel_id)
+        service = recorder(
+            self.reactor,
+            self.server,
+            self.in_thread,
+            notebooks=lambda kernel_id: self.sessions.notebooks_on(kernel_id),
+            change=lambda path, step: self.contents.change(path, step),
+            emit=self.emit,
         )
+        self.services.add(Stage.RECORDS, service)
+        return service
 
     @cached_property
     def sessions(self) -> SessionManager:
@@ -282,6 +290,7 @@ class Parts:
         from jupyterd.app.contents import contents
 
         service = contents(self.reactor, self.settings, self.lanes, self.emit)
+        service.outputs = self.recorder
         self.services.add(Stage.DOMAINS, service)
         return service
 
@@ -306,7 +315,7 @@ class Parts:
         from jupyterd.supervision.listener import Front
         from jupyterd.supervision.notify import Notify
 
-        return Front(self.reactor, self.site, self.server, Notify.from_environment())
+        return Front(self.reactor, self.site, self.server, Notify.from_environment(), self.log_directory)
 
     @cached_property
     def config_manager(self) -> ConfigManager:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import hmac
 import os
 import stat
-import tempfile
 from dataclasses import dataclass
 from typing import Protocol
 
 from twisted.logger import Logger
+
+from jupyterd.system.replace_file import discard, written_aside
 
 SHORTEST_SECRET = 16  # bytes; less, as in a file cut short, could be guessed
 NEW_SECRET = 32  # bytes
@@ -50,7 +50,12 @@ class CookieKey:
         """
         secret = os.urandom(NEW_SECRET)
         if self.file and not self.configured:
-            os.replace(self._written(secret), self.file)
+            written = self._written(secret)
+            try:
+                os.replace(written, self.file)
+            except OSError:
+                discard(written)
+                raise
         self._secret = secret
 
     def _read(self) -> bytes:
@@ -92,16 +97,10 @@ class CookieKey:
             os.replace(written, self.file)
             return secret
         finally:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(written)
+            discard(written)
         return secret
 
     def _written(self, secret: bytes) -> str:
         directory = os.path.dirname(self.file) or "."
         os.makedirs(directory, mode=0o700, exist_ok=True)
-        handle, path = tempfile.mkstemp(dir=directory, prefix=".cookie-secret-")  # mode 0600
-        with os.fdopen(handle, "wb") as file:
-            file.write(secret)
-            file.flush()
-            os.fsync(file.fileno())
-        return path
+        return written_aside(os.path.join(directory, os.path.basename(self.file)), secret)

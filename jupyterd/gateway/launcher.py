@@ -123,6 +123,9 @@ class RemoteProcess:
 
     # -- what is done with it
 
+    def prepare(self) -> None:
+        """The gateway has what it needs."""
+
     async def _ask(self, method: str, *segments: str, body: Any = None) -> Any:
         return await self._gateway.ask(method, self._gateway.settings.kernels_endpoint, *segments, body=body)
 

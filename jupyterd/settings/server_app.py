@@ -361,5 +361,5 @@ jupyterd stop 9999                # stop the one on that port
 
     @staticmethod
     def serve(argv: list[str]) -> None:
-        """Serve with these options until a signal comes; :mod:`jupyterd.serverapp`, which knows the command, sets it."""
+        """Serve with these options until a signal comes; :mod:`jupyterd.serverapp` sets it."""
         raise RuntimeError("import ServerApp from jupyterd.serverapp to serve")

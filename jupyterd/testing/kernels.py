@@ -19,6 +19,7 @@ class MemoryProcess:
     :ivar calls: what it was asked to do: ``start``, ``restart``, ``stop``, ``kill``, ``interrupt`` ...
     :ivar hold: set to a Deferred, it keeps the next start, restart or stop waiting.
     :ivar failure: raised by the next start or restart.
+    :ivar unprepared: raised before each restart, while it runs.
     :ivar retries: how often :meth:`retry` has another way to start.
     """
 
@@ -34,6 +35,7 @@ class MemoryProcess:
         self.env: dict[str, str] = dict(order.env or {})
         self.hold: Deferred[None] | None = None
         self.failure: Exception | None = None
+        self.unprepared: Exception | None = None
         self.retries = 0
         self.running = False
         self._ended = ended
@@ -59,6 +61,11 @@ class MemoryProcess:
         failure, self.failure = self.failure, None
         if failure is not None:
             raise failure
+
+    def prepare(self) -> None:
+        """Raise :attr:`unprepared`."""
+        if self.unprepared is not None:
+            raise self.unprepared
 
     async def start(self) -> None:
         """Run."""

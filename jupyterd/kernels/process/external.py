@@ -37,6 +37,9 @@ class ExternalProcess:
     def update_env(self, env: Mapping[str, str]) -> None:
         """It is never started by us."""
 
+    def prepare(self) -> None:
+        """It is never started by us."""
+
     async def start(self) -> None:
         """It runs already."""
 

@@ -64,6 +64,12 @@ class KernelProcess(Protocol):
     def update_env(self, env: Mapping[str, str]) -> None:
         """Variables for its next start."""
 
+    def prepare(self) -> None:
+        """Have what its next start needs; the process that runs goes on.
+
+        :raises JupyterdError: it can not be had, and what runs had better not be stopped.
+        """
+
     async def start(self) -> None:
         """Run it.
 

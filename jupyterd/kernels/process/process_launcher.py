@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 from collections.abc import Awaitable, Callable, Mapping
@@ -12,7 +13,7 @@ from typing import Any, Protocol
 
 from twisted.logger import Logger
 
-from jupyterd.errors import Failed, JupyterdError
+from jupyterd.errors import Failed, JupyterdError, OutOfSpace
 from jupyterd.kernels.process.death import Death, oom_counter, oom_kills
 from jupyterd.kernels.process.launcher import KernelProcess, Order
 from jupyterd.kernels.process.transport import port_taken, socket_address, takes_ipc
@@ -186,8 +187,38 @@ class ClientProcess:
 
     # -- its life
 
+    def prepare(self) -> None:
+        """See :class:`KernelProcess`: directories may have been cleaned away, and its program, since it was started."""
+        program = self._spec.argv[0] if self._spec.argv else ""
+        if self._launcher.is_local(self._spec) and os.path.isabs(program) and not os.access(program, os.X_OK):
+            raise Failed(f"The kernel can not be started: there is no program {program}")
+        try:
+            os.makedirs(self._launcher.connection_dir, mode=0o700, exist_ok=True)
+            self._see_to_sockets()
+            if self._manager.has_kernel and not os.path.exists(self._connection_file):
+                self._manager.write_connection_file(jupyter_session=(self._env or {}).get("JPY_SESSION_NAME", ""))
+        except OSError as error:
+            raise self._named(error) from error
+
+    def _see_to_sockets(self) -> None:
+        """Have the directory of its sockets; elsewhere, where that can not be made again."""
+        if not self._in_sockets:
+            return
+        address = socket_address(self._launcher.sockets, self._order.kernel_id)
+        if address is None:
+            raise FileNotFoundError(errno.ENOENT, "there is no directory for its sockets")
+        if address != self._manager.ip:
+            self._manager.ip = address
+            self._manager.cleanup_connection_file()
+
+    def _named(self, error: OSError) -> JupyterdError:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return OutOfSpace(f"No space left on device: {self._order.kernel_id} can not be started")
+        return Failed(f"The kernel can not be started: {error}")
+
     async def start(self) -> None:
         """See :class:`KernelProcess`."""
+        self.prepare()
         while self._spent:
             await from_asyncio(self._spent.pop().cleanup_resources())
         kwargs = self._launch_kwargs()
@@ -201,6 +232,7 @@ class ClientProcess:
 
     async def restart(self, *, now: bool, new_ports: bool = False) -> None:
         """See :class:`KernelProcess`."""
+        self.prepare()
         self._stopping = True
         kwargs = self._launch_kwargs()
         if self._env is not None:
@@ -217,6 +249,8 @@ class ClientProcess:
         except Exception as error:  # what a provisioner raises is its own
             said = self._stderr.drain() if self._stderr is not None else ""
             await self._clean_up(shut_down=False)
+            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise self._named(error) from error
             raise Failed(f"{error}\n{said}" if said else str(error)) from error
         self._stopping = False
         if self._stderr is not None:
@@ -305,6 +339,8 @@ class ClientProcess:
 
     def _forget_manager(self) -> None:
         self._manager.cleanup_connection_file()
+        with suppress(OSError):  # it may be there though it could not be written
+            os.unlink(self._connection_file)
         self._manager.cleanup_ipc_files()
 
     async def interrupt(self) -> None:
@@ -318,6 +354,7 @@ class ClientProcess:
         traits: dict[str, Any] = {}
         if transport == "ipc" and (address := socket_address(launcher.sockets, self._order.kernel_id)) is not None:
             traits = {"transport": "ipc", "ip": address}
+        self._in_sockets = bool(traits)
         manager = launcher.kernel_class(
             parent=launcher.settings,
             config=with_sections(
