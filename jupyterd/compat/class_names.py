@@ -59,6 +59,11 @@ STOCK: dict[str, str] = {
 # Notebook 6 called them so.
 STOCK |= {name.replace("jupyter_server.", "notebook.", 1): ours for name, ours in STOCK.items() if ".services." in name}
 
+STOCK |= {
+    "jupyterhub.singleuser.extension.JupyterHubAuthorizer": f"{_AUTH}.AllowAllAuthorizer",
+    "jupyterhub.singleuser.extension.JupyterHubIdentityProvider": "jupyterd.hub.identity.JupyterHubIdentityProvider",
+}
+
 FORMER = {
     "jupyterd.auth.authorizer.": "jupyterd.auth.",
     "jupyterd.auth.identity.": "jupyterd.auth.",
@@ -89,6 +94,10 @@ CLASSES: list[str] = [
     f"{_AUTH}.AllowAllAuthorizer",
     f"{_AUTH}.IdentityProvider",
     f"{_AUTH}.PasswordIdentityProvider",
+    "jupyterd.hub.identity.JupyterHubIdentityProvider",
+    "jupyterd.hub.settings.HubAuth",
+    "jupyterd.hub.settings.HubOAuth",
+    "jupyterd.hub.settings.JupyterHubSingleUser",
     "jupyterd.config.ConfigManager",
     f"{_CONTENTS}.ContentsManager",
     f"{_CONTENTS}.FileContentsManager",
