@@ -265,7 +265,14 @@ class Parts:
         """Which cells' outputs are not in their notebooks yet."""
         from jupyterd.app.outputs import recorder
 
-        service = recorder(self)
+        service = recorder(
+            self.reactor,
+            self.server,
+            self.in_thread,
+            notebooks=lambda kernel_id: self.sessions.notebooks_on(kernel_id),
+            change=lambda path, step: self.contents.change(path, step),
+            emit=self.emit,
+        )
         self.services.add(Stage.RECORDS, service)
         return service
 

@@ -7,7 +7,6 @@ import socket
 from collections.abc import Generator
 from copy import deepcopy
 from functools import cached_property
-from importlib import import_module
 from typing import Any, cast
 from urllib.parse import ParseResult, urlencode, urlparse
 
@@ -370,4 +369,9 @@ jupyterd stop 9999                # stop the one on that port
         if self.subapp or self.generate_config or self.show_config or self.show_config_json:
             super().start()
             return
-        import_module("jupyterd.__main__").main(self.argv)  # by its name: the command knows us, not the other way round
+        self.serve(self.argv)
+
+    @staticmethod
+    def serve(argv: list[str]) -> None:
+        """Serve with these options until a signal comes; :mod:`jupyterd.serverapp` sets it."""
+        raise RuntimeError("import ServerApp from jupyterd.serverapp to serve")
