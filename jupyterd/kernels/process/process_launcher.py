@@ -17,7 +17,7 @@ from twisted.logger import Logger
 
 from jupyterd.errors import Failed, JupyterdError, OutOfSpace
 from jupyterd.kernels.process.death import Death, oom_counter, oom_kills
-from jupyterd.kernels.process.launcher import KernelProcess, Order
+from jupyterd.kernels.process.launcher import KEEPER, KernelProcess, Order
 from jupyterd.kernels.process.transport import port_taken, replies_to_the_newest, socket_address, takes_ipc
 from jupyterd.kernels.process.watch import KeptStandardError, KeptWatch, PollingWatch, ProcessWatch, StandardError
 from jupyterd.kernels.settings import KernelRestarter, MappingKernelSettings, with_sections
@@ -26,10 +26,6 @@ from jupyterd.system.daemon_directory import Directory
 
 if TYPE_CHECKING:
     from jupyterd.system.keeper_link import KeeperLink, KeptChild
-
-
-KEEPER = "jupyterd-keeper"
-"""The provisioner of the keeper's kernels, as a kernelspec may name it."""
 
 
 class Specs(Protocol):
@@ -83,9 +79,9 @@ class ProcessLauncher:
     def kernel_class(self) -> type[Any]:
         """The class that runs one kernel."""
         if self._kernel_class is None:
-            from traitlets.utils.importstring import import_item
+            from jupyterd.compat.class_names import resolve
 
-            self._kernel_class = import_item(str(self.settings.kernel_manager_class))
+            self._kernel_class = resolve(str(self.settings.kernel_manager_class))
         return self._kernel_class
 
     def configured(self, trait: str) -> Any:
@@ -165,6 +161,7 @@ class ClientProcess:
         self._watch: ProcessWatch | PollingWatch | KeptWatch | None = None
         self._oom: tuple[str, int] | None = None
         self._env = None if order.env is None else dict(order.env)
+        self._cwd = order.cwd
         self._identity = uuid4().hex
         self._provisioner_info: dict[str, Any] | None = None
         if record is None:
@@ -193,7 +190,7 @@ class ClientProcess:
         return {
             "id": self._order.kernel_id,
             "name": self._order.name,
-            "cwd": self._order.cwd,
+            "cwd": self._cwd,
             "path": self._order.path,
             "env": env,
             "connection": info,
@@ -295,10 +292,11 @@ class ClientProcess:
         resolve = getattr(provisioner, "resolve_path", None)
         return None if resolve is None else resolve(path)
 
-    def update_env(self, env: Mapping[str, str]) -> None:
+    def update_env(self, env: Mapping[str, str], cwd: str | None = None) -> None:
         """See :class:`KernelProcess`."""
         if self._env is not None:
             self._env.update(env)
+        self._cwd = cwd or self._cwd
 
     @property
     def _connection_file(self) -> str:
@@ -341,10 +339,6 @@ class ClientProcess:
         while self._spent:
             await from_asyncio(self._spent.pop().cleanup_resources())
         kwargs = self._launch_kwargs()
-        if self._env is not None:
-            kwargs["env"] = self._env
-        if self._order.cwd is not None:
-            kwargs["cwd"] = self._order.cwd
         if self._launcher.settings.transport_encryption != "disabled":
             kwargs["transport_encryption"] = self._launcher.settings.transport_encryption
         await self._launch(self._manager.start_kernel(kernel_id=self._order.kernel_id, **kwargs))
@@ -354,8 +348,6 @@ class ClientProcess:
         self.prepare()
         self._stopping = True
         kwargs = self._launch_kwargs()
-        if self._env is not None:
-            kwargs["env"] = self._env
         await self._launch(self._manager.restart_kernel(now=now, newports=new_ports, **kwargs))
 
     async def _launch(self, starting: Awaitable[Any]) -> None:
@@ -381,11 +373,15 @@ class ClientProcess:
         if self._stderr is not None:
             self._stderr.close()
             self._stderr = None
-        if not self.kept and not self._launcher.is_local(self._spec):
-            return {}
-        kind = KeptStandardError if self.kept else StandardError
-        self._stderr = kind(self._launcher.reactor, self._order.kernel_id)
-        return dict(self._stderr.kwargs)
+        kwargs: dict[str, Any] = {} if self._env is None else {"env": self._env}
+        local = self.kept or self._launcher.is_local(self._spec)
+        if self._cwd is not None:
+            kwargs["cwd"] = _existing(self._cwd) if local else self._cwd
+        if local:
+            kind = KeptStandardError if self.kept else StandardError
+            self._stderr = kind(self._launcher.reactor, self._order.kernel_id)
+            kwargs.update(self._stderr.kwargs)
+        return kwargs
 
     def _watch_process(self) -> None:
         if self._watch is not None:
@@ -514,3 +510,10 @@ class ClientProcess:
         manager._kernel_spec = spec
         manager.keeper = self._launcher.keeper
         manager.kept = lambda: self.record
+
+
+def _existing(directory: str) -> str:
+    """A directory, or the nearest above it: it may have been moved or removed since the kernel was started."""
+    while not os.path.isdir(directory) and (parent := os.path.dirname(directory)) != directory:
+        directory = parent
+    return directory

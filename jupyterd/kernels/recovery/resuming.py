@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeout
@@ -28,9 +28,14 @@ from jupyterd.kernels.recovery.standin import Standin, ids_of
 
 if TYPE_CHECKING:
     from jupyterd.keeper.record import Heard
-    from jupyterd.kernels.channels.kernel_channels import KernelChannels
+    from jupyterd.kernels.channels.from_kernel import Hearing
+    from jupyterd.kernels.channels.session_cursors import Places
+    from jupyterd.kernels.channels.settings import ZMQChannelsWebsocketConnection
+    from jupyterd.kernels.channels.to_kernel import Requests
     from jupyterd.kernels.log.cursor import Cursor
+    from jupyterd.kernels.log.message_log import MessageLog
     from jupyterd.kernels.log.places_file import Place
+    from jupyterd.kernels.messages.server_session import Author
 
 TAIL = 3000
 """Messages at the end of the log that are looked at: for the kernel's state, and the numbers that it gave them."""
@@ -55,12 +60,33 @@ LOST_REPLY = {
 }
 
 
+class Channels(Protocol):
+    """What is gone on with: the channels of the kernel."""
+
+    messages: MessageLog
+    settings: ZMQChannelsWebsocketConnection
+
+    @property
+    def closed(self) -> bool: ...
+    @property
+    def hearing(self) -> Hearing: ...
+    @property
+    def requests(self) -> Requests: ...
+    @property
+    def places(self) -> Places: ...
+    @property
+    def author(self) -> Author: ...
+    async def request(
+        self, msg_type: str, content: dict[str, Any], *, channel: str = "shell", timeout: float
+    ) -> dict[str, Any]: ...
+
+
 class Resuming:
     """One kernel's."""
 
     log = Logger()
 
-    def __init__(self, channels: KernelChannels, standin: Standin, clock: Any) -> None:
+    def __init__(self, channels: Channels, standin: Standin, clock: Any) -> None:
         self._channels, self._standin, self._clock = channels, standin, clock
         self._known: set[str] = set()
         self._asked: dict[str, tuple[str, bytes]] = {}
