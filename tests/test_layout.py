@@ -62,6 +62,7 @@ NEIGHBOURS = {
         "sessions.manager",
     },
     "sessions": {"kernels.manager"},
+    "supervision": {"state.directory"},
     "terminals": {"state.kept", "state.store"},
     "status": {"frontends.static_files", "kernels.manager", "terminals.manager"},
 }

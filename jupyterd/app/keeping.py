@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 PATIENCE = 30.0
 """Seconds for which clients wait until what a former daemon left is found; then they are served without it."""
 
+MANAGERS = ("NOTIFY_SOCKET", "SUPERVISOR_ENABLED")
+"""Variables by which a service manager tells that it is there: systemd with ``Type=notify``, supervisord."""
+
 Find = Callable[[Mapping[str, Mapping[str, Any]], Collection[str]], Awaitable[None]]
 
 
@@ -31,18 +34,32 @@ class Keeping(Service):
     :param kept: what outlives it.
     :param finders: find things of theirs again; given the keeper's children by their names, and which it listens to.
         Called only where a former daemon has left something.
+    :param is_set: the operator has said whether to keep.
+    :ivar keep_at_stop: whether kernels and terminals go on when the daemon stops.
     :ivar found: fires when all is found, or nothing can be.
     """
 
     log = Logger()
 
-    def __init__(self, reactor: Any, kept: Kept, keep_at_stop: bool) -> None:
+    def __init__(self, reactor: Any, kept: Kept, keep_at_stop: bool, is_set: bool) -> None:
         self._reactor = reactor
         self.kept = kept
         self.keep_at_stop = keep_at_stop
+        self._is_set = is_set
         self.finders: list[Find] = []
         self.leftovers: list[Callable[[], int]] = []
         self.found: Deferred[None] = Deferred()
+
+    def asked_to_stop(self, kernels: str | None) -> None:
+        """A client wants the server to stop.
+
+        :param kernels: what it wants to become of them: ``end``, ``keep``, ``default``; None where it does not say, as
+            a front end does not: then they end with it, unless the operator has said otherwise.
+        """
+        if kernels in ("end", "keep"):
+            self.keep_at_stop = kernels == "keep"
+        elif kernels is None and not self._is_set:
+            self.keep_at_stop = False
 
     def startService(self) -> None:
         """Look for what a former daemon left."""
@@ -114,11 +131,12 @@ def keeping(reactor: Any, server: ServerApp) -> Keeping | None:
     directory = StateDirectory(
         server.runtime_dir, server.root_dir, lambda: server.sock or str(asked), lambda: server.port
     )
-    return Keeping(reactor, Kept(reactor, directory, local_places()), keeps_at_stop(server, os.environ))
+    kept = Kept(reactor, directory, local_places())
+    return Keeping(reactor, kept, keeps_at_stop(server, os.environ), bool(server.kernels_at_stop))
 
 
 def keeps_at_stop(server: ServerApp, environment: Mapping[str, str]) -> bool:
     """Whether kernels go on when the daemon is stopped."""
     if server.kernels_at_stop:
         return bool(server.kernels_at_stop == "keep")
-    return any(environment.get(name) for name in ("NOTIFY_SOCKET", "SUPERVISOR_ENABLED"))
+    return any(environment.get(name) for name in MANAGERS)

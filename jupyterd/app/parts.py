@@ -276,8 +276,11 @@ class Parts:
         """Culls kernels, and ends them with the daemon."""
         from jupyterd.kernels.service import KernelsService
 
-        keep = self.keeping is not None and self.keeping.keep_at_stop
-        return KernelsService(self.kernels, self.socket_directory, self.log_directory, keep=lambda: keep)
+        return KernelsService(self.kernels, self.socket_directory, self.log_directory, keep=self.keep_at_stop)
+
+    def keep_at_stop(self) -> bool:
+        """Whether kernels and terminals go on when the daemon stops."""
+        return self.keeping is not None and self.keeping.keep_at_stop
 
     @cached_property
     def socket_directory(self) -> DaemonDirectory:
@@ -325,7 +328,7 @@ class Parts:
         """All terminals."""
         from jupyterd.app.terminals import terminals
 
-        return terminals(self.reactor, self.settings, self.keeping, self.state_thread)
+        return terminals(self.reactor, self.settings, self.keeping, self.state_thread, self.keep_at_stop)
 
     @cached_property
     def request_times(self) -> RequestTimes:

@@ -31,12 +31,17 @@ def resource(parts: Parts) -> StatusResource:
     def terminals() -> int:
         return len(parts.terminals) if parts.server.terminals_enabled else 0
 
+    def stop(kernels: str | None) -> None:
+        if parts.keeping is not None:
+            parts.keeping.asked_to_stop(kernels)
+        parts.reactor.callLater(STOP_DELAY, parts.reactor.stop)
+
     return StatusResource(
         activity=parts.activity,
         metrics=Metrics(parts.request_times, parts.activity, lambda: parts.kernels.running(), connections, terminals),
         kernels=lambda: len(parts.kernels),
         connections=connections,
-        stop=lambda: parts.reactor.callLater(STOP_DELAY, parts.reactor.stop),
+        stop=stop,
         ready=lambda: bool(parts.services.running),
         in_thread=parts.in_thread,
     )

@@ -9,6 +9,8 @@ from jupyterd.system.threads import InThread
 from jupyterd.web.root import Root
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from jupyterd.app.keeping import Keeping
     from jupyterd.settings.load import Settings
     from jupyterd.terminals.manager import Terminals
@@ -17,11 +19,14 @@ PING_INTERVAL = 30.0
 """Seconds between pings, so that proxies keep a quiet connection."""
 
 
-def terminals(reactor: Any, settings: Settings, keeping: Keeping | None, state_thread: InThread) -> Terminals:
+def terminals(
+    reactor: Any, settings: Settings, keeping: Keeping | None, state_thread: InThread, keep: Callable[[], bool]
+) -> Terminals:
     """The service.
 
     :param keeping: what outlives the daemon; None where nothing does.
     :param state_thread: writes the state file.
+    :param keep: whether terminals go on when the daemon stops.
     """
     from jupyterd.terminals.manager import Terminals
     from jupyterd.terminals.settings import Shell, TerminalManager
@@ -37,7 +42,7 @@ def terminals(reactor: Any, settings: Settings, keeping: Keeping | None, state_t
         TerminalManager(config=settings.config),
         lambda: Shell.of(server.terminado_settings, server.root_dir, server.connection_url),
         kept,
-        keeping is not None and keeping.keep_at_stop,
+        keep,
     )
     if keeping is not None:
         keeping.finders.append(service.find)

@@ -14,7 +14,7 @@ from typing import Any
 
 import zmq
 
-from jupyterd.keeper.children import CanNotSpawn, Child, adopt, end_all, spawn
+from jupyterd.keeper.children import Child, adopt, end_all, spawn
 from jupyterd.keeper.connection import Connection
 from jupyterd.keeper.held import HeldSockets
 from jupyterd.keeper.listening import Listener
@@ -60,6 +60,11 @@ class Keeper:
 
     def run(self) -> None:
         """Serve; comes back when all is over."""
+        woken, wakes = socket.socketpair()
+        for each in (woken, wakes):
+            each.setblocking(False)
+        self._selector.register(woken, selectors.EVENT_READ, lambda sock, mask: sock.recv(64))
+        signal.set_wakeup_fd(wakes.fileno())
         signal.signal(signal.SIGTERM, lambda *_: self._end())
         for number in (signal.SIGHUP, signal.SIGINT, signal.SIGPIPE):
             signal.signal(number, signal.SIG_IGN)
@@ -165,7 +170,7 @@ class Keeper:
                 raise ValueError(f"no such operation: {message.get('op')}")
             found = operation(connection, message, fds)
             answer, given = found if isinstance(found, tuple) else (found or {}, ())
-        except (CanNotSpawn, OSError, ValueError, KeyError, TypeError, zmq.ZMQError) as error:
+        except Exception as error:  # noqa: BLE001 - whatever was asked, the children go on
             answer = {"error": str(error) or type(error).__name__, "kind": type(error).__name__}
         finally:
             for fd in fds:

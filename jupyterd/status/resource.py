@@ -26,7 +26,7 @@ class StatusResource:
 
     :param kernels: how many kernels run.
     :param connections: open websockets to kernels.
-    :param stop: ends the daemon, soon.
+    :param stop: ends the daemon, soon; told what the client wants to become of kernels, None where it does not say.
     :param ready: whether the daemon takes work: it has started, and is not about to end.
     """
 
@@ -38,7 +38,7 @@ class StatusResource:
     metrics: Metrics
     kernels: Callable[[], int]
     connections: Callable[[], int]
-    stop: Callable[[], None]
+    stop: Callable[[str | None], None]
     ready: Callable[[], bool]
     in_thread: InThread
 
@@ -65,9 +65,9 @@ class StatusResource:
 
     @api("POST", "/api/shutdown")
     async def shutdown(self, call: Call) -> object:
-        """End the server, and all kernels with it."""
+        """End the server, and all kernels with it, unless ``kernels=keep`` or the operator says otherwise."""
         self.log.info("shutting down: asked for by a client")
-        self.stop()
+        self.stop(call.arg("kernels"))
         return Reply(b"", PLAIN)
 
     @api(("GET", "HEAD"), "/metrics")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timezone
 from itertools import count
 from shutil import which
@@ -47,7 +47,12 @@ class Terminals(Service):
     log = Logger()
 
     def __init__(
-        self, reactor: Any, settings: TerminalManager, shell: Any, kept: KeptTerminals | None = None, keep: bool = False
+        self,
+        reactor: Any,
+        settings: TerminalManager,
+        shell: Any,
+        kept: KeptTerminals | None = None,
+        keep: Callable[[], bool] = lambda: False,
     ) -> None:
         self._kept, self._keep = kept, keep
         self._reactor = reactor
@@ -199,7 +204,7 @@ class Terminals(Service):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._keep and self._kept is not None:
+        if self._keep() and self._kept is not None:
             for terminal in list(self._terminals.values()):
                 if self._kept.leave(terminal):
                     del self._terminals[terminal.name]
