@@ -18,7 +18,7 @@ PACKAGE = HOUSE / "jupyterd"
 LEAVES = {"", "compat", "config_manager", "errors", "log", "log_scrub", "system", "traittypes", "transutils", "utils"}
 MIDDLE = {"web", "auth", "events"}
 FEATURES = {
-    "config", "contents", "frontends", "gateway", "kernels", "kernelspecs", "nbconvert", "outputs",
+    "commands", "config", "contents", "frontends", "gateway", "kernels", "kernelspecs", "nbconvert", "outputs",
     "sessions", "status", "supervision", "terminals",
 }  # fmt: skip
 SETTINGS = {"settings", "testing"}
@@ -26,6 +26,7 @@ SETTINGS = {"settings", "testing"}
 RANKS = [LEAVES, MIDDLE, FEATURES, SETTINGS, {"app"}, {"tap"}, {"__main__"}, {"serverapp"}]
 
 NEIGHBOURS = {
+    "commands": {"supervision.running_servers"},
     "gateway": {
         "kernels.messages.server_session",
         "kernels.channels.settings",
@@ -42,6 +43,7 @@ NEIGHBOURS = {
         "contents.operations",
         "contents.service",
         "contents.steps",
+        "kernels.channels.executions",
         "kernels.channels.kernel_channels",
         "kernels.kernel",
         "kernels.log",

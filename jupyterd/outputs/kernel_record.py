@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 BATCH = 256 * 1024
 """Bytes of messages that are replayed in one go."""
 
+TOGETHER = 3.0
+"""Seconds after its end in which an execution waits for others, so that the file is written once for many."""
+
 UNLINKED = 300.0
 """Seconds in which a page whose kernel has ended saves what it shows; JupyterLab does within two minutes."""
 
@@ -211,7 +214,7 @@ class KernelRecord:
         if not execution.over or not execution.recorded or self.is_attended(execution):
             return None
         back = [self.away.get(key, 0.0) for key in execution.clients]
-        return max([execution.ended or 0.0, self.opened, *back])
+        return max([(execution.ended or 0.0) + TOGETHER, self.opened, *back])
 
     def attend(self, session: str, execution: Execution) -> None:
         """The client of this session shows its outputs from now on."""

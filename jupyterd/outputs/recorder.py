@@ -52,6 +52,7 @@ class Recorder(Service):
     :param notebooks: the paths of the notebooks that run on a kernel, by its id.
     :param change: lets a step change a notebook on disk.
     :param emit: the event bus.
+    :ivar followers: who else is told that a file or directory has another name.
     """
 
     log = Logger()
@@ -76,6 +77,7 @@ class Recorder(Service):
         self._tries: dict[str, int] = {}
         self._not_before: dict[str, float] = {}
         self.written = WrittenCells(clock.seconds)
+        self.followers: list[Callable[[str, str], None]] = []
 
     # -- for kernels
 
@@ -194,8 +196,12 @@ class Recorder(Service):
                         if path not in execution.waiting and now >= self._not_before.get(path, 0.0)
                     )
         for path in due:
-            await self.write(path)
+            await self.write(path, running=False)
         self._schedule()
+
+    def is_pending(self, msg_id: str) -> bool:
+        """No file is known to hold the outputs of this execution."""
+        return any(msg_id in record.executions for record in self._all())
 
     def _may_write(self, path: str) -> bool:
         """In other files (scripts that are opened as notebooks) outputs have no place."""
@@ -203,15 +209,17 @@ class Recorder(Service):
 
     # -- into the file
 
-    async def write(self, path: str, whoever_is_there: bool = False) -> None:
+    async def write(self, path: str, whoever_is_there: bool = False, running: bool = True) -> None:
         """Write into a notebook what its executions have said and nobody who is there shows. Never fails.
 
         :param whoever_is_there: also what pages show that are there.
+        :param running: also what cells have said so far that still run.
         """
         pending = [
             (record, each)
             for record, each in self._of_path(path)
-            if each.recorded and each.started is not None and (whoever_is_there or not record.is_attended(each))
+            if each.recorded and (each.over or (running and each.started is not None))
+            if whoever_is_there or not record.is_attended(each)
         ]
         if not pending or not self._may_write(path):
             return
@@ -349,6 +357,8 @@ class Recorder(Service):
     def moved(self, path: str, new_path: str) -> None:
         """See :class:`jupyterd.contents.steps.CellOutputs`."""
         self.written.moved(path, new_path)
+        for follow in self.followers:
+            follow(path, new_path)
         for record in self._all():
             record.paths = [renamed_path(each, path, new_path) or each for each in record.paths]
             for execution in record.executions.values():
