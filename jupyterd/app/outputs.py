@@ -60,7 +60,7 @@ class _Kernels:
         model = found or await sessions.create(Wanted(path, "notebook", name, kernel_name))
         return model["id"], model["kernel"]["id"], found is None
 
-    def channels(self, kernel_id: str) -> KernelChannels:
+    def channels_of(self, kernel_id: str) -> KernelChannels:
         return self._parts.kernels.channels_of(kernel_id)
 
     async def interrupt(self, kernel_id: str) -> None:

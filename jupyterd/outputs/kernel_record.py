@@ -72,7 +72,7 @@ class KernelRecord:
         self.paths: list[str] = []
         self.away: dict[str, float] = {}
         self.opened = 0.0
-        self.gone = False
+        self.gone = self._closing = False
         self.cursor: Cursor | None = None
         self._channels, self._overseer, self._settings = channels, overseer, settings
         self._in_thread, self._seconds = in_thread, seconds
@@ -172,7 +172,7 @@ class KernelRecord:
     def left(self, cursor: Cursor, said_goodbye: bool) -> None:
         """See :class:`Recording`."""
         key = key_of(cursor)
-        if any(key in execution.clients for execution in self.executions.values()):
+        if not self._closing and any(key in execution.clients for execution in self.executions.values()):
             grace = self._settings.closed_grace if said_goodbye else self._settings.lost_grace
             self.away[key] = self._seconds() + grace
             self._overseer.changed(self)
@@ -189,6 +189,7 @@ class KernelRecord:
         """See :class:`Recording`."""
         for cursor in self._channels.messages.attached:
             self.away[key_of(cursor)] = self._seconds() + UNLINKED
+        self._closing = True
         self.lost(set())
         return self._overseer.closing(self)
 

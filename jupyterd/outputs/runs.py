@@ -47,7 +47,7 @@ class Kernels(Protocol):
     async def session(self, path: str, kernel_name: str | None) -> tuple[str, str, bool]:
         """The session of a notebook: its id, its kernel's, and whether it is a new one."""
 
-    def channels(self, kernel_id: str) -> KernelChannels:
+    def channels_of(self, kernel_id: str) -> KernelChannels:
         """The channels of a kernel."""
 
     async def interrupt(self, kernel_id: str) -> None:
@@ -220,16 +220,14 @@ class Runs:
 
     async def _run_cell(self, run: Run, cell: RunCell) -> bool:
         """Whether the run may say that all went well."""
-        executions = self._kernels.channels(run.kernel_id or "").executions
+        executions = self._kernels.channels_of(run.kernel_id or "").executions
         metadata = {"notebook_path": run.path, **({} if cell.cell_id is None else {"cellId": cell.cell_id})}
         execution, _ = executions.add({"code": cell.source}, metadata)
         cell.state, cell.msg_id = "running", execution.id
         self._tell(run)
-        try:
-            await self._until_over(run, execution)
-            return self._note(run, cell, execution)
-        finally:
-            executions.forget(execution)
+        await self._until_over(run, execution)
+        executions.forget(execution)
+        return self._note(run, cell, execution)
 
     async def _until_over(self, run: Run, execution: Execution) -> None:
         interrupted = False
