@@ -7,7 +7,7 @@ answer does not need is not loaded before it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from twisted.logger import Logger
 
@@ -16,6 +16,7 @@ from jupyterd.app.parts import Parts
 from jupyterd.supervision.stages import Stage, Stages
 
 if TYPE_CHECKING:
+    from jupyterd.log import Levels
     from jupyterd.settings.load import Settings
 
 log = Logger()
@@ -45,7 +46,10 @@ def _mount_server(parts: Parts) -> None:
     status.mount_events(root, lambda: parts.bus, parts.in_thread)
     auth.warn(server, tls=bool(server.certfile or server.ssl_options))
     auth.mount(root, lambda: parts.guard)
-    auth.mount_login(root, lambda: parts.guard, lambda: parts.pages, parts.password_thread)
+    if parts.hub is not None:
+        parts.hub.mount(root, lambda: parts.guard)
+    else:
+        auth.mount_login(root, lambda: parts.guard, lambda: parts.pages, parts.password_thread)
 
 
 def _mount_kernels(parts: Parts) -> None:
@@ -70,7 +74,9 @@ def _mount_documents(parts: Parts) -> None:
         lambda: parts.contents,
         lambda *args, **kwargs: parts.pages.render(*args, **kwargs),
         lambda kernel_id, path: parts.kernels.resolve_path(kernel_id, path),
-        lambda: outputs.run_routes(parts),
+        lambda: outputs.run_routes(
+            parts.runs, lambda call: parts.guard.allowed(call.request.handler, "execute", "kernels")
+        ),
     )
     outputs.mount(root, lambda: parts.recorder, lambda: parts.kernels)
     nbconvert.mount(root, parts.settings, parts.reactor, parts.in_thread, lambda: parts.contents)
@@ -90,12 +96,15 @@ def _add_services(parts: Parts) -> None:
     services.add(Stage.DOMAINS, parts.kernels_service)
     if server.terminals_enabled:
         services.add(Stage.DOMAINS, parts.terminals)
+    if parts.hub is not None:
+        services.add(Stage.PORTS, parts.hub.service(lambda: parts.guard, parts.activity))
     if server.shutdown_no_activity_timeout > 0:
         services.add(Stage.PORTS, status.idle_stop(parts))
     if server.autoreload:
         from jupyterd.supervision.autoreload import Autoreload
 
         services.add(Stage.PORTS, Autoreload(reactor, parts.in_thread))
+    services.add(Stage.PORTS, parts.stalls)
     services.add(Stage.PORTS, parts.front)
 
 
@@ -115,8 +124,8 @@ def _make_what_is_set(parts: Parts) -> None:
     parts.front_ends.read_what_is_set()
 
 
-def reload(parts: Parts) -> None:
-    """Read certificates, password, token, origins and headers again (SIGHUP); connections that are open stay.
+def reload(parts: Parts, levels: Levels | None = None) -> None:
+    """Read certificates, password, token, origins, headers and log levels again (SIGHUP); open connections stay.
 
     What can not be read or understood is told to the log, and all stays as it was.
     """
@@ -126,7 +135,14 @@ def reload(parts: Parts) -> None:
     from jupyterd.supervision.tls import BadCertificate
 
     try:
-        auth.refresh(parts.guard, parts.settings.again().server)
+        settings = parts.settings.again()
+        again = settings.server
+        auth.refresh(parts.guard, again)
+        if parts.hub is not None:
+            parts.hub.dress(parts.guard, again)
+        if levels is not None:
+            levels.set(cast(int, again.log_level), again.log_levels)
+            parts.access_log.verbose = settings.verbose
         if parts.front.certificates is not None:
             parts.front.certificates.reload()
     except (BadSettings, BadCertificate, TraitError) as error:
