@@ -13,6 +13,7 @@ from twisted.logger import Logger
 from jupyterd.kernels.kernel import isoformat
 from jupyterd.outputs.executions import clean
 from jupyterd.outputs.kernel_record import KernelRecord
+from jupyterd.outputs.replay import Said
 
 if TYPE_CHECKING:
     from jupyterd.kernels.channels.kernel_channels import KernelChannels
@@ -82,8 +83,8 @@ class Recorder(Service):
             for execution in wanted:
                 record.attend(client, execution)
             fence = record.fence(client)
-        said = await record.outputs(wanted)
-        models = [record.model(each, said.get(each.id, ([], None, None))) for each in wanted]
+        said = await record.outputs(wanted, for_pages=True)
+        models = [record.model(each, said.get(each.id, Said([]))) for each in wanted]
         for model in models:
             for name in ("started", "ended"):
                 model[name] = None if model[name] is None else isoformat(model[name])

@@ -8,9 +8,9 @@
  *   jupyterd:run        "Run on the server": the cells go on whatever happens to the page.
  *   jupyterd:dashboard  the way to the server's dashboard, where there is one.
  *
- * The order of things is decided by a mark. When the page asks what runs, the server puts a status message into this
+ * The order of things is decided by a fence. When the page asks what runs, the server puts a status message into this
  * page's websocket at the moment for which its answer holds, and tells that message's id in the answer. What the
- * websocket brought before the mark is in the answer, what it brings after it is not. So nothing is shown twice and
+ * websocket brought before the fence is in the answer, what it brings after it is not. So nothing is shown twice and
  * nothing is missing, however late either of them is.
  */
 (() => {
@@ -21,7 +21,7 @@
   /** Milliseconds in which signs of foreign executions are gathered before the server is asked about them. */
   const GATHER = 50;
 
-  /** Milliseconds after which an answer is used without its mark, and a failed question is asked again. */
+  /** Milliseconds after which an answer is used without its fence, and a failed question is asked again. */
   const PATIENCE = 10000;
 
   /** Messages of one execution that may wait for an answer; with more of them the server is asked anew instead. */
@@ -344,11 +344,11 @@
     }
 
     /**
-     * Take what the server says of the execution as its state at the mark, then go on with what came after it.
+     * Take what the server says of the execution as its state at the fence, then go on with what came after it.
      *
      * @param told - the server's record of the execution
      * @param cell - where it belongs
-     * @param before - how many of the messages that wait came before the mark; null where there was none, and the
+     * @param before - how many of the messages that wait came before the fence; null where there was none, and the
      *   last message in the record tells where to go on
      * @returns when that is done
      */
@@ -549,8 +549,8 @@
     }
   }
 
-  /** The marks that came while the server was asked, and how much of each execution was there when they came. */
-  class Marks {
+  /** The fences that came while the server was asked, and how much of each execution was there when they came. */
+  class Fences {
     constructor() {
       this._noted = new Map();
       this._came = () => undefined;
@@ -561,7 +561,7 @@
       this._came();
     }
 
-    /** What was noted with a mark, once it has come; null if it does not within some milliseconds. */
+    /** What was noted with a fence, once it has come; null if it does not within some milliseconds. */
     async wait(id, patience) {
       if (!this._noted.has(id)) {
         await new Promise(resolve => {
@@ -585,7 +585,7 @@
    *
    * @param kernel - the notebook's kernel connection
    * @param cells - gives `{ id, source, cell }` of each code cell
-   * @param ask - asks the server what runs, promises `{ executions, mark }`
+   * @param ask - asks the server what runs, promises `{ executions, fence }`
    */
   class Follower {
     constructor(kernel, cells, ask) {
@@ -602,7 +602,7 @@
       this._asking = false;
       this._askAgain = false;
       this._fresh = true;
-      this._marks = null;
+      this._fences = null;
       this.isDisposed = false;
       kernel.anyMessage.connect(this._received, this);
       kernel.iopubMessage.connect(this._handled, this);
@@ -707,7 +707,7 @@
         this.sync();
       }
       if (message.header.msg_type === 'status') {
-        this._marks?.note(message.header.msg_id, this._followed);
+        this._fences?.note(message.header.msg_id, this._followed);
       }
     }
 
@@ -737,16 +737,16 @@
       }
     }
 
-    /** The server's records, and how many messages of each execution came before its mark; null without one. */
+    /** The server's records, and how many messages of each execution came before its fence; null without one. */
     async _answer() {
-      this._marks = new Marks();
+      this._fences = new Fences();
       this._followed.forEach(execution => execution.hold());
       try {
         const answer = await this._ask();
-        const before = answer.mark ? await this._marks.wait(answer.mark, PATIENCE) : null;
+        const before = answer.fence ? await this._fences.wait(answer.fence, PATIENCE) : null;
         return { executions: answer.executions, before };
       } finally {
-        this._marks = null;
+        this._fences = null;
       }
     }
 
@@ -767,7 +767,7 @@
     }
 
     /**
-     * @param before - how many waiting messages of each execution came before the mark; null without a mark
+     * @param before - how many waiting messages of each execution came before the fence; null without a fence
      * @param about - the executions that were known when it was asked: the answer has all of them that belong here
      */
     _apply(executions, before, about) {
@@ -920,7 +920,7 @@
     _followerOf(kernel) {
       const ask = () =>
         this._server.ask('GET', ['api/kernels', kernel.id, 'executions'], {
-          query: { path: this._context.localPath, session_id: kernel.clientId }
+          query: { path: this._context.localPath, client: kernel.clientId }
         });
       return new Follower(kernel, () => codeCells(this._panels[0]), ask);
     }
@@ -971,7 +971,7 @@
     Doubles,
     Execution,
     Follower,
-    Marks,
+    Fences,
     after,
     asMessage,
     byVersion,
