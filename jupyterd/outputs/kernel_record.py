@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, DeferredLock
 from jupyterd.kernels.log.chunk import EVERYBODY
 from jupyterd.kernels.messages.wire import Bytes, Header, Parts
 from jupyterd.outputs.executions import Execution, InputRequest, cell_of, reply_of
-from jupyterd.outputs.replay import Output, Replay
+from jupyterd.outputs.replay import Replay, Said
 
 if TYPE_CHECKING:
     from jupyterd.kernels.channels.kernel_channels import KernelChannels
@@ -240,18 +240,13 @@ class KernelRecord:
             and (each.path == path if each.path is not None else path in self.paths)
         ]
 
-    async def outputs(self, wanted: list[Execution]) -> dict[str, tuple[list[Output], int | None, str | None]]:
-        """Outputs, execution count and the last message's id of executions, by their ids, as of now."""
+    async def outputs(self, wanted: list[Execution], for_pages: bool = False) -> dict[str, Said]:
+        """What executions have said, by their ids, as of now; see :meth:`Replay.said`."""
         upto = self._channels.messages.next
         await self._reading.acquire()
         try:
             await self._read(upto)
-            replay = self._replay
-            return {
-                each.id: (replay[each.id].outputs(), replay[each.id].count, replay[each.id].last_msg_id)
-                for each in wanted
-                if each.id in replay
-            }
+            return self._replay.said([each.id for each in wanted], for_pages)
         finally:
             for msg_id in self._forgotten:
                 self._replay.forget(msg_id)
@@ -327,21 +322,21 @@ class KernelRecord:
         """The notebooks that run on the kernel, as they are named now."""
         self.paths = await self._overseer.paths_of(self.kernel_id) or self.paths
 
-    def model(self, execution: Execution, said: tuple[list[Output], int | None, str | None]) -> dict[str, Any]:
+    def model(self, execution: Execution, said: Said) -> dict[str, Any]:
         """As REST clients get it; see the documentation's page on outputs."""
-        outputs, count, last = said
         path = execution.path or (self.paths[0] if len(self.paths) == 1 else None)
         return {
             "msg_id": execution.id,
             "path": path,
             "cell_id": execution.cell_id,
             "state": execution.state,
-            "execution_count": count if execution.count is None else execution.count,
+            "execution_count": said.execution_count if execution.count is None else execution.count,
             "source_sha256": execution.code_hash,
             "started": execution.started,
             "ended": execution.ended,
-            "outputs": outputs,
-            "last_msg_id": last,
+            "outputs": said.outputs,
+            "clear_next": said.clears_next,
+            "last_msg_id": said.last_msg_id,
             "input_request": execution.input_model(),
             "saved": execution.in_file,
             "no_place": next(iter(execution.waiting.values()), None),

@@ -22,6 +22,7 @@ from jupyterd.outputs import steps
 from jupyterd.outputs.executions import Execution, clean
 from jupyterd.outputs.kernel_record import KernelRecord
 from jupyterd.outputs.merge import Recorded, Report, Shown
+from jupyterd.outputs.replay import Said
 from jupyterd.outputs.written_cells import WrittenCells, renamed_path
 
 if TYPE_CHECKING:
@@ -244,7 +245,7 @@ class Recorder(Service):
             said.update(await record.outputs([each for owner, each in pending if owner is record]))
         for _, each in pending:
             if each.id in said:
-                outputs, count, _ = said[each.id]
+                outputs, count, *_ = said[each.id]
                 is_over = each.id in over
                 shown = (each.count if each.count is not None else count) if is_over else None
                 known = self.written.known(path, each.cell_id)
@@ -387,8 +388,8 @@ class Recorder(Service):
             for execution in wanted:
                 record.attend(client, execution)
             fence = record.fence(client)
-        said = await record.outputs(wanted)
-        models = [record.model(each, said.get(each.id, ([], None, None))) for each in wanted]
+        said = await record.outputs(wanted, for_pages=True)
+        models = [record.model(each, said.get(each.id, Said([]))) for each in wanted]
         for model in models:
             for name in ("started", "ended"):
                 model[name] = None if model[name] is None else isoformat(model[name])
