@@ -576,7 +576,7 @@ def test_a_former_name_is_taken_and_told_of(
         assert getattr(made, name) == value
 
 
-def test_the_new_name_wins(told: pytest.LogCaptureFixture) -> None:
+def test_the_new_one_of_two_names_wins(told: pytest.LogCaptureFixture) -> None:
     section = "ZMQChannelsWebsocketConnection"
     made = server(f"--{section}.log_memory=5", f"--{section}.message_log_memory_bytes=9")
     assert int(made.config[section]["message_log_memory_bytes"]) == 9
