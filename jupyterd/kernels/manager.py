@@ -18,7 +18,7 @@ from jupyterd.errors import Failed, Invalid, NotFound
 from jupyterd.kernels.channels.kernel_channels import KernelChannels
 from jupyterd.kernels.channels.policy import Observer
 from jupyterd.kernels.events import Report
-from jupyterd.kernels.kernel import Kernel, isoformat
+from jupyterd.kernels.kernel import Kernel
 from jupyterd.kernels.process.external import ExternalKernels, ExternalProcess
 from jupyterd.kernels.process.launcher import Launcher, Order
 from jupyterd.kernels.restarter import Runner
@@ -153,11 +153,6 @@ class MappingKernelManager(MappingKernelSettings):
     def last_activity(self) -> float:
         """When any kernel was last active, or shut down; seconds since the epoch."""
         return max([self._last_activity, *(kernel.last_activity for kernel in self)])
-
-    @property
-    def last_activity_text(self) -> str:
-        """The same as Jupyter's models give it."""
-        return isoformat(self.last_activity)
 
     def cwd_for_path(self, path: str) -> str:
         """The directory that an API path stands for, or the nearest above it that exists; blocks."""

@@ -34,12 +34,11 @@ class Call:
     :ivar status: the status of the answer; the route's default until the method sets it.
     """
 
-    __slots__ = ("_gone", "request", "status")
+    __slots__ = ("request", "status")
 
     def __init__(self, request: Request, status: int) -> None:
         self.request = request
         self.status = status
-        self._gone: Deferred[None] | None = None
 
     @property
     def user(self) -> Any:
