@@ -35,7 +35,7 @@ from jupyterd.kernels.messages.wire import (
 )
 
 if TYPE_CHECKING:
-    from jupyterd.kernels.zeromq.sockets import Batch
+    from jupyterd.kernels.zeromq.network import Batch
 
 
 class _State(msgspec.Struct, gc=False):
