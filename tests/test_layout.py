@@ -31,7 +31,7 @@ LEAVES = {
 }  # fmt: skip
 MIDDLE = {"web", "auth", "events"}
 FEATURES = {
-    "config", "contents", "frontends", "gateway", "hub", "kernels", "kernelspecs", "nbconvert", "outputs",
+    "commands", "config", "contents", "frontends", "gateway", "hub", "kernels", "kernelspecs", "nbconvert", "outputs",
     "sessions", "status", "supervision", "terminals",
 }  # fmt: skip
 SETTINGS = {"settings", "testing"}
@@ -39,6 +39,7 @@ SETTINGS = {"settings", "testing"}
 RANKS = [LEAVES, MIDDLE, FEATURES, SETTINGS, {"app"}, {"tap"}, {"__main__"}, {"serverapp", "singleuser"}]
 
 NEIGHBOURS = {
+    "commands": {"supervision.running_servers"},
     "gateway": {
         "kernels.messages.server_session",
         "kernels.channels.settings",
@@ -55,6 +56,7 @@ NEIGHBOURS = {
         "contents.operations",
         "contents.service",
         "contents.steps",
+        "kernels.channels.executions",
         "kernels.channels.kernel_channels",
         "kernels.kernel",
         "kernels.log",

@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from jupyterd.kernels.service import KernelsService
     from jupyterd.kernelspecs.manager import KernelSpecs
     from jupyterd.outputs.recorder import Recorder
+    from jupyterd.outputs.runs import Runs
     from jupyterd.sessions.manager import SessionManager
     from jupyterd.settings.load import Settings
     from jupyterd.status.metrics import RequestTimes
@@ -275,6 +276,20 @@ class Parts:
         )
         self.services.add(Stage.RECORDS, service)
         return service
+
+    @cached_property
+    def runs(self) -> Runs:
+        """Notebooks that are run here."""
+        from jupyterd.app.outputs import runs
+
+        return runs(
+            self.reactor,
+            self.recorder,
+            contents=lambda: self.contents,
+            sessions=lambda: self.sessions,
+            kernels=lambda: self.kernels,
+            emit=self.emit,
+        )
 
     @cached_property
     def sessions(self) -> SessionManager:

@@ -47,6 +47,7 @@ twistd jupyterd --port=9999       # start as a daemon
 jupyterd password                 # set a password
 jupyterd list                     # what runs, and where
 jupyterd stop 9999                # stop the one on that port
+jupyterd run a.ipynb -p alpha 1   # have it run a notebook
 """
     aliases = dict(ALIASES)
     flags = dict(FLAGS)
@@ -55,6 +56,8 @@ jupyterd stop 9999                # stop the one on that port
         "list": (JupyterServerListApp, "List the servers that run."),
         "stop": (JupyterServerStopApp, "Stop the server on a port or UNIX socket."),
         "password": (JupyterPasswordApp, "Set a password."),
+        "run": ("jupyterd.commands.run.RunCommand", "Have a server run a notebook."),
+        "runs": ("jupyterd.commands.runs.RunsCommand", "The runs of a notebook."),
     }
     info_file = Unicode()
     browser_open_file = Unicode()

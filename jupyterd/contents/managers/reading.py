@@ -134,9 +134,7 @@ def _file(
     return _found(manager, path, os_path, status, extra, data, hashed)
 
 
-def _notebook(
-    manager: FileTree, path: str, os_path: str, status: os.stat_result, content: bool, hashed: bool
-) -> Found:
+def _notebook(manager: FileTree, path: str, os_path: str, status: os.stat_result, content: bool, hashed: bool) -> Found:
     if not content:
         return _found(manager, path, os_path, status, {"type": "notebook"}, None, hashed)
     _check_size(manager, path, status)

@@ -236,13 +236,17 @@ class KernelChannels:
         return cursor
 
     def tell_state(self, cursor: Cursor) -> str | None:
-        """Tell one client alone what the kernel does; the id of that ``status`` message, None where it is not known."""
+        """Tell one client alone what the kernel does; the id of that ``status`` message, None where it is not known.
+
+        It is told in the kernel's own session: JupyterLab leaves what waits to be shown when another session speaks.
+        """
         state = self._hearing.state
         if not state:
             return None
         executing = self._requests.executing if state == "busy" else []
         parent = executing[0][1] if executing else b"{}"
-        msg_id, message = self._author.message("status", {"execution_state": state}, parent)
+        content = {"execution_state": state}
+        msg_id, message = self._author.message("status", content, parent, self._hearing.session)
         self._hearing.append(b"iopub", [message], cursor.number)
         return msg_id
 
