@@ -75,6 +75,9 @@ def _mount_documents(parts: Parts) -> None:
         lambda: parts.contents,
         lambda *args, **kwargs: parts.pages.render(*args, **kwargs),
         lambda kernel_id, path: parts.kernels.resolve_path(kernel_id, path),
+        lambda: outputs.run_routes(
+            parts.runs, lambda call: parts.guard.allowed(call.request.handler, "execute", "kernels")
+        ),
     )
     outputs.mount(root, lambda: parts.recorder, lambda: parts.kernels)
     nbconvert.mount(root, parts.settings, parts.reactor, parts.in_thread, lambda: parts.contents)

@@ -96,7 +96,7 @@ def mount(root: Root, parts: Parts) -> None:
         from jupyterd.dashboard.resource import DashboardResource
 
         return DashboardResource(
-            parts.account, parts.log_lines, parts.pages.render, lambda: front_end(parts)
+            account(parts), parts.log_lines, parts.pages.render, lambda: front_end(parts)
         ).app.resource()
 
     root.mount("/jupyterd", dashboard, auth="server", exact=True, page=True)

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from jupyterd.auth.guard import Guard
     from jupyterd.config.manager import ConfigManager
     from jupyterd.contents.service import Contents
-    from jupyterd.dashboard.account import Account
     from jupyterd.events.bus import EventBus
     from jupyterd.gateway.kernelspecs import GatewaySpecs
     from jupyterd.kernels.channels.policy import Observer
@@ -41,6 +40,7 @@ if TYPE_CHECKING:
     from jupyterd.kernels.service import KernelsService
     from jupyterd.kernelspecs.manager import KernelSpecs
     from jupyterd.outputs.recorder import Recorder
+    from jupyterd.outputs.runs import Runs
     from jupyterd.sessions.manager import SessionManager
     from jupyterd.settings.load import Settings
     from jupyterd.status.metrics import RequestTimes
@@ -153,13 +153,6 @@ class Parts:
 
         loop = getattr(self.reactor, "_asyncioEventloop", None)
         return StallWatchdog(Turns(), getattr(loop, "_selector", None), self.server.stall_seconds)
-
-    @cached_property
-    def account(self) -> Account:
-        """What the dashboard and ``jupyterd status`` show."""
-        from jupyterd.app.dashboard import account
-
-        return account(self)
 
     @cached_property
     def bus(self) -> EventBus:
@@ -277,9 +270,30 @@ class Parts:
         """Which cells' outputs are not in their notebooks yet."""
         from jupyterd.app.outputs import recorder
 
-        service = recorder(self)
+        service = recorder(
+            self.reactor,
+            self.server,
+            self.in_thread,
+            notebooks=lambda kernel_id: self.sessions.notebooks_on(kernel_id),
+            change=lambda path, step: self.contents.change(path, step),
+            emit=self.emit,
+        )
         self.services.add(Stage.RECORDS, service)
         return service
+
+    @cached_property
+    def runs(self) -> Runs:
+        """Notebooks that are run here."""
+        from jupyterd.app.outputs import runs
+
+        return runs(
+            self.reactor,
+            self.recorder,
+            contents=lambda: self.contents,
+            sessions=lambda: self.sessions,
+            kernels=lambda: self.kernels,
+            emit=self.emit,
+        )
 
     @cached_property
     def sessions(self) -> SessionManager:

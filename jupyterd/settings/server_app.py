@@ -7,7 +7,6 @@ import socket
 from collections.abc import Generator
 from copy import deepcopy
 from functools import cached_property
-from importlib import import_module
 from typing import Any, cast
 from urllib.parse import ParseResult, urlencode, urlparse
 
@@ -48,6 +47,7 @@ twistd jupyterd --port=9999       # start as a daemon
 jupyterd password                 # set a password
 jupyterd list                     # what runs, and where
 jupyterd stop 9999                # stop the one on that port
+jupyterd run a.ipynb -p alpha 1   # have it run a notebook
 """
     aliases = dict(ALIASES)
     flags = dict(FLAGS)
@@ -56,6 +56,8 @@ jupyterd stop 9999                # stop the one on that port
         "list": (JupyterServerListApp, "List the servers that run."),
         "stop": (JupyterServerStopApp, "Stop the server on a port or UNIX socket."),
         "password": (JupyterPasswordApp, "Set a password."),
+        "run": ("jupyterd.commands.run.RunCommand", "Have a server run a notebook."),
+        "runs": ("jupyterd.commands.runs.RunsCommand", "The runs of a notebook."),
     }
     info_file = Unicode()
     browser_open_file = Unicode()
@@ -370,4 +372,9 @@ jupyterd stop 9999                # stop the one on that port
         if self.subapp or self.generate_config or self.show_config or self.show_config_json:
             super().start()
             return
-        import_module("jupyterd.__main__").main(self.argv)  # by its name: the command knows us, not the other way round
+        self.serve(self.argv)
+
+    @staticmethod
+    def serve(argv: list[str]) -> None:
+        """Serve with these options until a signal comes; :mod:`jupyterd.serverapp` sets it."""
+        raise RuntimeError("import ServerApp from jupyterd.serverapp to serve")

@@ -177,27 +177,27 @@ class ServerTraits(MovedTraits):
 
     # -- classes, by dotted name: imported by who uses them
 
-    authorizer_class = ClassName("jupyterd.auth.authorizer.AllowAllAuthorizer", config=True, help="Who may do what.")
-    config_manager_class = ClassName("jupyterd.config.manager.ConfigManager", config=True, help="Front ends' settings.")
+    authorizer_class = ClassName("jupyterd.auth.AllowAllAuthorizer", config=True, help="Who may do what.")
+    config_manager_class = ClassName("jupyterd.config.ConfigManager", config=True, help="Front ends' settings.")
     contents_manager_class = ClassName(
-        "jupyterd.contents.managers.largefilemanager.AsyncLargeFileManager",
+        "jupyterd.contents.AsyncLargeFileManager",
         config=True,
         help="Users' files and notebooks.",
     )
     identity_provider_class = ClassName(
-        "jupyterd.auth.password_identity.PasswordIdentityProvider", config=True, help="Who a request comes from."
+        "jupyterd.auth.PasswordIdentityProvider", config=True, help="Who a request comes from."
     )
     kernel_manager_class = ClassName(
-        "jupyterd.kernels.manager.AsyncMappingKernelManager", config=True, help="Starts and stops kernels."
+        "jupyterd.kernels.AsyncMappingKernelManager", config=True, help="Starts and stops kernels."
     )
     kernel_spec_manager_class = ClassName(
         "jupyter_client.kernelspec.KernelSpecManager", config=True, help="Finds the kernels that are installed."
     )
     kernel_websocket_connection_class = ClassName(
-        "jupyterd.kernels.channels.settings.ZMQChannelsWebsocketConnection", config=True, help="Websockets of kernels."
+        "jupyterd.kernels.ZMQChannelsWebsocketConnection", config=True, help="Websockets of kernels."
     )
     session_manager_class = ClassName(
-        "jupyterd.sessions.manager.SessionManager", config=True, help="Which notebook has which kernel."
+        "jupyterd.sessions.SessionManager", config=True, help="Which notebook has which kernel."
     )
 
     @default("kernel_manager_class")
@@ -214,7 +214,7 @@ class ServerTraits(MovedTraits):
 
     def _here_or_there(self, trait: str, there: str) -> str:
         """The class for kernels that run here, or the one for a gateway's."""
-        return f"jupyterd.gateway.managers.{there}" if is_set(self.config) else str(self.traits()[trait].default_value)
+        return f"jupyterd.gateway.{there}" if is_set(self.config) else str(self.traits()[trait].default_value)
 
     # -- extensions, logs, what concerns another engine
 

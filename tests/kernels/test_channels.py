@@ -141,6 +141,21 @@ def test_a_new_session_is_told_what_the_kernel_does_and_one_that_comes_back_is_n
     assert told(kit.tab("third")) == ("idle", b"{}")
 
 
+def test_what_a_kernel_does_beside_a_cell_does_not_make_it_idle(directory) -> None:
+    kit = Kit(directory)
+    one = kit.tab("one")
+    header = kit.ask(one, "execute_request")
+    kit.kernel.say("status", {"execution_state": "busy"}, header)
+    question = kit.ask(one, "debug_request", channel="control")
+    kit.kernel.say("status", {"execution_state": "busy"}, question)
+    kit.kernel.say("status", {"execution_state": "idle"}, question)
+    ((_, (told, parent, _, content)),) = kit.tab("other").greeting
+    assert orjson.loads(content) == {"execution_state": "busy"}
+    assert parent == header
+    said = one.got[-1][1][0]
+    assert orjson.loads(told)["session"] == orjson.loads(said)["session"], "JupyterLab drops what another session says"
+
+
 def test_before_the_kernel_is_heard_nothing_is_told_of_it(directory) -> None:
     assert Kit(directory, ready=False).tab("one").greeting == []
 

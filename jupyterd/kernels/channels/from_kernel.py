@@ -91,17 +91,23 @@ class Hearing:
         self._inquiries, self._readiness = inquiries, readiness
         self._policy, self._observer = policy, observer
         self._parent: tuple[Bytes, Parent] = (b"{}", NO_PARENT)
+        self._last_header: Bytes = b"{}"
         self._endings = Endings(clock, self._idle_is_missing, self._newest)
         self._drops = Drops()
-        self._busy = False
+        self._busy = self._runs_code = False
         self._state_of = ""
 
     @property
     def state(self) -> str:
         """See the class."""
-        if self._busy:
-            return "busy"
+        if self._busy or self._runs_code:
+            return "busy"  # what is done beside the cell that runs, on control, says idle when it is done
         return "idle" if self._readiness.info else ""
+
+    @property
+    def session(self) -> str:
+        """The session under which the kernel speaks; empty before it has."""
+        return read_parent(self._last_header).session
 
     def append(self, channel: bytes, messages: Sequence[Parts], to: int = 0) -> None:
         """Put messages into the log."""
@@ -109,7 +115,7 @@ class Hearing:
 
     def end(self) -> None:
         """The process says nothing more: what it has got and not answered is lost."""
-        self._busy = False
+        self._busy = self._runs_code = False
         self._drops = Drops()
         self._endings.end()
         waiting = self._requests.given_up()
@@ -158,6 +164,7 @@ class Hearing:
             messages.append(message)
         self._parent = (parent_bytes, parent)
         if messages:
+            self._last_header = bytes(messages[-1][0])
             if not self._readiness.heard:
                 self._readiness.iopub_heard()
             gaps = self._drops.before(messages)
@@ -198,6 +205,7 @@ class Hearing:
             self._busy = state == "busy"
             self._state_of = parent.msg_id
         if parent.msg_type == "execute_request":
+            self._runs_code = state == "busy"
             if state == "idle":
                 self._endings.idle(parent.msg_id, self._requests.is_executing(parent.msg_id))
             if self.recording is not None:

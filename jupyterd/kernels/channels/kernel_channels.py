@@ -15,7 +15,7 @@ from jupyterd.kernels.channels.from_kernel import Hearing
 from jupyterd.kernels.channels.kernel_sockets import Line
 from jupyterd.kernels.channels.policy import MessagePolicy, Observer
 from jupyterd.kernels.channels.readiness import Readiness
-from jupyterd.kernels.channels.recording import Recording, RecordingFactory
+from jupyterd.kernels.channels.recording import Recording
 from jupyterd.kernels.channels.server_requests import Inquiries
 from jupyterd.kernels.channels.session_cursors import Places
 from jupyterd.kernels.channels.to_kernel import CHANNELS, Requests
@@ -70,7 +70,7 @@ class KernelChannels:
         observer: Observer,
         policy: MessagePolicy | None = None,
         network: Network | None = None,
-        recording: RecordingFactory | None = None,
+        recording: Callable[[KernelChannels], Recording] | None = None,
     ) -> None:
         self.kernel_id = kernel_id
         self.settings = settings
@@ -229,13 +229,17 @@ class KernelChannels:
         return cursor
 
     def tell_state(self, cursor: Cursor) -> str | None:
-        """Tell one client alone what the kernel does; the id of that ``status`` message, None where it is not known."""
+        """Tell one client alone what the kernel does; the id of that ``status`` message, None where it is not known.
+
+        It is told in the kernel's own session: JupyterLab leaves what waits to be shown when another session speaks.
+        """
         state = self._hearing.state
         if not state:
             return None
         executing = self._requests.executing if state == "busy" else []
         parent = executing[0][1] if executing else b"{}"
-        msg_id, message = self._author.message("status", {"execution_state": state}, parent)
+        content = {"execution_state": state}
+        msg_id, message = self._author.message("status", content, parent, self._hearing.session)
         self._hearing.append(b"iopub", [message], cursor.number)
         return msg_id
 
