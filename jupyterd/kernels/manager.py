@@ -220,7 +220,7 @@ class MappingKernelManager(MappingKernelSettings):
             env,
             path,
             ask=lambda kind, content: self._ask(kernel, kind, content),
-            stopped=lambda: kernel.channels.disconnect(),
+            stopped=lambda: self._stopped(kernel),
         )
         kernel.process = await self.launcher.process(order, lambda death: self._runner.ended(kernel, death))
         if kernel_id in self._kernels:
@@ -357,6 +357,10 @@ class MappingKernelManager(MappingKernelSettings):
         asked = kernel.channels.request(kind, content, channel="control", timeout=patience)
         # The end of the process, or nothing, is the answer that counts.
         Deferred.fromCoroutine(asked).addErrback(lambda _: None)
+
+    def _stopped(self, kernel: Kernel) -> None:
+        kernel.channels.lose("The kernel was restarted before it replied.")
+        kernel.channels.disconnect()
 
     def _new_kernel(self, kernel_id: str) -> Kernel:
         return Kernel(kernel_id, self.clock, frozenset(self.untracked_message_types))

@@ -19,7 +19,7 @@ class Desk:
     """Kernels in memory, over HTTP."""
 
     def __init__(self, root: Path) -> None:
-        self.keeping = Keeping({"MappingKernelManager": {"root_dir": str(root), "start_grace": 0.0}})
+        self.keeping = Keeping({"MappingKernelManager": {"root_dir": str(root), "startup_check_timeout": 0.0}})
         self.site = MemorySite()
         self.site.root.mount("/api/kernels", KernelsResource(self.keeping.kernels).app.resource, auth="kernels")
 
