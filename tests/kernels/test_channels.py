@@ -226,7 +226,7 @@ def test_a_second_websocket_of_a_session_replaces_the_first(directory) -> None:
 
 
 def test_absent_sessions_are_forgotten_after_their_grace(directory) -> None:
-    kit = Kit(directory, offline_grace=100.0, closed_grace=10.0)
+    kit = Kit(directory, offline_session_timeout=100.0, closed_session_timeout=10.0)
     lost, left, kept = kit.tab("lost"), kit.tab("left"), kit.tab("kept")
     kit.channels.detach(lost.cursor, lost, said_goodbye=False)
     kit.channels.detach(left.cursor, left, said_goodbye=True)
@@ -427,7 +427,7 @@ def test_connecting_twice_to_the_same_does_nothing(directory) -> None:
 
 
 def test_a_kernel_that_takes_nothing_pauses_who_asks_too_much_and_nobody_else(directory) -> None:
-    kit = Kit(directory, client_hold=1000)
+    kit = Kit(directory, client_buffer_bytes=1000)
     loud, quiet = kit.tab("loud"), kit.tab("quiet")
     kit.kernel.sockets["shell"].full = True
     for number in range(20):

@@ -20,7 +20,7 @@ class Desk:
     """Kernels in memory, over HTTP."""
 
     def __init__(self, root: Path) -> None:
-        self.keeping = Keeping({"MappingKernelManager": {"root_dir": str(root), "start_grace": 0.0}})
+        self.keeping = Keeping({"MappingKernelManager": {"root_dir": str(root), "startup_check_timeout": 0.0}})
         self.site = MemorySite()
         self.wanted: set[str] = set()
         resource = KernelsResource(self.keeping.kernels, self._wanted)
