@@ -22,6 +22,7 @@ from jupyterd.settings.config_files import load_files
 from jupyterd.settings.deprecated import MovedTraits
 from jupyterd.settings.hub import config_dir_outside_home, of_hub, outside_home, without_user_config
 from jupyterd.settings.notebook_names import adopt, nested
+from jupyterd.settings.renamed import renamed
 from jupyterd.settings.server_traits import ServerTraits
 from jupyterd.settings.subcommands import JupyterPasswordApp, JupyterServerListApp, JupyterServerStopApp
 from jupyterd.status.version import API_VERSION
@@ -40,6 +41,7 @@ class ServerApp(ServerTraits):
     name = "jupyter-server"
     version = __version__
     description = "jupyterd: the Jupyter Server as a Twisted daemon."
+    subcommand_description = "`jupyterd cmd [args]` runs a subcommand; `jupyterd cmd --help` tells of its options."
     examples = """
 jupyterd                          # start in the foreground
 jupyterd --certfile=mycert.pem    # with TLS
@@ -80,6 +82,7 @@ jupyterd run a.ipynb -p alpha 1   # have it run a notebook
         of_hub(self)
         self.update_config(given)
         self.update_config(nested(self.config))
+        self.update_config(renamed(self.config, self.log))
         self.hand_over_moved()
 
     def parse_command_line(self, argv: list[str] | None = None) -> None:
