@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from twisted.logger import Logger
 
-from jupyterd.app import auth, contents, frontends, kernels, nbconvert, outputs, status, terminals
+from jupyterd.app import auth, contents, dashboard, frontends, kernels, nbconvert, outputs, status, terminals
 from jupyterd.app.parts import Parts
 from jupyterd.supervision.stages import Stage, Stages
 
@@ -43,6 +43,7 @@ def _mount_server(parts: Parts) -> None:
     """The server itself: ``/api``, metrics, events, logins."""
     root, server = parts.root, parts.server
     status.mount(root, parts.settings, lambda: status.resource(parts))
+    dashboard.mount(root, parts)
     status.mount_events(root, lambda: parts.bus, parts.in_thread)
     auth.warn(server, tls=bool(server.certfile or server.ssl_options))
     auth.mount(root, lambda: parts.guard)
@@ -58,6 +59,7 @@ def _mount_kernels(parts: Parts) -> None:
     kernels.mount(
         root,
         lambda: parts.kernels,
+        lambda: parts.sessions,
         lambda call: parts.guard.allowed(call.request.handler, "write", "contents"),
     )
     kernels.mount_kernelspecs(root, lambda: parts.kernelspecs, lambda: parts.kernels)
@@ -104,6 +106,7 @@ def _add_services(parts: Parts) -> None:
         from jupyterd.supervision.autoreload import Autoreload
 
         services.add(Stage.PORTS, Autoreload(reactor, parts.in_thread))
+    services.add(Stage.PORTS, parts.log_lines)
     services.add(Stage.PORTS, parts.stalls)
     services.add(Stage.PORTS, parts.front)
 

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from jupyterd.contents.thread_pools import Lanes
+from jupyterd.dashboard.log_lines import LogLines
 from jupyterd.status.activity import Activity
 from jupyterd.supervision.stages import Stage, Stages
 from jupyterd.system.daemon_directory import DaemonDirectory, local_places
@@ -61,6 +62,8 @@ class Parts:
         self.server = settings.server
         self.services = Stages()
         self.root = Root(self.server.base_url)
+        self.pools: list[Threads] = []
+        self.log_lines = LogLines()
         # Threads start with the first calls: a pool that nobody uses costs nothing.
         self.in_thread = self._threads("jupyterd", 4)  # short work of all features: parsing, SQLite, kernelspecs
         self.log_threads = self._threads("kernel-logs", 4)  # a disk that hangs holds up nothing else
@@ -74,6 +77,7 @@ class Parts:
     def _threads(self, name: str, size: int) -> Threads:
         threads = Threads(self.reactor, name, size)
         self.services.add(Stage.THREADS, threads)
+        self.pools.append(threads)
         return threads
 
     def _last_uses(self) -> list[Callable[[], float | None]]:

@@ -133,6 +133,7 @@ def test_a_death_is_told_in_the_cell_in_the_model_and_in_an_event_and_the_kernel
     assert "last words" in text["text"]
     assert status == ("status", {"execution_state": "restarting"}, b"{}")
     assert "SIGKILL" in kernel.model()["reason"]
+    assert channels.lost == [kernel.reason], "before the status"
     schema, event = keeping.events[-1]
     assert (schema, event["signal"], event["out_of_memory"]) == ("kernel_death", "SIGKILL", True)
     assert keeping.process.calls == ["start", "restart"]

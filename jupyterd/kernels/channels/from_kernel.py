@@ -113,8 +113,31 @@ class Hearing:
         """Put messages into the log."""
         self._messages.append(Chunk(channel, messages, self._clock.seconds(), to))
 
-    def end(self) -> None:
+    def lose(self, why: str, waiting_too: bool = False) -> None:
+        """What the kernel has got and will not reply to gets an error in place of the reply, and its ``idle``.
+
+        :param why: for people.
+        :param waiting_too: also what waits for the next process: there is none.
+        """
+        error: dict[str, Any] = {
+            "status": "error",
+            "ename": "DeadKernelError",
+            "evalue": why,
+            "traceback": [],
+            "execution_count": None,
+        }
+        for asked in self._requests.lost(waiting_too):
+            if not asked.header or asked.cursor.number not in self._messages.cursors:
+                continue
+            idle = self._author.message("status", {"execution_state": "idle"}, asked.header)[1]
+            self.append(b"iopub", [idle], 0 if asked.msg_type == "execute_request" else asked.cursor.number)
+            kind = asked.msg_type.removesuffix("_request") + "_reply"
+            reply = self._author.message(kind, error, asked.header)[1]
+            self.append(asked.channel.encode(), [reply], asked.cursor.number)
+
+    def end(self, why: str = "The kernel ended before it replied.") -> None:
         """The process says nothing more: what it has got and not answered is lost."""
+        self.lose(why)
         self._busy = self._runs_code = False
         self._drops = Drops()
         self._endings.end()

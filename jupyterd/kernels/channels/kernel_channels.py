@@ -151,6 +151,12 @@ class KernelChannels:
         """Its process is to end: what clients say from now on waits for the next one."""
         self._requests.shut()
 
+    def lose(self, why: str) -> None:
+        """Its process has ended: who waits for a reply of it gets an error, which says why."""
+        self._line.drain()
+        self._line.drain_replies()
+        self._hearing.lose(why)
+
     def disconnect(self) -> None:
         """Close the ZeroMQ sockets; log, cursors and websockets stay."""
         self._readiness.end()
@@ -165,11 +171,12 @@ class KernelChannels:
         """
         if self._closed:
             return
-        self._line.drain()
+        reason = reason or "The kernel is gone"
+        self.lose(reason)
+        self._hearing.lose(reason, waiting_too=True)
         self.disconnect()
         self._closed = True
         self.executions.close()
-        reason = reason or "The kernel is gone"
         self._readiness.fail(reason)
         self._inquiries.fail(reason)
         recording = self.recording
