@@ -242,6 +242,7 @@ class MappingKernelManager(MappingKernelSettings):
         return kernel
 
     async def _abandon(self, kernel: Kernel) -> None:
+        kernel.life.terminate()
         try:
             await self._release(kernel)
         except Exception:  # noqa: BLE001 - why it did not start is what its client is told
@@ -284,7 +285,6 @@ class MappingKernelManager(MappingKernelSettings):
             kernel.life.restart()
             kernel.channels.hold()
             kernel.reason, kernel.failures = "", 0
-            kernel.remember()
             await self._runner.run_again(kernel, now=now)
         except Exception as error:
             self._report.failed("restart", kernel.process.name, kernel_id, error)
@@ -331,7 +331,6 @@ class MappingKernelManager(MappingKernelSettings):
         try:
             await kernel.process.stop(now=now)
         finally:
-            kernel.remember()
             self._kernels.pop(kernel.id, None)
             kernel.channels.close("Kernel shut down")
             kernel.heard()
@@ -362,7 +361,7 @@ class MappingKernelManager(MappingKernelSettings):
         kernel.channels.disconnect()
 
     def _new_kernel(self, kernel_id: str) -> Kernel:
-        return Kernel(kernel_id, self.clock, frozenset(self.untracked_message_types))
+        return Kernel(kernel_id, self.clock, frozenset(self.untracked_message_types), self._runner.forget_later)
 
     def _adopt(self, connection: Mapping[str, Any]) -> str:
         kernel = self._new_kernel(str(uuid.uuid4()))
