@@ -59,6 +59,7 @@ def _mount_kernels(parts: Parts) -> None:
     kernels.mount(
         root,
         lambda: parts.kernels,
+        lambda: parts.sessions,
         lambda call: parts.guard.allowed(call.request.handler, "write", "contents"),
     )
     kernels.mount_kernelspecs(root, lambda: parts.kernelspecs, lambda: parts.kernels)

@@ -135,14 +135,18 @@ class MappingKernelManager(MappingKernelSettings):
         return self[kernel_id].model()
 
     async def list_models(self) -> list[dict[str, Any]]:
-        """The REST models of all kernels, those of others among them."""
+        """The REST models of all kernels, those of others and dead ones among them."""
         if self._external is not None:
             await self._external.look()
         return [kernel.model() for kernel in self]
 
+    def living(self) -> list[Kernel]:
+        """Those that are not dead."""
+        return [kernel for kernel in self if kernel.execution_state != "dead"]
+
     def running(self) -> Mapping[str, int]:
-        """How many kernels there are of each kernelspec, for metrics."""
-        return Counter(kernel.process.name for kernel in self)
+        """How many living kernels there are of each kernelspec, for metrics."""
+        return Counter(kernel.process.name for kernel in self.living())
 
     @property
     def connections(self) -> int:
