@@ -60,6 +60,12 @@ jupyterd run a.ipynb -p alpha 1   # have it run a notebook
         "password": (JupyterPasswordApp, "Set a password."),
         "run": ("jupyterd.commands.run.RunCommand", "Have a server run a notebook."),
         "runs": ("jupyterd.commands.runs.RunsCommand", "The runs of a notebook."),
+        "status": ("jupyterd.commands.status.StatusCommand", "What a running server does."),
+        "kernels": ("jupyterd.commands.kernels.KernelsCommand", "The kernels of a running server."),
+        "sessions": ("jupyterd.commands.kernels.SessionsCommand", "Which notebook has which kernel."),
+        "interrupt": ("jupyterd.commands.kernels.InterruptCommand", "Interrupt a kernel."),
+        "shutdown": ("jupyterd.commands.kernels.ShutdownCommand", "Shut a kernel down."),
+        "logs": ("jupyterd.commands.kernels.LogsCommand", "What a kernel says."),
     }
     info_file = Unicode()
     browser_open_file = Unicode()

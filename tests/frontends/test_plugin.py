@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from twisted.web.resource import Resource
 
 from jupyterd.frontends import plugin
 from tests.frontends.conftest import Serve, page_config, write
@@ -55,6 +56,17 @@ def test_nothing_else_of_its_directory_is_served(serve: Serve) -> None:
         assert serve().request("GET", f"/lab/extensions/jupyterd/{path}").status in (400, 404), path
 
 
+def test_pages_are_told_of_a_dashboard_where_there_is_one(serve: Serve) -> None:
+    def resource() -> Resource:
+        return Resource()
+
+    site = serve(base_url="/x/")
+    site.root.mount("/jupyterd/deeper", resource, auth="")
+    assert "jupyterdDashboard" not in page_config(site.request("GET", "/x/lab").body)
+    site.root.mount("/jupyterd", resource, auth="")
+    assert page_config(site.request("GET", "/x/lab").body)["jupyterdDashboard"] == "/x/jupyterd"
+
+
 @needs_node
 def test_it_is_a_script_that_node_can_read() -> None:
     subprocess.run([NODE, "--check", FILE], check=True, timeout=60)
@@ -62,5 +74,7 @@ def test_it_is_a_script_that_node_can_read() -> None:
 
 @needs_node
 def test_its_parts_work_in_node() -> None:
-    done = subprocess.run([NODE, "--test", HERE / "plugin.test.mjs"], capture_output=True, text=True, timeout=120)
+    done = subprocess.run(
+        [NODE, "--test", *sorted(HERE.glob("*.test.mjs"))], capture_output=True, text=True, timeout=120
+    )
     assert done.returncode == 0, done.stdout[-6000:]

@@ -949,6 +949,193 @@
     };
   }
 
+  /** Milliseconds between two looks at a run. */
+  const LOOK = 1000;
+
+  /** So many looks may fail one after the other, while the server restarts say, before the page gives up. */
+  const LOOKS = 30;
+
+  /** What a run is described as, for a notification: `{ type, message, progress }`. */
+  function described(run) {
+    const cells = run.total === 1 ? '1 cell' : `${run.total} cells`;
+    if (run.state === 'ok') {
+      return { type: 'success', message: `${run.path}: ${cells} run on the server`, progress: 1 };
+    }
+    if (run.state === 'error') {
+      const { ename, evalue, index } = run.error ?? {};
+      const where = Number.isInteger(index) ? `cell ${index + 1}` : 'its begin';
+      const why = [ename, evalue].filter(Boolean).join(': ') || 'it failed';
+      return { type: 'error', message: `${run.path}: the run on the server ended at ${where}. ${why}` };
+    }
+    if (run.state === 'cancelled') {
+      return { type: 'info', message: `${run.path}: the run on the server was stopped` };
+    }
+    const waits = run.state === 'queued' ? ', waits for another run' : '';
+    const message = `${run.path}: ${run.done} of ${cells} run on the server${waits}`;
+    return { type: 'in-progress', message, progress: run.total ? run.done / run.total : 0 };
+  }
+
+  /** Shows how runs on the server go, whoever has started them. */
+  class RunsShown {
+    constructor(server, notification, wait = LOOK) {
+      this._server = server;
+      this._notification = notification;
+      this._wait = wait;
+      this._shown = new Set();
+    }
+
+    /** Show a run until it is over. */
+    async show(run) {
+      if (this._shown.has(run.id)) {
+        return;
+      }
+      this._shown.add(run.id);
+      const where = ['api/contents', run.path, 'runs', run.id];
+      const stop = { label: 'Stop', caption: 'Stop the run on the server', callback: event => this._stop(where, event) };
+      const { type, message, progress } = described(run);
+      const id = this._notification.emit(message, type, { autoClose: false, progress, actions: [stop] });
+      const last = await this._follow(id, where);
+      const told = last
+        ? described(last)
+        : { type: 'warning', message: `${run.path}: how the run on the server goes on is not known` };
+      const autoClose = told.type === 'error' || told.type === 'warning' ? false : 5000;
+      this._notification.update({ id, autoClose, actions: [], ...told });
+      this._shown.delete(run.id);
+    }
+
+    /** How the run ended; null if the server does not tell any more. */
+    async _follow(id, where) {
+      let failed = 0;
+      while (failed < LOOKS) {
+        await new Promise(resolve => setTimeout(resolve, this._wait));
+        try {
+          const run = await this._server.ask('GET', where);
+          failed = 0;
+          if (run.ended) {
+            return run;
+          }
+          const { message, progress } = described(run);
+          this._notification.update({ id, message, progress });
+        } catch {
+          failed += 1;
+        }
+      }
+      return null;
+    }
+
+    async _stop(where, event) {
+      event?.preventDefault?.(); // the notification stays until the run is over
+      try {
+        await this._server.ask('DELETE', where);
+      } catch (error) {
+        this._notification.error(`The run could not be stopped: ${error.message}`, { autoClose: false });
+      }
+    }
+
+    /** Show the runs of a notebook that are under way. */
+    async showAll(path) {
+      const runs = await this._server.ask('GET', ['api/contents', path, 'runs']);
+      runs.filter(run => !run.ended).forEach(run => void this.show(run));
+    }
+  }
+
+  /** Have the server run cells of a notebook: all of them, or those from a position on. */
+  async function runOnServer(panel, server, from) {
+    const { context, sessionContext } = panel;
+    await sessionContext.ready; // else page and server start a kernel each
+    if (context.model.dirty) {
+      await context.save(); // the server runs what is in the file
+    }
+    if (context.model.dirty) {
+      return null; // not saved, and the page has said why
+    }
+    if (sessionContext.hasNoKernel) {
+      await sessionContext.startKernel(); // else the server starts one that this page does not know of
+    }
+    const body = { idempotency_key: newId(), ...(from === undefined ? {} : { from }) };
+    return server.ask('POST', ['api/contents', context.localPath, 'run'], { body });
+  }
+
+  /** `jupyterd:run` */
+  function runPlugin({ notebook, services, apputils, mainmenu }) {
+    const commands = {
+      'run-all': { label: 'Run All Cells on the Server', from: () => undefined },
+      'run-from-here': { label: 'Run Selected Cell and All Below on the Server', from: panel => panel.content.activeCellIndex }
+    };
+    return {
+      id: `${NAME}:run`,
+      description: 'Runs notebooks on the server: the cells go on whatever happens to the page.',
+      autoStart: true,
+      requires: [notebook.INotebookTracker],
+      optional: [apputils.ICommandPalette, mainmenu?.IMainMenu].filter(Boolean),
+      activate: (app, tracker, palette, menu) => {
+        const { contents, serverSettings } = app.serviceManager;
+        const server = new Server(services, serverSettings);
+        const shown = new RunsShown(server, apputils.Notification);
+        const isOurs = panel => ['', 'RTC'].includes(contents.driveName(panel.context.path));
+        const start = async from => {
+          try {
+            const panel = tracker.currentWidget;
+            const run = await runOnServer(panel, server, from(panel));
+            if (run) {
+              void shown.show(run);
+            }
+          } catch (error) {
+            apputils.Notification.error(`The notebook is not run: ${error.message}`, { autoClose: false });
+          }
+        };
+        for (const [name, { label, from }] of Object.entries(commands)) {
+          const command = `${NAME}:${name}`;
+          app.commands.addCommand(command, {
+            label,
+            caption: 'The cells go on and their outputs are kept, whatever happens to this page',
+            isEnabled: () => tracker.currentWidget !== null && isOurs(tracker.currentWidget),
+            execute: () => start(from)
+          });
+          palette?.addItem({ command, category: 'Notebook Operations' });
+        }
+        menu?.runMenu.addGroup(Object.keys(commands).map(name => ({ command: `${NAME}:${name}` })), 20);
+        const showRuns = async panel => {
+          await panel.context.ready;
+          if (isOurs(panel)) {
+            await shown.showAll(panel.context.localPath);
+          }
+        };
+        // A page that can not tell of runs says so when one is started.
+        const watch = panel => void showRuns(panel).catch(() => undefined);
+        tracker.widgetAdded.connect((_, panel) => watch(panel));
+        tracker.forEach(watch);
+      }
+    };
+  }
+
+  /** `jupyterd:dashboard` */
+  function dashboardPlugin({ coreutils, apputils, mainmenu, launcher }) {
+    return {
+      id: `${NAME}:dashboard`,
+      description: 'The way to the dashboard of the server.',
+      autoStart: true,
+      optional: [apputils.ICommandPalette, mainmenu?.IMainMenu, launcher?.ILauncher].filter(Boolean),
+      activate: (app, ...found) => {
+        const url = coreutils.PageConfig.getOption('jupyterdDashboard');
+        if (!url) {
+          return; // this server has none
+        }
+        const command = `${NAME}:dashboard`;
+        app.commands.addCommand(command, {
+          label: 'Server Dashboard',
+          caption: 'What this server does: kernels, sessions, terminals, runs',
+          execute: () => void window.open(url, '_blank', 'noopener')
+        });
+        const tokens = [apputils.ICommandPalette, mainmenu?.IMainMenu, launcher?.ILauncher].filter(Boolean);
+        const given = token => (token ? found[tokens.indexOf(token)] : null);
+        given(apputils.ICommandPalette)?.addItem({ command, category: 'Help' });
+        given(mainmenu?.IMainMenu)?.helpMenu.addGroup([{ command }], 40);
+        given(launcher?.ILauncher)?.add({ command, category: 'Other', rank: 100 });
+      }
+    };
+  }
+
   // -- The container -------------------------------------------------------------------------------------------------
 
   let scope = {};
@@ -963,8 +1150,11 @@
     const names = ['notebook', 'services', 'apputils', 'mainmenu', 'launcher', 'coreutils'];
     const found = await Promise.all(names.map(name => shared(`@jupyterlab/${name}`)));
     const modules = Object.fromEntries(names.map((name, i) => [name, found[i]]));
-    const plugins = modules.notebook && modules.services ? [outputsPlugin(modules)] : [];
-    return { __esModule: true, default: plugins };
+    const { notebook, services, apputils, coreutils } = modules;
+    if (!notebook || !services || !apputils || !coreutils) {
+      return { __esModule: true, default: [] }; // no page of notebooks
+    }
+    return { __esModule: true, default: [outputsPlugin(modules), runPlugin(modules), dashboardPlugin(modules)] };
   }
 
   const parts = {
@@ -972,10 +1162,13 @@
     Execution,
     Follower,
     Fences,
+    RunsShown,
     after,
     asMessage,
     byVersion,
+    described,
     placeOf,
+    runOnServer,
     sameOutputs,
     sha256,
     usedVersion,
