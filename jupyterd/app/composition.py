@@ -37,6 +37,7 @@ class House(Parts):
             self._events,
             self._terminals,
             self._nbconvert,
+            self._extensions,
             self._frontends,
         ):
             feature()
@@ -182,6 +183,28 @@ class House(Parts):
         from jupyterd.app.nbconvert import mount
 
         mount(self.root, self.settings, self.reactor, self.in_thread, lambda: self.contents)
+
+    def _extensions(self) -> None:
+        """Server extensions; nothing of them is loaded where there are none."""
+        from jupyterd.app.extensions import HostParts, wanted
+
+        self.extension_host = None
+        extensions = wanted(self.settings)
+        if not extensions:
+            return
+        parts = HostParts(
+            self.reactor,
+            self.settings,
+            self.in_thread,
+            guard=lambda: self.guard,
+            bus=lambda: self.bus,
+            kernels=lambda: self.kernels,
+            sessions=lambda: self.sessions,
+            contents=lambda: self.contents,
+            stop=lambda: self.reactor.stop(),
+        )
+        self.extension_host = parts.build(self.root, extensions)
+        self.extension_host.setServiceParent(self.services)
 
     def _frontends(self) -> None:
         """JupyterLab, Notebook, and what lies at the root."""

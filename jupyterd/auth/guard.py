@@ -129,7 +129,8 @@ class Guard:
         by_token = request.token_authenticated = user is not None and self.provider.is_token_authenticated(handler)
         request.cors = self._cors(request, by_token)
         if request.method == b"OPTIONS" and (mount is None or not mount.page):
-            return self._preflight()
+            if mount is None or not mount.forwarded or user is None:
+                return self._preflight()
         if mount is None:
             return Refusal(404) if user is not None or self.tell_unknown_paths else self._login_first(request)
         refusal = self.forgery.judge(request, mount, by_token)

@@ -13,7 +13,22 @@ from urllib.parse import unquote
 from twisted.web.resource import IResource
 
 if TYPE_CHECKING:
+    from twisted.internet.defer import Deferred
+
     from jupyterd.web.server.request import Request
+
+
+class Overlay(Protocol):
+    """Answers paths before the mounts do; see :class:`jupyterd.extensions.overlay.Overlay`."""
+
+    def find(self, request: Request, segments: Sequence[str] | None) -> Mount | None:
+        """The mount that answers a request, None for the server's own."""
+
+    def expected(self, request: Request) -> Mount | None:
+        """What stands for the mount of a request that somebody may answer soon; None where nobody will."""
+
+    def ready(self) -> Deferred[None]:
+        """Fires when it is known who answers; its failure is the answer."""
 
 
 class BodySink(Protocol):
@@ -48,6 +63,8 @@ class Mount:
     :param untrusted: serves what users wrote: its pages run in a sandbox, and foreign pages may not embed it.
     :param form: its POSTs are HTML forms, which carry their XSRF token in the body.
     :param reports: takes what browsers send by themselves, without an XSRF token.
+    :param own_xsrf: has an XSRF check of its own: of ours only the one of the Origin is done.
+    :param forwarded: its requests go to another process, which has a say in what their answers look like.
     """
 
     prefix: tuple[str, ...]
@@ -62,6 +79,8 @@ class Mount:
     untrusted: bool = False
     form: bool = False
     reports: bool = False
+    own_xsrf: bool = False
+    forwarded: bool = False
     _resource: IResource | None = None
 
     def resource(self) -> IResource:
@@ -88,6 +107,7 @@ class Root:
         # Hubs give names as they stand in URLs: /user/me%40here/
         self._base = [unquote(segment) for segment in base_url.split("/") if segment]
         self._top = _Node()
+        self.overlay: Overlay | None = None
 
     def mount(
         self,

@@ -7,13 +7,13 @@ comes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from io import BytesIO
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote_to_bytes
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.python.failure import Failure
 from twisted.web import server
 from twisted.web.http import datetimeToString
@@ -71,6 +71,8 @@ class Request(server.Request):
     content: Any
     mount: Mount | None = None
     segments: list[str]
+    below_base = False
+    """The path lies below ``base_url``."""
     user: Any = None
     token_authenticated = False
     host_header = ""
@@ -105,7 +107,7 @@ class Request(server.Request):
         self._declared = length
         try:
             self._find_mount()
-            verdict = self._refusal or self.site.gate.admit(self, self.mount)
+            verdict = self._refusal or self._verdict()
         except Exception:  # noqa: BLE001 - whatever fails here, nobody is let in
             self.site.defects.failure("could not decide on {method} request", method=self.method)
             verdict = Refusal(500, "Unhandled error")
@@ -130,8 +132,38 @@ class Request(server.Request):
         segments = segments_of(path) if self._refusal is None else None
         below = None if segments is None else self.site.root.below_base(segments)
         if below is not None:
-            self.segments = below
-            self.mount = self.site.root.find(below)
+            self.segments, self.below_base = below, True
+        self._choose_mount()
+
+    def _choose_mount(self) -> None:
+        root = self.site.root
+        self.mount = None
+        if self._refusal is None and root.overlay is not None:
+            self.mount = root.overlay.find(self, self.segments if self.below_base else None)
+        if self.mount is None and self.below_base:
+            self.mount = root.find(self.segments)
+
+    def _verdict(self) -> Refusal | Deferred[Refusal | None] | None:
+        overlay = self.site.root.overlay
+        expected = None if overlay is None else overlay.expected(self)
+        if overlay is None or expected is None:
+            return self.site.gate.admit(self, self.mount)
+        # Who may not come in at all is told now; the others are judged when it is known by what they ask for.
+        self.mount = expected
+        return maybeDeferred(self.site.gate.admit, self, expected).addCallback(self._wait_for, overlay.ready)
+
+    def _wait_for(
+        self, refusal: Refusal | None, ready: Callable[[], Deferred[None]]
+    ) -> Refusal | Deferred[Refusal | None] | None:
+        return refusal if refusal is not None else ready().addCallbacks(self._judge_again, self._never_ready)
+
+    def _judge_again(self, _: None) -> Refusal | Deferred[Refusal | None] | None:
+        self._choose_mount()
+        return self.site.gate.admit(self, self.mount)
+
+    def _never_ready(self, failure: Failure) -> Refusal:
+        status, message, reason = errors.describe(failure.value) or (500, "Unhandled error", None)
+        return Refusal(status, message, reason, headers=(("Retry-After", "5"),) if status == 503 else ())
 
     def parseCookies(self) -> None:
         """Left to who needs them."""
