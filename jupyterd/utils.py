@@ -230,12 +230,6 @@ def check_pid(pid: int) -> bool:
     return True
 
 
-
-
-
-
-
-
 def unix_socket_in_use(socket_path: str) -> bool:
     """Whether somebody answers at that UNIX socket."""
     if not os.path.exists(socket_path):

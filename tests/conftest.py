@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, settings
 SLOW_MACHINE = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example]
 """Files and messages are big on purpose, and the machine may be busy: neither is a failure."""
 settings.register_profile("jupyterd", deadline=None, suppress_health_check=SLOW_MACHINE)
+settings.register_profile("quick", parent=settings.get_profile("jupyterd"), max_examples=10)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "jupyterd"))
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

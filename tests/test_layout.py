@@ -18,8 +18,8 @@ PACKAGE = HOUSE / "jupyterd"
 LEAVES = {"", "compat", "config_manager", "errors", "log", "log_scrub", "system", "traittypes", "transutils", "utils"}
 MIDDLE = {"web", "auth", "events"}
 FEATURES = {
-    "config", "contents", "frontends", "gateway", "kernels", "kernelspecs", "nbconvert", "sessions",
-    "status", "supervision", "terminals",
+    "config", "contents", "frontends", "gateway", "kernels", "kernelspecs", "nbconvert", "outputs",
+    "sessions", "status", "supervision", "terminals",
 }  # fmt: skip
 SETTINGS = {"settings", "testing"}
 """What turns a command line and files into settings: above the features' own classes, below what builds the server."""
@@ -38,6 +38,15 @@ NEIGHBOURS = {
     },
     "kernels": {"kernelspecs.manager"},
     "nbconvert": {"contents.managers.sync_or_async", "contents.service"},
+    "outputs": {
+        "contents.operations",
+        "contents.service",
+        "kernels.channels.kernel_channels",
+        "kernels.kernel",
+        "kernels.log",
+        "kernels.messages.wire",
+        "sessions.manager",
+    },
     "sessions": {"kernels.manager"},
     "status": {"frontends.static_files", "kernels.manager", "terminals.manager"},
 }

@@ -33,6 +33,7 @@ class House(Parts):
             self._kernels,
             self._sessions,
             self._contents,
+            self._outputs,
             self._config_sections,
             self._events,
             self._terminals,
@@ -51,8 +52,9 @@ class House(Parts):
         All else is made when it is first asked for.
         """
         touches = self.settings.touches
-        if touches("jupyterd.contents") or "contents_manager_class" in self.config.get("ServerApp", {}):
-            _ = self.contents
+        server = self.config.get("ServerApp", {})
+        if touches("jupyterd.contents") or "contents_manager_class" in server or "preferred_dir" in server:
+            _ = getattr(self.contents.manager, "preferred_dir", "")  # it must be below the manager's root
         if touches("jupyterd.sessions"):
             _ = self.sessions
         if touches("jupyterd.config"):
@@ -153,6 +155,12 @@ class House(Parts):
             lambda *args, **kwargs: self.pages.render(*args, **kwargs),
             lambda kernel_id, path: self.kernels.resolve_path(kernel_id, path),
         )
+
+    def _outputs(self) -> None:
+        """/api/kernels/<id>/executions: cells' outputs, for pages and notebooks."""
+        from jupyterd.app.outputs import mount
+
+        mount(self.root, lambda: self.recorder, lambda: self.kernels)
 
     def _config_sections(self) -> None:
         """/api/config."""

@@ -61,11 +61,10 @@ class FrontEnds:
 
     def read_what_is_set(self) -> None:
         """Read what the operator has set of them, if anything, so that a mistake is told at the start."""
-        for package, name, app in (
-            (self.lab_package, "jupyter_lab_config", "lab"),
-            (self.notebook_package, "jupyter_notebook_config", "notebook"),
-        ):
-            if package is not None and self._settings.touches(__package__, self._settings.front_end(name)):
+        if not self._settings.touches("jupyterd.frontends"):
+            return
+        for package, app in ((self.lab_package, "lab"), (self.notebook_package, "notebook")):
+            if package is not None:
                 getattr(self, app)
 
     @cached_property
@@ -74,8 +73,7 @@ class FrontEnds:
         from jupyterd.frontends.settings import LabApp
 
         assert self.lab_package is not None
-        config = self._settings.front_end("jupyter_lab_config")
-        lab = LabApp(package=self.lab_package, config=config, log=self._server.log)
+        lab = LabApp(package=self.lab_package, config=self._settings.config, log=self._server.log)
         if lab.collaborative:
             self.log.warn("LabApp.collaborative has no effect: jupyter-collaboration is not served")
         return lab
@@ -86,9 +84,9 @@ class FrontEnds:
         from jupyterd.frontends.settings import JupyterNotebookApp
 
         assert self.notebook_package is not None
-        config = self._settings.front_end("jupyter_notebook_config")
         lab = self.lab_package or package_dir("jupyterlab")
-        return JupyterNotebookApp(package=self.notebook_package, lab_package=lab, config=config, log=self._server.log)
+        config, log = self._settings.config, self._server.log
+        return JupyterNotebookApp(package=self.notebook_package, lab_package=lab, config=config, log=log)
 
     @cached_property
     def assets(self) -> Assets:
@@ -219,7 +217,7 @@ def mount(root: Root, fronts: FrontEnds) -> None:
 
         return Landing(fronts.default_url).app.resource()
 
-    root.mount("/", landing, auth="", public=True, page=True, exact=True)
+    root.mount("/", landing, auth="", public=True, page=True, exact=True, max_body=0)
     if fronts.lab_package is None and fronts.notebook_package is None:
         return
     _mount_shared(root, fronts)

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from jupyterd.kernels.channels.policy import Observer
     from jupyterd.kernels.manager import MappingKernelManager
     from jupyterd.kernelspecs.manager import KernelSpecs
+    from jupyterd.outputs.recorder import Recorder
     from jupyterd.sessions.manager import SessionManager
     from jupyterd.settings.load import Settings
     from jupyterd.status.activity import Activity
@@ -218,6 +219,7 @@ class Parts:
                 observer=observer,
                 policy=MessagePolicy.of(kernels),
                 network=None if gateway is None else gateway.network,
+                recording=self.recorder.of,
             )
 
         def processes() -> ProcessLauncher:
@@ -233,6 +235,13 @@ class Parts:
         )
         KernelsService(kernels, sockets, logs).setServiceParent(self.services)
         return kernels
+
+    @cached_property
+    def recorder(self) -> Recorder:
+        """Which cells' outputs are not in their notebooks yet."""
+        from jupyterd.app.outputs import recorder
+
+        return recorder(self)
 
     @cached_property
     def sessions(self) -> SessionManager:

@@ -6,7 +6,7 @@ from typing import Any
 
 from jupyterd.compat.module_shims import standins
 
-_CONTENTS = "jupyterd.contents"
+_CONTENTS = "jupyterd.contents.managers"
 _KERNELS = "jupyterd.kernels.manager"
 _AUTH = "jupyterd.auth"
 _GATEWAY = "jupyterd.gateway.managers"
@@ -33,7 +33,7 @@ STOCK: dict[str, str] = {
             "services.config.manager.ConfigManager",
         ),
         **{f"{_CONTENTS}.filemanager.{name}": (f"services.contents.filemanager.{name}",) for name in _FILE_MANAGERS},
-        **{f"{_CONTENTS}.largefile.{name}": (f"services.contents.largefilemanager.{name}",) for name in _LARGE},
+        **{f"{_CONTENTS}.largefilemanager.{name}": (f"services.contents.largefilemanager.{name}",) for name in _LARGE},
         **{f"{_CONTENTS}.manager.{name}": (f"services.contents.manager.{name}",) for name in _MANAGERS},
         **{
             f"{_CONTENTS}.checkpoints.{name}": (f"services.contents.filecheckpoints.{name}",)
@@ -75,8 +75,8 @@ CLASSES: list[str] = [
     f"{_CONTENTS}.manager.ContentsManager",
     f"{_CONTENTS}.filemanager.FileContentsManager",
     f"{_CONTENTS}.filemanager.AsyncFileContentsManager",
-    f"{_CONTENTS}.largefile.LargeFileManager",
-    f"{_CONTENTS}.largefile.AsyncLargeFileManager",
+    f"{_CONTENTS}.largefilemanager.LargeFileManager",
+    f"{_CONTENTS}.largefilemanager.AsyncLargeFileManager",
     f"{_CONTENTS}.checkpoints.FileCheckpoints",
     "jupyterd.kernels.settings.MultiKernelManager",
     "jupyterd.kernels.settings.AsyncMultiKernelManager",

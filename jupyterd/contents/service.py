@@ -29,6 +29,7 @@ from jupyterd.contents.raw_upload import RawUpload
 from jupyterd.contents.thread_pools import Lanes
 from jupyterd.contents.upload_expiry import Expiry
 from jupyterd.contents.worker.parent import LARGE, Workshop, can_delegate
+from jupyterd.system.keyed_locks import KeyedLocks
 from jupyterd.system.threads import InThread
 
 T = TypeVar("T")
@@ -53,7 +54,8 @@ class Contents(Service):
         self._commits = commits
         self._asyncio = AsyncioThread(reactor) if is_asynchronous(manager) else None
         self._turn = None if operations.is_native(manager) else DeferredLock()
-        self._locks: dict[str, DeferredLock] = {}
+        self._naming = None if hasattr(manager, "_claim") else DeferredLock()
+        self._locks = KeyedLocks()
         self.workshop = Workshop(manager)
         self.changes: Changes | None = None
         uploads = getattr(manager, "uploads", None)
@@ -108,6 +110,12 @@ class Contents(Service):
             raise
         self.manager.emit(data={"action": "get", "path": clean(path)})
         return FileAnswer(out, **_head_of(head))
+
+    async def post(self, path: str, body: bytes) -> Answer:
+        """Make something new; where the manager can not hold a name, nothing else is made meanwhile."""
+        if self._naming is None:
+            return await self.run(operations.post, path, body)
+        return await self._naming.run(self.run, operations.post, path, body)
 
     async def put(self, path: str, body: bytes, if_match: str | None) -> Answer:
         """Save; nothing else changes the path meanwhile."""
@@ -166,22 +174,7 @@ class Contents(Service):
 
     async def alone(self, paths: list[str], work: Callable[[], Awaitable[T]]) -> T:
         """Run ``work`` while nothing else changes any of the paths."""
-        names = sorted({clean(path) for path in paths})
-        taken: list[tuple[str, DeferredLock]] = []
-        try:
-            for name in names:
-                lock = self._locks.setdefault(name, DeferredLock())
-                await lock.acquire()
-                taken.append((name, lock))
-            return await work()
-        finally:
-            for name, lock in taken:
-                self._release(name, lock)
-
-    def _release(self, name: str, lock: DeferredLock) -> None:
-        lock.release()
-        if not lock.locked and self._locks.get(name) is lock:
-            del self._locks[name]
+        return await self._locks.alone(map(clean, paths), work)
 
     def stopService(self) -> Deferred[None]:
         """Drop unfinished uploads, write signatures; end the child process and the asyncio thread."""

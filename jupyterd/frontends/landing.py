@@ -1,4 +1,4 @@
-"""What lies at ``/``: the way to the front end."""
+"""What lies at ``/``: the way to the front end, and a word to who posts there."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ NOTHING = (
     "jupyterd is running; JupyterLab is not installed on this server: "
     "<code>pip install jupyterlab</code> puts it here.</p></body></html>"
 )
+RUNNING = "jupyterd is running. Servers are stopped by a POST to api/shutdown below this path, or by SIGTERM.\n"
 
 
 class Landing:
@@ -39,3 +40,8 @@ class Landing:
             target = url_path_join(call.base_url, target)
         query = call.request.uri.decode("ascii", "replace").partition("?")[2]
         return Reply(b"", HTML, 302, {"Location": f"{target}?{query}" if query else target})
+
+    @api("POST", "/")
+    async def posted(self, call: Call) -> Reply:
+        """That it runs. ``jupyter server stop <socket>`` posts here first, and sends SIGTERM only after a 200."""
+        return Reply(RUNNING.encode(), "text/plain; charset=utf-8")

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from traitlets import TraitError, Unicode, validate
 from traitlets.config import LoggingConfigurable
-from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from jupyterd.errors import Gone, Invalid, NotFound
+from jupyterd.errors import Failed, Gone, Invalid, NotFound
 from jupyterd.kernels.manager import MappingKernelManager, NoSuchKernel
+from jupyterd.system.keyed_locks import KeyedLocks
 from jupyterd.system.threads import InThread
 
 if TYPE_CHECKING:
@@ -27,6 +28,10 @@ SQLITE_HEADER = b"SQLite format 3"
 
 class NoSuchSession(NotFound):
     """No session has that id, or its kernel is gone."""
+
+
+class NotStarted(Failed):
+    """A session's new kernel could not be started; it has its old one."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +82,7 @@ class SessionManager(LoggingConfigurable):
         self._in_thread = in_thread
         self._kernel_path = kernel_path or self._own_directory
         self._table_or_none: SessionTable | None = None
-        self._creating: dict[str, tuple[DeferredLock, int]] = {}
+        self._locks = KeyedLocks()
 
     @property
     def _table(self) -> SessionTable:
@@ -112,6 +117,11 @@ class SessionManager(LoggingConfigurable):
             if await self._alive(row) and self._kernels[row.kernel_id].execution_state != "dead"
         ]
 
+    async def notebooks_on(self, kernel_id: str) -> list[str]:
+        """The paths of the notebooks that run on a kernel, oldest session first."""
+        rows = await self._in_table(self._table.on, kernel_id)
+        return [row.path for row in rows if row.type == "notebook"]
+
     async def get(self, session_id: str) -> dict[str, Any]:
         """The REST model of a session.
 
@@ -131,7 +141,7 @@ class SessionManager(LoggingConfigurable):
         if row.kernel_id in self._kernels:
             return True
         self.twisted_log.warn("{message}", message=_orphaned(row))
-        await self._in_table(self._table.remove, row.session_id)
+        await self._in_table(self._table.remove, row)
         return False
 
     def _model(self, row: Row) -> dict[str, Any]:
@@ -154,18 +164,11 @@ class SessionManager(LoggingConfigurable):
         :raises NoSuchKernelSpec: its kernel is not installed.
         :raises Failed: its kernel can not be started.
         """
-        lock, waiting = self._creating.get(wanted.path, (DeferredLock(), 0))
-        self._creating[wanted.path] = (lock, waiting + 1)
-        await lock.acquire()
-        try:
+
+        async def find_or_create() -> dict[str, Any]:
             return await self._existing(wanted.path) or await self._create(wanted)
-        finally:
-            lock.release()
-            waiting = self._creating[wanted.path][1] - 1
-            if waiting:
-                self._creating[wanted.path] = (lock, waiting)
-            else:
-                del self._creating[wanted.path]
+
+        return await self._locks.alone([_path(wanted.path)], find_or_create)
 
     async def _existing(self, path: str) -> dict[str, Any] | None:
         row = await self._in_table(self._table.at, path)
@@ -177,19 +180,38 @@ class SessionManager(LoggingConfigurable):
         """Whether a session's kernel is dead; both are forgotten by that."""
         if self._kernels[row.kernel_id].execution_state != "dead":
             return False
-        await self._in_table(self._table.remove, row.session_id)
+        await self._in_table(self._table.remove, row)
         await self._release(row.kernel_id)
         return True
 
     async def _create(self, wanted: Wanted) -> dict[str, Any]:
+        if wanted.kernel_id is None:
+            return await self._create_with(wanted, None)
+        return await self._locks.alone([_kernel(wanted.kernel_id)], lambda: self._create_with(wanted, wanted.kernel_id))
+
+    async def _create_with(self, wanted: Wanted, kernel_id: str | None) -> dict[str, Any]:
+        """:param kernel_id: nothing ends that kernel meanwhile."""
         from jupyterd.sessions.store import Row
 
-        kernel_id = wanted.kernel_id
+        started = None
         if kernel_id is None or kernel_id not in self._kernels:
-            kernel_id = await self._start_kernel(wanted.path, wanted.name, wanted.kernel_name, kernel_id)
+            kernel_id = started = await self._start_kernel(wanted.path, wanted.name, wanted.kernel_name, kernel_id)
         row = Row(str(uuid.uuid4()), wanted.path, wanted.name, wanted.type, kernel_id)
-        await self._in_table(self._table.add, row)
+        try:
+            await self._in_table(self._table.add, row)
+        except BaseException:
+            await self._end_unused(started)
+            raise
         return self._model(row)
+
+    async def _end_unused(self, kernel_id: str | None) -> None:
+        """End a kernel that was started for a session which does not have it."""
+        if kernel_id is None:
+            return
+        try:
+            await self._release(kernel_id)
+        except Exception:  # noqa: BLE001 - why there is no session is what the client is told
+            self.twisted_log.failure("kernel {kernel_id} was not shut down", kernel_id=kernel_id)
 
     async def _start_kernel(self, path: str, name: str | None, kernel_name: str | None, kernel_id: str | None) -> str:
         directory = await self._kernel_path(path)
@@ -205,24 +227,41 @@ class SessionManager(LoggingConfigurable):
     async def _own_directory(self, path: str) -> str:
         return await self._in_thread(_directory_of, self._kernels.root_dir, path)
 
-    async def update(self, session_id: str, changes: dict[str, Any]) -> dict[str, Any]:
+    async def update(self, session_id: str, changes: dict[str, Any], kernel_name: str | None = None) -> dict[str, Any]:
         """Change a session's ``path``, ``name``, ``type`` or ``kernel_id``; a kernel left without session is shut down.
 
+        Nothing else changes the session, or ends it, meanwhile.
+
+        :param kernel_name: start a new kernel for it, of this kernelspec.
         :raises NoSuchSession: there is none of that id.
+        :raises NotStarted: its new kernel can not be started; it keeps its old one.
         :raises Invalid: there is no such kernel.
         """
-        before = await self._row(session_id)
-        kernel_id = changes.get("kernel_id")
-        if kernel_id is not None and kernel_id not in self._kernels:
-            raise Invalid(f"No such kernel: {kernel_id}")
+
+        async def change() -> dict[str, Any]:
+            before = await self._row(session_id)
+            if kernel_name is None:
+                return await self._change(before, changes)
+            started = await self._new_kernel(before, kernel_name)
+            try:
+                return await self._change(await self._row(session_id), {**changes, "kernel_id": started})
+            except BaseException:
+                await self._end_unused(started)
+                raise
+
+        return await self._locks.alone([_session(session_id)], change)
+
+    async def _new_kernel(self, row: Row, kernel_name: str) -> str:
+        try:
+            return await self._start_kernel(row.path, row.name, kernel_name, None)
+        except Exception as error:
+            raise NotStarted(str(error)) from error
+
+    async def _change(self, before: Row, changes: dict[str, Any]) -> dict[str, Any]:
         row = before._replace(**changes)
-        if row.path != before.path:  # JupyterLab gives a session its document's path after it has been created
-            await self._existing(row.path)
-        await self._in_table(self._table.replace, row)
-        self._kernels[row.kernel_id].process.update_env(
-            {"JPY_SESSION_NAME": await self._session_name(row.path, row.name)}
-        )
-        model = self._model(row)
+        paths = [] if row.path == before.path else [_path(before.path), _path(row.path)]
+        kernels = [] if row.kernel_id == before.kernel_id else [_kernel(row.kernel_id)]
+        model = await self._locks.alone([*paths, *kernels], lambda: self._replace(before, row))
         if row.kernel_id != before.kernel_id:
             released = Deferred.fromCoroutine(self._release(before.kernel_id))
             if self._kernels.use_pending_kernels:
@@ -231,33 +270,63 @@ class SessionManager(LoggingConfigurable):
                 await released
         return model
 
-    async def start_kernel(self, session_id: str, kernel_name: str) -> str:
-        """A new kernel for a session; the session has its old one until :meth:`update`.
-
-        :returns: its id.
-        :raises NoSuchSession: there is no session of that id.
-        """
-        row = await self._row(session_id)
-        return await self._start_kernel(row.path, row.name, kernel_name, None)
+    async def _replace(self, before: Row, row: Row) -> dict[str, Any]:
+        if row.kernel_id not in self._kernels:
+            raise Invalid(f"No such kernel: {row.kernel_id}")
+        if row.path != before.path:  # JupyterLab gives a session its document's path after it has been created
+            await self._existing(row.path)
+        environment = {"JPY_SESSION_NAME": await self._session_name(row.path, row.name)}
+        await self._in_table(self._table.replace, row)
+        if row.kernel_id not in self._kernels:
+            raise NoSuchSession(f"Session not found: {_orphaned(row)!r}")
+        self._kernels[row.kernel_id].process.update_env(environment)
+        return self._model(row)
 
     async def delete(self, session_id: str) -> None:
         """End a session, and its kernel unless another session has it too.
 
+        Whoever wants a session of its document meanwhile gets a new one.
+
         :raises NoSuchSession: there is none of that id.
         :raises Gone: its kernel went away meanwhile.
         """
-        row = await self._row(session_id)
+
+        async def end() -> None:
+            row = await self._row(session_id)
+            await self._locks.alone([_path(row.path), _kernel(row.kernel_id)], lambda: self._end(row))
+
+        await self._locks.alone([_session(session_id)], end)
+
+    async def _end(self, row: Row) -> None:
         try:
             if await self._in_table(self._table.sharing, row.kernel_id) == 1:
                 await self._kernels.shutdown(row.kernel_id)
         except NoSuchKernel:
             raise Gone("Kernel deleted before session") from None
         finally:
-            await self._in_table(self._table.remove, session_id)
+            await self._in_table(self._table.remove, row)
 
     async def _release(self, kernel_id: str) -> None:
-        if kernel_id in self._kernels and not await self._in_table(self._table.sharing, kernel_id):
-            await self._kernels.shutdown(kernel_id)
+        """Shut a kernel down that no session has; nobody gets it meanwhile."""
+
+        async def end() -> None:
+            if kernel_id in self._kernels and not await self._in_table(self._table.sharing, kernel_id):
+                await self._kernels.shutdown(kernel_id)
+
+        await self._locks.alone([_kernel(kernel_id)], end)
+
+
+def _session(session_id: str) -> tuple[int, str]:
+    """The locks in the order in which they are taken: a session's, its document's, a kernel's."""
+    return (0, session_id)
+
+
+def _path(path: str) -> tuple[int, str]:
+    return (1, path)
+
+
+def _kernel(kernel_id: str) -> tuple[int, str]:
+    return (2, kernel_id)
 
 
 async def kernel_path_of(contents: Any, path: str) -> str:

@@ -9,7 +9,7 @@ from twisted.logger import Logger
 
 from jupyterd.errors import Failed, Invalid, JupyterdError
 from jupyterd.kernels.manager import NoSuchKernelSpec
-from jupyterd.sessions.manager import SessionManager, Wanted
+from jupyterd.sessions.manager import NotStarted, SessionManager, Wanted
 from jupyterd.web.api import Routes, json_api
 from jupyterd.web.call import Call, Reply
 
@@ -77,17 +77,15 @@ class SessionsResource:
         kernel = _kernel(body)
         kernel_id, kernel_name = kernel.get("id"), _text(kernel, "name")
         if kernel_id is not None:
-            changes["kernel_id"] = str(kernel_id)
-        elif kernel_name is not None:
-            try:
-                changes["kernel_id"] = await self._sessions.start_kernel(session_id, kernel_name)
-            except Exception as error:  # noqa: BLE001 - told to the client as the reference does
-                self.log.failure("Error starting kernel: {name}", name=kernel_name)
-                return _not_available(
-                    f"The '{kernel_name}' kernel could not be started: {str(error)!r}",
-                    f"Error starting kernel {kernel_name}",
-                )
-        return await self._sessions.update(session_id, changes)
+            changes["kernel_id"], kernel_name = str(kernel_id), None
+        try:
+            return await self._sessions.update(session_id, changes, kernel_name)
+        except NotStarted as error:  # told to the client as the reference does
+            self.log.failure("Error starting kernel: {name}", name=kernel_name)
+            return _not_available(
+                f"The '{kernel_name}' kernel could not be started: {error.message!r}",
+                f"Error starting kernel {kernel_name}",
+            )
 
     @api("DELETE", "/api/sessions/<session_id>", status=204)
     async def end(self, call: Call, session_id: str) -> None:

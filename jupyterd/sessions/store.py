@@ -51,6 +51,15 @@ class SessionTable:
         """The session of a document."""
         return self._one("SELECT session_id, path, name, type, kernel_id FROM session WHERE path=?", path)
 
+    def on(self, kernel_id: str) -> list[Row]:
+        """The sessions of a kernel, oldest first."""
+        with self._lock:
+            rows = self._open().execute(
+                "SELECT session_id, path, name, type, kernel_id FROM session WHERE kernel_id=? ORDER BY rowid",
+                (kernel_id,),
+            )
+            return [Row(*row) for row in rows]
+
     def _one(self, query: str, value: str) -> Row | None:
         with self._lock:
             row = self._open().execute(query, (value,)).fetchone()
@@ -74,10 +83,12 @@ class SessionTable:
                 "UPDATE session SET path=?, name=?, type=?, kernel_id=? WHERE session_id=?", (*row[1:], row.session_id)
             )
 
-    def remove(self, session_id: str) -> None:
-        """Remove one, if it is there."""
+    def remove(self, row: Row) -> None:
+        """Remove one, if it is there and still has that kernel."""
         with self._lock:
-            self._open().execute("DELETE FROM session WHERE session_id=?", (session_id,))
+            self._open().execute(
+                "DELETE FROM session WHERE session_id=? AND kernel_id=?", (row.session_id, row.kernel_id)
+            )
 
     def close(self) -> None:
         """Close the database."""

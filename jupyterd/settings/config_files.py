@@ -12,11 +12,16 @@ from typing import TYPE_CHECKING, Any
 from traitlets.config import Config
 from traitlets.config.loader import ConfigFileNotFound, JSONFileConfigLoader, PyFileConfigLoader
 
+from jupyterd.frontends.packages import package_dir
+from jupyterd.settings.notebook_names import adopt
+
 if TYPE_CHECKING:
     from jupyterd.settings.server_traits import ServerTraits
 
 # Later names win over earlier ones; within a name, directories earlier in the path win; within those, .json wins.
 NAMES = ("jupyter_config", "jupyter_server_config", "jupyterd_config")
+# The front ends' own files, whose settings of the server count too; all of the above win over them.
+FRONT_ENDS = {"notebook": "jupyter_notebook_config", "jupyterlab": "jupyter_lab_config"}
 
 
 class ConfigFileError(Exception):
@@ -47,23 +52,27 @@ def load_files(app: ServerTraits, raise_errors: bool = False) -> Files:
     names = NAMES[:1] if app.config_file else _names(app)
     for name in names:
         for directory in reversed(path):
-            _drop_ins(files, directory, name, app.log)
-            for ending in (".py", ".json"):
-                _merge(files, os.path.join(directory, name + ending), app.log, raise_errors)
+            _drop_ins(files, directory, name, app, raise_errors)
+            _merge_named(files, directory, name, app, raise_errors)
     if app.config_file:
-        _merge(files, _existing(app.config_file), app.log, raise_errors)
+        _merge(files, _existing(app.config_file), app, raise_errors)
     _extensions(files, path, app.log)
-    _from_notebook_app(files.config, type(app), app.log)
+    if not app.config_file:
+        _front_ends(files, app, raise_errors)
     return files
 
 
-def load_named(app: ServerTraits, name: str) -> Config:
-    """The files ``<name>.py`` and ``<name>.json`` along the path, for a front end's own (``jupyter_lab_config``)."""
-    files = Files()
-    for directory in reversed(app.config_file_paths):
-        for ending in (".py", ".json"):
-            _merge(files, os.path.join(directory, name + ending), app.log, False)
-    return files.config
+def _front_ends(files: Files, app: ServerTraits, raise_errors: bool) -> None:
+    """The files of the front ends that are installed and not switched off, below all others."""
+    below = Files()
+    switched = {**files.config.ServerApp.get("jpserver_extensions", {}), **app.jpserver_extensions}
+    for package, name in FRONT_ENDS.items():
+        if switched.get(package, True) and package_dir(package) is not None:
+            for directory in reversed(app.config_file_paths):
+                _merge_named(below, directory, name, app, raise_errors)
+    below.config.merge(files.config)
+    files.config = below.config
+    files.loaded[:0] = below.loaded
 
 
 def _names(app: ServerTraits) -> tuple[str, ...]:
@@ -80,9 +89,15 @@ def _existing(name: str) -> str:
     raise ConfigFileError(f"no such config file: {name}")
 
 
-def _merge(files: Files, path: str, log: Any, raise_errors: bool) -> None:
+def _merge_named(files: Files, directory: str, name: str, app: ServerTraits, raise_errors: bool) -> None:
+    for ending in (".py", ".json"):
+        _merge(files, os.path.join(directory, name + ending), app, raise_errors)
+
+
+def _merge(files: Files, path: str, app: ServerTraits, raise_errors: bool) -> None:
     if not os.path.isfile(path):
         return
+    log: Any = app.log
     directory, name = os.path.split(path)
     loader = JSONFileConfigLoader if path.endswith(".json") else PyFileConfigLoader
     try:
@@ -95,16 +110,17 @@ def _merge(files: Files, path: str, log: Any, raise_errors: bool) -> None:
         log.warning("%s is left out: %s: %s", path, type(error).__name__, error)
         log.debug("Where it went wrong", exc_info=True)
         return
+    adopt(config, type(app), log)
     files.config.merge(config)
     files.loaded.append(path)
 
 
-def _drop_ins(files: Files, directory: str, name: str, log: Any) -> None:
+def _drop_ins(files: Files, directory: str, name: str, app: ServerTraits, raise_errors: bool) -> None:
     """All settings of ``jupyterd_config.d``: for packages and machines that are set up piece by piece."""
     if name != "jupyterd_config":
         return
     for path in sorted(glob.glob(os.path.join(glob.escape(directory), f"{name}.d", "*.json"))):
-        _merge(files, path, log, False)
+        _merge(files, path, app, raise_errors)
 
 
 def _extensions(files: Files, path: list[str], log: logging.Logger) -> None:
@@ -135,14 +151,3 @@ def _extensions_of(path: str, log: logging.Logger | None) -> dict[str, bool]:
         if log is not None:
             log.warning("%s is left out: %s", path, error)
         return {}
-
-
-def _from_notebook_app(config: Config, app: Any, log: logging.Logger) -> None:
-    """Settings under the name that the server had in Notebook 6; those of its new name win."""
-    if "NotebookApp" not in config:
-        return
-    traits = app.class_trait_names(config=True)
-    for name, value in config.NotebookApp.items():
-        if name in traits and name not in config.ServerApp:
-            log.warning("NotebookApp.%s is read as ServerApp.%s, which is its name now.", name, name)
-            config.ServerApp[name] = value

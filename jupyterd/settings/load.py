@@ -17,7 +17,7 @@ from jupyterd.extensions.discovery import JUPYTEXT, LANGUAGE_SERVERS, SERVED, en
 from jupyterd.gateway import is_set
 from jupyterd.settings.checks import BadSettings, check_classes, check_values, resolved, warn_of_misspelt_classes
 from jupyterd.settings.command_line import BadOption
-from jupyterd.settings.config_files import ConfigFileError, load_named
+from jupyterd.settings.config_files import ConfigFileError
 from jupyterd.settings.deprecated import NO_EFFECT, NO_EFFECT_ELSEWHERE
 from jupyterd.settings.server_app import ServerApp
 
@@ -35,7 +35,6 @@ class Settings:
     server: ServerApp
     argv: tuple[str, ...] = ()
     directory: str = field(default_factory=os.getcwd)
-    _front_ends: dict[str, Config] = field(default_factory=dict, compare=False, repr=False)
 
     @property
     def config(self) -> Config:
@@ -59,21 +58,10 @@ class Settings:
         """
         return resolved(self.server, trait)(parent=self.server, **arguments)
 
-    def front_end(self, name: str) -> Config:
-        """The settings of a front end's own files (``jupyter_lab_config``), below the server's; read once."""
-        if name not in self._front_ends:
-            config = load_named(self.server, name)
-            config.merge(self.config)
-            self._front_ends[name] = config
-        return self._front_ends[name]
-
-    def touches(self, package: str, config: Config | None = None) -> bool:
-        """Whether the operator has set anything of the classes of one of our packages.
-
-        :param config: where it would be, if not in the server's own.
-        """
+    def touches(self, package: str) -> bool:
+        """Whether the operator has set anything of the classes of one of our packages."""
         sections = {name.rpartition(".")[2] for name in CLASSES if name.startswith(f"{package}.")}
-        return not sections.isdisjoint(self.config if config is None else config)
+        return not sections.isdisjoint(self.config)
 
     def again(self) -> Settings:
         """The same command line with the files as they are now.

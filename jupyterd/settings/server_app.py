@@ -21,8 +21,10 @@ from jupyterd.settings.aliases import ALIASES, FLAGS, IGNORED_FLAGS
 from jupyterd.settings.command_line import BadOption, parse
 from jupyterd.settings.config_files import load_files
 from jupyterd.settings.deprecated import MovedTraits
+from jupyterd.settings.notebook_names import adopt, nested
 from jupyterd.settings.server_traits import ServerTraits
 from jupyterd.settings.subcommands import JupyterPasswordApp, JupyterServerListApp, JupyterServerStopApp
+from jupyterd.status.version import API_VERSION
 from jupyterd.utils import url_path_join, urlencode_unix_socket_path
 
 WILDCARD_IPS = ("", "0.0.0.0", "::")  # noqa: S104
@@ -73,6 +75,7 @@ jupyterd stop 9999                # stop the one on that port
         given = deepcopy(self.config)
         self.load_config_file()
         self.update_config(given)
+        self.update_config(nested(self.config))
         self.hand_over_moved()
 
     def parse_command_line(self, argv: list[str] | None = None) -> None:
@@ -88,6 +91,7 @@ jupyterd stop 9999                # stop the one on that port
         for word in self.argv:
             if word.lstrip("-") in IGNORED_FLAGS and word.startswith("--"):
                 self.log.warning("Option %s has no effect here.", word)
+        adopt(parsed.config, type(self), self.log)
         self.update_config(parsed.config)
         self.extra_args = parsed.words
         if self.extra_args:
@@ -262,7 +266,7 @@ jupyterd stop 9999                # stop the one on that port
     # -- what it tells about itself
 
     def server_info(self) -> dict[str, Any]:
-        """What ``jpserver-<pid>.json`` holds."""
+        """What ``jpserver-<pid>.json`` holds. Tools take its ``version`` for a Jupyter Server's, as ``/api``'s."""
         return {
             "url": self.connection_url,
             "hostname": self.ip or "localhost",
@@ -274,7 +278,8 @@ jupyterd stop 9999                # stop the one on that port
             "root_dir": os.path.abspath(self.root_dir),
             "password": bool(getattr(self.identity_provider, "hashed_password", "")),
             "pid": os.getpid(),
-            "version": self.version,
+            "version": API_VERSION,
+            "jupyterd_version": self.version,
         }
 
     def running_server_info(self, kernel_count: bool = True, kernels: int = 0) -> str:

@@ -55,9 +55,9 @@ def _forget(path: str, log: Any) -> None:
 def shutdown_server(server_info: dict[str, Any], timeout: float = 5, log: Any = None) -> bool:
     """Stop a server: by asking it, then by SIGTERM, then by SIGKILL, each after ``timeout`` seconds.
 
-    :param server_info: what :func:`list_running_servers` gives.
     A server that refuses or does not answer gets the signal at once.
 
+    :param server_info: what :func:`list_running_servers` gives.
     :returns: whether it is stopped (only Windows can fail).
     """
     url = server_info["url"]

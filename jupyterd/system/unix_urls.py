@@ -8,7 +8,6 @@ if TYPE_CHECKING:
     pass
 
 
-
 def urlencode_unix_socket_path(socket_path: str) -> str:
     """The path of a UNIX socket as the host of an ``http+unix`` URL."""
     return socket_path.replace("/", "%2F")

@@ -24,16 +24,6 @@ log = Logger()
 Method = TypeVar("Method", bound=Callable[..., Coroutine[Any, Any, Any]])
 
 
-
-
-
-
-
-
-
-
-
-
 class Routes(Klein):
     """A Klein whose routes write their answers themselves.
 

@@ -14,6 +14,8 @@ from typing import Any
 import pytest
 from nbformat.reader import NotJSONError
 
+from jupyterd.contents.files import exclusive
+
 NOT_JSON = NotJSONError("Notebook does not appear to be JSON: 'x'")
 TEXT = {"type": "file", "format": "text"}
 
@@ -236,10 +238,13 @@ def test_only_to_another_filesystem_is_copied(
     """What is refused for any other reason leaves no copy."""
     (client.root / "a").write_text("x")
 
-    def refuse(old: str, new: str) -> None:
-        raise OSError(number, os.strerror(number), old)
+    def refuse(old: str, new: str) -> bool:
+        if old == str(client.root / "a"):
+            raise OSError(number, os.strerror(number), old)
+        os.rename(old, new)
+        return True
 
-    monkeypatch.setattr(os, "rename", refuse)
+    monkeypatch.setattr(exclusive, "_rename_noreplace", refuse)
     assert client.ask("PATCH", "/api/contents/a", {"path": "b"}).status == status
     assert os.listdir(client.root) == left
 

@@ -6,13 +6,18 @@ import errno
 import os
 import shutil
 import socket
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from jupyterd.contents.files import regular as files
+from jupyterd.contents.files.removal import remove_tree
+
+DEEP = 400
+"""Frames of the stack in tests of what must not need one for each directory."""
 
 
 @pytest.fixture
@@ -81,17 +86,87 @@ def test_what_can_not_be_read_leaves_nothing(client: Any, tree: Path, monkeypatc
 
 
 def test_what_is_there_stays(client: Any, tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Somebody makes a directory of the copy's name just then."""
-    makedirs = os.makedirs
+    """Somebody makes a directory of the copy's name just then: the copy has the next name."""
+    mkdir = os.mkdir
 
-    def too_late(path: str) -> None:
-        makedirs(path)
-        (Path(path) / "theirs").touch()
-        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), path)
+    def too_late(path: str, *args: Any) -> None:
+        if path.endswith("d-Copy1"):
+            mkdir(path)
+            (Path(path) / "theirs").touch()
+        mkdir(path, *args)
 
-    monkeypatch.setattr(os, "makedirs", too_late)
-    assert copy(client, "d").status == 400
+    monkeypatch.setattr(os, "mkdir", too_late)
+    assert copy(client, "d").json()["path"] == "d-Copy2"
     assert names(client.root / "d-Copy1") == ["theirs"]
+    assert names(client.root / "d-Copy2") == ["e", "e/f"]
+
+
+@pytest.fixture
+def nest(root: Path) -> Iterator[Callable[..., None]]:
+    """Makes a directory in the root that is deeper than the stack; what is left of it is removed."""
+    limit = sys.getrecursionlimit()
+    sys.setrecursionlimit(DEEP)
+    yield lambda depth, name="d": nested(root, depth, name)
+    sys.setrecursionlimit(limit)
+    for directory in root.iterdir():
+        remove_tree(str(directory))
+
+
+def nested(root: Path, depth: int, name: str) -> None:
+    """A directory ``deep`` with so many directories in one another, and a file in the last."""
+    fd = os.open(root, os.O_RDONLY)
+    for each in ["deep"] + [name] * (depth - 1):
+        os.mkdir(each, dir_fd=fd)
+        below = os.open(each, os.O_RDONLY | os.O_DIRECTORY, dir_fd=fd)
+        os.close(fd)
+        fd = below
+    os.close(os.open("leaf", os.O_WRONLY | os.O_CREAT, dir_fd=fd))
+    os.close(fd)
+
+
+def depth_of(root: Path, name: str) -> int:
+    """How many directories are in one another."""
+    fd, depth = os.open(root, os.O_RDONLY), 0
+    while True:
+        below = os.open(name, os.O_RDONLY | os.O_DIRECTORY, dir_fd=fd)
+        os.close(fd)
+        fd, depth, name = below, depth + 1, "d"
+        if os.listdir(fd) != ["d"]:
+            assert os.listdir(fd) == ["leaf"]
+            os.close(fd)
+            return depth
+
+
+@pytest.mark.parametrize(("depth", "name"), [(DEEP, "d"), (30, "d" * 200)])
+def test_a_deep_directory_is_deleted(
+    make_client: Callable[..., Any], nest: Callable[..., None], depth: int, name: str
+) -> None:
+    client = make_client(delete_to_trash=False, always_delete_dir=True)
+    nest(depth, name)
+    (client.root / "outside").mkdir()
+    assert client.ask("DELETE", "/api/contents/deep").status == 204
+    assert os.listdir(client.root) == ["outside"]
+
+
+def test_a_deep_directory_is_copied_as_far_as_it_has_paths(client: Any, nest: Callable[..., None]) -> None:
+    nest(DEEP)
+    assert copy(client, "deep").status == 201
+    assert depth_of(client.root, "deep-Copy1") == DEEP
+
+
+def test_a_directory_too_deep_to_be_copied_is_refused(client: Any, nest: Callable[..., None]) -> None:
+    nest(30, "d" * 200)
+    answer = copy(client, "deep")
+    assert (answer.status, answer.json()["message"]) == (400, "Can't copy 'deep': it is nested too deep")
+    assert os.listdir(client.root) == ["deep"]
+
+
+def test_times_and_modes_of_directories_are_copied(client: Any, tree: Path) -> None:
+    (tree / "e").chmod(0o555)
+    os.utime(tree / "e", (1, 1))
+    assert copy(client, "d").status == 201
+    status = (client.root / "d-Copy1/e").stat()
+    assert (status.st_mode & 0o777, status.st_mtime) == (0o555, 1)
 
 
 def test_a_file_is_copied_in_blocks(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -102,6 +102,15 @@ def test_the_start_leads_to_lab_with_its_query(serve: Serve) -> None:
     assert answer.header("location") == "/lab/workspaces/w"
 
 
+def test_who_posts_to_the_start_is_told_that_it_runs(serve: Serve) -> None:
+    """``jupyter server stop`` of a socket does so, and gives up at anything but a success."""
+    site = serve(base_url="/x/")
+    answer = site.request("POST", "/x/")
+    assert answer.status == 200
+    assert answer.body.startswith(b"jupyterd is running.")
+    assert site.request("PUT", "/x/").status == 405
+
+
 def test_without_a_front_end_the_start_says_so(serve: Serve) -> None:
     off = "--ServerApp.jpserver_extensions="
     site = serve(f"{off}jupyterlab=False", f"{off}notebook=False")

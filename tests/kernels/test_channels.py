@@ -90,7 +90,9 @@ class Kit:
 
     def tab(self, session=None):
         tab = Tab()
+        is_new = session is None or self.channels._places.of(session) is None
         tab.cursor = self.channels.attach(tab, session)
+        tab.greeting = [tab.got.pop()] if is_new and tab.got else []
         return tab
 
     def ask(self, tab, msg_type, channel="shell", msg_id="m1", session="", content=b"{}", buffers=()):
@@ -114,6 +116,33 @@ def test_each_tab_sees_iopub_and_the_one_that_asked_gets_the_reply(directory) ->
     kit.kernel.reply("shell", "execute_reply", {"status": "ok"}, header)
     assert one.types() == [("iopub", "status"), ("iopub", "stream"), ("shell", "execute_reply")]
     assert other.types() == [("iopub", "status"), ("iopub", "stream")]
+
+
+def test_a_new_session_is_told_what_the_kernel_does_and_one_that_comes_back_is_not(directory) -> None:
+    kit = Kit(directory)
+
+    def told(tab):
+        ((channel, (header, parent, _, content)),) = tab.greeting
+        assert (channel, orjson.loads(header)["msg_type"]) == (b"iopub", "status")
+        return orjson.loads(content)["execution_state"], parent
+
+    one = kit.tab("one")
+    assert told(one) == ("idle", b"{}")
+    header = kit.ask(one, "execute_request")
+    kit.kernel.say("status", {"execution_state": "busy"}, header)
+    one.types()
+    other = kit.tab("other")
+    assert told(other) == ("busy", header)
+    assert told(kit.tab()) == ("busy", header), "one without a session too"
+    assert one.got == [], "it is told to nobody else"
+    kit.channels.detach(other.cursor, other, said_goodbye=False)
+    assert kit.tab("other").greeting == []
+    kit.kernel.say("status", {"execution_state": "idle"}, header)
+    assert told(kit.tab("third")) == ("idle", b"{}")
+
+
+def test_before_the_kernel_is_heard_nothing_is_told_of_it(directory) -> None:
+    assert Kit(directory, ready=False).tab("one").greeting == []
 
 
 def test_messages_reach_the_kernel_as_they_were_and_signed(directory) -> None:

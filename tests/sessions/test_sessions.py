@@ -11,8 +11,9 @@ from traitlets import TraitError
 from twisted.internet.defer import Deferred
 
 from jupyterd.kernels.process.death import Death
-from jupyterd.sessions.manager import SessionManager, Wanted
+from jupyterd.sessions.manager import NoSuchSession, SessionManager, Wanted
 from jupyterd.sessions.resource import SessionsResource
+from jupyterd.sessions.store import SessionTable
 from jupyterd.testing.deferreds import at_once
 from jupyterd.testing.http import Answer, MemorySite
 from tests.kernels.keeping import Keeping
@@ -101,7 +102,7 @@ def test_whoever_asks_at_the_same_time_gets_the_same_one(desk: Desk) -> None:
         hold.callback(None)
     assert len(models) == 6
     assert len({model["id"] for model in models}) == 2
-    assert desk.sessions._creating == {}
+    assert len(desk.sessions._locks) == 0
 
 
 def test_one_that_could_not_be_created_does_not_keep_the_next(desk: Desk) -> None:
@@ -182,6 +183,83 @@ def test_another_kernel_by_id_ends_the_old_one_unless_it_is_shared(desk: Desk) -
     moved = desk.ask("PATCH", f"/{first['id']}", {"kernel": {"id": second["kernel"]["id"]}}).json()
     assert moved["kernel"]["id"] == second["kernel"]["id"]
     assert desk.ask("GET", f"/{third['id']}").status == 200
+
+
+def asked(coroutine: Any) -> list[Any]:
+    """What a call gives, or raises, once it does."""
+    done: list[Any] = []
+    Deferred.fromCoroutine(coroutine).addBoth(done.append)
+    return done
+
+
+def test_the_end_of_a_session_waits_for_its_new_kernel(desk: Desk) -> None:
+    """One tab picks another kernel while another tab ends the session: no kernel stays."""
+    model = desk.create()
+    hold: Deferred[None] = Deferred()
+    desk.keeping.launcher.prepare = lambda process: setattr(process, "hold", hold)
+    changed = asked(desk.sessions.update(model["id"], {}, "other"))
+    ended = asked(desk.sessions.delete(model["id"]))
+    assert changed == ended == []
+    hold.callback(None)
+    assert changed[0]["kernel"]["name"] == "other"
+    assert ended == [None]
+    assert len(desk.kernels) == 0
+    assert desk.ask("GET").json() == []
+    assert len(desk.sessions._locks) == 0
+
+
+def test_a_session_that_ends_gets_no_new_kernel(desk: Desk) -> None:
+    model = desk.create()
+    hold: Deferred[None] = Deferred()
+    desk.keeping.process.hold = hold
+    ended = asked(desk.sessions.delete(model["id"]))
+    changed = asked(desk.sessions.update(model["id"], {}, "other"))
+    created = asked(desk.sessions.create(Wanted("sub/a.ipynb", "notebook")))
+    shared = asked(desk.sessions.create(Wanted("b", "notebook", kernel_id=model["kernel"]["id"])))
+    assert ended == changed == created == shared == []
+    hold.callback(None)
+    assert ended == [None]
+    assert isinstance(changed[0].value, NoSuchSession)
+    assert created[0]["id"] != model["id"]
+    assert {one["id"] for one in desk.ask("GET").json()} == {created[0]["id"], shared[0]["id"]}
+    assert len(desk.kernels) == 2
+
+
+def test_a_kernel_whose_session_is_lost_while_it_starts_ends(desk: Desk) -> None:
+    """The session's old kernel is culled meanwhile, and the session with it."""
+    model = desk.create()
+    hold: Deferred[None] = Deferred()
+    desk.keeping.launcher.prepare = lambda process: setattr(process, "hold", hold)
+    changed = asked(desk.sessions.update(model["id"], {}, "other"))
+    desk.keeping.do(desk.kernels.shutdown(model["kernel"]["id"]))
+    assert desk.ask("GET").json() == []
+    hold.callback(None)
+    assert isinstance(changed[0].value, NoSuchSession)
+    assert len(desk.kernels) == 0
+
+
+def test_a_kernel_whose_session_can_not_be_kept_ends(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = desk.create()
+
+    def full(*_: Any) -> None:
+        raise sqlite3.OperationalError("database or disk is full")
+
+    monkeypatch.setattr(SessionTable, "add", full)
+    monkeypatch.setattr(SessionTable, "replace", full)
+    assert desk.ask("POST", body={"path": "b", "type": "notebook"}).status == 500
+    assert desk.ask("PATCH", f"/{model['id']}", {"kernel": {"name": "other"}}).status == 500
+    assert [kernel.id for kernel in desk.kernels] == [model["kernel"]["id"]]
+
+
+def test_a_session_with_a_new_kernel_is_not_forgotten_for_its_old_one(desk: Desk) -> None:
+    """What was read of it before is old."""
+    model = desk.create()
+    table = desk.sessions._table
+    old = table.get(model["id"])
+    assert old is not None
+    assert desk.ask("PATCH", f"/{model['id']}", {"kernel": {"name": "other"}}).status == 200
+    table.remove(old)
+    assert desk.ask("GET", f"/{model['id']}").status == 200
 
 
 @pytest.mark.parametrize(

@@ -63,6 +63,27 @@ def test_a_setting_of_another_class(option: str, told: str) -> None:
     assert told in wrong_in(option)
 
 
+@pytest.mark.parametrize("where", ["option", "file"])
+def test_a_preferred_directory_outside_of_the_root(home: Path, tmp_path: Path, where: str) -> None:
+    root = tmp_path / "root"
+    (root / "below").mkdir(parents=True)
+    if where == "option":
+        options = [f"--preferred-dir={tmp_path}"]
+    else:
+        (home / "config").mkdir()
+        (home / "config" / "jupyter_server_config.py").write_text(f"c.ServerApp.preferred_dir = {str(tmp_path)!r}")
+        options = []
+    assert wrong_in(f"--root-dir={root}", *options) == f"{tmp_path} is outside root contents directory"
+    assert wrong_in(str(root), *options).endswith("is outside root contents directory")
+    House(MemoryReactorClock(), load(["--allow-root", f"--root-dir={root}", f"--preferred-dir={root}/below"])).build()
+
+
+@pytest.mark.parametrize("path", ["../x", "nowhere", "/nowhere"])
+def test_a_preferred_path_outside_of_the_root_or_nowhere(tmp_path: Path, path: str) -> None:
+    told = wrong_in(f"--root-dir={tmp_path}", f"--FileContentsManager.preferred_dir={path}")
+    assert "outside root contents directory" in told or "Preferred directory not found" in told
+
+
 def test_a_front_end_s_own_file(home: Path) -> None:
     (home / "config").mkdir()
     (home / "config" / "jupyter_lab_config.py").write_text("c.LabApp.core_mode = 'perhaps'")

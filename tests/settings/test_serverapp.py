@@ -178,7 +178,7 @@ def test_a_server_is_asked_to_stop(http: int) -> None:
 
 def test_stop_by_port(http: int, runtime: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     describe(runtime, os.getpid(), port=http, url=f"http://127.0.0.1:{http}/")
-    monkeypatch.setattr("jupyterd.settings.subcommands.check_pid", lambda pid: not Stoppable.asked)
+    monkeypatch.setattr("jupyterd.supervision.running_servers.check_pid", lambda pid: not Stoppable.asked)
     app = JupyterServerStopApp()
     app.initialize([str(http)])
     app.start()

@@ -166,8 +166,26 @@ def test_a_runtime_directory_that_can_not_be_made(user: Path, monkeypatch: pytes
 
 def test_a_front_end_s_own_files(user: Path) -> None:
     (user / "jupyter_lab_config.py").write_text("c.LabApp.app_dir = '/a'\nc.LabApp.copy_absolute_path = True")
-    config = load(["--app-dir=/b"]).front_end("jupyter_lab_config")
+    config = load(["--app-dir=/b"]).config
     assert (str(config.LabApp.app_dir), config.LabApp.copy_absolute_path) == ("/b", True)
+
+
+def test_settings_of_the_server_in_a_front_end_s_own_files(user: Path) -> None:
+    (user / "jupyter_notebook_config.py").write_text("c.ServerApp.port = 7\nc.ServerApp.base_url = 'n'")
+    assert (server().port, server().base_url) == (7, "/n/")
+    (user / "jupyter_lab_config.json").write_text('{"ServerApp": {"port": 8}}')
+    assert (server().port, server().base_url) == (8, "/n/"), "JupyterLab's win over Notebook's"
+    (user / "jupyter_config.py").write_text("c.ServerApp.port = 9")
+    assert server().port == 9, "and the server's over both"
+    off = "--ServerApp.jpserver_extensions={'jupyterlab': False, 'notebook': False}"
+    assert (server(off).port, server(off).base_url) == (9, "/"), "one that is switched off has none"
+
+
+def test_one_file_stands_for_those_of_front_ends_too(user: Path, tmp_path: Path) -> None:
+    (user / "jupyter_lab_config.py").write_text("c.ServerApp.port = 7")
+    (tmp_path / "mine.py").write_text("c.ServerApp.base_url = 'm'")
+    made = server(f"--config={tmp_path / 'mine.py'}")
+    assert (made.port, made.base_url) == (8888, "/m/")
 
 
 # -- values
@@ -286,15 +304,6 @@ def test_notebook_dir(tmp_path: Path, told: pytest.LogCaptureFixture) -> None:
     assert server(f"--ServerApp.notebook_dir={tmp_path}", "--root-dir=/usr").root_dir == "/usr"
 
 
-def test_settings_of_notebook_six(user: Path, told: pytest.LogCaptureFixture) -> None:
-    (user / "jupyter_server_config.py").write_text(
-        "c.NotebookApp.port = 7\nc.NotebookApp.ip = '::1'\nc.ServerApp.port = 8"
-    )
-    made = server()
-    assert (made.port, made.ip) == (8, "::1")
-    assert "NotebookApp.ip is read as ServerApp.ip" in told.text
-
-
 def test_a_misspelt_trait_or_class_is_told(told: pytest.LogCaptureFixture) -> None:
     load(["--ServerApp.prot=1", "--ServrApp.port=1"])
     assert "Config option `prot` not recognized by `ServerApp`.  Did you mean `port`?" in told.text
@@ -350,6 +359,11 @@ def test_a_stock_class_of_the_reference_is_ours() -> None:
     assert stock.ours("jupyter_server.services.config.ConfigManager") == "jupyterd.config.manager.ConfigManager"
     made = load(["--ServerApp.config_manager_class=jupyter_server.services.config.manager.ConfigManager"])
     assert type(made.make("config_manager_class")).__module__ == "jupyterd.config.manager"
+
+
+@pytest.mark.parametrize("name", sorted({*stock.CLASSES, *stock.STOCK.values()}))
+def test_every_class_that_is_known_by_name_exists(name: str) -> None:
+    assert stock.resolve(name).__name__ == name.rpartition(".")[2]
 
 
 def test_a_class_of_one_s_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: Path) -> None:

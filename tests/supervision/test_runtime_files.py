@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from jupyterd import __version__
+from jupyterd.status.version import API_VERSION
 from jupyterd.supervision import runtime_files as runtimefiles
 from jupyterd.supervision import startup_messages as greeting
 from tests.supervision.server import server
@@ -26,8 +28,10 @@ def test_the_info_file_is_private_and_complete(tmp_path: Path) -> None:
     info = json.loads(Path(made.info_file).read_text())
     assert info == made.server_info()
     assert set(info) == {
-        "base_url", "hostname", "password", "pid", "port", "root_dir", "secure", "sock", "token", "url", "version",
+        "base_url", "hostname", "jupyterd_version", "password", "pid", "port", "root_dir", "secure", "sock", "token",
+        "url", "version",
     }  # fmt: skip
+    assert (info["version"], info["jupyterd_version"]) == (API_VERSION, __version__), "tools compare the first"
     made.remove_server_info_file()
     made.remove_server_info_file()
     assert os.listdir(tmp_path / "runtime") == []

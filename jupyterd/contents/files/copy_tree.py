@@ -1,54 +1,82 @@
-"""A directory copied with all in it: its links as links, nothing that is not a file, never into itself without end."""
+"""A directory copied with all in it: its links as links, nothing that is not a file, never into itself without end.
+
+Without recursion: a tree may be deeper than the interpreter's stack.
+"""
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
-from collections.abc import Sequence
 
 from jupyterd.contents.files.os_errors import FULL
+from jupyterd.contents.files.removal import remove_tree
 
 
 class NoRoom(Exception):
     """The disk does not take it all; nothing of it was left."""
 
 
-def copy_tree(os_from: str, os_to: str) -> None:
-    """Copy a directory.
+class TooDeep(Exception):
+    """What is to be copied is nested so deep that the system has no path for it; nothing of it was left."""
 
-    :param os_to: nothing is there yet. Where the copy fails nothing is there after it.
+
+def copy_tree(os_from: str, os_to: str, skip_special: bool = True) -> None:
+    """Copy a directory. Where the copy fails nothing is at ``os_to`` after it.
+
+    :param skip_special: leave out fifos, sockets and devices; else the copy fails with them.
+    :raises FileExistsError: something is at ``os_to``; it is left alone.
     :raises NoRoom: the disk is full.
-    :raises OSError: something can not be read, or there is something already.
+    :raises TooDeep: a path is longer than the system takes.
+    :raises OSError: something can not be read.
     """
-    os.makedirs(os_to)
-    made = os.lstat(os_to)
-
-    def ignored(directory: str, names: Sequence[str]) -> set[str]:
-        return {name for name in names if not _is_wanted(os.path.join(directory, name), made)}
-
+    os.makedirs(os.path.dirname(os_to), exist_ok=True)
+    os.mkdir(os_to)
     try:
-        shutil.copytree(os_from, os_to, symlinks=True, ignore=ignored, copy_function=_copy_file, dirs_exist_ok=True)
-    except BaseException:
-        shutil.rmtree(os_to, ignore_errors=True)
-        raise
-
-
-def _is_wanted(path: str, made: os.stat_result) -> bool:
-    """A link, a regular file, a directory other than the copy; what is gone meanwhile is for the copy to tell."""
-    try:
-        status = os.lstat(path)
-    except OSError:
-        return True
-    if stat.S_ISDIR(status.st_mode):
-        return not os.path.samestat(status, made)
-    return stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode)
-
-
-def _copy_file(os_from: str, os_to: str) -> None:
-    try:
-        shutil.copy2(os_from, os_to, follow_symlinks=False)
-    except OSError as error:
-        if error.errno in FULL:  # all that follows would fail too
+        _fill(os_from, os_to, skip_special)
+    except BaseException as error:
+        _drop(os_to)
+        if isinstance(error, OSError) and error.errno in FULL:
             raise NoRoom from error
+        if isinstance(error, OSError) and error.errno == errno.ENAMETOOLONG:
+            raise TooDeep from error
         raise
+
+
+def _drop(os_to: str) -> None:
+    try:
+        remove_tree(os_to)
+    except OSError:
+        shutil.rmtree(os_to, ignore_errors=True)  # as much as can be
+
+
+def _fill(os_from: str, os_to: str, skip_special: bool) -> None:
+    made = os.lstat(os_to)
+    copied = [(os_from, os_to)]
+    waiting = [(os_from, os_to)]
+    while waiting:
+        source, target = waiting.pop()
+        with os.scandir(source) as entries:
+            for entry in entries:
+                to = os.path.join(target, entry.name)
+                status = _status_of(entry)
+                if status is None or stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode):
+                    shutil.copy2(entry.path, to, follow_symlinks=False)
+                elif stat.S_ISDIR(status.st_mode):
+                    if not os.path.samestat(status, made):
+                        os.mkdir(to)
+                        copied.append((entry.path, to))
+                        waiting.append((entry.path, to))
+                elif not skip_special:
+                    raise OSError(errno.EINVAL, "Not a file", entry.path)
+    for source, target in reversed(copied):  # the deepest first: times change with what is put in
+        shutil.copystat(source, target)
+
+
+def _status_of(entry: os.DirEntry[str]) -> os.stat_result | None:
+    """None for what is gone meanwhile: that is for the copy to tell."""
+    try:
+        return entry.stat(follow_symlinks=False)
+    except OSError:
+        return None

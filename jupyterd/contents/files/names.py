@@ -5,23 +5,35 @@ Source: the reference's ``ContentsManager.increment_filename`` and ``copy``.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
-from itertools import count
 
 COPY_SUFFIX = re.compile(r"\-Copy\d*\.")
+
+MOST = 100_000
+"""How many names are tried before it is said that none is free."""
 
 
 def candidates(filename: str, insert: str = "") -> Iterator[str]:
     """``filename`` itself, then with ``insert`` and 1, 2, 3 ... before its suffix.
 
-    The suffix begins at the first dot (``.tar.gz``), for notebooks at the last.
+    The suffix begins at the first dot (``.tar.gz``), for notebooks at the last. There are :data:`MOST` of them.
     """
     stem, dot, suffix = filename.rpartition(".")
     if suffix != "ipynb":
         stem, dot, suffix = filename.partition(".")
-    for number in count():
+    for number in range(MOST):
         yield f"{stem}{f'{insert}{number}' if number else ''}{dot}{suffix}"
+
+
+def is_suffix(text: str) -> bool:
+    """It can be the end of a file's name: no slash, no NUL, no half of a character."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return not set(text) & {"/", "\0", os.sep, os.altsep}
 
 
 def without_copy_suffix(filename: str) -> str:

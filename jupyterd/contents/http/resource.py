@@ -80,7 +80,7 @@ class ContentsResource:
         if target.verb == "checkpoints":
             return await self._post_checkpoint(call, target)
         body = call.body()
-        return self._reply(call, await self._contents.run(operations.post, path, body))
+        return self._reply(call, await self._contents.post(path, body))
 
     async def _post_checkpoint(self, call: Call, target: Target) -> Reply:
         contents, path, checkpoint = self._contents, target.path, target.checkpoint

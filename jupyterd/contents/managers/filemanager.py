@@ -16,8 +16,9 @@ from typing import Any
 from traitlets import Bool, Enum, Float, Int, TraitError, Unicode, default, validate
 
 from jupyterd.contents import paths
+from jupyterd.contents.files import exclusive, removal
 from jupyterd.contents.files import names as naming
-from jupyterd.contents.files import removal
+from jupyterd.contents.files.exclusive import Claim
 from jupyterd.contents.files.os_errors import named_faults
 from jupyterd.contents.managers import generic as composites
 from jupyterd.contents.managers import moving, reading, saving
@@ -95,7 +96,11 @@ class FileContentsManager(ContentsManager):
     @validate("preferred_dir")
     def _validate_preferred_dir(self, proposal: Any) -> str:
         value = paths.to_api_path(self.root_dir, proposal["value"])
-        if value and not self._dir_exists(value):
+        try:
+            found = not value or self._dir_exists(value)
+        except paths.OutsideRoot as error:
+            raise TraitError(error.message) from None
+        if not found:
             raise TraitError(f"Preferred directory not found: {value!r}")
         return value
 
@@ -152,6 +157,19 @@ class FileContentsManager(ContentsManager):
 
     def _kernel_path(self, path: str) -> str:
         return path if self._dir_exists(path) else paths.split(path)[0]
+
+    def _claim(self, path: str, directory: bool = False) -> Claim | None:
+        """Hold a name with an empty file or directory; None where something has it.
+
+        :raises NotFound: its directory is not there.
+        :raises PermissionDenied: it may not be written.
+        """
+        os_path = self._get_os_path(path)
+        try:
+            with named_faults(self.root_dir, os_path):
+                return exclusive.claim(os_path, directory)
+        except (FileNotFoundError, NotADirectoryError):
+            raise NotFound(f"No such directory: {paths.split(path)[0]}") from None
 
     def check_folder_size(self, path: str) -> None:
         """:raises Invalid: the directory is too large to be copied."""

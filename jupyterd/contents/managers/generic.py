@@ -6,13 +6,24 @@ The primitives are ``dir_exists``, ``file_exists``, ``is_hidden``, ``get``, ``sa
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from jupyterd.contents.files import names as naming
 from jupyterd.contents.managers.sync_or_async import settled
 from jupyterd.contents.models import Model
 from jupyterd.contents.paths import clean, split
-from jupyterd.errors import Invalid, NotFound
+from jupyterd.errors import Conflict, Invalid, NotFound
+
+Make = Callable[[str], Awaitable[Model]]
+"""Makes what belongs at an API path."""
+
+MOST_TAKEN = 1000
+"""How often a name may be taken by another, between that it was found free and that it was asked for."""
+
+
+class NoFreeName(Conflict):
+    """Every name that was tried is taken."""
 
 
 async def delete(manager: Any, path: str) -> None:
@@ -47,12 +58,48 @@ async def increment_filename(manager: Any, filename: str, path: str = "", insert
     for name in naming.candidates(filename, insert):
         if not await settled(manager.exists(f"{path}/{name}")):
             return name
-    raise AssertionError("names do not end")
+    raise NoFreeName(f"No name like {filename} is free in {path or '/'}")
+
+
+async def in_free_name(
+    manager: Any, filename: str, path: str, make: Make, insert: str = "", directory: bool = False
+) -> Model:
+    """Make something under the first free name; who asks for the same at the same time gets another.
+
+    A manager that can hold a name, with :meth:`FileContentsManager._claim`, does so against other processes too.
+
+    :raises NoFreeName: there is none.
+    """
+    for _ in range(MOST_TAKEN):
+        name = await settled(manager.increment_filename(filename, path, insert=insert))
+        made = await if_free(manager, f"{path}/{name}", make, directory)
+        if made is not None:
+            return made
+    raise NoFreeName(f"No name like {filename} is free in {path or '/'}")
+
+
+async def if_free(manager: Any, target: str, make: Make, directory: bool = False) -> Model | None:
+    """Make something where nothing is; None where something has come there. A manager that can not tell makes it."""
+    if not hasattr(manager, "_claim"):
+        return await make(target)
+    claim = await settled(manager._claim(target, directory))
+    if claim is None:
+        return None
+    try:
+        return await make(target)
+    except BaseException:
+        claim.release()
+        raise
 
 
 async def new_untitled(manager: Any, path: str = "", type: str = "", ext: str = "") -> Model:  # noqa: A002
-    """Make an empty file, notebook or directory with a free name."""
+    """Make an empty file, notebook or directory with a free name.
+
+    :raises Invalid: ``ext`` can not be the end of a name.
+    """
     path = clean(path)
+    if not naming.is_suffix(ext):
+        raise Invalid(f"{ext!r} is not a file extension")
     if not await settled(manager.dir_exists(path)):
         raise NotFound(f"No such directory: {path}")
     kind = type or ("notebook" if ext == ".ipynb" else "file")
@@ -65,8 +112,9 @@ async def new_untitled(manager: Any, path: str = "", type: str = "", ext: str = 
         untitled = manager.untitled_file
     else:
         raise Invalid(f"Unexpected model type: {kind!r}")
-    name = await settled(manager.increment_filename(untitled + ext, path, insert=insert))
-    return await settled(manager.new({"type": kind}, f"{path}/{name}"))
+    return await in_free_name(
+        manager, untitled + ext, path, lambda at: settled(manager.new({"type": kind}, at)), insert, kind == "directory"
+    )
 
 
 async def new(manager: Any, model: Model | None = None, path: str = "") -> Model:
@@ -99,28 +147,35 @@ async def copy(manager: Any, from_path: str, to_path: str | None = None) -> Mode
     model.pop("name", None)
     if model["type"] == "directory":
         raise Invalid("Can't copy directories")
-    target = await copy_target(manager, path, to_path)
-    model = dict(await settled(manager.save(model, target)))
-    manager.emit(data={"action": "copy", "path": target, "source_path": from_path})
-    return model
+
+    async def make(target: str) -> Model:
+        saved = dict(await settled(manager.save(model, target)))
+        manager.emit(data={"action": "copy", "path": target, "source_path": from_path})
+        return saved
+
+    return await copy_to(manager, path, to_path, make)
 
 
-async def copy_target(manager: Any, path: str, to_path: str | None) -> str:
-    """Where the copy of a file goes.
+async def copy_to(manager: Any, path: str, to_path: str | None, make: Make) -> Model:
+    """Make the copy of a file where it belongs: under a free name in a directory, else at ``to_path``.
 
     :raises NotFound: its directory is not there.
+    :raises Invalid: something has come to ``to_path`` meanwhile.
     """
     from_dir, from_name = split(path)
     target = from_dir if to_path is None else clean(to_path)
     if await settled(manager.dir_exists(target)):
-        name = naming.without_copy_suffix(from_name)
-        name = await settled(manager.increment_filename(name, target, insert="-Copy"))
-        target = f"{target}/{name}"
-    elif to_path is None:
+        return await in_free_name(manager, naming.without_copy_suffix(from_name), target, make, "-Copy")
+    if to_path is None:
         raise NotFound(f"No such directory: {target}")
-    elif "/" in target and not await settled(manager.dir_exists(parent := split(target)[0])):
+    if "/" in target and not await settled(manager.dir_exists(parent := split(target)[0])):
         raise NotFound(f"No such parent directory: {parent} to copy file in")
-    return target
+    if await settled(manager.file_exists(target)):  # code may ask for that, clients can not
+        return await make(target)
+    made = await if_free(manager, target, make)
+    if made is None:
+        raise Invalid("Cannot POST to files, use PUT instead.")
+    return made
 
 
 async def trust_notebook(manager: Any, path: str) -> None:

@@ -10,10 +10,11 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from jupyterd.contents import paths
-from jupyterd.contents.files import atomic, removal
+from jupyterd.contents.files import atomic, exclusive, removal
 from jupyterd.contents.files import names as naming
 from jupyterd.contents.files import regular as files
-from jupyterd.contents.files.copy_tree import NoRoom, copy_tree
+from jupyterd.contents.files import unfinished as leftovers
+from jupyterd.contents.files.copy_tree import NoRoom, TooDeep, copy_tree
 from jupyterd.contents.files.os_errors import DiskFull
 from jupyterd.contents.managers import generic as composites
 from jupyterd.contents.managers import saving
@@ -68,18 +69,49 @@ def rename(manager: FileContentsManager, old_path: str, new_path: str) -> None:
         raise
     except FileNotFoundError:
         raise NotFound(f"File or directory does not exist: {old_path}") from None
+    except FileExistsError:
+        raise Conflict(f"File already exists: {new_path}") from None
+    except NoRoom as error:
+        raise DiskFull(f"No space left on device: {new_path}") from error
     except Exception as error:
         raise Failed(f"Unknown error renaming file: {old_path} {error}") from error
 
 
 def _move(old: str, new: str) -> None:
-    """Rename; copy and delete only where another filesystem is the reason that it can not be."""
+    """Rename; copy and delete only where another filesystem is the reason that it can not be.
+
+    :raises FileExistsError: something has come to the new path meanwhile.
+    """
     try:
-        os.rename(old, new)
+        if os.path.lexists(new):  # the same file by another name, on a filesystem that does not tell cases apart
+            os.rename(old, new)
+        else:
+            exclusive.rename(old, new)
     except OSError as error:
-        if error.errno not in (errno.EXDEV, errno.EINVAL):
+        if error.errno != errno.EXDEV:
             raise
-        shutil.move(old, new)  # it knows too when a directory would go into itself
+        _across(old, new)
+
+
+def _across(old: str, new: str) -> None:
+    """Move to another filesystem; what is there is there whole."""
+    if os.path.islink(old):
+        os.symlink(os.readlink(old), new)
+        os.unlink(old)
+    elif os.path.isdir(old):
+        copy_tree(old, new, skip_special=False)
+        removal.remove_tree(old)
+    else:
+        fd, aside = leftovers.create(os.path.dirname(new))
+        try:
+            shutil.copy2(old, aside)
+            exclusive.rename(aside, new)
+        except BaseException:
+            os.unlink(aside)
+            raise
+        finally:
+            os.close(fd)
+        os.unlink(old)
 
 
 def copy(manager: FileContentsManager, from_path: str, to_path: str | None) -> Model | None:
@@ -101,7 +133,15 @@ def _copy_plain_file(manager: FileContentsManager, from_path: str, to_path: str 
     ours = all(getattr(type(manager), name).__module__.startswith("jupyterd.") for name in ("get", "save", "_keep"))
     if manager.pre_save_hooks or not ours:
         return None
-    target = at_once(composites.copy_target(manager, path, to_path))
+
+    async def make(target: str) -> Model:
+        return _copy_blocks(manager, os_from, path, target, from_path)
+
+    return at_once(composites.copy_to(manager, path, to_path, make))
+
+
+def _copy_blocks(manager: FileContentsManager, os_from: str, path: str, target: str, from_path: str) -> Model:
+    """Copy a file."""
     os_to = saving.savable(manager, {"type": "file", "content": ""}, target)
     manager.emit(data={"action": "get", "path": path})
     with (
@@ -125,14 +165,25 @@ def _copy_directory(manager: FileContentsManager, from_path: str, to_path: str |
     parent, name = paths.split(path)
     target = parent if to_path is None else paths.clean(to_path)
     name = naming.without_copy_suffix(name)
-    if manager._dir_exists(target):
-        name = next(n for n in naming.candidates(name, "-Copy") if not manager._exists(f"{target}/{n}"))
-    copied = paths.clean(f"{target}/{name}")
+    into = manager._dir_exists(target)
+    for candidate in naming.candidates(name, "-Copy") if into else (name,):
+        copied = paths.clean(f"{target}/{candidate}")
+        if not (into and manager._exists(copied)) and _copy_tree(manager, from_path, os_from, copied):
+            return manager._get_model(copied, content=False)
+    raise composites.NoFreeName(f"No name like {name} is free in {target or '/'}")
+
+
+def _copy_tree(manager: FileContentsManager, from_path: str, os_from: str, copied: str) -> bool:
+    """Whether it was done; something may have come there meanwhile."""
     try:
         copy_tree(os_from, manager._get_os_path(copied))
+    except FileExistsError:
+        return False
     except NoRoom as error:
         raise DiskFull(f"No space left on device: {copied}") from error
+    except (TooDeep, RecursionError) as error:
+        raise Invalid(f"Can't copy '{from_path}': it is nested too deep") from error
     except OSError as error:
-        manager.log.error("could not copy %s to %s: %s", path, copied, error)
-        raise Invalid(f"Can't copy '{from_path}' into read-only Folder '{target}/{name}'") from error
-    return manager._get_model(copied, content=False)
+        manager.log.error("could not copy %s to %s: %s", from_path, copied, error)
+        raise Invalid(f"Can't copy '{from_path}' into read-only Folder '{copied}'") from error
+    return True

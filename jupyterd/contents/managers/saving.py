@@ -118,4 +118,8 @@ def _make_directory(manager: FileContentsManager, os_path: str) -> None:
     if os.path.lexists(os_path):
         raise Invalid(f"Not a directory: {os_path}")
     with manager.perm_to_403(os_path):
-        os.mkdir(os_path)
+        try:
+            os.mkdir(os_path)
+        except FileExistsError:  # somebody else was faster
+            if not os.path.isdir(os_path):
+                raise Invalid(f"Not a directory: {os_path}") from None

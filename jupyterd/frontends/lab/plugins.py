@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from threading import Lock
 from typing import Any
 
 from jupyter_core.paths import ENV_CONFIG_PATH, SYSTEM_CONFIG_PATH, jupyter_config_dir
@@ -32,6 +33,7 @@ class Plugins:
 
     lock_all: bool = False
     level: str = "sys_prefix"
+    _writing: Lock = field(default_factory=Lock, repr=False)
 
     def locks(self) -> dict[str, Any]:
         """The locks, as the plugin manager of the page wants them."""
@@ -58,7 +60,8 @@ class Plugins:
             message = f"The following plugins cannot be {verb} as they are locked: {', '.join(locked)}"
             return {"status": "error", "message": message, "needs_restart": []}
         try:
-            self._write(name, off=not on)
+            with self._writing:  # two switched at once both stay switched
+                self._write(name, off=not on)
         except OSError as error:
             return {"status": "error", "message": str(error), "needs_restart": []}
         return {"status": "ok", "message": None, "needs_restart": ["frontend"]}

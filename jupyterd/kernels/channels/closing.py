@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from jupyterd.kernels.channels.session_cursors import Places
@@ -29,12 +30,17 @@ class Farewell:
     def __init__(self, messages: MessageLog, places: Places, clock: Any) -> None:
         self._messages, self._places, self._clock = messages, places, clock
         self._deadline: Any = None
+        self._read: Deferred[None] | None = None
 
-    def begin(self) -> None:
-        """The kernel is gone for good."""
+    def begin(self, recorder: Cursor | None = None, read: Deferred[None] | None = None) -> None:
+        """The kernel is gone for good.
+
+        :param recorder: a cursor that is kept until ``read`` fires, and the log with it.
+        """
+        self._read = read
         self._deadline = self._clock.callLater(PATIENCE, self._close_log)
         for cursor in list(self._messages.cursors.values()):
-            if cursor.client is None:
+            if cursor.client is None and cursor is not recorder:
                 self._places.forget(cursor)
         self._clock.callLater(LEAVE, self._see_out)
         self.one_left()
@@ -62,4 +68,10 @@ class Farewell:
         for cursor in list(self._messages.attached):
             self._finish(cursor)
             self._places.forget(cursor)
+        if self._read is None:
+            self._forget_log()
+        else:
+            self._read.addBoth(lambda _: self._forget_log())
+
+    def _forget_log(self) -> None:
         self._messages.close().addErrback(lambda failure: self.log.failure("a spill is left behind", failure))

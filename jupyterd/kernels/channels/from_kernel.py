@@ -14,10 +14,12 @@ from jupyterd.kernels.channels.kernel_sockets import Line
 from jupyterd.kernels.channels.missing_idle import Endings
 from jupyterd.kernels.channels.policy import MessagePolicy, Observer
 from jupyterd.kernels.channels.readiness import Readiness
+from jupyterd.kernels.channels.recording import Recording
 from jupyterd.kernels.channels.server_requests import Inquiries
 from jupyterd.kernels.channels.session_cursors import Places
 from jupyterd.kernels.channels.to_kernel import Requests
 from jupyterd.kernels.log.chunk import Chunk
+from jupyterd.kernels.log.cursor import Cursor
 from jupyterd.kernels.log.message_log import MessageLog
 from jupyterd.kernels.messages.adapter import OURS, adapted
 from jupyterd.kernels.messages.server_session import Author
@@ -59,6 +61,8 @@ class Hearing:
     :ivar watchers: who is told of each message in answer to a request, by the request's id; told with None when it
         is lost.
     :ivar refused: how many messages of the kernel were not taken, by reason.
+    :ivar recording: who is told of requests and replies; None where nobody is.
+    :ivar state: what the kernel does, as far as its own messages tell: ``busy``, ``idle`` or ''.
     """
 
     log = Logger()
@@ -79,6 +83,7 @@ class Hearing:
         observer: Observer,
     ) -> None:
         self.refused: dict[str, int] = {}
+        self.recording: Recording | None = None
         self.watchers: dict[str, Callable[[str, Parts | None], None]] = {}
         self._kernel_id = kernel_id
         self._clock, self._messages, self._line = clock, messages, line
@@ -91,6 +96,13 @@ class Hearing:
         self._busy = False
         self._state_of = ""
 
+    @property
+    def state(self) -> str:
+        """See the class."""
+        if self._busy:
+            return "busy"
+        return "idle" if self._readiness.info else ""
+
     def append(self, channel: bytes, messages: Sequence[Parts], to: int = 0) -> None:
         """Put messages into the log."""
         self._messages.append(Chunk(channel, messages, self._clock.seconds(), to))
@@ -101,6 +113,8 @@ class Hearing:
         self._drops = Drops()
         self._endings.end()
         waiting = self._requests.given_up()
+        if self.recording is not None:
+            self.recording.lost(waiting)
         for msg_id, heard in list(self.watchers.items()):
             if msg_id not in waiting:
                 heard("", None)
@@ -183,8 +197,11 @@ class Hearing:
         if parent.msg_type not in self._policy.untracked_message_types:
             self._busy = state == "busy"
             self._state_of = parent.msg_id
-        if state == "idle" and parent.msg_type == "execute_request":
-            self._endings.idle(parent.msg_id, self._requests.is_executing(parent.msg_id))
+        if parent.msg_type == "execute_request":
+            if state == "idle":
+                self._endings.idle(parent.msg_id, self._requests.is_executing(parent.msg_id))
+            if self.recording is not None:
+                self.recording.told(parent.msg_id, state)
         self._observer.status(state, parent.msg_type)
 
     def _newest(self) -> tuple[str, int] | None:
@@ -200,6 +217,8 @@ class Hearing:
         request = read_parent(header)
         if self._state_of == request.msg_id:  # else it has turned to something else
             self._status(said[3], request)
+        elif self.recording is not None:
+            self.recording.told(request.msg_id, "idle")
         self._tell_watchers([said])
 
     # -- replies
@@ -235,12 +254,31 @@ class Hearing:
         if msg_type == "execute_reply":
             self._executed(parent.msg_id, message)
         cursor = cursor or self._places.of(parent.session)
+        if self.recording is not None:
+            self._record(self.recording, channel, msg_type, parent, message, cursor)
         if cursor is None or cursor.number not in self._messages.cursors:
             self.log.warn("a kernel's {msg_type} to nobody known is dropped", msg_type=msg_type)
             return
         self.append(channel, [message], cursor.number)
         if parent.msg_id in self.watchers:
             self.watchers[parent.msg_id](msg_type, message)
+
+    def _record(
+        self,
+        recording: Recording,
+        channel: bytes,
+        msg_type: str,
+        parent: Parent,
+        message: list[Bytes],
+        asker: Cursor | None,
+    ) -> None:
+        if msg_type == "execute_reply":
+            recording.replied(parent.msg_id, message[3])
+        elif msg_type == "input_request":
+            recording.wants_input(parent.msg_id, message)
+            for reader in recording.readers(parent.msg_id):
+                if reader is not asker:  # a page that was reloaded can answer too
+                    self.append(channel, [message], reader.number)
 
     def _executed(self, msg_id: str, message: list[Bytes]) -> None:
         header = self._requests.executed(msg_id)

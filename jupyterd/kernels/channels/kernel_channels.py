@@ -15,6 +15,7 @@ from jupyterd.kernels.channels.from_kernel import Hearing
 from jupyterd.kernels.channels.kernel_sockets import Line
 from jupyterd.kernels.channels.policy import MessagePolicy, Observer
 from jupyterd.kernels.channels.readiness import Readiness
+from jupyterd.kernels.channels.recording import Recording, RecordingFactory
 from jupyterd.kernels.channels.server_requests import Inquiries
 from jupyterd.kernels.channels.session_cursors import Places
 from jupyterd.kernels.channels.to_kernel import CHANNELS, Requests
@@ -52,6 +53,7 @@ class KernelChannels:
     :param spill_dir: a directory of this kernel's own, made when it is needed and removed at the end.
     :param policy: what the manager's settings say about messages.
     :param network: where sockets come from; the reactor's ZeroMQ context if None.
+    :param recording: makes what records which cells are run; nothing where it is None.
     :ivar messages: the log.
     """
 
@@ -68,6 +70,7 @@ class KernelChannels:
         observer: Observer,
         policy: MessagePolicy | None = None,
         network: Network | None = None,
+        recording: RecordingFactory | None = None,
     ) -> None:
         self.kernel_id = kernel_id
         self.settings = settings
@@ -104,6 +107,8 @@ class KernelChannels:
             observer=observer,
         )
         self.executions = Executions(self, reactor, settings.offline_grace)
+        self.recording: Recording | None = None if recording is None else recording(self)
+        self._requests.recording = self._hearing.recording = self.recording
 
     # -- for the kernel's life
 
@@ -167,7 +172,8 @@ class KernelChannels:
         reason = reason or "The kernel is gone"
         self._readiness.fail(reason)
         self._inquiries.fail(reason)
-        self._farewell.begin()
+        recording = self.recording
+        self._farewell.begin(*((None, None) if recording is None else (recording.cursor, recording.close())))
 
     async def ready(self, timeout: float) -> dict[str, Any]:
         """Wait until the kernel answers and its iopub is heard.
@@ -204,8 +210,10 @@ class KernelChannels:
     def attach(self, client: ChannelsClient, session_id: str | None) -> Cursor:
         """A websocket is open: it gets what its session has missed, then all that follows.
 
+        A session that is new is told first what the kernel does: it has heard nothing of a cell that runs.
         A websocket of the same session that is still open is closed: its client has lost it.
         """
+        is_new = not session_id or self._places.of(session_id) is None
         cursor = self._places.take(session_id)
         if cursor.client is not None:
             self.log.warn("a websocket of session {session} is replaced", session=session_id)
@@ -214,7 +222,22 @@ class KernelChannels:
             stale.finish()
         cursor.limit = self._rate_limit()
         self.messages.attach(cursor, client)
+        if is_new:
+            self.tell_state(cursor)
+        if self.recording is not None:
+            self.recording.came(cursor)
         return cursor
+
+    def tell_state(self, cursor: Cursor) -> str | None:
+        """Tell one client alone what the kernel does; the id of that ``status`` message, None where it is not known."""
+        state = self._hearing.state
+        if not state:
+            return None
+        executing = self._requests.executing if state == "busy" else []
+        parent = executing[0][1] if executing else b"{}"
+        msg_id, message = self._author.message("status", {"execution_state": state}, parent)
+        self._hearing.append(b"iopub", [message], cursor.number)
+        return msg_id
 
     def detach(self, cursor: Cursor, client: ChannelsClient, said_goodbye: bool) -> None:
         """A websocket is closed: its session's place is kept for a while.
@@ -224,6 +247,8 @@ class KernelChannels:
         if cursor.client is not client:
             return
         self._gone(cursor, client)
+        if self.recording is not None:
+            self.recording.left(cursor, said_goodbye)
         if cursor.session is None or self._closed or not self._policy.buffer_offline_messages:
             self._places.forget(cursor)
             self._farewell.one_left()

@@ -8,6 +8,7 @@ from functools import partial
 from twisted.logger import Logger
 
 from jupyterd.kernels.channels.policy import MessagePolicy
+from jupyterd.kernels.channels.recording import Recording
 from jupyterd.kernels.channels.send_queue import Outbox, Sender
 from jupyterd.kernels.log.cursor import Cursor
 from jupyterd.kernels.messages.wire import UNREADABLE, Bytes, Header, Parts, read_header
@@ -24,6 +25,7 @@ class Requests:
 
     :param post: sends a message on a channel, or returns False: then :meth:`flush` follows when it may be tried again.
     :param hold: bytes of one client that may wait on a channel before it is paused.
+    :ivar recording: who is told what code is to be run; None where nobody is.
     """
 
     log = Logger()
@@ -33,6 +35,7 @@ class Requests:
         self._outboxes = {channel: Outbox(partial(post, channel), hold) for channel in CHANNELS}
         self._askers: dict[str, Cursor] = {}
         self._executing: dict[str, bytes] = {}
+        self.recording: Recording | None = None
 
     # -- from clients
 
@@ -52,6 +55,11 @@ class Requests:
             self.log.warn('Received message of type "{kind}", which is not allowed. Ignoring.', kind=header.msg_type)
             return False
         self._remember(header, cursor, parts[0])
+        if self.recording is not None:
+            if header.msg_type == "execute_request":
+                self.recording.asked(header, parts, cursor)
+            elif header.msg_type == "input_reply":
+                self.recording.input_given()
         outbox.put(parts, client)
         return True
 

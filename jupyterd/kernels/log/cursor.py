@@ -44,12 +44,14 @@ class Cursor:
     :ivar position: the number of the next message it gets.
     :ivar held: chunks read from disk and not yet taken.
     :ivar partial: bytes of the chunk at ``position`` that a lost client had acknowledged, and in which protocol.
+    :ivar records: what its client runs may be written into notebooks.
     :ivar flight: what was written last: begin and end in the client's stream, the first message, whether each frame
         is the next message.
     """
 
     __slots__ = (
-        "client", "expiry", "flight", "held", "limit", "number", "partial", "position", "pulling", "reading", "session",
+        "client", "expiry", "flight", "held", "limit", "number", "partial", "position", "pulling", "reading", "records",
+        "session",
     )  # fmt: skip
 
     def __init__(self, number: int, session: str | None, position: int) -> None:
@@ -64,3 +66,4 @@ class Cursor:
         self.limit: RateLimit | None = None
         self.partial: tuple[int, int, Codec] | None = None
         self.expiry: object = None
+        self.records = True

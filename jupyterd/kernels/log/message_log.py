@@ -109,6 +109,12 @@ class MessageLog:
         self.cursors.pop(cursor.number, None)
         self.store.reclaim()
 
+    def move(self, cursor: Cursor, position: int) -> None:
+        """Nothing before ``position`` is needed for this cursor, which no client reads at."""
+        if position > cursor.position:
+            cursor.position = position
+            self.store.reclaim()
+
     @property
     def needed(self) -> int:
         """The number of the oldest message that some cursor may have to go back to, however its connection ends."""

@@ -1,0 +1,331 @@
+"""What one kernel's cells are doing, and where in its log their outputs begin."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any, Protocol
+
+import orjson
+from twisted.internet.defer import Deferred, DeferredLock
+
+from jupyterd.kernels.log.chunk import EVERYBODY
+from jupyterd.kernels.messages.wire import Bytes, Header, Parts
+from jupyterd.outputs.executions import Execution, InputRequest, cell_of, reply_of
+from jupyterd.outputs.replay import Output, Replay
+
+if TYPE_CHECKING:
+    from jupyterd.kernels.channels.kernel_channels import KernelChannels
+    from jupyterd.kernels.log.cursor import Cursor
+    from jupyterd.outputs.settings import OutputRecorder
+    from jupyterd.system.threads import InThread
+
+BATCH = 256 * 1024
+"""Bytes of messages that are replayed in one go."""
+
+INLINE = 16 * 1024
+"""So many are not worth a thread."""
+
+
+class Overseer(Protocol):
+    """Who decides when outputs are written."""
+
+    def changed(self, record: KernelRecord) -> None:
+        """An execution has ended, or a client came or left."""
+
+    def closing(self, record: KernelRecord) -> Deferred[None]:
+        """The kernel is gone; its log is there until the Deferred fires."""
+
+    async def paths_of(self, kernel_id: str) -> list[str]:
+        """The notebooks that run on a kernel."""
+
+
+class KernelRecord:
+    """One kernel's; a :class:`jupyterd.kernels.channels.recording.Recording`.
+
+    :param seconds: the clock.
+    :ivar executions: those whose outputs no file is known to hold, by message id, oldest first.
+    :ivar paths: the notebooks that run on the kernel, as far as is known.
+    :ivar away: until when each client that is gone may come back.
+    :ivar opened: until when a page that was just opened may ask for what runs.
+    :ivar gone: the kernel is.
+    """
+
+    def __init__(
+        self,
+        channels: KernelChannels,
+        overseer: Overseer,
+        settings: OutputRecorder,
+        in_thread: InThread,
+        seconds: Callable[[], float],
+    ) -> None:
+        self.kernel_id = channels.kernel_id
+        self.executions: dict[str, Execution] = {}
+        self.paths: list[str] = []
+        self.away: dict[str, float] = {}
+        self.opened = 0.0
+        self.gone = False
+        self.cursor: Cursor | None = None
+        self._channels, self._overseer, self._settings = channels, overseer, settings
+        self._in_thread, self._seconds = in_thread, seconds
+        self._replay = Replay(settings.cell_bytes)
+        self._read_to = 0
+        self._reading = DeferredLock()
+        self._forgotten: list[str] = []
+
+    # -- what the channels tell
+
+    def asked(self, header: Header, parts: Parts, cursor: Cursor) -> None:
+        """See :class:`Recording`."""
+        cell_id, path = cell_of(parts[2])
+        if cell_id is None and path is None and not self.paths:
+            return  # a console's
+        log = self._channels.messages
+        execution = Execution(header.msg_id, cell_id, path, log.next, bytes(parts[0]), bytes(parts[3]))
+        execution.clients.add(key_of(cursor))
+        execution.recorded = cursor.records
+        execution.shorten()
+        self._supersede(execution)
+        while len(self.executions) >= max(1, self._settings.executions):
+            self.forget(next(iter(self.executions.values())))
+        self.executions[execution.id] = execution
+        if self.cursor is None:
+            self.cursor = log.open(position=log.next)
+        self.learn()
+
+    def _supersede(self, new: Execution) -> None:
+        """A cell that is run again shows the new outputs alone."""
+        for old in list(self.executions.values()):
+            if new.cell_id is not None and (old.cell_id, old.path) == (new.cell_id, new.path):
+                old.superseded = True
+                if old.over:
+                    self.forget(old)
+
+    def told(self, msg_id: str, state: str) -> None:
+        """See :class:`Recording`."""
+        execution = self.executions.get(msg_id)
+        if execution is None:
+            return
+        if state == "busy" and execution.started is None:
+            execution.state, execution.started = "running", self._seconds()
+        elif state == "idle":
+            execution.idle = True
+            self._end_if_over(execution)
+
+    def replied(self, msg_id: str, content: Bytes) -> None:
+        """See :class:`Recording`."""
+        execution = self.executions.get(msg_id)
+        if execution is None or execution.over:
+            return
+        reply = reply_of(content)
+        execution.state = reply.status if reply.status in ("ok", "aborted") else "error"
+        execution.count = execution.count if reply.execution_count is None else reply.execution_count
+        execution.replied, execution.input = True, None
+        execution.idle = execution.idle or reply.status == "aborted"
+        self._end_if_over(execution)
+
+    def _end_if_over(self, execution: Execution) -> None:
+        if execution.replied and execution.idle and not execution.over:
+            execution.ended = self._seconds()
+            self._ended(execution)
+
+    def _ended(self, execution: Execution) -> None:
+        if execution.superseded:
+            self.forget(execution)
+        self._overseer.changed(self)
+
+    def wants_input(self, msg_id: str, parts: Parts) -> None:
+        """See :class:`Recording`."""
+        execution = self.executions.get(msg_id)
+        if execution is None:
+            return
+        try:
+            header, content = orjson.loads(parts[0]), orjson.loads(parts[3])
+        except orjson.JSONDecodeError:
+            return
+        if isinstance(header, dict) and isinstance(content, dict):
+            execution.input = InputRequest(header, content)
+
+    def input_given(self) -> None:
+        """See :class:`Recording`."""
+        for execution in self.executions.values():
+            execution.input = None
+
+    def readers(self, msg_id: str) -> list[Cursor]:
+        """See :class:`Recording`."""
+        execution = self.executions.get(msg_id)
+        return [] if execution is None else list(self._here(execution))
+
+    def came(self, cursor: Cursor) -> None:
+        """See :class:`Recording`."""
+        self.away.pop(key_of(cursor), None)
+        self.learn()
+        self._overseer.changed(self)
+
+    def left(self, cursor: Cursor, said_goodbye: bool) -> None:
+        """See :class:`Recording`."""
+        key = key_of(cursor)
+        if any(key in execution.clients for execution in self.executions.values()):
+            grace = self._settings.closed_grace if said_goodbye else self._settings.lost_grace
+            self.away[key] = self._seconds() + grace
+            self._overseer.changed(self)
+
+    def lost(self, waiting: set[str]) -> None:
+        """See :class:`Recording`."""
+        for execution in list(self.executions.values()):
+            if not execution.over and execution.id not in waiting:
+                execution.state = "aborted" if execution.started is None else "error"
+                execution.ended, execution.input = self._seconds(), None
+                self._ended(execution)
+
+    def close(self) -> Deferred[None]:
+        """See :class:`Recording`."""
+        self.lost(set())
+        return self._overseer.closing(self)
+
+    # -- who is there
+
+    def _here(self, execution: Execution) -> Iterator[Cursor]:
+        for cursor in self._channels.messages.attached:
+            if key_of(cursor) in execution.clients:
+                yield cursor
+
+    def is_attended(self, execution: Execution) -> bool:
+        """A page that shows its outputs is connected."""
+        return not self.gone and any(True for _ in self._here(execution))
+
+    def due(self, execution: Execution) -> float | None:
+        """When its outputs are to be written into the file; None while they are not."""
+        if not execution.over or not execution.recorded or self.is_attended(execution):
+            return None
+        back = [self.away.get(key, 0.0) for key in execution.clients]
+        return max([execution.ended or 0.0, self.opened, *back])
+
+    def attend(self, session: str, execution: Execution) -> None:
+        """The client of this session shows its outputs from now on."""
+        execution.clients.add(session)
+
+    def fence(self, session: str) -> str | None:
+        """Send a client a message; all that it gets before that is in what is read next. The message's id."""
+        for cursor in self._channels.messages.attached:
+            if cursor.session == session:
+                return self._channels.tell_state(cursor)
+        return None
+
+    # -- outputs
+
+    def of_path(self, path: str) -> list[Execution]:
+        """Those that may be of this notebook's cells."""
+        return [
+            each
+            for each in self.executions.values()
+            if each.visible and (each.path == path if each.path is not None else path in self.paths)
+        ]
+
+    async def outputs(self, wanted: list[Execution]) -> dict[str, tuple[list[Output], int | None, str | None]]:
+        """Outputs, execution count and the last message's id of executions, by their ids, as of now."""
+        upto = self._channels.messages.next
+        await self._reading.acquire()
+        try:
+            await self._read(upto)
+            replay = self._replay
+            return {
+                each.id: (replay[each.id].outputs(), replay[each.id].count, replay[each.id].last_msg_id)
+                for each in wanted
+                if each.id in replay
+            }
+        finally:
+            for msg_id in self._forgotten:
+                self._replay.forget(msg_id)
+            self._forgotten.clear()
+            self._reading.release()
+
+    async def _read(self, upto: int) -> None:
+        """Replay the log up to the message of this number."""
+        if self.gone:
+            return
+        begin = min([each.first for each in self.executions.values()], default=upto)
+        self._begin()
+        position = max(self._read_to, begin)
+        batch: list[Parts] = []
+        size = 0
+        async for chunk in self._channels.messages.since(position, None):
+            if chunk.first >= upto:
+                break
+            self._read_to = chunk.end
+            if chunk.channel == b"iopub" and chunk.to == EVERYBODY:
+                batch += chunk.messages
+                size += chunk.size
+            if size > BATCH:
+                await self._in_thread(self._replay.feed, batch)
+                batch, size = [], 0
+        if size > INLINE:
+            await self._in_thread(self._replay.feed, batch)
+        else:
+            self._replay.feed(batch)
+        self._read_to = max(self._read_to, upto)
+
+    def _begin(self) -> None:
+        for execution in self.executions.values():
+            if not execution.superseded:
+                self._replay.begin(execution.id)
+
+    def forget(self, execution: Execution) -> None:
+        """A file holds its outputs, or nobody wants them."""
+        if self.executions.pop(execution.id, None) is None:
+            return
+        if self._reading.locked:  # a thread may be at it
+            self._forgotten.append(execution.id)
+        else:
+            self._replay.forget(execution.id)
+        wanted = {key for each in self.executions.values() for key in each.clients}
+        self.away = {key: until for key, until in self.away.items() if key in wanted}
+        log = self._channels.messages
+        if self.cursor is None:
+            return
+        if self.executions:
+            log.move(self.cursor, min(each.first for each in self.executions.values()))
+        else:
+            cursor, self.cursor = self.cursor, None
+            log.forget(cursor)
+
+    async def finish(self) -> None:
+        """The kernel is gone: read all that its log has, which is needed no more."""
+        await self.outputs([])
+        self.gone = True
+        cursor, self.cursor = self.cursor, None
+        if cursor is not None:
+            self._channels.messages.forget(cursor)
+
+    # -- paths
+
+    def learn(self) -> None:
+        """Ask for the notebooks that run on the kernel."""
+        Deferred.fromCoroutine(self.refresh_paths()).addErrback(lambda _: None)  # those known before are as good
+
+    async def refresh_paths(self) -> None:
+        """The notebooks that run on the kernel, as they are named now."""
+        self.paths = await self._overseer.paths_of(self.kernel_id) or self.paths
+
+    def model(self, execution: Execution, said: tuple[list[Output], int | None, str | None]) -> dict[str, Any]:
+        """As REST clients get it; see the documentation's page on outputs."""
+        outputs, count, last = said
+        path = execution.path or (self.paths[0] if len(self.paths) == 1 else None)
+        return {
+            "msg_id": execution.id,
+            "path": path,
+            "cell_id": execution.cell_id,
+            "state": execution.state,
+            "execution_count": count if execution.count is None else execution.count,
+            "source_sha256": execution.code_hash,
+            "started": execution.started,
+            "ended": execution.ended,
+            "outputs": outputs,
+            "last_msg_id": last,
+            "input_request": execution.input_model(),
+            "saved": execution.in_file,
+        }
+
+
+def key_of(cursor: Cursor) -> str:
+    """By what a client is known: its session, or its place where it has none."""
+    return cursor.session or f"#{cursor.number}"
