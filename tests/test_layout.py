@@ -18,14 +18,20 @@ PACKAGE = HOUSE / "jupyterd"
 LEAVES = {"", "compat", "config_manager", "errors", "log", "log_scrub", "system", "traittypes", "transutils", "utils"}
 MIDDLE = {"web", "auth", "events"}
 FEATURES = {
-    "config", "contents", "frontends", "gateway", "kernels", "kernelspecs", "nbconvert", "outputs",
+    "config", "contents", "extensions", "frontends", "gateway", "kernels", "kernelspecs", "nbconvert", "outputs",
     "sessions", "status", "supervision", "terminals",
 }  # fmt: skip
 SETTINGS = {"settings", "testing"}
 """What turns a command line and files into settings: above the features' own classes, below what builds the server."""
-RANKS = [LEAVES, MIDDLE, FEATURES, SETTINGS, {"app"}, {"tap"}, {"__main__"}, {"serverapp"}]
+RANKS = [LEAVES, MIDDLE, FEATURES, SETTINGS, {"app"}, {"tap"}, {"__main__"}, {"serverapp", "extension_host"}]
 
 NEIGHBOURS = {
+    "extensions": {
+        "contents.managers.sync_or_async",
+        "contents.service",
+        "kernels.manager",
+        "kernelspecs.manager",
+    },
     "gateway": {
         "kernels.messages.server_session",
         "kernels.channels.settings",
@@ -152,7 +158,18 @@ def test_the_reactor_is_imported_in_tap_alone() -> None:
 def test_the_reference_is_not_needed() -> None:
     """Tornado's names are for classes written against it, and imported for them alone."""
     hosts = {"jupyterd.contents.managers.foreign"}
-    wrong = [i for i in imports() if reaches(i, "jupyter_server", "tornado", "terminado") and i.importer not in hosts]
+    wrong = [
+        i
+        for i in imports()
+        if reaches(i, "jupyter_server", "tornado", "terminado")
+        and i.importer not in hosts
+        and part(i.importer) != "extension_host"
+    ]
+    assert not wrong, shown(wrong)
+
+
+def test_nothing_of_the_daemon_imports_the_extension_host() -> None:
+    wrong = [i for i in imports() if reaches(i, "jupyterd.extension_host") and part(i.importer) != "extension_host"]
     assert not wrong, shown(wrong)
 
 

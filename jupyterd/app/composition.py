@@ -12,10 +12,13 @@ from typing import TYPE_CHECKING, Any
 from jupyterd.app.parts import Parts
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from twisted.application.service import MultiService
     from twisted.internet.defer import Deferred
     from twisted.web.resource import IResource
 
+    from jupyterd.extensions.inquiry import Inquiry
     from jupyterd.settings.load import Settings
     from jupyterd.status.resource import StatusResource
     from jupyterd.web.call import Call
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
 
 class House(Parts):
     """One daemon."""
+
+    inquiry: Inquiry | None = None
+    """Asks the extension host; None where there is none."""
 
     def build(self) -> MultiService:
         """All of it."""
@@ -69,7 +75,10 @@ class House(Parts):
         from jupyterd.app.status import mount
 
         _ = self.activity  # the daemon's time begins here
-        mount(self.root, self.settings, self._status_resource)
+        mount(self.root, self.settings, self._status_resource, self._extensions_static)
+
+    async def _extensions_static(self) -> Sequence[str]:
+        return () if self.inquiry is None else await self.inquiry.static()
 
     def _status_resource(self) -> StatusResource:
         from jupyterd.app.status import STOP_DELAY
@@ -90,6 +99,8 @@ class House(Parts):
             stop=lambda: self.reactor.callLater(STOP_DELAY, self.reactor.stop),
             ready=lambda: bool(self.services.running),
             in_thread=self.in_thread,
+            more_metrics=lambda: None if self.inquiry is None else self.inquiry.metrics(),
+            look_at_activity=lambda: None if self.inquiry is None else self.inquiry.look_at_activity(),
         )
 
     def _identity(self) -> None:
@@ -196,7 +207,6 @@ class House(Parts):
         """Server extensions; nothing of them is loaded where there are none."""
         from jupyterd.app.extensions import HostParts, wanted
 
-        self.extension_host = None
         extensions = wanted(self.settings)
         if not extensions:
             return
@@ -211,8 +221,9 @@ class House(Parts):
             contents=lambda: self.contents,
             stop=lambda: self.reactor.stop(),
         )
-        self.extension_host = parts.build(self.root, extensions)
-        self.extension_host.setServiceParent(self.services)
+        host, self.inquiry = parts.build(self.root, extensions)
+        self.activity.also(lambda: host.last_activity)
+        host.setServiceParent(self.services)
 
     def _frontends(self) -> None:
         """JupyterLab, Notebook, and what lies at the root."""
@@ -227,6 +238,7 @@ class House(Parts):
             contents=lambda: self.contents,
             kernels=lambda: self.kernels,
             token=lambda: str(getattr(self.guard.provider, "token", "")),
+            page_config=None if self.inquiry is None else self.inquiry.page_config,
         )
         mount(self.root, fronts)
         fronts.read_what_is_set()

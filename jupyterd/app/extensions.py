@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from jupyterd.contents.service import Contents
     from jupyterd.events.bus import EventBus
     from jupyterd.extensions.host import ExtensionHost
+    from jupyterd.extensions.inquiry import Inquiry
     from jupyterd.kernels.manager import MappingKernelManager
     from jupyterd.sessions.manager import SessionManager
     from jupyterd.settings.load import Settings
@@ -59,11 +60,12 @@ class HostParts:
         self._contents = contents
         self._stop = stop
 
-    def build(self, root: Root, extensions: list[str]) -> ExtensionHost:
-        """The host, and its routes laid over ``root``."""
+    def build(self, root: Root, extensions: list[str]) -> tuple[ExtensionHost, Inquiry]:
+        """The host, its routes laid over ``root``, and what it can be asked."""
         from jupyterd.extensions.bridge import EventBridge
         from jupyterd.extensions.forwarding import Connections, Forwarder
         from jupyterd.extensions.host import ExtensionHost, HostSettings
+        from jupyterd.extensions.inquiry import Inquiry
         from jupyterd.extensions.overlay import Overlay
         from jupyterd.system.daemon_directory import DaemonDirectory, local_places
 
@@ -91,7 +93,7 @@ class HostParts:
         bridge.serve(host)
         connections = Connections(self._reactor, lambda: host.socket)
         root.overlay = Overlay(host, Forwarder(host, self._guard, connections), root.find)
-        return host
+        return host, Inquiry(host, connections)
 
     def _setup(self) -> Mapping[str, Any]:
         """What each run of the host is told of the server."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,7 @@ class FrontEnds:
     :param contents: gives the contents service.
     :param kernels: gives the kernel manager.
     :param token: gives the secret that opens the server, which may change while it runs.
+    :param page_config: what server extensions tell the pages; None where there are none.
     """
 
     log = Logger()
@@ -43,6 +44,7 @@ class FrontEnds:
         contents: Callable[[], Contents],
         kernels: Callable[[], Any],
         token: Callable[[], str],
+        page_config: Callable[[], Awaitable[Mapping[str, Any]]] | None = None,
     ) -> None:
         self._settings = settings
         self._server = settings.server
@@ -52,6 +54,7 @@ class FrontEnds:
         self._contents = contents
         self._kernels = kernels
         self._token = token
+        self._page_config = page_config
         self.lab_package = self._wanted("jupyterlab")
         self.notebook_package = self._wanted("notebook")
 
@@ -74,8 +77,8 @@ class FrontEnds:
 
         assert self.lab_package is not None
         lab = LabApp(package=self.lab_package, config=self._settings.config, log=self._server.log)
-        if lab.collaborative:
-            self.log.warn("LabApp.collaborative has no effect: jupyter-collaboration is not served")
+        if lab.collaborative and not self._server.jpserver_extensions.get("jupyter_server_ydoc"):
+            self.log.warn("LabApp.collaborative has no effect: jupyter-collaboration is not installed")
         return lab
 
     @cached_property
@@ -107,10 +110,11 @@ class FrontEnds:
             return str(self.lab.default_url)
         return str(self.notebook.default_url) if self.notebook_package is not None else None
 
-    def surroundings(self) -> Surroundings:
-        """What pages are told of the server, now."""
+    async def surroundings(self) -> Surroundings:
+        """What pages are told of the server, now; extensions are waited for."""
         from jupyterd.frontends.page_config import Surroundings
 
+        extra = {} if self._page_config is None else await self._page_config()
         server, manager = self._server, self._contents().manager
         return Surroundings(
             base_url=server.base_url,
@@ -124,7 +128,8 @@ class FrontEnds:
             allow_hidden=bool(getattr(manager, "allow_hidden", False)),
             delete_to_trash=getattr(manager, "delete_to_trash", None),
             untracked_message_types=list(getattr(self._kernels(), "untracked_message_types", ())),
-            extra=server.tornado_settings.get("page_config_data", {}),
+            nbclassic=self._page_config is not None and bool(server.jpserver_extensions.get("nbclassic")),
+            extra={**server.tornado_settings.get("page_config_data", {}), **extra},
         )
 
     @cached_property

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from jupyterd.frontends.packages import package_dir
@@ -16,8 +16,16 @@ STOP_DELAY = 0.1
 """Seconds between the answer to ``/api/shutdown`` and the end, so that it gets out."""
 
 
-def mount(root: Root, settings: Settings, status: Callable[[], StatusResource]) -> None:
-    """Put the resources where clients look for them."""
+def mount(
+    root: Root,
+    settings: Settings,
+    status: Callable[[], StatusResource],
+    more_static: Callable[[], Awaitable[Sequence[str]]] | None = None,
+) -> None:
+    """Put the resources where clients look for them.
+
+    :param more_static: directories of server extensions' static files.
+    """
     server = settings.server
     made: list[Any] = []
 
@@ -30,7 +38,7 @@ def mount(root: Root, settings: Settings, status: Callable[[], StatusResource]) 
         from jupyterd.frontends.static_files import Assets
         from jupyterd.status.static_files import OwnFiles
 
-        return OwnFiles(Assets(tuple(server.static_immutable_cache)), server.extra_static_paths).app.resource()
+        return OwnFiles(Assets(tuple(server.static_immutable_cache)), server.extra_static_paths, more_static).app.resource()
 
     def languages() -> Any:
         from jupyterd.status.lsp import NoLanguageServers

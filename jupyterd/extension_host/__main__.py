@@ -29,6 +29,8 @@ def main() -> None:
     try:
         run(link, setup)
         status = 0
+    except SystemExit:
+        status = 0  # a handler of SIGTERM that some extension has set
     except BaseException:  # noqa: BLE001 - told, and then the process ends
         traceback.print_exc()
     finally:
@@ -60,7 +62,7 @@ def run(link: Any, setup: dict[str, Any]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's: the daemon decides
     app.touched = watchdog.touched
     app.initialize(argv=[], new_httpserver=False)
-    link.gone = stopping.set
+    link.gone = app.stop_asked = stopping.set
 
     async def live() -> None:
         link.listen(loop)

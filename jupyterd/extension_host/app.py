@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from datetime import datetime
 from typing import Any
 
 from jupyter_server.auth import AllowAllAuthorizer, Authorizer
@@ -32,6 +33,9 @@ THE_DAEMONS = (
 )  # fmt: skip
 """Settings of ``ServerApp`` that the daemon follows, not the host."""
 
+ACTIVITY_SECONDS = 30.0
+"""How often the daemon is told of activity, for its idle end; what asks for it exactly asks the host."""
+
 
 class HostApp(ServerApp):
     """Runs extensions; it is made, loaded and served by :mod:`jupyterd.extension_host.__main__`."""
@@ -49,8 +53,10 @@ class HostApp(ServerApp):
         self.setup = setup
         self.api = DaemonAPI(str(setup["api"]), bytes.fromhex(setup["key"]), link)
         self.touched: Callable[[], None] = lambda: None
+        self.stop_asked: Callable[[], None] = lambda: None
         self.owners: dict[int, str] = {}
         self._told_routes: list[dict[str, Any]] = []
+        self._told_activity = 0.0
 
     # -- settings: the daemon's command line and files
 
@@ -240,6 +246,7 @@ class HostApp(ServerApp):
             delegate, str(self.setup["socket"]), max_body=self.max_body_size, max_buffer=self.max_buffer_size
         )
         self._told_routes = self._routes()
+        self.tell_activity()
         self.link.send(
             {
                 "do": "ready",
@@ -272,8 +279,23 @@ class HostApp(ServerApp):
 
     def state(self) -> tuple[bytes, str]:
         """What may change while the host runs, as JSON."""
-        now = {"page_config": self.page_config()}
+        now = {"page_config": self.page_config(), "last_activity": self.last_activity()}
         return json.dumps(now).encode(), "application/json"
+
+    def last_activity(self) -> float:
+        """When extensions say that they were last used, in seconds since the epoch; 0 for never."""
+        settings = self.web_app.settings
+        times = [value for name, value in settings.items() if str(name).endswith("_last_activity")]
+        times += list(settings.get("last_activity_times", {}).values())
+        return max((each.timestamp() for each in times if isinstance(each, datetime)), default=0.0)
+
+    def tell_activity(self) -> None:
+        """Tell the daemon when extensions were used; again in a while."""
+        now = self.last_activity()
+        if now > self._told_activity:
+            self._told_activity = now
+            self.link.send({"do": "activity", "time": now})
+        self.io_loop.call_later(ACTIVITY_SECONDS, self.tell_activity)
 
     def handle(self, message: dict[str, Any]) -> None:
         """An update of the daemon's."""
@@ -283,5 +305,7 @@ class HostApp(ServerApp):
                 self.kernel_manager.update(message["changed"], message["gone"])
             elif what == "event":
                 self.event_logger.hear(message["schema_id"], message["data"])
+            elif what == "stop":
+                self.stop_asked()
         except Exception:
             self.log.exception("an update of the server was not understood")

@@ -49,7 +49,7 @@ class ReportingManager(ExtensionManager):
         started, memory = time.monotonic(), resident()
         try:
             yield
-        except (Exception, SystemExit) as error:  # noqa: BLE001 - one that leaves is told of as one that fails
+        except (Exception, SystemExit) as error:
             account.error = account.error or f"it could not be {step}: {type(error).__name__}: {error}"[:2000]
             self.log.exception("%s | it could not be %s", name, step)
             self.tell({"do": "failed", "extension": name, "error": account.error})

@@ -132,10 +132,8 @@ class HostProcess(ProcessProtocol):
         self.kill()
 
     def terminate(self) -> None:
-        """Ask it to end: SIGTERM; it ends what it has started."""
-        with suppress(Exception):  # gone already
-            assert self.transport is not None
-            self.transport.signalProcess("TERM")
+        """Ask it to end; it lets its extensions stop, and ends what they have started."""
+        self.send({"do": "stop"})
 
     def kill(self) -> None:
         """End it and its process group at once."""
