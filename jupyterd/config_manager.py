@@ -6,11 +6,12 @@ import copy
 import glob
 import json
 import os
-import tempfile
 from typing import Any
 
 from traitlets import Bool, Unicode
 from traitlets.config import LoggingConfigurable
+
+from jupyterd.system.replace_file import replace_file
 
 StrDict = dict[str, Any]
 
@@ -82,7 +83,7 @@ class BaseJSONConfigManager(LoggingConfigurable):
 
     def _read(self, path: str) -> StrDict:
         try:
-            with open(path, encoding="utf-8") as file:
+            with open(path, encoding="utf-8-sig") as file:  # editors of Windows write a mark
                 text = file.read()
         except FileNotFoundError:
             return {}
@@ -101,18 +102,7 @@ class BaseJSONConfigManager(LoggingConfigurable):
         if self.read_directory:
             data = copy.deepcopy(data)
             remove_defaults(data, self.get(section_name, include_root=False))
-        self._write(self.file_name(section_name), json.dumps(data, indent=2))
-
-    def _write(self, path: str, text: str) -> None:
-        path = os.path.realpath(path)  # people keep their settings elsewhere, behind a link
-        with tempfile.NamedTemporaryFile(
-            "w", encoding="utf-8", dir=os.path.dirname(path), prefix=".", suffix=".new", delete=False
-        ) as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-            os.fchmod(file.fileno(), _mode_for(path))
-        os.replace(file.name, path)
+        replace_file(self.file_name(section_name), json.dumps(data, indent=2), mode=0o666)
 
     def update(self, section_name: str, new_data: StrDict) -> StrDict:
         """Put ``new_data`` into a section, dicts into dicts, and return all of it."""
@@ -120,13 +110,3 @@ class BaseJSONConfigManager(LoggingConfigurable):
         recursive_update(data, new_data)
         self.set(section_name, data)
         return data
-
-
-def _mode_for(path: str) -> int:
-    """The mode that the file has, or that a new one gets here."""
-    try:
-        return os.stat(path).st_mode & 0o7777
-    except FileNotFoundError:
-        umask = os.umask(0o077)
-        os.umask(umask)
-        return 0o666 & ~umask

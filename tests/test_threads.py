@@ -12,7 +12,6 @@ import pytest
 from twisted.internet.defer import CancelledError, Deferred
 
 from jupyterd.system.threads import Threads
-from jupyterd.testing.deferreds import result_of
 
 PATIENCE = 30.0
 
@@ -105,8 +104,32 @@ def test_stopping_finishes_what_is_in_line(loop: Loop) -> None:
     pool, done = Threads(loop, "test", 1), []  # type: ignore[arg-type]
     for number in range(3):
         pool(done.append, number)
-    pool.stopService()
+    stopped = collect(pool.stopService())
+    for _ in range(3):
+        assert stopped == []
+        loop.turn()
     assert done == [0, 1, 2]
+    assert stopped == [None]
+
+
+def test_stopping_waits_for_what_a_result_leads_to(loop: Loop) -> None:
+    pool = Threads(loop, "test", 1)  # type: ignore[arg-type]
+    results = collect(pool(lambda: 1).addCallback(lambda one: pool(lambda: one + 1)))
+    stopped = collect(pool.stopService())
+    loop.turn()
+    assert stopped == []
+    loop.turn()
+    assert (results, stopped) == ([2], [None])
+
+
+def test_a_call_that_never_returns_is_not_waited_for(loop: Loop) -> None:
+    pool, never = Threads(loop, "test", 1), Event()  # type: ignore[arg-type]
+    results = collect(pool(never.wait))
+    stopped = collect(pool.stopService())  # returns
+    assert (results, stopped) == ([], [])
+    never.set()
+    loop.turn()
+    assert (results, stopped) == ([True], [None])
 
 
 def test_the_loop_of_an_asyncio_reactor_is_told_itself(loop: Loop) -> None:
@@ -123,9 +146,11 @@ def test_the_loop_of_an_asyncio_reactor_is_told_itself(loop: Loop) -> None:
     assert results == [1]
 
 
-def test_what_comes_after_the_end_starts_no_thread() -> None:
-    threads = Threads(Loop(), "late", 2)  # type: ignore[arg-type]
+def test_what_comes_after_the_end_is_done_in_a_thread_that_ends(loop: Loop) -> None:
+    threads = Threads(loop, "late", 2)  # type: ignore[arg-type]
     threads.startService()
-    threads.stopService()
-    assert result_of(threads(current_thread)) is current_thread()
+    assert collect(threads.stopService()) == [None]
+    thread = collect_one(loop, threads, current_thread)
+    assert thread.name.startswith("late")
+    thread.join(PATIENCE)
     assert not [each for each in all_threads() if "late" in each.name]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from traitlets import TraitError
@@ -53,17 +52,8 @@ def make_guard(server: ServerApp, make: Callable[..., Any], clock: IReactorTime)
     )
 
 
-def mount(root: Root, guard: Callable[[], Guard], pages: Pages, threads: Callable[[], InThread]) -> None:
-    """The login pages, ``/api/me`` and what browsers report.
-
-    :param threads: makes those that hash passwords.
-    """
-
-    @cache
-    def login() -> Any:
-        from jupyterd.auth.login import LoginPages
-
-        return LoginPages(guard(), pages, threads()).app.resource()
+def mount(root: Root, guard: Callable[[], Guard]) -> None:
+    """``/api/me`` and what browsers report."""
 
     def identity() -> Any:
         from jupyterd.auth.resource import IdentityResource
@@ -75,10 +65,24 @@ def mount(root: Root, guard: Callable[[], Guard], pages: Pages, threads: Callabl
 
         return ReportResource().app.resource()
 
-    for prefix in ("/login", "/logout"):
-        root.mount(prefix, login, auth="", public=True, page=True, form=True, exact=True, max_body=SMALL_BODY)
     root.mount("/api/me", identity, auth="", exact=True)
     root.mount("/api/security/csp-report", reports, auth="csp", exact=True, reports=True, max_body=SMALL_BODY)
+
+
+def mount_login(root: Root, guard: Callable[[], Guard], pages: Callable[[], Pages], in_thread: InThread) -> None:
+    """The login pages.
+
+    :param in_thread: where passwords are hashed.
+    """
+
+    def login() -> Any:
+        from jupyterd.auth.login import LoginPages
+
+        return LoginPages(guard(), pages(), in_thread).app.resource()
+
+    root.mount(
+        ["/login", "/logout"], login, auth="", public=True, page=True, form=True, exact=True, max_body=SMALL_BODY
+    )
 
 
 def refresh(guard: Guard, server: ServerApp) -> None:

@@ -75,7 +75,7 @@ def mount(
     :param kernel_path: what a kernel calls a path; see :class:`~jupyterd.contents.http.pages.ResolvePathResource`.
     """
 
-    @cache
+    @cache  # routes and bodies are of one object
     def resource() -> Any:
         from jupyterd.contents.http.resource import ContentsResource
 

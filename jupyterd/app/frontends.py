@@ -13,6 +13,7 @@ from jupyterd.system.threads import InThread
 from jupyterd.web.root import Root
 
 if TYPE_CHECKING:
+    from jupyterd.config.manager import ConfigManager
     from jupyterd.contents.service import Contents
     from jupyterd.frontends.lab.resource import LabAdministration, LabAPI
     from jupyterd.frontends.page_config import Surroundings
@@ -29,7 +30,7 @@ class FrontEnds:
     :param network: where requests to other servers wait.
     :param contents: gives the contents service.
     :param kernels: gives the kernel manager.
-    :param token: gives the secret that opens the server, which may change while it runs.
+    :param provider: gives the identity provider, which knows what each page is told.
     :param page_config: what server extensions tell the pages; None where there are none.
     """
 
@@ -43,7 +44,7 @@ class FrontEnds:
         network: InThread,
         contents: Callable[[], Contents],
         kernels: Callable[[], Any],
-        token: Callable[[], str],
+        provider: Callable[[], Any],
         page_config: Callable[[], Awaitable[Mapping[str, Any]]] | None = None,
     ) -> None:
         self._settings = settings
@@ -53,7 +54,7 @@ class FrontEnds:
         self._network = network
         self._contents = contents
         self._kernels = kernels
-        self._token = token
+        self._provider = provider
         self._page_config = page_config
         self.lab_package = self._wanted("jupyterlab")
         self.notebook_package = self._wanted("notebook")
@@ -115,13 +116,12 @@ class FrontEnds:
         from jupyterd.frontends.page_config import Surroundings
 
         extra = {} if self._page_config is None else await self._page_config()
-        server, manager = self._server, self._contents().manager
+        server, manager, provider = self._server, self._contents().manager, self._provider()
         return Surroundings(
             base_url=server.base_url,
             ws_url=server.websocket_url,
             root_dir=server.root_dir,
-            token=self._token(),
-            token_for_all=getattr(server.identity_provider, "token_in_pages", True),
+            of_page=getattr(provider, "page_config", None) or (lambda _: {"token": getattr(provider, "token", "")}),
             preferred_path=str(getattr(manager, "preferred_dir", "")),
             quit_button=server.quit_button,
             terminals=server.terminals_enabled,
@@ -232,6 +232,17 @@ def mount(root: Root, fronts: FrontEnds) -> None:
         _mount_notebook(root, fronts)
 
 
+def mount_config(root: Root, manager: Callable[[], ConfigManager], in_thread: InThread) -> None:
+    """``/api/config``: settings that front ends keep here."""
+
+    def sections() -> Any:
+        from jupyterd.config.resource import ConfigResource
+
+        return ConfigResource(manager(), in_thread).app.resource()
+
+    root.mount("/api/config", sections, auth="config")
+
+
 def _mount_shared(root: Root, fronts: FrontEnds) -> None:
     def api() -> Any:
         return fronts.api.app.resource()
@@ -251,8 +262,7 @@ def _mount_shared(root: Root, fronts: FrontEnds) -> None:
         return CustomFiles(fronts.assets, [*fronts._server.static_custom_path, *shipped]).app.resource()
 
     root.mount("/lab/api", api, auth="")
-    for prefix in ("/static/lab", "/lab/extensions", "/lab/api/themes"):
-        root.mount(prefix, files, auth="", public=True, page=True)
+    root.mount(["/static/lab", "/lab/extensions", "/lab/api/themes"], files, auth="", public=True, page=True)
     root.mount("/custom", custom, auth="", page=True)
 
 
@@ -266,10 +276,9 @@ def _mount_lab(root: Root, fronts: FrontEnds) -> None:
     def administration() -> Any:
         return fronts.administration.app.resource()
 
-    for prefix in ("/lab", "/doc"):
-        root.mount(prefix, pages, auth="", page=True)
-    for name in ("plugins", "build", "news", "update"):
-        root.mount(f"/lab/api/{name}", administration, auth="", exact=True)
+    root.mount(["/lab", "/doc"], pages, auth="", page=True)
+    open_to_all = ["/lab/api/plugins", "/lab/api/build", "/lab/api/news", "/lab/api/update"]
+    root.mount(open_to_all, administration, auth="", exact=True)
     # Whoever may install packages may do anything.
     root.mount("/lab/api/extensions", administration, auth="server", exact=True)
 
@@ -285,8 +294,7 @@ def _mount_notebook(root: Root, fronts: FrontEnds) -> None:
 
         return NotebookFiles(fronts.assets, fronts.notebook.static_dir).app.resource()
 
-    for prefix in ("/tree", "/notebooks", "/edit", "/consoles", "/terminals"):
-        root.mount(prefix, pages, auth="", page=True)
+    root.mount(["/tree", "/notebooks", "/edit", "/consoles", "/terminals"], pages, auth="", page=True)
     root.mount("/static/notebook", files, auth="", public=True, page=True)
 
 

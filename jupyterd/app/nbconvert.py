@@ -16,20 +16,17 @@ if TYPE_CHECKING:
 def mount(root: Root, settings: Settings, reactor: Any, in_thread: InThread, contents: Callable[[], Contents]) -> None:
     """``/api/nbconvert`` and ``/nbconvert``, which serves what users wrote."""
     server = settings.server
-    made: list[Any] = []
 
     def resource() -> Any:
         from jupyterd.nbconvert.converter import Converter
         from jupyterd.nbconvert.formats import Formats
         from jupyterd.nbconvert.resource import NbconvertResource
 
-        if not made:
-            policy = None
-            if not server.nbconvert_csp_sandbox:
-                policy = f"frame-ancestors 'self'; report-uri {server.base_url}api/security/csp-report"
-            formats, converter = Formats(reactor, in_thread), Converter(reactor, in_thread, settings.config)
-            made.append(NbconvertResource(formats, converter, contents, policy).app.resource())
-        return made[0]
+        policy = None
+        if not server.nbconvert_csp_sandbox:
+            policy = f"frame-ancestors 'self'; report-uri {server.base_url}api/security/csp-report"
+        formats, converter = Formats(reactor, in_thread), Converter(reactor, in_thread, settings.config)
+        return NbconvertResource(formats, converter, contents, policy).app.resource()
 
     root.mount("/api/nbconvert", resource, auth="nbconvert", exact=True)
     root.mount("/nbconvert", resource, auth="nbconvert", page=True, untrusted=True)

@@ -1,6 +1,7 @@
-"""The objects of one daemon that several features use: each is made once, when it is first asked for.
+"""The objects of one daemon: each is named once, and made when it is first asked for.
 
-Modules are imported by what needs them: what the first answer does not need is not loaded before it.
+Modules are imported by what needs them: what the first answer does not need is not loaded before it. Nothing depends
+on which is asked for first: what runs has a stage (:mod:`jupyterd.supervision.stages`).
 """
 
 from __future__ import annotations
@@ -8,10 +9,10 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from twisted.application.service import MultiService, Service
-from twisted.internet.defer import Deferred, maybeDeferred
-from twisted.logger import Logger
-
+from jupyterd.contents.thread_pools import Lanes
+from jupyterd.status.activity import Activity
+from jupyterd.supervision.stages import Stage, Stages
+from jupyterd.system.daemon_directory import DaemonDirectory, local_places
 from jupyterd.system.threads import Threads
 from jupyterd.web.pages import Pages
 from jupyterd.web.root import Root
@@ -25,42 +26,26 @@ from jupyterd.web.websocket.compression import Compression
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from jupyterd.app.frontends import FrontEnds
     from jupyterd.app.gateway import Engine
+    from jupyterd.app.hub import HubSide
     from jupyterd.auth.guard import Guard
     from jupyterd.config.manager import ConfigManager
     from jupyterd.contents.service import Contents
     from jupyterd.events.bus import EventBus
+    from jupyterd.extensions.inquiry import Inquiry
     from jupyterd.gateway.kernelspecs import GatewaySpecs
     from jupyterd.kernels.channels.policy import Observer
     from jupyterd.kernels.manager import MappingKernelManager
+    from jupyterd.kernels.service import KernelsService
     from jupyterd.kernelspecs.manager import KernelSpecs
     from jupyterd.outputs.recorder import Recorder
     from jupyterd.sessions.manager import SessionManager
     from jupyterd.settings.load import Settings
-    from jupyterd.status.activity import Activity
     from jupyterd.status.metrics import RequestTimes
+    from jupyterd.supervision.listener import Front
+    from jupyterd.supervision.stalls import StallWatchdog
     from jupyterd.terminals.manager import Terminals
-
-
-class Ordered(MultiService):
-    """Starts its services in order and stops them one after the other in the opposite order.
-
-    What a service still does while it stops (kernels end, sessions are written) may use those that started before it.
-    """
-
-    log = Logger()
-
-    def stopService(self) -> Deferred[None]:
-        """Stop all; the Deferred fires when the last has stopped."""
-        Service.stopService(self)
-        return Deferred.fromCoroutine(self._stop_each())
-
-    async def _stop_each(self) -> None:
-        for service in reversed(list(self)):
-            try:
-                await maybeDeferred(service.stopService)
-            except Exception:  # noqa: BLE001 - the others must stop all the same
-                self.log.failure("{service} did not stop cleanly", service=service)
 
 
 class Parts:
@@ -70,27 +55,35 @@ class Parts:
     :param settings: what the operator wants.
     """
 
-    log = Logger()
-
     def __init__(self, reactor: Any, settings: Settings) -> None:
         self.reactor = reactor
         self.settings = settings
         self.config = settings.config
         self.server = settings.server
-        self.services = Ordered()
+        self.services = Stages()
         self.root = Root(self.server.base_url)
-
-    # -- threads, pages, HTTP
-
-    @cached_property
-    def in_thread(self) -> Threads:
-        """Short work of all features: parsing, SQLite, kernelspecs."""
-        return self._threads("jupyterd", 4)
+        # Threads start with the first calls: a pool that nobody uses costs nothing.
+        self.in_thread = self._threads("jupyterd", 4)  # short work of all features: parsing, SQLite, kernelspecs
+        self.log_threads = self._threads("kernel-logs", 4)  # a disk that hangs holds up nothing else
+        self.network_threads = self._threads("network", 2)  # a firewall that swallows packets holds a thread for long
+        self.password_thread = self._threads("passwords", 1)
+        self.lanes = Lanes(
+            self._threads("contents", 8), self._threads("contents-read", 8), self._threads("contents-large", 1)
+        )
+        self.activity = Activity(reactor, self._last_uses())  # the daemon's time begins here
 
     def _threads(self, name: str, size: int) -> Threads:
         threads = Threads(self.reactor, name, size)
-        threads.setServiceParent(self.services)
+        self.services.add(Stage.THREADS, threads)
         return threads
+
+    def _last_uses(self) -> list[Callable[[], float | None]]:
+        uses: list[Callable[[], float | None]] = [lambda: self.kernels.last_activity]
+        if self.server.terminals_enabled:
+            uses.append(lambda: self.terminals.active_at())
+        return uses
+
+    # -- HTTP
 
     @cached_property
     def pages(self) -> Pages:
@@ -100,7 +93,7 @@ class Parts:
             server.base_url,
             server.extra_template_paths,
             server.jinja_environment_options,
-            server.jinja_template_vars,
+            {**(self.hub.page_variables if self.hub is not None else {}), **server.jinja_template_vars},
         )
 
     @cached_property
@@ -108,7 +101,17 @@ class Parts:
         """Decides on every request."""
         from jupyterd.app.auth import make_guard
 
-        return make_guard(self.server, self.settings.make, self.reactor)
+        guard = make_guard(self.server, self.settings.make, self.reactor)
+        return guard if self.hub is None else self.hub.post(guard)
+
+    @cached_property
+    def hub(self) -> HubSide | None:
+        """The JupyterHub that says who comes in; None where there is none."""
+        if not hasattr(self.server.identity_provider, "hub_auth"):
+            return None
+        from jupyterd.app.hub import HubSide
+
+        return HubSide(self.reactor, self.server)
 
     @cached_property
     def site(self) -> Site:
@@ -130,9 +133,22 @@ class Parts:
                 reader=limits.reader_timeout,
                 most=limits.most_waiting,
             ),
-            access=AccessLog(self.settings.verbose, self._answered),
+            access=self.access_log,
             error_page=self.pages.error,
         )
+
+    @cached_property
+    def access_log(self) -> AccessLog:
+        """Tells the log of each answer."""
+        return AccessLog(self.settings.verbose, self._answered)
+
+    @cached_property
+    def stalls(self) -> StallWatchdog:
+        """Tells what holds the reactor."""
+        from jupyterd.supervision.stalls import StallWatchdog, Turns
+
+        loop = getattr(self.reactor, "_asyncioEventloop", None)
+        return StallWatchdog(Turns(), getattr(loop, "_selector", None), self.server.stall_seconds)
 
     @cached_property
     def bus(self) -> EventBus:
@@ -159,9 +175,7 @@ class Parts:
         def default_is(name: str) -> None:
             self.kernels.default_kernel_name = name
 
-        found = engine(self.reactor, self.settings, self.in_thread, lambda *event: self.emit(*event), default_is)
-        found.service.setServiceParent(self.services)
-        return found
+        return engine(self.reactor, self.settings, self.in_thread, self.emit, default_is)
 
     @property
     def kernelspecs(self) -> KernelSpecs | GatewaySpecs:
@@ -198,24 +212,18 @@ class Parts:
         from jupyterd.kernels.channels.policy import MessagePolicy
         from jupyterd.kernels.channels.settings import ZMQChannelsWebsocketConnection
         from jupyterd.kernels.process.process_launcher import ProcessLauncher
-        from jupyterd.kernels.service import KernelsService
-        from jupyterd.system.daemon_directory import DaemonDirectory, local_places
 
         server, gateway = self.server, self.gateway
         kernels: MappingKernelManager = self.settings.make("kernel_manager_class")
         connection = ZMQChannelsWebsocketConnection(parent=server) if gateway is None else gateway.connection
-        sockets = DaemonDirectory("jupyterd-ipc-", local_places())
-        logs = DaemonDirectory("jupyterd-log-", [server.runtime_dir])
-
-        log_threads = self._threads("kernel-logs", 4)  # a disk that hangs holds up nothing else
 
         def channels(kernel_id: str, observer: Observer) -> KernelChannels:
             return KernelChannels(
                 kernel_id,
                 reactor=self.reactor,
                 settings=connection,
-                in_thread=log_threads,
-                spill_dir=logs.join(kernel_id),
+                in_thread=self.log_threads,
+                spill_dir=self.log_directory.join(kernel_id),
                 observer=observer,
                 policy=MessagePolicy.of(kernels),
                 network=None if gateway is None else gateway.network,
@@ -223,25 +231,51 @@ class Parts:
             )
 
         def processes() -> ProcessLauncher:
-            return ProcessLauncher(self.reactor, kernels, self.installed, server.runtime_dir, sockets, logs)
+            directories = self.socket_directory, self.log_directory
+            return ProcessLauncher(self.reactor, kernels, self.installed, server.runtime_dir, *directories)
 
         kernels.serve(
             launcher=processes() if gateway is None else gateway.launcher,
             channels=channels,
             clock=self.reactor,
             in_thread=self.in_thread,
-            emit=lambda schema_id, data: self.emit(schema_id, data),
+            emit=self.emit,
             external_dir=server.external_connection_dir if server.allow_external_kernels else None,
         )
-        KernelsService(kernels, sockets, logs).setServiceParent(self.services)
         return kernels
+
+    @cached_property
+    def kernels_service(self) -> KernelsService:
+        """Culls kernels, and ends them with the daemon."""
+        from jupyterd.kernels.service import KernelsService
+
+        return KernelsService(self.kernels, self.socket_directory, self.log_directory)
+
+    @cached_property
+    def socket_directory(self) -> DaemonDirectory:
+        """Where kernels' sockets lie."""
+        return DaemonDirectory("jupyterd-ipc-", local_places())
+
+    @cached_property
+    def log_directory(self) -> DaemonDirectory:
+        """Where kernels' logs are continued on disk, and notes of what else this daemon has there."""
+        return DaemonDirectory("jupyterd-log-", [self.server.runtime_dir])
 
     @cached_property
     def recorder(self) -> Recorder:
         """Which cells' outputs are not in their notebooks yet."""
         from jupyterd.app.outputs import recorder
 
-        return recorder(self)
+        service = recorder(
+            self.reactor,
+            self.server,
+            self.in_thread,
+            notebooks=lambda kernel_id: self.sessions.notebooks_on(kernel_id),
+            change=lambda path, step: self.contents.change(path, step),
+            emit=self.emit,
+        )
+        self.services.add(Stage.RECORDS, service)
+        return service
 
     @cached_property
     def sessions(self) -> SessionManager:
@@ -261,19 +295,7 @@ class Parts:
         """All terminals."""
         from jupyterd.app.terminals import terminals
 
-        service = terminals(self.reactor, self.settings)
-        service.setServiceParent(self.services)
-        return service
-
-    @cached_property
-    def activity(self) -> Activity:
-        """When the daemon was last used."""
-        from jupyterd.status.activity import Activity
-
-        others: list[Callable[[], float | None]] = [lambda: self.kernels.last_activity]
-        if self.server.terminals_enabled:
-            others.append(lambda: self.terminals.active_at())
-        return Activity(self.reactor, others)
+        return terminals(self.reactor, self.settings)
 
     @cached_property
     def request_times(self) -> RequestTimes:
@@ -292,14 +314,43 @@ class Parts:
     def contents(self) -> Contents:
         """The contents service; its manager is built with it."""
         from jupyterd.app.contents import contents
-        from jupyterd.contents.thread_pools import Lanes
 
-        lanes = Lanes(
-            self._threads("contents", 8), self._threads("contents-read", 8), self._threads("contents-large", 1)
-        )
-        service = contents(self.reactor, self.settings, lanes, lambda *event: self.emit(*event))
-        service.setServiceParent(self.services)
+        service = contents(self.reactor, self.settings, self.lanes, self.emit)
+        service.outputs = self.recorder
+        self.services.add(Stage.DOMAINS, service)
         return service
+
+    @cached_property
+    def front_ends(self) -> FrontEnds:
+        """JupyterLab and Notebook, as far as they are installed."""
+        from jupyterd.app.frontends import FrontEnds
+
+        return FrontEnds(
+            self.settings,
+            self.reactor,
+            self.in_thread,
+            self.network_threads,
+            contents=lambda: self.contents,
+            kernels=lambda: self.kernels,
+            provider=lambda: self.guard.provider,
+            page_config=None if self.extensions is None else self.extensions.page_config,
+        )
+
+    @cached_property
+    def extensions(self) -> Inquiry | None:
+        """Server extensions in their host; None, and nothing of them loaded, where there are none."""
+        from jupyterd.app.extensions import build, wanted
+
+        names = wanted(self.settings)
+        return build(self, names) if names else None
+
+    @cached_property
+    def front(self) -> Front:
+        """The ports."""
+        from jupyterd.supervision.listener import Front
+        from jupyterd.supervision.notify import Notify
+
+        return Front(self.reactor, self.site, self.server, Notify.from_environment(), self.log_directory)
 
     @cached_property
     def config_manager(self) -> ConfigManager:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from jupyterd.system.threads import InThread
@@ -28,19 +29,16 @@ def terminals(reactor: Any, settings: Settings) -> Terminals:
     )
 
 
-def mount(root: Root, service: Terminals, settings: Settings, in_thread: InThread) -> None:
+def mount(root: Root, service: Callable[[], Terminals], settings: Settings, in_thread: InThread) -> None:
     """``/api/terminals`` and ``/terminals/websocket``."""
     server = settings.server
     interval = float(server.websocket_ping_interval or PING_INTERVAL)
     ping = (interval, float(server.websocket_ping_timeout or max(3 * interval, 90.0)))
-    made: list[Any] = []
 
     def resource() -> Any:
         from jupyterd.terminals.resource import TerminalsResource
 
-        if not made:
-            made.append(TerminalsResource(service, server.root_dir, in_thread, ping).app.resource())
-        return made[0]
+        return TerminalsResource(service(), server.root_dir, in_thread, ping).app.resource()
 
     root.mount("/api/terminals", resource, auth="terminals")
     root.mount("/terminals/websocket", resource, auth="terminals", websocket=True)

@@ -10,16 +10,8 @@ from traitlets.config import LoggingConfigurable
 from jupyterd.auth.handler import Handler
 from jupyterd.auth.user import User
 
-ACTION = {
-    "GET": "read",
-    "HEAD": "read",
-    "OPTIONS": "read",
-    "POST": "write",
-    "PUT": "write",
-    "PATCH": "write",
-    "DELETE": "write",
-}
-"""What a method does to a resource; a websocket is ``execute``."""
+READING = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods that are judged as ``read``; the mount says what others are, and a websocket is ``execute``."""
 
 
 class Authorizer(LoggingConfigurable):

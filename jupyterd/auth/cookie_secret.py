@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import hmac
 import os
 import stat
-import tempfile
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from twisted.logger import Logger
 
-if TYPE_CHECKING:
-    from jupyterd.auth.identity import IdentityProvider
+from jupyterd.system.replace_file import discard, written_aside
 
 SHORTEST_SECRET = 16  # bytes; less, as in a file cut short, could be guessed
 NEW_SECRET = 32  # bytes
+
+
+class SecretMixer(Protocol):
+    """What makes the key depend on more than the secret: an identity provider, by its password or token."""
+
+    def cookie_secret_hook(self, h: hmac.HMAC) -> hmac.HMAC:
+        """Mix it in."""
 
 
 @dataclass(eq=False)
@@ -33,7 +37,7 @@ class CookieKey:
     log = Logger()
     _secret: bytes = b""
 
-    def key(self, provider: IdentityProvider) -> bytes:
+    def key(self, provider: SecretMixer) -> bytes:
         """The key of this moment: another one as soon as the password changes."""
         if not self._secret:
             self._secret = self.configured or self._read() or self._create()
@@ -46,7 +50,12 @@ class CookieKey:
         """
         secret = os.urandom(NEW_SECRET)
         if self.file and not self.configured:
-            os.replace(self._written(secret), self.file)
+            written = self._written(secret)
+            try:
+                os.replace(written, self.file)
+            except OSError:
+                discard(written)
+                raise
         self._secret = secret
 
     def _read(self) -> bytes:
@@ -88,16 +97,10 @@ class CookieKey:
             os.replace(written, self.file)
             return secret
         finally:
-            with contextlib.suppress(FileNotFoundError):
-                os.unlink(written)
+            discard(written)
         return secret
 
     def _written(self, secret: bytes) -> str:
         directory = os.path.dirname(self.file) or "."
         os.makedirs(directory, mode=0o700, exist_ok=True)
-        handle, path = tempfile.mkstemp(dir=directory, prefix=".cookie-secret-")  # mode 0600
-        with os.fdopen(handle, "wb") as file:
-            file.write(secret)
-            file.flush()
-            os.fsync(file.fileno())
-        return path
+        return written_aside(os.path.join(directory, os.path.basename(self.file)), secret)

@@ -15,7 +15,7 @@ from twisted.internet.defer import Deferred, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from jupyterd.auth.authorizer import ACTION, AllowAllAuthorizer, Authorizer
+from jupyterd.auth.authorizer import READING, AllowAllAuthorizer, Authorizer
 from jupyterd.auth.cookie_secret import CookieKey
 from jupyterd.auth.cross_site import Forgery
 from jupyterd.auth.guessing_delay import LONGEST_DELAY, GuessingDelay, too_many
@@ -107,7 +107,7 @@ class Guard:
         if self._stock:
             return self.provider.user_of(handler)
         found = self.provider.get_user(handler)
-        if isinstance(found, Awaitable):
+        if isinstance(found, Awaitable) and not isinstance(found, Deferred):
             return from_asyncio(found)
         return found
 
@@ -128,9 +128,9 @@ class Guard:
         request.user = handler.current_user = user
         by_token = request.token_authenticated = user is not None and self.provider.is_token_authenticated(handler)
         request.cors = self._cors(request, by_token)
-        if request.method == b"OPTIONS" and (mount is None or not mount.page):
-            if mount is None or not mount.forwarded or user is None:
-                return self._preflight()
+        asked_elsewhere = mount is not None and (mount.page or (mount.forwarded and user is not None))
+        if request.method == b"OPTIONS" and not asked_elsewhere:
+            return self._preflight()
         if mount is None:
             return Refusal(404) if user is not None or self.tell_unknown_paths else self._login_first(request)
         refusal = self.forgery.judge(request, mount, by_token)
@@ -148,13 +148,22 @@ class Guard:
     # -- known, and allowed
 
     def _unknown(self, request: Request, handler: Handler, mount: Mount) -> Verdict | Deferred[Verdict]:
-        refusal = self._login_first(request) if mount.page and not mount.websocket else Refusal(403, "Forbidden")
+        page = mount.page and not mount.websocket
+        told = self._refused(handler, page)
+        if told is not None:
+            return told
+        refusal = self._login_first(request) if page else Refusal(403, "Forbidden")
         given = self.provider.get_token(handler) if self.provider.token else ""
         if not given:
             return refusal
         address = self.remote_ip(request)
         self.delay.failed(address, given)
         return self.delay.hold(address, refusal)
+
+    def _refused(self, handler: Handler, page: bool) -> Verdict | Deferred[Verdict]:
+        """The identity provider's own answer to somebody it does not let in, where it has one."""
+        ask = getattr(self.provider, "refusal", None)
+        return None if ask is None else ask(handler, page)
 
     def _login_first(self, request: Request) -> Refusal:
         if request.method not in (b"GET", b"HEAD") or not self.provider.login_available:
@@ -165,7 +174,9 @@ class Guard:
     def _may(self, request: Request, handler: Handler, mount: Mount) -> Verdict | Deferred[Verdict]:
         if self._everybody_may or not mount.auth or mount.public:
             return None
-        action = "execute" if mount.websocket else ACTION.get(handler.request.method, "write")
+        action = "read" if handler.request.method in READING else mount.action
+        if mount.websocket:
+            action = "execute"
         allowed = self.authorizer.is_authorized(handler, request.user, action, mount.auth)
         refusal = Refusal(403, f"User is not authorized to {action} on resource: {mount.auth}.")
         if isinstance(allowed, Awaitable):

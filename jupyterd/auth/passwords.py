@@ -11,10 +11,11 @@ import hmac
 import json
 import os
 import secrets
-import tempfile
 from collections.abc import Callable
 from getpass import getpass
 from typing import Any
+
+from jupyterd.system.replace_file import replace_file
 
 SALT_HEX_DIGITS = 12
 ARGON2_MEMORY_KIB, ARGON2_ROUNDS, ARGON2_LANES = 10240, 10, 8
@@ -111,13 +112,4 @@ def _read_json(config_file: str) -> dict[str, Any]:
 def _write_private(path: str, text: str) -> None:
     directory = os.path.dirname(path) or "."
     os.makedirs(directory, mode=0o700, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=directory, prefix=".password-")  # created with mode 0600
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        os.unlink(temporary)
-        raise
+    replace_file(path, text, keep=False)

@@ -8,8 +8,9 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from jupyter_server import DEFAULT_JUPYTER_SERVER_PORT
 from jupyter_server.auth import AllowAllAuthorizer, Authorizer
-from jupyter_server.serverapp import DEFAULT_JUPYTER_SERVER_PORT, ServerApp
+from jupyter_server.serverapp import ServerApp
 from tornado.routing import Rule
 from traitlets.config import Config
 
@@ -46,6 +47,10 @@ class HostApp(ServerApp):
     api: DaemonAPI
     authorizer_wanted: Any = None
     core_rules: list[Rule]
+    extension_manager: Any  # ours: more than their base classes
+    event_logger: Any
+    kernel_manager: Any
+    session_manager: Any
 
     def prepare(self, link: Link, setup: Mapping[str, Any]) -> None:
         """Say what the host is run for, before :meth:`initialize`."""
@@ -66,7 +71,7 @@ class HostApp(ServerApp):
         self.extra_args = parsed.words
         self.update_config(self._ours(parsed.config))
 
-    def load_config_file(self, suppress_errors: bool = True) -> None:
+    def load_config_file(self, suppress_errors: bool = True) -> None:  # type: ignore[override]
         """Read the daemon's files."""
         files = load_files(self)  # type: ignore[arg-type]
         self._loaded_config_files += files.loaded
@@ -153,7 +158,7 @@ class HostApp(ServerApp):
         self.open_browser, self.file_to_run = False, ""
         self.disable_check_xsrf = self.allow_remote_access = True
         self.tornado_settings = {**self.tornado_settings, "xsrf_cookies": False}
-        self.default_services = ()
+        self.default_services = ()  # type: ignore[assignment]
 
     def _authorizer_class(self) -> type[Authorizer]:
         from traitlets.utils.importstring import import_item
@@ -180,7 +185,7 @@ class HostApp(ServerApp):
             if self._told_routes:
                 self.io_loop.add_callback(self.tell_routes)
 
-        self.web_app.add_handlers = add_handlers
+        self.web_app.add_handlers = add_handlers  # type: ignore[method-assign]
 
     def _note_owners(self) -> None:
         for rule, _ in routes.rules_of(self.web_app):
@@ -275,7 +280,7 @@ class HostApp(ServerApp):
     def page_config(self) -> dict[str, Any]:
         """What extensions tell the pages of the front ends."""
         data = self.web_app.settings.get("page_config_data") or {}
-        return json.loads(json.dumps(data, default=str)) if isinstance(data, Mapping) else {}  # type: ignore[no-any-return]
+        return json.loads(json.dumps(data, default=str)) if isinstance(data, Mapping) else {}
 
     def state(self) -> tuple[bytes, str]:
         """What may change while the host runs, as JSON."""

@@ -26,7 +26,7 @@ class Requests:
     """What each method asks the daemon: method, path, body, query; no input or output."""
 
     @staticmethod
-    def get(path: str, content: bool, type: str | None, format: str | None, require_hash: bool) -> tuple[Any, ...]:  # noqa: A002
+    def get(path: str, content: bool, type: str | None, format: str | None, require_hash: bool) -> tuple[str, str, Any, Any]:  # noqa: A002
         query = {"content": "1" if content else "0", "hash": "1" if require_hash else "0"}
         if type:
             query["type"] = type
@@ -35,7 +35,7 @@ class Requests:
         return "GET", _url(path), None, query
 
     @staticmethod
-    def save(model: Model, path: str) -> tuple[Any, ...]:
+    def save(model: Model, path: str) -> tuple[str, str, Any, Any]:
         plain = {name: value for name, value in model.items() if name not in ("created", "last_modified")}
         return "PUT", _url(path), plain, None
 
@@ -113,11 +113,11 @@ class DaemonContents(AsyncLargeFileManager):
         require_hash: bool = False,
     ) -> Model:
         """A model."""
-        return as_model(await self._ask(*Requests.get(path, content, type, format, require_hash), about=path))
+        return as_model(await self._ask(*Requests.get(path, content, type, format, require_hash), path))
 
     async def save(self, model: Model, path: str = "") -> Model:
         """Write a file, a notebook, or make a directory."""
-        return as_model(await self._ask(*Requests.save(model, path), about=path))
+        return as_model(await self._ask(*Requests.save(model, path), path))
 
     async def new(self, model: Model | None = None, path: str = "") -> Model:
         """Make what is not there, empty where ``model`` has no content."""
@@ -231,11 +231,11 @@ class BlockingDaemonContents(LargeFileManager):
         require_hash: bool = False,
     ) -> Model:
         """A model."""
-        return as_model(self._ask(*Requests.get(path, content, type, format, require_hash), about=path))
+        return as_model(self._ask(*Requests.get(path, content, type, format, require_hash), path))
 
     def save(self, model: Model, path: str = "") -> Model:
         """Write a file, a notebook, or make a directory."""
-        return as_model(self._ask(*Requests.save(model, path), about=path))
+        return as_model(self._ask(*Requests.save(model, path), path))
 
     def rename_file(self, old_path: str, new_path: str) -> None:
         """Rename."""

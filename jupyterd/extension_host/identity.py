@@ -14,7 +14,7 @@ from jupyterd.extension_host.server import claim_of
 class DaemonIdentity(IdentityProvider):
     """Believes what the daemon has signed. Logging in and out is the daemon's."""
 
-    def get_user(self, handler: RequestHandler) -> User | None:  # type: ignore[override]
+    def get_user(self, handler: RequestHandler) -> User | None:
         """The user that the daemon has told of; None where it knew nobody."""
         fields = claim_of(handler.request).user
         return User(**fields) if fields.get("username") else None
@@ -55,7 +55,7 @@ class ForeignAuthorizer(Authorizer):
         super().__init__(**kwargs)
         self._asked = asked
 
-    async def is_authorized(self, handler: Any, user: User, action: str, resource: str) -> bool:  # type: ignore[override]
+    async def is_authorized(self, handler: Any, user: User, action: str, resource: str) -> bool:
         """Whether it says yes."""
         verdict = self._asked.is_authorized(handler, user, action, resource)
         return bool(await verdict if inspect.isawaitable(verdict) else verdict)

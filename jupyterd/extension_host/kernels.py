@@ -1,4 +1,4 @@
-"""The kernel manager of extensions: a mirror of the daemon's, synchronously right; what is done is done by the daemon."""
+"""The kernel manager of extensions: a mirror of the daemon's, synchronously right; what is done, the daemon does."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime, timezone
 from typing import Any
 
-from jupyter_client import MultiKernelManager
+from jupyter_client.multikernelmanager import MultiKernelManager
 from jupyter_client.session import Session
 from jupyter_server._tz import utcnow
 from jupyter_server.services.kernels.kernelmanager import AsyncMappingKernelManager, ServerKernelManager
@@ -37,8 +37,10 @@ class MirroredKernel(ServerKernelManager):
             self.has_connection = True
             info = {name: value for name, value in connection.items() if name not in ("kernel_name", "key")}
             key = str(connection.get("key", "")).encode("latin-1")
-            self.load_connection_info({**info, "key": key.decode("latin-1")})
-            self.session = Session(parent=self, key=key, signature_scheme=str(info.get("signature_scheme", "hmac-sha256")))
+            self.load_connection_info({**info, "key": key.decode("latin-1")})  # type: ignore[typeddict-item]
+            self.session = Session(
+                parent=self, key=key, signature_scheme=str(info.get("signature_scheme", "hmac-sha256"))
+            )
 
     has_connection = False
     connections = 0
@@ -60,20 +62,20 @@ class MirroredKernel(ServerKernelManager):
     async def _async_is_alive(self) -> bool:
         return self.has_kernel
 
-    is_alive = _async_is_alive
+    is_alive = _async_is_alive  # type: ignore[assignment]
 
-    async def start_kernel(self, *args: Any, **kwargs: Any) -> None:
+    async def start_kernel(self, *args: Any, **kwargs: Any) -> None:  # type: ignore[override]
         """It runs already."""
 
-    async def shutdown_kernel(self, now: bool = False, restart: bool = False) -> None:
+    async def shutdown_kernel(self, now: bool = False, restart: bool = False) -> None:  # type: ignore[override]
         """End it."""
         await self.mirror.shutdown_kernel(self.kernel_id, now=now)
 
-    async def restart_kernel(self, now: bool = False, **kwargs: Any) -> None:
+    async def restart_kernel(self, now: bool = False, **kwargs: Any) -> None:  # type: ignore[override]
         """Restart it."""
         await self.mirror.restart_kernel(self.kernel_id, now=now)
 
-    async def interrupt_kernel(self) -> None:
+    async def interrupt_kernel(self) -> None:  # type: ignore[override]
         """Interrupt it."""
         await self.mirror.interrupt_kernel(self.kernel_id)
 
@@ -122,7 +124,11 @@ class KernelMirror(AsyncMappingKernelManager):
         """Start a kernel, ``env`` is its whole environment; the id of it, or of the one that has ``kernel_id``."""
         if kernel_id is not None and kernel_id in self:
             return kernel_id
-        body: dict[str, Any] = {"name": kernel_name, "path": None if path is None else str(path), "kernel_id": kernel_id}
+        body: dict[str, Any] = {
+            "name": kernel_name,
+            "path": None if path is None else str(path),
+            "kernel_id": kernel_id,
+        }
         if kwargs.get("env") is not None:
             body["env"] = dict(kwargs["env"])
         model = await self.api.asking("POST", "/host/kernels", body)
@@ -146,9 +152,9 @@ class KernelMirror(AsyncMappingKernelManager):
     async def shutdown_all(self, now: bool = False) -> None:  # type: ignore[override]
         """Nothing: kernels are the daemon's, and outlive the host."""
 
-    async def is_alive(self, kernel_id: str) -> bool:  # type: ignore[override]
+    async def is_alive(self, kernel_id: str) -> bool:
         """A kernel lives."""
-        return bool(MultiKernelManager.get_kernel(self, kernel_id).has_kernel)  # type: ignore[attr-defined]
+        return bool(MultiKernelManager.get_kernel(self, kernel_id).has_kernel)
 
     def start_watching_activity(self, kernel_id: str) -> None:
         """The daemon does."""

@@ -1,4 +1,4 @@
-"""What extensions take the process for that they run in: ``psutil.Process()`` is the server, and ``/metrics`` theirs."""
+"""What extensions take their process for: ``psutil.Process()`` is the server, and its metrics have theirs."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def psutil_of(daemon: int) -> None:
     def init(self: Any, pid: int | None = None) -> None:
         original(self, daemon if pid is None else pid)
 
-    psutil.Process.__init__ = init  # type: ignore[method-assign]
+    psutil.Process.__init__ = init
 
 
 def metrics() -> tuple[bytes, str]:
@@ -47,5 +47,5 @@ def metrics() -> tuple[bytes, str]:
             return (family for family in REGISTRY.collect() if not family.name.startswith(STOCK_METRICS))
 
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(Theirs())  # type: ignore[arg-type]
+    registry.register(Theirs())
     return generate_latest(registry), CONTENT_TYPE_LATEST

@@ -1,1 +1,1 @@
-"""Server extensions written for the Jupyter Server: run in a child process, the extension host, and reached through it."""
+"""Server extensions written for the Jupyter Server: a child process, the extension host, runs them."""

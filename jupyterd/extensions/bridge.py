@@ -1,4 +1,4 @@
-"""Events between the server's bus and the extension host: each is told once on either side, and goes round no circle."""
+"""Events between the bus and the extension host: each is told once on either side, and goes round no circle."""
 
 from __future__ import annotations
 

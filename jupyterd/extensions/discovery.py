@@ -33,7 +33,9 @@ def is_installed(name: str) -> bool:
         return False
 
 
-def hosted(extensions: Mapping[str, bool], native: Iterable[str] = (), config: Mapping[str, Any] | None = None) -> list[str]:
+def hosted(
+    extensions: Mapping[str, bool], native: Iterable[str] = (), config: Mapping[str, Any] | None = None
+) -> list[str]:
     """The extensions that the host has to run.
 
     JupyterLab brings and enables ``jupyter_lsp`` everywhere; it has something to do where a language server is
@@ -65,7 +67,8 @@ def has_language_servers() -> bool:
     """Whether jupyter_lsp would find a language server: one that it knows, or one that another package tells it of."""
     if any(map(is_installed, MODULES)) or any(map(shutil.which, PROGRAMS)):
         return True
-    roots = (os.getcwd(), os.path.join(sys.prefix, "share", "jupyter", "lab", "staging"), os.path.join(sys.prefix, "lib"))
+    staging = os.path.join(sys.prefix, "share", "jupyter", "lab", "staging")
+    roots = (os.getcwd(), staging, os.path.join(sys.prefix, "lib"))
     places = [os.path.join(root, "node_modules") for root in roots]
     if any(os.path.isdir(os.path.join(place, name)) for place in places for name in NODE_MODULES):
         return True

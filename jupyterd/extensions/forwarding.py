@@ -177,7 +177,7 @@ class Exchange:
         if self._complete:
             self._sent()
         elif upstream.transport is not None:
-            upstream.transport.registerProducer(_Brake(self._request), True)
+            _producing(upstream).registerProducer(_Brake(self._request), True)
 
     def _not_connected(self, failure: Failure) -> None:
         if not self._complete:
@@ -201,7 +201,7 @@ class Exchange:
         upstream = self._upstream
         assert upstream is not None
         if upstream.transport is not None:
-            upstream.transport.unregisterProducer()
+            _producing(upstream).unregisterProducer()
         if self._chunked:
             upstream.write(b"0\r\n\r\n")
         upstream.sent()
@@ -230,7 +230,7 @@ class Exchange:
             else:
                 request.responseHeaders.addRawHeader(name, value)
         if head.get(b"content-type") is None:
-            request.defaultContentType = None  # type: ignore[assignment]
+            request.defaultContentType = None
         request.registerProducer(self, True)
         request.write(b"")  # events may come late: their listener sees that it is heard
 
@@ -285,16 +285,21 @@ class Exchange:
     def pauseProducing(self) -> None:
         """Called by the client's connection."""
         if self._upstream is not None and self._upstream.transport is not None:
-            self._upstream.transport.pauseProducing()
+            _producing(self._upstream).pauseProducing()
 
     def resumeProducing(self) -> None:
         """Called by the client's connection."""
         if self._upstream is not None and self._upstream.transport is not None:
-            self._upstream.transport.resumeProducing()
+            _producing(self._upstream).resumeProducing()
 
     def stopProducing(self) -> None:
         """Called by the client's connection when it is gone."""
         self._client_gone()
+
+
+def _producing(upstream: Upstream) -> Any:
+    """A connection's transport, which is a producer and a consumer too."""
+    return upstream.transport
 
 
 class ForwardedResource(Resource):

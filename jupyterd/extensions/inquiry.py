@@ -65,7 +65,7 @@ class Inquiry:
     """
 
     def __init__(self, host: ExtensionHost, connections: Connections) -> None:
-        self._host = host
+        self.host = host
         self._connections = connections
 
     def ask(self, name: bytes) -> Deferred[bytes]:
@@ -75,8 +75,8 @@ class Inquiry:
         :raises TimedOut: it did not within :data:`SECONDS`.
         """
         target = PREFIX + name
-        claim = Claim(time=time.time(), update=self._host.mirror.number)
-        identity, mac = sign(self._host.key, b"GET", target, claim)
+        claim = Claim(time=time.time(), update=self.host.mirror.number)
+        identity, mac = sign(self.host.key, b"GET", target, claim)
         head = headers.request_head(b"GET", target, [(b"Host", b"localhost"), (IDENTITY, identity), (MAC, mac)])
         answer = _Collected()
 
@@ -92,39 +92,39 @@ class Inquiry:
             answer.lost(Failed(str(failure.value)))
 
         self._connections.get(connected, failed)
-        timer = self._host.reactor.callLater(SECONDS, answer.lost, Failed("the extension host does not answer in time"))
+        timer = self.host.reactor.callLater(SECONDS, answer.lost, Failed("the extension host does not answer in time"))
         return answer.done_.addBoth(lambda result: (timer.active() and timer.cancel(), result)[1])
 
     async def _state(self) -> dict[str, Any]:
         state: dict[str, Any] = json.loads(await self.ask(b"state"))
-        self._host.last_activity = max(self._host.last_activity, float(state["last_activity"]))
+        self.host.last_activity = max(self.host.last_activity, float(state["last_activity"]))
         return state
 
     async def look_at_activity(self) -> None:
         """Ask when extensions were last used; :attr:`ExtensionHost.last_activity` tells then."""
-        if self._host.is_ready:
+        if self.host.is_ready:
             with suppress(Exception):  # it has told some time ago
                 await self._state()
 
     async def page_config(self) -> Mapping[str, Any]:
         """What extensions tell the pages; waits for the host, and goes without where it does not come."""
         try:
-            await self._host.ready()
+            await self.host.ready()
             return dict((await self._state())["page_config"])
         except Exception:  # noqa: BLE001 - a page without it is better than none
-            return self._host.report.page_config
+            return self.host.report.page_config
 
     async def static(self) -> list[str]:
         """Directories of static files; waits for the host.
 
         :raises Unavailable: it does not come.
         """
-        await self._host.ready()
-        return self._host.report.static
+        await self.host.ready()
+        return self.host.report.static
 
     async def metrics(self) -> bytes:
         """The metrics of extensions; empty where there are none."""
-        if not self._host.is_ready:
+        if not self.host.is_ready:
             return b""
         try:
             return await self.ask(b"metrics")

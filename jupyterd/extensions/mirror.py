@@ -71,7 +71,7 @@ class Mirror:
 
 
 def _described(kernel: Kernel, launched: bool) -> dict[str, Any]:
-    described = {"model": kernel.model()}
+    described: dict[str, Any] = {"model": kernel.model()}
     if launched:
         described["connection"] = connection_of(kernel.process)
     return described

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
@@ -25,14 +25,10 @@ class Overlay:
     """Finds the mounts of extensions' routes.
 
     :param host: knows the routes.
-    :param native: which mount of the server's own answers a path.
     """
 
-    def __init__(
-        self, host: ExtensionHost, forwarder: Forwarder, native: Callable[[Sequence[str]], Mount | None]
-    ) -> None:
+    def __init__(self, host: ExtensionHost, forwarder: Forwarder) -> None:
         self._host = host
-        self._native = native
         self._http = ForwardedResource(forwarder)
         self._websocket = WebSocketResource(forwarder)
         self._mounts: dict[tuple[Route, bool], Mount] = {}

@@ -1,4 +1,4 @@
-"""What the extension host asks of the daemon: kernels, sessions and contents, on a UNIX socket that it alone can use."""
+"""What the extension host asks of the daemon: kernels, sessions, contents; on a socket that it alone can use."""
 
 from __future__ import annotations
 

@@ -171,12 +171,13 @@ class Upstream(TwistedProtocol):
 
     def _complete(self, rest: bytes) -> None:
         listener, self._listener, self._decoder = self._listener, None, None
-        if self.transport is not None:
-            self.transport.resumeProducing()  # who took the answer may have stopped it
+        transport: Any = self.transport
+        if transport is not None:
+            transport.resumeProducing()  # who took the answer may have stopped it
         if self._keep and self._sent and not rest:
             self._idle(self)
-        elif self.transport is not None:
-            self.transport.loseConnection()
+        elif transport is not None:
+            transport.loseConnection()
         if listener is not None:
             listener.done()
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
-import tempfile
 from glob import glob
 from typing import Any
 
@@ -13,6 +10,8 @@ from jupyter_core.paths import jupyter_config_path
 from twisted.logger import Logger
 
 from jupyterd.config_manager import recursive_update
+from jupyterd.system import strict_json
+from jupyterd.system.replace_file import replace_file
 
 log = Logger()
 
@@ -38,9 +37,9 @@ def glob_escape(path: str) -> str:
 def read_object(path: str) -> dict[str, Any]:
     """A JSON object from a file; an empty one where there is no file, or nothing useful in it."""
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, "rb") as file:
             text = file.read()
-        value = json.loads(text) if text.strip() else {}
+        value = strict_json.loads(text) if text.strip() else {}
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:
@@ -62,30 +61,12 @@ def layered(name: str, directories: list[str] | None = None) -> dict[str, Any]:
     return section
 
 
-def replace(path: str, text: str) -> None:
+def replace(path: str, text: str, mode: int = 0o600) -> None:
     """Write a file in one step: readers, and a crash, find the old text or the new one.
 
+    :param mode: of a new file, less what the umask takes.
     :raises OSError: it can not be written; the old file is as it was.
     """
     path = os.path.realpath(path)  # a link stays one
-    directory = os.path.dirname(path)
-    os.makedirs(directory, exist_ok=True)
-    fd, temporary = tempfile.mkstemp(prefix=".~", dir=directory)
-    try:
-        with os.fdopen(fd, "w", encoding="utf-8") as file:
-            os.fchmod(file.fileno(), _mode_of(path))
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(temporary)
-        raise
-
-
-def _mode_of(path: str) -> int:
-    try:
-        return os.stat(path).st_mode & 0o777
-    except OSError:
-        return 0o600
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    replace_file(path, text, mode)

@@ -272,7 +272,7 @@ class MappingKernelManager(MappingKernelSettings):
 
         :param now: kill it; else it is asked first.
         :raises NoSuchKernel: there is none of that id, or it is being shut down.
-        :raises Failed: it can not be started again; it is dead by that.
+        :raises Failed: it can not be started again; it is dead by that, unless what a start needs was missing.
         """
         kernel = self[kernel_id]
         await kernel.turn.acquire()
@@ -281,6 +281,7 @@ class MappingKernelManager(MappingKernelSettings):
                 raise NoSuchKernel(kernel_id)
             if not kernel.process.owned:
                 raise Failed("An external kernel can not be restarted from here")
+            kernel.process.prepare()
             kernel.life.restart()
             kernel.channels.hold()
             kernel.reason, kernel.failures = "", 0

@@ -30,7 +30,7 @@ class MultiKernelManager(LoggingConfigurable):
     default_kernel_name = Unicode("python3", help="The kernel to start where the request names none.").tag(config=True)
 
     kernel_manager_class = DottedObjectName(
-        "jupyterd.kernels.process.kernel_manager.ServerKernelManager",
+        "jupyterd.kernels.ServerKernelManager",
         help="The class that starts and stops one kernel: a subclass of jupyter_client's AsyncKernelManager.",
     ).tag(config=True)
 

@@ -209,7 +209,7 @@ class SessionManager(LoggingConfigurable):
         if kernel_id is None:
             return
         try:
-            await self._release(kernel_id)
+            await self._end_unshared(kernel_id)
         except Exception:  # noqa: BLE001 - why there is no session is what the client is told
             self.twisted_log.failure("kernel {kernel_id} was not shut down", kernel_id=kernel_id)
 
@@ -246,7 +246,7 @@ class SessionManager(LoggingConfigurable):
             try:
                 return await self._change(await self._row(session_id), {**changes, "kernel_id": started})
             except BaseException:
-                await self._end_unused(started)
+                await self._locks.alone([_kernel(started)], lambda: self._end_unused(started))
                 raise
 
         return await self._locks.alone([_session(session_id)], change)
@@ -261,7 +261,13 @@ class SessionManager(LoggingConfigurable):
         row = before._replace(**changes)
         paths = [] if row.path == before.path else [_path(before.path), _path(row.path)]
         kernels = [] if row.kernel_id == before.kernel_id else [_kernel(row.kernel_id)]
-        model = await self._locks.alone([*paths, *kernels], lambda: self._replace(before, row))
+
+        async def change() -> dict[str, Any]:
+            if paths:  # JupyterLab gives a session its document's path after it has been created
+                await self._existing(row.path)
+            return await self._locks.alone(kernels, lambda: self._replace(row, moved=bool(paths)))
+
+        model = await self._locks.alone(paths, change)
         if row.kernel_id != before.kernel_id:
             released = Deferred.fromCoroutine(self._release(before.kernel_id))
             if self._kernels.use_pending_kernels:
@@ -270,17 +276,23 @@ class SessionManager(LoggingConfigurable):
                 await released
         return model
 
-    async def _replace(self, before: Row, row: Row) -> dict[str, Any]:
+    async def _replace(self, row: Row, moved: bool) -> dict[str, Any]:
         if row.kernel_id not in self._kernels:
             raise Invalid(f"No such kernel: {row.kernel_id}")
-        if row.path != before.path:  # JupyterLab gives a session its document's path after it has been created
-            await self._existing(row.path)
         environment = {"JPY_SESSION_NAME": await self._session_name(row.path, row.name)}
+        directory = await self._new_directory(row) if moved else None
         await self._in_table(self._table.replace, row)
         if row.kernel_id not in self._kernels:
             raise NoSuchSession(f"Session not found: {_orphaned(row)!r}")
-        self._kernels[row.kernel_id].process.update_env(environment)
+        self._kernels[row.kernel_id].process.update_env(environment, directory)
         return self._model(row)
+
+    async def _new_directory(self, row: Row) -> str | None:
+        """Where a kernel works after its next start; None where another session is the one it was started for."""
+        sessions = await self._in_table(self._table.on, row.kernel_id)
+        if sessions and sessions[0].session_id != row.session_id:
+            return None
+        return await self._in_thread(self._kernels.cwd_for_path, await self._kernel_path(row.path))
 
     async def delete(self, session_id: str) -> None:
         """End a session, and its kernel unless another session has it too.
@@ -308,12 +320,11 @@ class SessionManager(LoggingConfigurable):
 
     async def _release(self, kernel_id: str) -> None:
         """Shut a kernel down that no session has; nobody gets it meanwhile."""
+        await self._locks.alone([_kernel(kernel_id)], lambda: self._end_unshared(kernel_id))
 
-        async def end() -> None:
-            if kernel_id in self._kernels and not await self._in_table(self._table.sharing, kernel_id):
-                await self._kernels.shutdown(kernel_id)
-
-        await self._locks.alone([_kernel(kernel_id)], end)
+    async def _end_unshared(self, kernel_id: str) -> None:
+        if kernel_id in self._kernels and not await self._in_table(self._table.sharing, kernel_id):
+            await self._kernels.shutdown(kernel_id)
 
 
 def _session(session_id: str) -> tuple[int, str]:

@@ -7,7 +7,6 @@ import socket
 from collections.abc import Generator
 from copy import deepcopy
 from functools import cached_property
-from importlib import import_module
 from typing import Any, cast
 from urllib.parse import ParseResult, urlencode, urlparse
 
@@ -21,6 +20,7 @@ from jupyterd.settings.aliases import ALIASES, FLAGS, IGNORED_FLAGS
 from jupyterd.settings.command_line import BadOption, parse
 from jupyterd.settings.config_files import load_files
 from jupyterd.settings.deprecated import MovedTraits
+from jupyterd.settings.hub import config_dir_outside_home, of_hub, outside_home, without_user_config
 from jupyterd.settings.notebook_names import adopt, nested
 from jupyterd.settings.server_traits import ServerTraits
 from jupyterd.settings.subcommands import JupyterPasswordApp, JupyterServerListApp, JupyterServerStopApp
@@ -74,6 +74,7 @@ jupyterd stop 9999                # stop the one on that port
             return
         given = deepcopy(self.config)
         self.load_config_file()
+        of_hub(self)
         self.update_config(given)
         self.update_config(nested(self.config))
         self.hand_over_moved()
@@ -122,6 +123,16 @@ jupyterd stop 9999                # stop the one on that port
         files = load_files(self, raise_errors=self.raise_config_file_errors or not suppress_errors)
         self._loaded_config_files += files.loaded
         self.update_config(files.config)
+
+    @property
+    def config_file_paths(self) -> list[str]:
+        """Directories of configuration files, the one that wins first."""
+        paths = super().config_file_paths
+        return outside_home(paths) if without_user_config(self.config) else paths
+
+    def _config_dir_default(self) -> str:
+        given = str(super()._config_dir_default())
+        return config_dir_outside_home(given) if without_user_config(self.config) else given
 
     def start_show_config(self) -> None:
         """Print the settings, values of the command line as what they have become."""
@@ -358,4 +369,9 @@ jupyterd stop 9999                # stop the one on that port
         if self.subapp or self.generate_config or self.show_config or self.show_config_json:
             super().start()
             return
-        import_module("jupyterd.__main__").main(self.argv)  # by its name: the command knows us, not the other way round
+        self.serve(self.argv)
+
+    @staticmethod
+    def serve(argv: list[str]) -> None:
+        """Serve with these options until a signal comes; :mod:`jupyterd.serverapp` sets it."""
+        raise RuntimeError("import ServerApp from jupyterd.serverapp to serve")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 import logging
 import os
@@ -26,16 +27,20 @@ from jupyterd.supervision.sockets import CannotListen
 STOP_SECONDS = 30.0
 """How long all services together may take to stop; kernels have their own, shorter time."""
 
-
 LEAVE_SECONDS = 1.0
 """How long twistd gets to tidy up (its pid file) when something is not waited for any longer."""
 
+EXIT_SECONDS = 10.0
+"""How long the process may take to end when all services have stopped: libraries' threads could keep it for ever."""
 
-def leave(status: int) -> None:
-    """End the process in a moment, whatever still runs: a thread that hangs would otherwise keep it for ever."""
+
+def leave(status: int, seconds: float) -> None:
+    """End the process in some seconds, whatever still runs; it may end by itself before, with the same status."""
+    if status:
+        atexit.register(os._exit, status)
 
     def end() -> None:
-        time.sleep(LEAVE_SECONDS)
+        time.sleep(seconds)
         os._exit(status)
 
     threading.Thread(target=end, name="leaving", daemon=True).start()
@@ -47,7 +52,7 @@ class Daemon(MultiService):
     :param server: the settings.
     :param make_observer: makes the log observer that leaves out what was not asked for.
     :param reload: called at SIGHUP.
-    :param leave: called with an exit status where services do not stop; ends the process.
+    :param leave: called with an exit status and the seconds after which the process has to be gone.
     :param give_up: called with one line where the server can not listen; does not return, or the error is raised.
     """
 
@@ -60,7 +65,7 @@ class Daemon(MultiService):
         *,
         make_observer: Callable[[], ILogObserver],
         reload: Callable[[], None] = lambda: None,
-        leave: Callable[[int], None] = leave,
+        leave: Callable[[int, float], None] = leave,
         give_up: Callable[[str], None] = lambda _: None,
     ) -> None:
         super().__init__()
@@ -120,6 +125,7 @@ class Daemon(MultiService):
             if timer.active():
                 timer.cancel()
             if not done.called:
+                self._leave(0, EXIT_SECONDS)
                 done.callback(None)
 
         stopped.addErrback(lambda failure: self.log.failure("not everything stopped cleanly", failure=failure))
@@ -138,8 +144,8 @@ class Daemon(MultiService):
 
     def _hurry_up(self, status: int = 0) -> None:
         if not self._hurry.called:
+            self._leave(status, LEAVE_SECONDS)
             self._hurry.callback(None)
-            self._leave(status)
 
     def _stop(self) -> None:
         with suppress(ReactorNotRunning):  # it stops already

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from contextlib import suppress
 from typing import Any
 
 from twisted.application.service import Service
@@ -15,6 +16,7 @@ from jupyterd.supervision import sockets, tls
 from jupyterd.supervision import startup_messages as greeting
 from jupyterd.supervision.notify import Notify
 from jupyterd.supervision.server_settings import Server
+from jupyterd.system.daemon_directory import DaemonDirectory
 
 
 class Front(Service):
@@ -25,16 +27,25 @@ class Front(Service):
 
     :param server: gets the port that was found.
     :param notify: is told when the server is there and when it goes.
+    :param notes: remembers the files by which others find the server, for when it is killed.
     """
 
     log = Logger()
 
-    def __init__(self, reactor: Any, factory: IProtocolFactory, server: Server, notify: Notify) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        factory: IProtocolFactory,
+        server: Server,
+        notify: Notify,
+        notes: DaemonDirectory | None = None,
+    ) -> None:
         self._reactor = reactor
         self._factory = factory
         factory.noisy = False  # type: ignore[attr-defined]  # it would tell that it starts and stops
         self._server = server
         self._notify = notify
+        self._notes = notes
         self._listening: list[socket.socket] = []
         self._unix: sockets.UnixSocket | None = None
         self._ports: list[IListeningPort] = []
@@ -91,6 +102,7 @@ class Front(Service):
 
     def _tell(self) -> None:
         server = self._server
+        self._note_files()
         server.write_server_info_file()
         if not server.no_browser_open_file:
             server.write_browser_open_files()
@@ -102,12 +114,30 @@ class Front(Service):
             self._reactor.callInThread(greeting.open_browser, server)
         self._notify.ready()
 
+    @property
+    def _files(self) -> list[str]:
+        """By which others find the server; they hold its token."""
+        server = self._server
+        return [server.info_file, server.browser_open_file, server.browser_open_file_to_run]
+
+    def _note_files(self) -> None:
+        """Those of a killed daemon go first: it may have had our process number, and with it our files' names."""
+        if self._notes is None:
+            return
+        self._notes.sweep(notes_alone=True)
+        for path in self._files:
+            with suppress(OSError):
+                self._notes.note(path)
+
     def stopService(self) -> Deferred[list[Any]]:
         """Accept no more; connections that are open stay."""
         super().stopService()
         self._notify.stopping()
         self._server.remove_server_info_file()
         self._server.remove_browser_open_files()
+        if self._notes is not None:
+            for path in self._files:
+                self._notes.strike(path)
         ports, self._ports = self._ports, []
         for listening in self._listening:
             listening.close()

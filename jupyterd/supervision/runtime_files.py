@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote, urlencode
 
 from jupyterd.supervision.server_settings import Server
+from jupyterd.system.replace_file import replace_file
 from jupyterd.utils import url_path_join
 
 _PAGE = """<!DOCTYPE html>
@@ -29,11 +30,8 @@ def write_private(path: str, text: str) -> None:
 
     :raises OSError: it can not be written.
     """
-    temporary = f"{path}.new"
-    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW, 0o600)
-    with open(descriptor, "w", encoding="utf-8") as file:
-        file.write(text)
-    os.replace(temporary, path)
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    replace_file(path, text, keep=False)
 
 
 def remove(path: str) -> None:

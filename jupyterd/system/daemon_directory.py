@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import secrets
 import shutil
 import tempfile
 import time
@@ -13,12 +14,15 @@ from contextlib import suppress
 
 NOTE = "noted-"
 
+UNBORN = "."
+"""What a directory's name begins with until it is locked."""
+
 FRESH = 60.0
-"""Seconds for which a directory without a lock is taken for one that is just being made."""
+"""Seconds for which such a one is left alone."""
 
 
 class DaemonDirectory:
-    """A directory, made when it is first used.
+    """A directory, made when it is first used, and again when something has removed it.
 
     It is locked while its daemon lives, so that the next daemon can tell what a killed one left behind, and removes it;
     a lock on a directory also keeps systemd-tmpfiles away from it.
@@ -32,6 +36,7 @@ class DaemonDirectory:
         self._places = places
         self._path: str | None = None
         self._fd = -1
+        self._noted: set[str] = set()
 
     def join(self, name: str) -> str:
         """A path in it.
@@ -40,34 +45,83 @@ class DaemonDirectory:
         """
         if self._path is None:
             self._path = self._make()
+        elif not self._is_there():
+            self._path = self._again(self._path)
         return os.path.join(self._path, name)
+
+    def _is_there(self) -> bool:
+        assert self._path is not None
+        try:
+            return os.path.samestat(os.stat(self._path), os.fstat(self._fd))
+        except OSError:
+            return False
 
     def _make(self) -> str:
         problem: OSError | None = None
         for place in self._places:
             try:
                 sweep(place, self._prefix)
-                path = tempfile.mkdtemp(prefix=self._prefix, dir=place)
-                self._fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+                return self._make_in(place)
             except OSError as error:
                 problem = error
-                continue
-            with suppress(OSError):  # some network file systems have no locks: then nobody sweeps there
-                fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return path
         raise problem or FileNotFoundError(errno.ENOENT, "no place for a directory", self._prefix)
+
+    def _make_in(self, place: str) -> str:
+        """Nobody sees it by its name before it is locked."""
+        unborn = tempfile.mkdtemp(prefix=UNBORN + self._prefix, dir=place)
+        try:
+            path = os.path.join(place, self._prefix + secrets.token_hex(4))
+            self._hold(unborn)
+            os.rename(unborn, path)
+        except OSError:
+            os.rmdir(unborn)
+            raise
+        return path
+
+    def _again(self, path: str) -> str:
+        """The same one, where that can be: what lies in it, as sockets do, is known to others by its path."""
+        try:
+            os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+            with suppress(FileExistsError):
+                os.mkdir(path, 0o700)
+            self._hold(path)
+        except OSError:
+            path = self._make()
+        for noted in self._noted:
+            with suppress(OSError):
+                os.symlink(noted, os.path.join(path, NOTE + os.path.basename(noted)))
+        return path
+
+    def _hold(self, path: str) -> None:
+        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        if self._fd >= 0:
+            os.close(self._fd)
+        self._fd = fd
+        with suppress(OSError):  # some network file systems have no locks: then nobody sweeps there
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
     def note(self, path: str) -> None:
         """Remember a file that lies elsewhere: if this daemon is killed, the next one removes it too.
 
         :raises OSError: it can not be noted.
         """
-        os.symlink(path, self.join(NOTE + os.path.basename(path)))
+        link = self.join(NOTE + os.path.basename(path))
+        self._noted.add(path)
+        with suppress(FileExistsError):
+            os.symlink(path, link)
 
     def strike(self, path: str) -> None:
         """Forget a file that was noted."""
-        with suppress(OSError):
-            os.unlink(self.join(NOTE + os.path.basename(path)))
+        self._noted.discard(path)
+        if self._path is not None:
+            with suppress(OSError):
+                os.unlink(os.path.join(self._path, NOTE + os.path.basename(path)))
+
+    def sweep(self, notes_alone: bool = False) -> None:
+        """See :func:`sweep`, for all places."""
+        for place in self._places:
+            with suppress(OSError):
+                sweep(place, self._prefix, notes_alone)
 
     def close(self) -> None:
         """Remove it and all in it."""
@@ -85,31 +139,45 @@ def local_places() -> list[str]:
     return [place for place in (runtime, tempfile.gettempdir(), "/tmp") if place and os.path.isdir(place)]  # noqa: S108
 
 
-def sweep(place: str, prefix: str) -> None:
-    """Remove the directories of daemons that were killed."""
+def sweep(place: str, prefix: str, notes_alone: bool = False) -> None:
+    """Remove the directories of daemons that were killed: nobody has their lock any more.
+
+    :param notes_alone: only what they had noted; the rest, which may be much, stays for the next time.
+    """
     for entry in os.scandir(place):
-        if not entry.name.startswith(prefix) or not entry.is_dir(follow_symlinks=False):
+        born = entry.name.startswith(prefix)
+        if not (born or entry.name.startswith(UNBORN + prefix)) or not entry.is_dir(follow_symlinks=False):
             continue
         with suppress(OSError):
             status = entry.stat(follow_symlinks=False)
-            if status.st_uid == os.getuid() and time.time() - status.st_mtime > FRESH and _abandoned(entry.path):
-                _remove(entry.path)
+            if status.st_uid != os.getuid() or not (born or time.time() - status.st_mtime > FRESH):
+                continue
+            fd = _abandoned(entry.path)
+            if fd is not None:
+                try:
+                    _remove(entry.path, notes_alone)
+                finally:
+                    os.close(fd)
 
 
-def _remove(path: str) -> None:
+def _remove(path: str, notes_alone: bool) -> None:
     for entry in os.scandir(path):
         if entry.name.startswith(NOTE) and entry.is_symlink():
             with suppress(OSError):
                 os.unlink(os.readlink(entry.path))
-    shutil.rmtree(path, ignore_errors=True)
+            if notes_alone:
+                with suppress(OSError):
+                    os.unlink(entry.path)
+    if not notes_alone:
+        shutil.rmtree(path, ignore_errors=True)
 
 
-def _abandoned(path: str) -> bool:
+def _abandoned(path: str) -> int | None:
+    """Its lock, if nobody has it; of two daemons that sweep at once one gets it."""
     fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
-        return False
-    finally:
         os.close(fd)
-    return True
+        return None
+    return fd

@@ -13,7 +13,7 @@ from threading import Thread
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorFromThreads
 from twisted.python.failure import Failure
 
@@ -32,6 +32,8 @@ class InThread(Protocol):
 class Threads(Service):
     """A thread pool that lives as long as its service; threads start with the first calls.
 
+    A thread that hangs keeps neither the reactor nor the process: the reactor never waits for one, and all are daemons.
+
     :param size: the largest number of threads, hence of calls under way at once; more calls wait in line.
     """
 
@@ -42,7 +44,7 @@ class Threads(Service):
         self._calls: SimpleQueue[tuple[Deferred[Any], Callable[[], Any]] | None] = SimpleQueue()
         self._threads: list[Thread] = []
         self._under_way = 0
-        self._stopped = False
+        self._stopped: Deferred[None] | None = None
 
     @cached_property
     def _call_from_thread(self) -> Callable[..., Any]:
@@ -51,23 +53,23 @@ class Threads(Service):
     def startService(self) -> None:
         """Threads may start from now on; before it too, for what is built first."""
         super().startService()
-        self._stopped = False
+        self._stopped = None
 
     def __call__(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
-        """Run ``function`` in one of the pool's threads; here, at once, when they have ended.
-
-        What is tidied up last may come after the end of the threads. A new thread would never end, nor the process.
-        """
-        if self._stopped:
-            return maybeDeferred(function, *args, **kwargs)
+        """Run ``function`` in one of the pool's threads; when they have ended, in a thread for this call alone."""
         done: Deferred[T] = Deferred()
         self._under_way += 1
-        if len(self._threads) < min(self._under_way, self._size):
-            thread = Thread(target=self._work, name=f"{self._pool_name}-{len(self._threads)}")
-            self._threads.append(thread)
-            thread.start()
+        if self._stopped is not None or len(self._threads) < min(self._under_way, self._size):
+            self._start_thread()
         self._calls.put((done, lambda: function(*args, **kwargs)))
+        if self._stopped is not None:
+            self._calls.put(None)
         return done
+
+    def _start_thread(self) -> None:
+        thread = Thread(target=self._work, name=f"{self._pool_name}-{len(self._threads)}", daemon=True)
+        self._threads.append(thread)
+        thread.start()
 
     def _work(self) -> None:
         """A thread's life."""
@@ -84,13 +86,22 @@ class Threads(Service):
     def _finish(self, done: Deferred[Any], result: Any) -> None:
         self._under_way -= 1
         done.callback(result)
+        self._tell_if_done()
 
-    def stopService(self) -> None:
-        """Wait for the calls under way and those in line, then end the threads."""
+    def stopService(self) -> Deferred[None]:
+        """End the threads after the calls under way and those in line; the Deferred fires when no call is left.
+
+        It never fires where a call hangs: who waits has to know for how long.
+        """
         super().stopService()
-        self._stopped = True
-        threads, self._threads = self._threads, []
-        for _ in threads:
-            self._calls.put(None)
-        for thread in threads:
-            thread.join()
+        if self._stopped is None:
+            self._stopped = Deferred()
+            threads, self._threads = self._threads, []
+            for _ in threads:
+                self._calls.put(None)
+        self._tell_if_done()
+        return self._stopped
+
+    def _tell_if_done(self) -> None:
+        if self._stopped is not None and not self._under_way and not self._stopped.called:
+            self._stopped.callback(None)

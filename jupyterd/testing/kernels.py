@@ -19,6 +19,7 @@ class MemoryProcess:
     :ivar calls: what it was asked to do: ``start``, ``restart``, ``stop``, ``kill``, ``interrupt`` ...
     :ivar hold: set to a Deferred, it keeps the next start, restart or stop waiting.
     :ivar failure: raised by the next start or restart.
+    :ivar unprepared: raised before each restart, while it runs.
     :ivar retries: how often :meth:`retry` has another way to start.
     """
 
@@ -32,8 +33,10 @@ class MemoryProcess:
         self.metadata: dict[str, Any] = {}
         self.autorestart = True
         self.env: dict[str, str] = dict(order.env or {})
+        self.cwd = order.cwd
         self.hold: Deferred[None] | None = None
         self.failure: Exception | None = None
+        self.unprepared: Exception | None = None
         self.retries = 0
         self.running = False
         self._ended = ended
@@ -45,11 +48,12 @@ class MemoryProcess:
 
     def resolve_path(self, path: str) -> str | None:
         """Beside its working directory."""
-        return f"{self.order.cwd}/{path}"
+        return f"{self.cwd}/{path}"
 
-    def update_env(self, env: Mapping[str, str]) -> None:
+    def update_env(self, env: Mapping[str, str], cwd: str | None = None) -> None:
         """Note it."""
         self.env.update(env)
+        self.cwd = cwd or self.cwd
 
     async def _do(self, call: str) -> None:
         self.calls.append(call)
@@ -59,6 +63,11 @@ class MemoryProcess:
         failure, self.failure = self.failure, None
         if failure is not None:
             raise failure
+
+    def prepare(self) -> None:
+        """Raise :attr:`unprepared`."""
+        if self.unprepared is not None:
+            raise self.unprepared
 
     async def start(self) -> None:
         """Run."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 from http import HTTPStatus
 
@@ -31,6 +32,10 @@ STATUS: tuple[tuple[type[errors.JupyterdError], int], ...] = (
 )
 
 
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+SQLITE_FULL = 13
+
+
 def phrase(status: int) -> str:
     """The standard reason phrase of a status code (RFC 9110, section 15)."""
     try:
@@ -53,10 +58,19 @@ def describe(error: BaseException) -> tuple[int, str, str | None] | None:
     if isinstance(error, HTTPException):
         status = error.code or 500
         return status, phrase(status), None
+    if is_full(error):
+        return 507, "No space left on device", None
     status_code = getattr(error, "status_code", None)
     if isinstance(status_code, int) and 400 <= status_code < 600:
         return status_code, _text_of(error) or phrase(status_code), getattr(error, "reason", None)
     return None
+
+
+def is_full(error: BaseException) -> bool:
+    """The disk, or a quota on it, took no more; SQLite says so in its own way."""
+    if isinstance(error, OSError):
+        return error.errno in FULL
+    return getattr(error, "sqlite_errorcode", None) == SQLITE_FULL
 
 
 def _text_of(error: BaseException) -> str:

@@ -7,24 +7,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from functools import cache
+from typing import Any, Protocol
 from urllib.parse import unquote
 
+from twisted.internet.defer import Deferred
 from twisted.web.resource import IResource
-
-if TYPE_CHECKING:
-    from twisted.internet.defer import Deferred
-
-    from jupyterd.web.server.request import Request
 
 
 class Overlay(Protocol):
     """Answers paths before the mounts do; see :class:`jupyterd.extensions.overlay.Overlay`."""
 
-    def find(self, request: Request, segments: Sequence[str] | None) -> Mount | None:
+    def find(self, request: Any, segments: Sequence[str] | None) -> Mount | None:
         """The mount that answers a request, None for the server's own."""
 
-    def expected(self, request: Request) -> Mount | None:
+    def expected(self, request: Any) -> Mount | None:
         """What stands for the mount of a request that somebody may answer soon; None where nobody will."""
 
     def ready(self) -> Deferred[None]:
@@ -54,10 +51,12 @@ class Mount:
     :param prefix: segments, ``*`` for any one segment.
     :param factory: makes the resource, at the first request.
     :param auth: the authorizer's name of what lies here (``contents``, ``kernels`` ...).
+    :param action: the authorizer's word for requests that change something: ``write``, or ``execute`` where they run
+        code. Reading is ``read`` in any case.
     :param public: answered without credentials.
     :param page: for people: errors are HTML and a missing login leads to the login page.
     :param exact: this path alone, nothing below it.
-    :param body: gives the sink of a request's body, or None to hold it in memory.
+    :param body: given the request, gives the sink of a request's body, or None to hold it in memory.
     :param max_body: bytes a body may have; None for the site's limit.
     :param websocket: its requests open websockets: they are judged as ``execute``, by their Origin.
     :param untrusted: serves what users wrote: its pages run in a sandbox, and foreign pages may not embed it.
@@ -73,21 +72,19 @@ class Mount:
     public: bool = False
     page: bool = False
     exact: bool = False
-    body: Callable[[Request], BodySink | None] | None = None
+    body: Callable[[Any], BodySink | None] | None = None
     max_body: int | None = None
     websocket: bool = False
     untrusted: bool = False
     form: bool = False
     reports: bool = False
+    action: str = "write"
     own_xsrf: bool = False
     forwarded: bool = False
-    _resource: IResource | None = None
 
     def resource(self) -> IResource:
-        """The resource, made once."""
-        if self._resource is None:
-            self._resource = self.factory()
-        return self._resource
+        """The resource; made once for all mounts of the same factory."""
+        return self.factory()
 
 
 @dataclass(eq=False)
@@ -108,37 +105,50 @@ class Root:
         self._base = [unquote(segment) for segment in base_url.split("/") if segment]
         self._top = _Node()
         self.overlay: Overlay | None = None
+        self._factories: dict[Callable[[], IResource], Callable[[], IResource]] = {}
 
     def mount(
         self,
-        prefix: str,
+        prefixes: str | Sequence[str],
         factory: Callable[[], IResource],
         *,
         auth: str,
         public: bool = False,
         page: bool = False,
         exact: bool = False,
-        body: Callable[[Request], BodySink | None] | None = None,
+        body: Callable[[Any], BodySink | None] | None = None,
         max_body: int | None = None,
         websocket: bool = False,
         untrusted: bool = False,
         form: bool = False,
         reports: bool = False,
-    ) -> Mount:
-        """Let what ``factory`` makes answer ``prefix`` and all below it; of two prefixes the longer one wins.
+        action: str = "write",
+    ) -> list[Mount]:
+        """Let what ``factory`` makes answer each prefix and all below it; of two prefixes the longer one wins.
 
-        :raises ValueError: the prefix is taken.
+        The factory is called once, at the first request, however many prefixes and calls of this method it is given in.
+
+        :raises ValueError: a prefix is taken.
         """
-        segments = tuple(segment for segment in prefix.split("/") if segment)
+        once = self._factories.setdefault(factory, cache(factory))
+        return [
+            self._put(
+                Mount(
+                    tuple(segment for segment in prefix.split("/") if segment),
+                    once, auth, public, page, exact, body, max_body, websocket, untrusted, form, reports, action,
+                )
+            )
+            for prefix in ([prefixes] if isinstance(prefixes, str) else prefixes)
+        ]  # fmt: skip
+
+    def _put(self, mount: Mount) -> Mount:
         node = self._top
-        for segment in segments:
+        for segment in mount.prefix:
             node = node.children.setdefault(segment, _Node())
         if node.mount is not None:
-            raise ValueError(f"{prefix} is mounted already")
-        node.mount = Mount(
-            segments, factory, auth, public, page, exact, body, max_body, websocket, untrusted, form, reports
-        )
-        return node.mount
+            raise ValueError(f"/{'/'.join(mount.prefix)} is mounted already")
+        node.mount = mount
+        return mount
 
     def find(self, segments: Sequence[str]) -> Mount | None:
         """The mount that answers a path.

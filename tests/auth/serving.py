@@ -6,7 +6,7 @@ from typing import Any
 
 from twisted.internet.testing import MemoryReactorClock
 
-from jupyterd.app.auth import mount
+from jupyterd.app.auth import mount, mount_login
 from jupyterd.auth.authorizer import AllowAllAuthorizer
 from jupyterd.auth.cookie_secret import CookieKey
 from jupyterd.auth.guard import Guard
@@ -35,6 +35,10 @@ class Echo:
     @api(("GET", "HEAD", "POST", "PUT", "DELETE"), "/api/things")
     async def things(self, call: Call) -> dict[str, Any]:
         return {"user": None if call.user is None else call.user.username, "bytes": len(call.body())}
+
+    @api(("GET", "HEAD", "POST", "PUT", "DELETE"), "/api/things/run")
+    async def run(self, call: Call) -> dict[str, Any]:
+        return {}
 
     @api("GET", "/api")
     async def version(self, call: Call) -> dict[str, Any]:
@@ -80,11 +84,13 @@ def guarded_site(
     )
     pages = Pages(base_url)
     root = Root(base_url)
-    mount(root, lambda: guard, pages, lambda: at_once)
+    mount(root, lambda: guard)
+    mount_login(root, lambda: guard, lambda: pages, at_once)
     echo_resource = Echo().app.resource
     root.mount("/api/things", echo_resource, auth="things")
     root.mount("/api/broken", echo_resource, auth="things")
     root.mount("/api/things/channels", echo_resource, auth="things", websocket=True)
+    root.mount("/api/things/run", echo_resource, auth="things", action="execute")
     root.mount("/api", echo_resource, auth="api", public=True, exact=True)
     root.mount("/page", echo_resource, auth="page", page=True)
     root.mount("/files", echo_resource, auth="contents", page=True, untrusted=True)

@@ -416,6 +416,18 @@ def test_authorizer_is_asked_with_the_known_words(method: str, action: str) -> N
     assert authorizer.seen[3:] == (action, "things")
 
 
+@pytest.mark.parametrize(
+    ("method", "action"),
+    [("GET", "read"), ("HEAD", "read"), ("POST", "execute"), ("PUT", "execute"), ("DELETE", "execute")],
+)
+def test_where_requests_run_code_they_are_judged_as_execute(method: str, action: str) -> None:
+    site, _ = guarded_site(authorizer=table((action, "things")))
+    assert site.request(method, "/api/things/run", body=b"", headers=bearer()).status == 200
+    others = [(other, "things") for other in ("read", "write", "execute") if other != action]
+    site, _ = guarded_site(authorizer=table(*others))
+    assert site.request(method, "/api/things/run", body=b"", headers=bearer()).status == 403
+
+
 def test_websocket_is_execute() -> None:
     site, _ = guarded_site(authorizer=table(("execute", "things")))
     assert upgrade(site, **bearer()).status == 101

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from twisted.internet.testing import MemoryReactorClock
 
-from jupyterd.app.composition import House
+from jupyterd.app.composition import jupyterd
+from jupyterd.app.parts import Parts
+from jupyterd.auth.authorizer import Authorizer
 from jupyterd.settings.load import load
 from jupyterd.testing.http import MemorySite
 from jupyterd.web.root import Mount
@@ -45,25 +47,23 @@ NAMELESS = ("/api/me", "/metrics", "/lab", "/doc", "/tree", "/custom", "/noteboo
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "PROPFIND")
 
 
-def built(tmp_path: Any, monkeypatch: pytest.MonkeyPatch, *more: str) -> House:
+def built(tmp_path: Any, monkeypatch: pytest.MonkeyPatch, *more: str) -> Parts:
     for name in ("CONFIG", "DATA", "RUNTIME"):
         monkeypatch.setenv(f"JUPYTER_{name}_DIR", os.path.join(tmp_path, name))
     monkeypatch.delenv("JUPYTER_TOKEN", raising=False)
     os.makedirs(os.path.join(tmp_path, "root"))
     options = ["--allow-root", f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={tmp_path}/root", *more]
-    house = House(MemoryReactorClock(), load(options))
-    house.build()
-    return house
+    return jupyterd(MemoryReactorClock(), load(options))
 
 
 @pytest.fixture
-def house(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> House:
+def parts(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> Parts:
     return built(tmp_path, monkeypatch)
 
 
-def knocking(house: House) -> MemorySite:
-    site = MemorySite(house.root, house.guard, house.reactor)
-    site.site.error_page = house.pages.error
+def knocking(parts: Parts) -> MemorySite:
+    site = MemorySite(parts.root, parts.guard, parts.reactor)
+    site.site.error_page = parts.pages.error
     return site
 
 
@@ -80,20 +80,20 @@ def routes(mount: Mount) -> Iterator[str]:
             yield path
 
 
-def test_every_public_mount_is_on_the_list(house: House) -> None:
-    public = {mount.prefix for mount in house.root.mounts() if mount.public}
+def test_every_public_mount_is_on_the_list(parts: Parts) -> None:
+    public = {mount.prefix for mount in parts.root.mounts() if mount.public}
     unexpected = {prefix for prefix in public if prefix not in PUBLIC and prefix[:1] not in PUBLIC}
     assert unexpected == set()
-    assert all(mount.exact for mount in house.root.mounts() if mount.prefix == ())
+    assert all(mount.exact for mount in parts.root.mounts() if mount.prefix == ())
 
 
 @pytest.mark.parametrize("unauthenticated", ["True", "False"])
 def test_cve_2026_39987_2024_28179_walk_of_all_routes_without_credentials(
     unauthenticated: str, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    house = built(tmp_path, monkeypatch, f"--ServerApp.allow_unauthenticated_access={unauthenticated}")
-    site = knocking(house)
-    mounts = [mount for mount in house.root.mounts() if not mount.public]
+    parts = built(tmp_path, monkeypatch, f"--ServerApp.allow_unauthenticated_access={unauthenticated}")
+    site = knocking(parts)
+    mounts = [mount for mount in parts.root.mounts() if not mount.public]
     assert len(mounts) > 5
     walked = 0
     for mount in mounts:
@@ -115,8 +115,8 @@ def test_cve_2026_39987_2024_28179_walk_of_all_routes_without_credentials(
 def test_a_stranger_at_a_path_that_does_not_exist(
     unauthenticated: str, get: int, post: int, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    house = built(tmp_path, monkeypatch, f"--ServerApp.allow_unauthenticated_access={unauthenticated}")
-    site = knocking(house)
+    parts = built(tmp_path, monkeypatch, f"--ServerApp.allow_unauthenticated_access={unauthenticated}")
+    site = knocking(parts)
     for path in ("/nosuch", "/api/nosuch", "/a/../api/kernels"):
         assert site.request("GET", path).status == get
         assert site.request("GET", path, headers=UPGRADE).status == get
@@ -124,11 +124,11 @@ def test_a_stranger_at_a_path_that_does_not_exist(
         assert site.request("GET", path, headers={"Authorization": f"token {TOKEN}"}).status == 404
 
 
-def test_walk_of_all_websockets_with_a_foreign_origin(house: House) -> None:
-    site = knocking(house)
+def test_walk_of_all_websockets_with_a_foreign_origin(parts: Parts) -> None:
+    site = knocking(parts)
     login = site.request("GET", f"/login?token={TOKEN}")
     cookies = "; ".join(line.partition(";")[0] for line in login.headers["set-cookie"])
-    sockets = [mount for mount in house.root.mounts() if mount.websocket]
+    sockets = [mount for mount in parts.root.mounts() if mount.websocket]
     assert sockets
     for mount in sockets:
         for path in routes(mount):
@@ -137,31 +137,66 @@ def test_walk_of_all_websockets_with_a_foreign_origin(house: House) -> None:
                 assert answer.status == 403, path
 
 
-def test_every_websocket_route_is_mounted_as_one(house: House) -> None:
+def test_every_websocket_route_is_mounted_as_one(parts: Parts) -> None:
     """A websocket on a mount that does not say so would be judged as something to read."""
-    for mount in house.root.mounts():
+    for mount in parts.root.mounts():
         app = getattr(mount.resource(), "_app", None)
         endpoints = () if app is None else app.url_map.iter_rules()
         for rule in endpoints:
             if rule.endpoint.endswith(" websocket"):
                 path = rule.rule.split("/")[1:]
-                found = house.root.find(["x" if part.startswith("<") else part for part in path])
+                found = parts.root.find(["x" if part.startswith("<") else part for part in path])
                 assert found is not None
                 assert found.websocket, rule.rule
 
 
-def test_foreign_host_is_refused_everywhere(house: House) -> None:
-    site = knocking(house)
-    for mount in house.root.mounts():
+def test_foreign_host_is_refused_everywhere(parts: Parts) -> None:
+    site = knocking(parts)
+    for mount in parts.root.mounts():
         for path in routes(mount):
             headers = {"Host": "evil.example", "Authorization": f"token {TOKEN}"}
             assert site.request("GET", path, headers=headers).status == 403, path
 
 
-def test_authorizer_knows_every_private_mount_by_its_usual_name(house: House) -> None:
-    for mount in house.root.mounts():
+def test_authorizer_knows_every_private_mount_by_its_usual_name(parts: Parts) -> None:
+    for mount in parts.root.mounts():
         path = "/" + "/".join(mount.prefix)
         if path in VOCABULARY:
             assert mount.auth == VOCABULARY[path], path
         elif not mount.public and not mount.auth:
             assert path.startswith(NAMELESS), path
+
+
+RUNS_CODE = ("execute",)
+"""Segments of paths below which requests run code, websockets aside."""
+
+
+def test_whatever_runs_code_is_judged_as_execute(parts: Parts) -> None:
+    found = 0
+    for mount in parts.root.mounts():
+        app = getattr(mount.resource(), "_app", None)
+        for rule in () if app is None else app.url_map.iter_rules():
+            if not set(RUNS_CODE) & set(rule.rule.split("/")):
+                continue
+            judged = parts.root.find(["x" if part.startswith("<") else part for part in rule.rule.split("/")[1:]])
+            assert judged is not None
+            assert judged.action == "execute", rule.rule
+            found += 1
+    assert found
+
+
+class NoCode(Authorizer):
+    """Everything but running code."""
+
+    def is_authorized(self, handler: Any, user: Any, action: str, resource: str) -> bool:
+        return action != "execute"
+
+
+def test_who_may_not_execute_runs_no_code(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    site = knocking(built(tmp_path, monkeypatch, f"--ServerApp.authorizer_class={__name__}.NoCode"))
+    headers = {"Authorization": f"token {TOKEN}"}
+    for path in ("/api/kernels/k/execute", "/api/kernels/k/execute/e/input"):
+        answer = site.request("POST", path, json_body={"code": "1"}, headers=headers)
+        assert answer.status == 403, path
+        assert answer.json()["message"] == "User is not authorized to execute on resource: kernels."
+    assert site.request("GET", "/api/kernels/k/execute", headers=headers).status == 404  # there is no such kernel

@@ -346,7 +346,7 @@ def test_operators_template_wins(tmp_path: object) -> None:
     resource = LoginPages(guard, Pages("/", [str(tmp_path)]), at_once).app.resource()
     for mount in site.root.mounts():
         if mount.prefix == ("login",):
-            mount._resource = resource
+            mount.factory = lambda: resource
     body = site.request("GET", "/login").body
     assert b"<p>Ours /static/a%20b</p>" in body
     assert re.search(rb'<input type="hidden" name="_xsrf" value="2\|', body)

@@ -18,7 +18,8 @@ import pytest
 from twisted.internet.defer import maybeDeferred
 from twisted.internet.testing import MemoryReactorClock
 
-from jupyterd.app.composition import House
+from jupyterd.app.composition import jupyterd
+from jupyterd.app.parts import Parts
 from jupyterd.settings.load import load
 from jupyterd.testing.http import Answer, MemorySite
 
@@ -54,11 +55,10 @@ class Server:
         settings = load(
             ["--allow-root", f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={self.root}", *options]
         )
-        house = House(MemoryReactorClock(), settings)
-        monkeypatch.setattr(house, "_threads", lambda name, size: in_thread)
-        house.build()
-        self.site = MemorySite(house.root, house.guard, house.reactor)
-        self.site.site.error_page = house.pages.error
+        monkeypatch.setattr(Parts, "_threads", lambda parts, name, size: in_thread)
+        parts = jupyterd(MemoryReactorClock(), settings)
+        self.site = MemorySite(parts.root, parts.guard, parts.reactor)
+        self.site.site.error_page = parts.pages.error
 
     def ask(self, method: str, path: str, model: Any = None, headers: dict[str, str] | None = None) -> Answer:
         return self.site.request(method, path, json_body=model, headers={**BEARER, **(headers or {})})

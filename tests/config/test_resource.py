@@ -54,6 +54,13 @@ def test_names_that_are_none(site: MemorySite, name: str, tmp_path: Path) -> Non
     assert not (tmp_path / "user").exists()
 
 
+@pytest.mark.parametrize("name", ["x" * 201, "%C3%A4" * 101, "x" * 60_000])
+def test_names_that_no_file_can_have(site: MemorySite, name: str) -> None:
+    for method in ("GET", "PUT", "PATCH"):
+        answer = site.request(method, f"/api/config/{name}", json_body=None if method == "GET" else {"a": 1})
+        assert (answer.status, answer.json()["message"]) == (400, "A section's name has at most 200 bytes")
+
+
 @pytest.mark.parametrize("body", [b"{", b"[]", b"3", b"", b'{"\xff": 1}', b'{"a":' * 600 + b"1" + b"}" * 600])
 def test_bodies_that_are_none(site: MemorySite, body: bytes) -> None:
     for method in ("PUT", "PATCH"):

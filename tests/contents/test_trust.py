@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import sqlite3
 from collections.abc import Callable
 from pathlib import Path
@@ -97,3 +99,18 @@ def test_settings_of_the_notary_hold(tmp_path: Path) -> None:
     config = Config({"NotebookNotary": {"db_file": str(tmp_path / "mine.db"), "algorithm": "sha512"}})
     notary = make_notary(config=config)
     assert (notary.db_file, notary.algorithm) == (str(tmp_path / "mine.db"), "sha512")
+
+
+def test_a_full_disk_leaves_no_half_a_secret(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(fd: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        assert len(make_notary().secret) > 1000
+    assert os.listdir(data_dir) == []
+    (data_dir / "notebook_secret").touch()
+    secret = make_notary().secret
+    assert len(secret) > 1000
+    assert (data_dir / "notebook_secret").read_bytes() == secret == make_notary().secret
+    assert (data_dir / "notebook_secret").stat().st_mode & 0o777 == 0o600

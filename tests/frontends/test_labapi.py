@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
 from jupyterd.config_manager import recursive_update
+from jupyterd.frontends.lab import plugins
 from jupyterd.frontends.lab.listings import PATH, Listings
 from jupyterd.frontends.lab.news import News, releases_of
 from jupyterd.frontends.lab.translations import Translations, newer
@@ -265,6 +267,19 @@ def test_there_is_nothing_to_build(serve: Serve) -> None:
     site = serve()
     assert site.request("GET", "/lab/api/build").json() == {"status": "stable", "message": ""}
     assert site.request("DELETE", "/lab/api/build").status == 404
+
+
+@pytest.mark.parametrize(("level", "expected"), [("user", 0o600), ("sys_prefix", 0o640), ("system", 0o640)])
+def test_what_is_for_the_installation_is_for_all_its_users(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, level: str, expected: int
+) -> None:
+    monkeypatch.setattr(plugins, "level_directory", lambda _: str(tmp_path))
+    umask = os.umask(0o027)
+    try:
+        assert plugins.Plugins(level=level).switch("@a/b:c", on=False)["status"] == "ok"
+    finally:
+        os.umask(umask)
+    assert (tmp_path / "page_config.json").stat().st_mode & 0o777 == expected
 
 
 def test_all_plugins_can_be_locked(serve: Serve) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from twisted.internet.testing import MemoryReactorClock
 
-from jupyterd.app.composition import House
+from jupyterd.app.composition import jupyterd
+from jupyterd.app.parts import Parts
 from jupyterd.gateway.kernelspecs import GatewaySpecs
 from jupyterd.gateway.launcher import GatewayLauncher
 from jupyterd.gateway.managers import GatewayMappingKernelManager, GatewaySessionManager
@@ -19,6 +20,7 @@ from jupyterd.kernels.process.process_launcher import ProcessLauncher
 from jupyterd.kernels.service import KernelsService
 from jupyterd.kernelspecs.manager import KernelSpecs
 from jupyterd.settings.load import load
+from jupyterd.supervision.stages import Stage
 
 
 @pytest.fixture(autouse=True)
@@ -29,14 +31,12 @@ def directories(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
 
 
-def house(*options: str) -> House:
-    made = House(MemoryReactorClock(), load(["--allow-root", *options]))
-    made.build()
-    return made
+def built(*options: str) -> Parts:
+    return jupyterd(MemoryReactorClock(), load(["--allow-root", *options]))
 
 
 def test_all_of_kernels_is_the_gateways() -> None:
-    made = house(
+    made = built(
         "--gateway-url=http://gw:1",
         "--GatewayMappingKernelManager.cull_idle_timeout=7",
         "--GatewaySessionManager.database_filepath=sessions.db",
@@ -49,24 +49,24 @@ def test_all_of_kernels_is_the_gateways() -> None:
     assert made.kernels.cull_idle_timeout == 7
     assert made.sessions.database_filepath == "sessions.db"
     assert made.gateway.connection.client_hold == 99
-    services = [type(service) for service in made.services]
-    assert services.index(GatewayWatch) < services.index(KernelsService)  # it stops later: kernels are ended through it
+    assert [type(service) for service in made.services.of(Stage.BACKENDS)] == [GatewayWatch]
+    assert KernelsService in [type(service) for service in made.services.of(Stage.DOMAINS)]
 
 
 def test_the_gateways_default_kernel_is_the_default_here() -> None:
-    made = house("--gateway-url=http://gw:1")
+    made = built("--gateway-url=http://gw:1")
     made.gateway.specs._default_is("scala")
     assert made.kernels.default_kernel_name == "scala"
 
 
 def test_an_operators_own_kernelspecs_stay() -> None:
-    made = house("--gateway-url=http://gw:1", f"--ServerApp.kernel_spec_manager_class={__name__}.Own")
+    made = built("--gateway-url=http://gw:1", f"--ServerApp.kernel_spec_manager_class={__name__}.Own")
     assert isinstance(made.kernelspecs, KernelSpecs)
 
 
 def test_a_class_that_no_gateway_is_for_is_the_local_one() -> None:
     named = "jupyter_server.gateway.managers.GatewayKernelSpecManager"
-    made = house(f"--ServerApp.kernel_spec_manager_class={named}")
+    made = built(f"--ServerApp.kernel_spec_manager_class={named}")
     assert made.gateway is None
     assert isinstance(made.kernels.launcher, ProcessLauncher)
     assert isinstance(made.kernelspecs, KernelSpecs)
@@ -88,21 +88,21 @@ class Renewer(GatewayTokenRenewerBase):
 
 def test_a_renewer_of_the_operators() -> None:
     named = f"{__name__}.Renewer"
-    made = house("--gateway-url=http://gw:1", f"--GatewayClient.gateway_token_renewer_class={named}")
+    made = built("--gateway-url=http://gw:1", f"--GatewayClient.gateway_token_renewer_class={named}")
     assert type(made.gateway.launcher.gateway.credentials._renewer).__name__ == "Renewer"
 
 
 def test_cookies_are_kept_where_the_operator_wants_them() -> None:
-    assert house("--gateway-url=http://gw:1").gateway.launcher.gateway.credentials.jar is None
-    made = house("--gateway-url=http://gw:1", "--GatewayClient.accept_cookies=True")
+    assert built("--gateway-url=http://gw:1").gateway.launcher.gateway.credentials.jar is None
+    made = built("--gateway-url=http://gw:1", "--GatewayClient.accept_cookies=True")
     assert made.gateway.launcher.gateway.credentials.jar is not None
 
 
 def test_without_a_gateway_nothing_of_it_is_loaded() -> None:
     code = (
         "import sys; from twisted.internet.testing import MemoryReactorClock; "
-        "from jupyterd.app.composition import House; "
-        "from jupyterd.settings.load import load; House(MemoryReactorClock(), load(['--allow-root'])).build(); "
+        "from jupyterd.app.composition import jupyterd; "
+        "from jupyterd.settings.load import load; jupyterd(MemoryReactorClock(), load(['--allow-root'])); "
         "heavy = ('jupyterd.gateway.', 'twisted.web.client', 'autobahn'); "
         "print(*(name for name in sys.modules if name.startswith(heavy)))"
     )

@@ -26,7 +26,6 @@ class Kit:
     def __init__(self, directory, policy=None, **traits) -> None:
         self.site = MemorySite()
         self.kernel = MemoryKernel()
-        self.may = True
         self.channels = KernelChannels(
             "k", reactor=self.site.reactor, settings=ZMQChannelsWebsocketConnection(**traits),
             in_thread=at_once, spill_dir=os.path.join(directory, "spill"), observer=Watch(), network=self.kernel,
@@ -40,12 +39,9 @@ class Kit:
                 raise NotFound(f"Kernel does not exist: {kernel_id}")
             return self.channels
 
-        async def may(call):
-            return self.may
-
         for name in ("log", "execute"):
             self.site.root.mount(
-                f"/api/kernels/*/{name}", lambda: ChannelsResource(find, may).app.resource(), auth="kernels"
+                f"/api/kernels/*/{name}", lambda: ChannelsResource(find).app.resource(), auth="kernels"
             )
 
     def post(self, headers=None, **body):
@@ -153,8 +149,6 @@ def test_an_input_request_is_answered(kit) -> None:
     assert kit.site.request("POST", f"{path}/input", json_body={"value": "again"}).status == 409
     kit.run(data)
     assert (kit.get(path)["status"], kit.get(path)["input"]) == ("done", None)
-    kit.may = False
-    assert kit.site.request("POST", f"{path}/input", json_body={"value": "x"}).status == 403
 
 
 def test_an_input_that_nobody_gave_is_not_waited_for_after_the_end(kit) -> None:
@@ -237,11 +231,6 @@ def test_what_no_kernel_can_be_sent_is_refused_and_leaves_nothing(kit, body) -> 
     assert kit.post(**body).status == 400
     assert kit.kernel.heard("shell") == []
     assert (kit.get(RUN), kit.channels.watchers, kit.channels.messages.cursors) == ([], {}, {})
-
-
-def test_who_may_not_execute_is_refused(kit) -> None:
-    kit.may = False
-    assert kit.post(code="x").status == 403
 
 
 def test_unknown_kernels_and_executions_are_404(kit) -> None:

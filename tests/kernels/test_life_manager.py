@@ -179,6 +179,18 @@ def test_without_autorestart_a_death_is_the_end() -> None:
     assert keeping.process.calls == ["start"]
 
 
+def test_a_kernel_whose_restart_lacks_something_goes_on() -> None:
+    keeping = Keeping()
+    kernel = keeping.start()
+    keeping.process.unprepared = Failed("no directory")
+    failed = outcome(Deferred.fromCoroutine(keeping.kernels.restart(kernel.id)))
+    assert [str(error) for error in failed] == ["no directory"]
+    assert keeping.process.calls == ["start"]
+    assert (keeping.process.running, kernel.execution_state) == (True, "idle")
+    keeping.process.unprepared = None
+    assert outcome(Deferred.fromCoroutine(keeping.kernels.restart(kernel.id))) == [kernel]
+
+
 def test_a_dead_kernel_can_be_restarted() -> None:
     keeping = Keeping()
     kernel = keeping.start()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -24,7 +26,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
-from jupyterd.errors import Failed
+from jupyterd.errors import Failed, OutOfSpace
 from jupyterd.kernels.channels.kernel_channels import KernelChannels
 from jupyterd.kernels.channels.policy import MessagePolicy
 from jupyterd.kernels.channels.settings import ZMQChannelsWebsocketConnection
@@ -213,6 +215,56 @@ async def test_restart_forgets_variables_and_keeps_the_id(houses: Any) -> None:
 
 
 @ensureDeferred
+async def test_directories_that_were_cleaned_away_are_made_again(houses: Any) -> None:
+    """As at the end of a login session: a kernel that runs can be restarted, and others start."""
+    house = houses()
+    kernel = await house.kernels.start()
+    await house.ready(kernel)
+    before = house.pid(kernel)
+    shutil.rmtree(os.path.dirname(kernel.process.connection_info["ip"]))
+    shutil.rmtree(house.run)
+    shutil.rmtree(house.logs)
+    await house.kernels.restart(kernel.id)
+    await house.ready(kernel)
+    assert house.pid(kernel) != before
+    other = await house.kernels.start()
+    await house.ready(other)
+    assert await house.value(other, "6*7") == "42"
+    assert os.stat(house.run).st_mode & 0o777 == 0o700
+
+
+@ensureDeferred
+async def test_what_a_restart_needs_is_looked_for_before_the_kernel_ends(houses: Any) -> None:
+    house = houses()
+    kernel = await house.kernels.start()
+    await house.ready(kernel)
+    before = house.pid(kernel)
+    shutil.rmtree(house.run)
+    house.run.write_text("in the way")
+    with pytest.raises(Failed, match="can not be started"):
+        await house.kernels.restart(kernel.id)
+    assert house.pid(kernel) == before
+    assert await house.value(kernel, "6*7") == "42"
+    house.run.unlink()
+
+
+@ensureDeferred
+async def test_a_full_disk_leaves_no_connection_file(houses: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    house = houses()
+
+    def full(path: str, **kwargs: Any) -> None:
+        Path(path).touch()
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("jupyter_client.connect.write_connection_file", full)
+        with pytest.raises(OutOfSpace):
+            await house.kernels.start()
+    assert os.listdir(house.run) == []
+    assert len(house.kernels) == 0
+
+
+@ensureDeferred
 async def test_restarts_in_a_row_do_not_end_the_last_kernel(houses: Any) -> None:
     house = houses()
     kernel = await house.kernels.start()
@@ -317,9 +369,17 @@ async def test_environment_and_directory(houses: Any, home: Path) -> None:
     await house.ready(kernel)
     assert await house.value(kernel, "__import__('os').getcwd()") == repr(str(home / "sub"))
     assert await house.value(kernel, "__import__('os').environ['KERNEL_SOMETHING']") == "'7'"
+    (home / "moved" / "deep").mkdir(parents=True)
+    kernel.process.update_env({}, str(home / "moved" / "deep"))
+    shutil.rmtree(home / "sub")
     await house.kernels.restart(kernel.id)
     await house.ready(kernel)
+    assert await house.value(kernel, "__import__('os').getcwd()") == repr(str(home / "moved" / "deep"))
     assert await house.value(kernel, "__import__('os').environ['KERNEL_SOMETHING']") == "'7'"
+    shutil.rmtree(home / "moved" / "deep")
+    await house.kernels.restart(kernel.id)
+    await house.ready(kernel)
+    assert await house.value(kernel, "__import__('os').getcwd()") == repr(str(home / "moved"))
 
 
 @ensureDeferred

@@ -168,6 +168,19 @@ def test_renaming(desk: Desk, tmp_path: Path) -> None:
     assert desk.ask("PATCH", f"/{model['id']}", {}).json() == old
 
 
+def test_a_document_that_has_moved_takes_its_kernel_along(desk: Desk, tmp_path: Path) -> None:
+    """At the kernel's next start; jupyterlab#3856."""
+    (tmp_path / "other").mkdir()
+    model = desk.create("sub/a.ipynb")
+    desk.ask("PATCH", f"/{model['id']}", body={"name": "again"})
+    assert desk.keeping.process.cwd == str(tmp_path / "sub")
+    desk.ask("PATCH", f"/{model['id']}", body={"path": "other/a.ipynb"})
+    assert desk.keeping.process.cwd == str(tmp_path / "other")
+    guest = desk.create("sub/guest.ipynb", kernel={"id": model["kernel"]["id"]})
+    desk.ask("PATCH", f"/{guest['id']}", body={"path": "guest.ipynb"})
+    assert desk.keeping.process.cwd == str(tmp_path / "other"), "whom the kernel was started for"
+
+
 def test_another_kernel_by_name_ends_the_old_one(desk: Desk) -> None:
     model = desk.create()
     answer = desk.ask("PATCH", f"/{model['id']}", {"kernel": {"name": "other"}})
@@ -208,6 +221,16 @@ def test_the_end_of_a_session_waits_for_its_new_kernel(desk: Desk) -> None:
     assert len(desk.sessions._locks) == 0
 
 
+def test_a_session_takes_path_and_kernel_of_a_dead_one(desk: Desk) -> None:
+    dead = desk.create()
+    desk.keeping.process.autorestart = False
+    desk.keeping.process.die(Death(-9))
+    other = desk.create("b")
+    changes = {"path": dead["path"], "kernel": {"id": dead["kernel"]["id"]}}
+    assert desk.ask("PATCH", f"/{other['id']}", changes).status == 400
+    assert desk.ask("GET", f"/{other['id']}").json() == other
+
+
 def test_a_session_that_ends_gets_no_new_kernel(desk: Desk) -> None:
     model = desk.create()
     hold: Deferred[None] = Deferred()
@@ -246,7 +269,8 @@ def test_a_kernel_whose_session_can_not_be_kept_ends(desk: Desk, monkeypatch: py
 
     monkeypatch.setattr(SessionTable, "add", full)
     monkeypatch.setattr(SessionTable, "replace", full)
-    assert desk.ask("POST", body={"path": "b", "type": "notebook"}).status == 500
+    for kernel in ({}, {"id": NONE}):
+        assert desk.ask("POST", body={"path": "b", "type": "notebook", "kernel": kernel}).status == 500
     assert desk.ask("PATCH", f"/{model['id']}", {"kernel": {"name": "other"}}).status == 500
     assert [kernel.id for kernel in desk.kernels] == [model["kernel"]["id"]]
 

@@ -9,7 +9,7 @@ import pytest
 from traitlets import TraitError
 from twisted.internet.testing import MemoryReactorClock
 
-from jupyterd.app.composition import House
+from jupyterd.app.composition import jupyterd
 from jupyterd.settings.load import BadSettings, load
 
 
@@ -21,7 +21,7 @@ def home(jupyter_home: Path) -> Path:
 def wrong_in(*options: str) -> str:
     """What a start with these options ends with."""
     with pytest.raises((BadSettings, TraitError)) as caught:
-        House(MemoryReactorClock(), load(["--allow-root", *options])).build()
+        jupyterd(MemoryReactorClock(), load(["--allow-root", *options]))
     return str(caught.value)
 
 
@@ -75,7 +75,7 @@ def test_a_preferred_directory_outside_of_the_root(home: Path, tmp_path: Path, w
         options = []
     assert wrong_in(f"--root-dir={root}", *options) == f"{tmp_path} is outside root contents directory"
     assert wrong_in(str(root), *options).endswith("is outside root contents directory")
-    House(MemoryReactorClock(), load(["--allow-root", f"--root-dir={root}", f"--preferred-dir={root}/below"])).build()
+    jupyterd(MemoryReactorClock(), load(["--allow-root", f"--root-dir={root}", f"--preferred-dir={root}/below"]))
 
 
 @pytest.mark.parametrize("path", ["../x", "nowhere", "/nowhere"])
@@ -112,7 +112,7 @@ def test_a_setting_that_nobody_knows_is_told_at_the_start(
     option: str, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(logging.getLogger("ServerApp"), "handlers", [caplog.handler])
-    House(MemoryReactorClock(), load(["--allow-root", f"--{option}"])).build()
+    jupyterd(MemoryReactorClock(), load(["--allow-root", f"--{option}"]))
     name = option.partition(".")[2].partition("=")[0]
     assert any(f"`{name}` not recognized" in record.getMessage() for record in caplog.records)
 
@@ -123,4 +123,4 @@ def test_what_is_right_passes(home: Path) -> None:
         "c.KernelSpecManager.allowed_kernelspecs = {'python3'}\n"
         "c.Session.keyfile = ''\nc.NotebookNotary.db_file = ':memory:'\nc.KernelManager.ip = '127.0.0.1'\n"
     )
-    House(MemoryReactorClock(), load(["--allow-root", "--transport=ipc"])).build()
+    jupyterd(MemoryReactorClock(), load(["--allow-root", "--transport=ipc"]))

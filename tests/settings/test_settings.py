@@ -356,7 +356,7 @@ def test_no_secret_reaches_the_log_of_debugging(told: pytest.LogCaptureFixture) 
 
 
 def test_a_stock_class_of_the_reference_is_ours() -> None:
-    assert stock.ours("jupyter_server.services.config.ConfigManager") == "jupyterd.config.manager.ConfigManager"
+    assert stock.ours("jupyter_server.services.config.ConfigManager") == "jupyterd.config.ConfigManager"
     made = load(["--ServerApp.config_manager_class=jupyter_server.services.config.manager.ConfigManager"])
     assert type(made.make("config_manager_class")).__module__ == "jupyterd.config.manager"
 
@@ -496,8 +496,8 @@ def test_websocket_compression_that_is_none(given: str) -> None:
 
 
 def test_a_gateway_is_known_by_an_option_or_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    ours = "jupyterd.kernels.manager.AsyncMappingKernelManager"
-    theirs = "jupyterd.gateway.managers.GatewayMappingKernelManager"
+    ours = "jupyterd.kernels.AsyncMappingKernelManager"
+    theirs = "jupyterd.gateway.GatewayMappingKernelManager"
     assert load(["--allow-root"]).server.kernel_manager_class == ours
     assert load(["--allow-root", "--gateway-url=http://gw:8888"]).server.kernel_manager_class == theirs
     monkeypatch.setenv("JUPYTER_GATEWAY_URL", "https://gw")

@@ -6,8 +6,11 @@ import os
 import signal
 import socket
 import stat
+import time
 from collections.abc import Iterator
 from pathlib import Path
+from threading import Event
+from threading import enumerate as all_threads
 from typing import Any
 
 import pytest
@@ -18,11 +21,13 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.logger import ILogObserver
 from zope.interface import directlyProvides
 
-from jupyterd.supervision.daemon import STOP_SECONDS, Daemon
+from jupyterd.supervision.daemon import EXIT_SECONDS, LEAVE_SECONDS, STOP_SECONDS, Daemon
 from jupyterd.supervision.listener import Front
 from jupyterd.supervision.notify import Notify, Watchdog, watchdog_seconds
 from jupyterd.supervision.open_files import raise_open_files
 from jupyterd.supervision.sockets import CannotListen
+from jupyterd.supervision.stages import Stage, Stages
+from jupyterd.system.threads import Threads
 from tests.supervision.server import server
 
 
@@ -57,6 +62,10 @@ class Listening(MemoryReactorClock):
         self.adopted.append((socket.fromfd(descriptor, family, socket.SOCK_STREAM).getsockname(), factory))
         self.ports.append(Port())
         return self.ports[-1]
+
+
+    def callFromThread(self, function: Any, *args: Any) -> None:
+        """Nobody is at home."""
 
 
 class Port:
@@ -186,28 +195,38 @@ class Slow(Service):
         return self.stopping
 
 
-def daemon(home: Path, **settings: Any) -> tuple[Daemon, MemoryReactorClock, list[Any]]:
+class Stopped(Service):
+    """Stops at once."""
+
+
+def daemon(home: Path, **settings: Any) -> tuple[Daemon, Listening, list[Any]]:
     """A daemon, its reactor, and what it left with or gave up for."""
-    reactor = MemoryReactorClock()
+    reactor = Listening()
     lines: list[Any] = []
     observer = lambda event: None  # noqa: E731
     directlyProvides(observer, ILogObserver)
     made = Daemon(
-        reactor, server(home, **settings), make_observer=lambda: observer, give_up=lines.append, leave=lines.append
+        reactor,
+        server(home, **settings),
+        make_observer=lambda: observer,
+        give_up=lines.append,
+        leave=lambda status, seconds: lines.append((status, seconds)),
     )
     return made, reactor, lines
 
 
 def test_it_waits_for_its_services(tmp_path: Path) -> None:
-    made, reactor, _ = daemon(tmp_path)
+    made, reactor, left = daemon(tmp_path)
     slow = Slow()
     slow.setServiceParent(made)
     made.startService()
     done: list[object] = []
     made.stopService().addCallback(done.append)
     assert done == []
+    assert left == []
     slow.stopping.callback(None)
     assert done == [None]
+    assert left == [(0, EXIT_SECONDS)]
     assert [call for call in reactor.getDelayedCalls() if call.active()] == []
 
 
@@ -221,7 +240,54 @@ def test_it_does_not_wait_for_ever(tmp_path: Path) -> None:
     assert done == []
     reactor.advance(0.2)
     assert done == [None]
-    assert left == [1]
+    assert left[0] == (1, LEAVE_SECONDS)
+
+
+def test_a_call_that_never_returns_holds_up_neither_the_end_nor_kernels(tmp_path: Path) -> None:
+    """A pool has a thread on a filesystem that does not answer: all else stops, and the process ends in time."""
+    made, reactor, left = daemon(tmp_path)
+    stages, never, entered = Stages(), Event(), Event()
+    stages.setServiceParent(made)
+    pool = Threads(reactor, "hung", 1)  # type: ignore[arg-type]
+    contents, kernels, ports = Slow(), Stopped(), Stopped()
+    for stage, service in (
+        (Stage.THREADS, pool),
+        (Stage.DOMAINS, kernels),
+        (Stage.DOMAINS, contents),
+        (Stage.PORTS, ports),
+    ):
+        stages.add(stage, service)
+    made.startService()
+    pool(lambda: (entered.set(), never.wait()))
+    contents.stopping = pool(lambda: None)  # waits in line behind it
+    assert entered.wait(30)
+    done: list[object] = []
+    before = time.monotonic()
+    made.stopService().addCallback(done.append)
+    assert time.monotonic() - before < 5
+    assert not ports.running
+    assert not kernels.running
+    assert pool.running
+    assert done == []
+    reactor.advance(STOP_SECONDS)
+    assert done == [None]
+    assert left[0] == (1, LEAVE_SECONDS)
+    assert all(thread.daemon for thread in all_threads() if thread.name.startswith("hung"))
+    never.set()
+
+
+def test_a_pool_that_hangs_alone_is_waited_for_and_no_longer(tmp_path: Path) -> None:
+    made, reactor, left = daemon(tmp_path)
+    stages, never = Stages(), Event()
+    stages.setServiceParent(made)
+    pool = Threads(reactor, "hung", 1)  # type: ignore[arg-type]
+    stages.add(Stage.THREADS, pool)
+    made.startService()
+    pool(never.wait)
+    made.stopService()
+    made._signals._hurry()
+    assert left[0] == (0, LEAVE_SECONDS)
+    never.set()
 
 
 def test_a_second_request_ends_the_waiting(tmp_path: Path) -> None:
@@ -233,7 +299,7 @@ def test_a_second_request_ends_the_waiting(tmp_path: Path) -> None:
     made.stopService().addCallback(done.append)
     made._signals._hurry()
     assert done == [None]
-    assert left == [0]
+    assert left[0] == (0, LEAVE_SECONDS)
     slow.stopping.callback(None)
     assert done == [None]
 

@@ -20,8 +20,10 @@ import pytest
 from tests.real.daemon import (
     BIN,
     JUPYTERD,
+    TOKEN,
     TWISTD,
     Daemon,
+    alive,
     await_answer,
     common,
     environment,
@@ -266,6 +268,49 @@ def test_a_second_signal_is_not_made_to_wait(home: Path) -> None:
             daemon.process.send_signal(signal.SIGTERM)
         assert daemon.process.wait(20) == 0
         assert time.monotonic() - before < 5
+
+
+HUNG = """
+import os, threading
+from jupyterd.contents.managers.largefilemanager import LargeFileManager
+from jupyterd.supervision import daemon
+daemon.STOP_SECONDS = 3.0
+
+class Hung(LargeFileManager):
+    def get(self, path, *args, **kwargs):
+        if path.strip("/") == "hung":
+            open(os.path.join(self.root_dir, "entered"), "w").close()
+            threading.Event().wait()  # as a filesystem whose server has gone
+        return super().get(path, *args, **kwargs)
+"""
+
+
+@pytest.mark.parametrize(("signals", "status"), [(1, 1), (2, 0)])
+def test_a_thread_that_hangs_does_not_keep_the_process(home: Path, signals: int, status: int) -> None:
+    (home / "hung.py").write_text(HUNG)
+    port = free_port()
+    options = [*common(home, port), "--ServerApp.contents_manager_class=hung.Hung"]
+    daemon = spawn(home, options, PYTHONPATH=str(home))
+    daemon.port = port
+    try:
+        await_answer(daemon)
+        daemon.start_kernel()
+        (kernel,) = daemon.children()
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            head = f"GET /api/contents/hung HTTP/1.1\r\nHost: localhost\r\nAuthorization: token {TOKEN}\r\n\r\n"
+            client.sendall(head.encode())
+            until((home / "root" / "entered").exists)
+            before = time.monotonic()
+            daemon.process.send_signal(signal.SIGTERM)
+            until(lambda: not alive(kernel), what="the kernel waits for contents")
+            for _ in range(signals - 1):
+                daemon.process.send_signal(signal.SIGTERM)
+            assert daemon.process.wait(20) == status
+        assert time.monotonic() - before < (8 if signals == 1 else 4)
+        assert ("not everything stopped within 3.0 seconds" in daemon.log) == (signals == 1)
+    finally:
+        daemon.process.kill()
+        daemon.process.wait()
 
 
 def test_what_a_killed_server_has_left_is_no_hindrance(home: Path) -> None:

@@ -60,6 +60,7 @@ def test_a_page_for_a_file(tmp_path: Path) -> None:
 
 def test_a_directory_that_can_not_be_written_is_told(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     made = server(tmp_path, port=1)
+    (tmp_path / "none").write_text("")
     made.info_file = str(tmp_path / "none" / "x.json")
     made.write_server_info_file()
     assert "Failed to write" in caplog.text
@@ -68,10 +69,19 @@ def test_a_directory_that_can_not_be_written_is_told(tmp_path: Path, caplog: pyt
 def test_a_link_that_somebody_has_put_there_is_not_followed(tmp_path: Path) -> None:
     victim = tmp_path / "victim"
     victim.write_text("precious")
-    os.symlink(victim, tmp_path / "x.new")
-    with pytest.raises(OSError):
-        runtimefiles.write_private(str(tmp_path / "x"), "text")
+    os.symlink(victim, tmp_path / "x")
+    runtimefiles.write_private(str(tmp_path / "x"), "text")
     assert victim.read_text() == "precious"
+    assert (tmp_path / "x").read_text() == "text"
+    assert not (tmp_path / "x").is_symlink()
+
+
+def test_a_directory_that_was_cleaned_away_is_made_again(tmp_path: Path) -> None:
+    made = server(tmp_path, port=1)
+    made.info_file = str(tmp_path / "gone" / "x.json")
+    made.write_server_info_file()
+    assert mode(made.info_file) == 0o600
+    assert mode(str(tmp_path / "gone")) == 0o700
 
 
 def test_the_invitation_has_the_words_that_tools_look_for(tmp_path: Path) -> None:

@@ -10,8 +10,8 @@ from jupyterd.web.root import Mount, Root
 
 def mounted(*prefixes: str, exact: tuple[str, ...] = ()) -> tuple[Root, dict[str, Mount]]:
     root = Root("/")
-    mounts = {prefix: root.mount(prefix, Resource, auth="x") for prefix in prefixes}
-    mounts |= {prefix: root.mount(prefix, Resource, auth="x", exact=True) for prefix in exact}
+    mounts = {prefix: root.mount(prefix, Resource, auth="x")[0] for prefix in prefixes}
+    mounts |= {prefix: root.mount(prefix, Resource, auth="x", exact=True)[0] for prefix in exact}
     return root, mounts
 
 

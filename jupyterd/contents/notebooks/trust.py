@@ -6,6 +6,7 @@ notebook can be opened (untrusted) and saved (unsigned).
 
 from __future__ import annotations
 
+import base64
 import hmac
 import os
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from typing import Any
 from nbformat.sign import MemorySignatureStore, NotebookNotary
 
 from jupyterd.contents.notebooks.signature_store import Later, SharedSignatureStore
+from jupyterd.system.replace_file import discard, written_aside
 
 _making = Lock()
 
@@ -37,11 +39,37 @@ def make_notary(later: Later | None = None, **kwargs: Any) -> NotebookNotary:
         return NotebookNotary(**kwargs)
     notary = NotebookNotary(store_factory=MemorySignatureStore, **kwargs)
     with _making, suppress(Exception):  # two threads must not make two secrets; one that fails is told when it is used
+        if "secret" not in section:
+            _see_to_secret(notary)
         assert notary.secret
     store = SharedSignatureStore(notary.db_file, later)
     notary.store_factory = lambda: store
     notary.store = store
     return notary
+
+
+def _see_to_secret(notary: NotebookNotary) -> None:
+    """Have a secret in its file. nbformat would leave half of one on a full disk, and take that for a secret later."""
+    path = str(notary.secret_file)
+    with suppress(FileNotFoundError):
+        if os.path.getsize(path):
+            return
+        os.unlink(path)
+    secret = base64.encodebytes(os.urandom(1024))
+    try:
+        written = written_aside(path, secret)
+    except OSError as error:
+        notary.log.warning("No secret for signatures could be kept; they are good for this process alone: %s", error)
+        notary.secret = secret
+        return
+    try:
+        os.link(written, path)  # of two servers that start at once the first one's secret counts
+    except FileExistsError:
+        pass
+    except OSError:  # no hard links on this file system
+        os.replace(written, path)
+    finally:
+        discard(written)
 
 
 def signature_of(nb: dict[str, Any], notary: NotebookNotary) -> str:

@@ -72,4 +72,5 @@ class Plugins:
         path = os.path.join(level_directory(self.level), "page_config.json")
         settings = read_object(path)
         recursive_update(settings, {DISABLED: {name: off}})
-        replace(path, json.dumps(settings, indent=2))
+        # What belongs to the installation is for all its users: their servers leave out what they can not read.
+        replace(path, json.dumps(settings, indent=2), mode=0o600 if self.level == "user" else 0o666)

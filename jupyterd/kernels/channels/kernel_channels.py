@@ -15,7 +15,7 @@ from jupyterd.kernels.channels.from_kernel import Hearing
 from jupyterd.kernels.channels.kernel_sockets import Line
 from jupyterd.kernels.channels.policy import MessagePolicy, Observer
 from jupyterd.kernels.channels.readiness import Readiness
-from jupyterd.kernels.channels.recording import Recording, RecordingFactory
+from jupyterd.kernels.channels.recording import Recording
 from jupyterd.kernels.channels.server_requests import Inquiries
 from jupyterd.kernels.channels.session_cursors import Places
 from jupyterd.kernels.channels.to_kernel import CHANNELS, Requests
@@ -70,7 +70,7 @@ class KernelChannels:
         observer: Observer,
         policy: MessagePolicy | None = None,
         network: Network | None = None,
-        recording: RecordingFactory | None = None,
+        recording: Callable[[KernelChannels], Recording] | None = None,
     ) -> None:
         self.kernel_id = kernel_id
         self.settings = settings

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import os
 import signal
 from collections.abc import Awaitable, Callable, Mapping
@@ -12,7 +13,7 @@ from typing import Any, Protocol
 
 from twisted.logger import Logger
 
-from jupyterd.errors import Failed, JupyterdError
+from jupyterd.errors import Failed, JupyterdError, OutOfSpace
 from jupyterd.kernels.process.death import Death, oom_counter, oom_kills
 from jupyterd.kernels.process.launcher import KernelProcess, Order
 from jupyterd.kernels.process.transport import port_taken, socket_address, takes_ipc
@@ -70,9 +71,9 @@ class ProcessLauncher:
     def kernel_class(self) -> type[Any]:
         """The class that runs one kernel."""
         if self._kernel_class is None:
-            from traitlets.utils.importstring import import_item
+            from jupyterd.compat.class_names import resolve
 
-            self._kernel_class = import_item(str(self.settings.kernel_manager_class))
+            self._kernel_class = resolve(str(self.settings.kernel_manager_class))
         return self._kernel_class
 
     def configured(self, trait: str) -> Any:
@@ -129,6 +130,7 @@ class ClientProcess:
         self._watch: ProcessWatch | PollingWatch | None = None
         self._oom: tuple[str, int] | None = None
         self._env = None if order.env is None else dict(order.env)
+        self._cwd = order.cwd
         self._manager = self._new_manager(launcher.transport_of(spec))
 
     # -- what it is
@@ -175,10 +177,11 @@ class ClientProcess:
         resolve = getattr(provisioner, "resolve_path", None)
         return None if resolve is None else resolve(path)
 
-    def update_env(self, env: Mapping[str, str]) -> None:
+    def update_env(self, env: Mapping[str, str], cwd: str | None = None) -> None:
         """See :class:`KernelProcess`."""
         if self._env is not None:
             self._env.update(env)
+        self._cwd = cwd or self._cwd
 
     @property
     def _connection_file(self) -> str:
@@ -186,25 +189,50 @@ class ClientProcess:
 
     # -- its life
 
+    def prepare(self) -> None:
+        """See :class:`KernelProcess`: directories may have been cleaned away, and its program, since it was started."""
+        program = self._spec.argv[0] if self._spec.argv else ""
+        if self._launcher.is_local(self._spec) and os.path.isabs(program) and not os.access(program, os.X_OK):
+            raise Failed(f"The kernel can not be started: there is no program {program}")
+        try:
+            os.makedirs(self._launcher.connection_dir, mode=0o700, exist_ok=True)
+            self._see_to_sockets()
+            if self._manager.has_kernel and not os.path.exists(self._connection_file):
+                self._manager.write_connection_file(jupyter_session=(self._env or {}).get("JPY_SESSION_NAME", ""))
+        except OSError as error:
+            raise self._named(error) from error
+
+    def _see_to_sockets(self) -> None:
+        """Have the directory of its sockets; elsewhere, where that can not be made again."""
+        if not self._in_sockets:
+            return
+        address = socket_address(self._launcher.sockets, self._order.kernel_id)
+        if address is None:
+            raise FileNotFoundError(errno.ENOENT, "there is no directory for its sockets")
+        if address != self._manager.ip:
+            self._manager.ip = address
+            self._manager.cleanup_connection_file()
+
+    def _named(self, error: OSError) -> JupyterdError:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return OutOfSpace(f"No space left on device: {self._order.kernel_id} can not be started")
+        return Failed(f"The kernel can not be started: {error}")
+
     async def start(self) -> None:
         """See :class:`KernelProcess`."""
+        self.prepare()
         while self._spent:
             await from_asyncio(self._spent.pop().cleanup_resources())
         kwargs = self._launch_kwargs()
-        if self._env is not None:
-            kwargs["env"] = self._env
-        if self._order.cwd is not None:
-            kwargs["cwd"] = self._order.cwd
         if self._launcher.settings.transport_encryption != "disabled":
             kwargs["transport_encryption"] = self._launcher.settings.transport_encryption
         await self._launch(self._manager.start_kernel(kernel_id=self._order.kernel_id, **kwargs))
 
     async def restart(self, *, now: bool, new_ports: bool = False) -> None:
         """See :class:`KernelProcess`."""
+        self.prepare()
         self._stopping = True
         kwargs = self._launch_kwargs()
-        if self._env is not None:
-            kwargs["env"] = self._env
         await self._launch(self._manager.restart_kernel(now=now, newports=new_ports, **kwargs))
 
     async def _launch(self, starting: Awaitable[Any]) -> None:
@@ -217,6 +245,8 @@ class ClientProcess:
         except Exception as error:  # what a provisioner raises is its own
             said = self._stderr.drain() if self._stderr is not None else ""
             await self._clean_up(shut_down=False)
+            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+                raise self._named(error) from error
             raise Failed(f"{error}\n{said}" if said else str(error)) from error
         self._stopping = False
         if self._stderr is not None:
@@ -227,10 +257,14 @@ class ClientProcess:
         if self._stderr is not None:
             self._stderr.close()
             self._stderr = None
-        if not self._launcher.is_local(self._spec):
-            return {}
-        self._stderr = StandardError(self._launcher.reactor, self._order.kernel_id)
-        return {"stderr": self._stderr.write_fd}
+        kwargs: dict[str, Any] = {} if self._env is None else {"env": self._env}
+        local = self._launcher.is_local(self._spec)
+        if self._cwd is not None:
+            kwargs["cwd"] = _existing(self._cwd) if local else self._cwd
+        if local:
+            self._stderr = StandardError(self._launcher.reactor, self._order.kernel_id)
+            kwargs["stderr"] = self._stderr.write_fd
+        return kwargs
 
     def _watch_process(self) -> None:
         if self._watch is not None:
@@ -305,6 +339,8 @@ class ClientProcess:
 
     def _forget_manager(self) -> None:
         self._manager.cleanup_connection_file()
+        with suppress(OSError):  # it may be there though it could not be written
+            os.unlink(self._connection_file)
         self._manager.cleanup_ipc_files()
 
     async def interrupt(self) -> None:
@@ -318,6 +354,7 @@ class ClientProcess:
         traits: dict[str, Any] = {}
         if transport == "ipc" and (address := socket_address(launcher.sockets, self._order.kernel_id)) is not None:
             traits = {"transport": "ipc", "ip": address}
+        self._in_sockets = bool(traits)
         manager = launcher.kernel_class(
             parent=launcher.settings,
             config=with_sections(
@@ -334,3 +371,10 @@ class ClientProcess:
         self._autorestart = manager.autorestart
         manager.autorestart = False  # its restarter polls; the end of the process is an event here
         return manager
+
+
+def _existing(directory: str) -> str:
+    """A directory, or the nearest above it: it may have been moved or removed since the kernel was started."""
+    while not os.path.isdir(directory) and (parent := os.path.dirname(directory)) != directory:
+        directory = parent
+    return directory

@@ -7,28 +7,36 @@ comes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from io import BytesIO
 from time import monotonic
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote_to_bytes
 
-from twisted.internet.defer import Deferred, maybeDeferred
+from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from twisted.web import server
 from twisted.web.http import datetimeToString
 from twisted.web.iweb import INonQueuedRequestFactory
 from zope.interface import provider
 
+from jupyterd.errors import JupyterdError
 from jupyterd.web import errors
 from jupyterd.web.refusal import Refusal
 from jupyterd.web.server.head import complaint, parse_query, segments_of
 
 if TYPE_CHECKING:
-    from jupyterd.web.root import Mount
-    from jupyterd.web.server.channel import Channel
-    from jupyterd.web.server.site import Site
+    from collections.abc import Callable
 
+    from twisted.logger import Logger
+
+    from jupyterd.system.threads import InThread
+    from jupyterd.web.root import Mount, Root
+    from jupyterd.web.websocket.compression import Compression
+
+
+RETRY_SECONDS = "5"
+"""When to ask again for what does not answer yet."""
 
 XSRF_FORM_BYTES = 1024 * 1024
 """A form that has its XSRF token in the body is held, and searched, before anybody knows who has sent it."""
@@ -45,6 +53,42 @@ class Gate(Protocol):
 
     def headers(self, request: Request) -> Iterable[tuple[bytes, bytes]]:
         """Headers of every response, just before its head is written; names spelt as ``Content-Type`` is."""
+
+
+class Shared(Protocol):
+    """What all requests of a server share; see :class:`jupyterd.web.server.site.Site`."""
+
+    root: Root
+    gate: Gate
+    max_body: int
+    max_held: int
+    in_thread: InThread
+    compression: Compression | None
+    defects: Logger
+    error_page: Callable[[Any, int, str], bytes]
+
+    def log(self, request: Any) -> None:
+        """Note an answered request."""
+
+
+class Connection(Protocol):
+    """What a request came by; see :class:`jupyterd.web.server.channel.Channel`."""
+
+    site: Any
+    transport: Any
+    persistent: bool
+    _command: bytes
+    _path: bytes
+    _version: bytes
+
+    def pause_reading(self) -> None:
+        """Stop reading from the socket."""
+
+    def resume_reading(self) -> None:
+        """Read from the socket again."""
+
+    def forceAbortClient(self) -> None:
+        """Cut it."""
 
 
 class _Memory(BytesIO):
@@ -66,8 +110,8 @@ class Request(server.Request):
     :ivar content: the body in memory, or the mount's :class:`~jupyterd.web.root.BodySink`.
     """
 
-    site: Site
-    channel: Channel
+    site: Shared  # type: ignore[assignment]  # the base class names twisted.web's own
+    channel: Connection  # type: ignore[assignment]
     content: Any
     mount: Mount | None = None
     segments: list[str]
@@ -150,20 +194,23 @@ class Request(server.Request):
             return self.site.gate.admit(self, self.mount)
         # Who may not come in at all is told now; the others are judged when it is known by what they ask for.
         self.mount = expected
-        return maybeDeferred(self.site.gate.admit, self, expected).addCallback(self._wait_for, overlay.ready)
+        return Deferred.fromCoroutine(self._judged_late(expected, overlay))
 
-    def _wait_for(
-        self, refusal: Refusal | None, ready: Callable[[], Deferred[None]]
-    ) -> Refusal | Deferred[Refusal | None] | None:
-        return refusal if refusal is not None else ready().addCallbacks(self._judge_again, self._never_ready)
-
-    def _judge_again(self, _: None) -> Refusal | Deferred[Refusal | None] | None:
+    async def _judged_late(self, expected: Mount, overlay: Overlay) -> Refusal | None:
+        refusal = await self._admit(expected)
+        if refusal is not None:
+            return refusal
+        try:
+            await overlay.ready()
+        except JupyterdError as error:
+            status, message, reason = errors.describe(error) or (500, "", None)
+            return Refusal(status, message, reason, headers=(("Retry-After", RETRY_SECONDS),))
         self._choose_mount()
-        return self.site.gate.admit(self, self.mount)
+        return await self._admit(self.mount)
 
-    def _never_ready(self, failure: Failure) -> Refusal:
-        status, message, reason = errors.describe(failure.value) or (500, "Unhandled error", None)
-        return Refusal(status, message, reason, headers=(("Retry-After", "5"),) if status == 503 else ())
+    async def _admit(self, mount: Mount | None) -> Refusal | None:
+        verdict = self.site.gate.admit(self, mount)
+        return await verdict if isinstance(verdict, Deferred) else verdict
 
     def parseCookies(self) -> None:
         """Left to who needs them."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import time
 from pathlib import Path
 
@@ -47,8 +48,12 @@ def test_what_a_killed_daemon_left_is_removed_and_nothing_else(tmp_path: Path) -
     (tmp_path / "x-left").mkdir()
     (tmp_path / "x-left" / "file").write_text("")
     old(tmp_path / "x-left")
-    fresh = tmp_path / "x-fresh"
+    (tmp_path / "x-just-left").mkdir()
+    fresh = tmp_path / ".x-being-made"
     fresh.mkdir()
+    old_one = tmp_path / ".x-never-made"
+    old_one.mkdir()
+    old(old_one)
     other = tmp_path / "other"
     other.mkdir()
     old(other)
@@ -70,6 +75,57 @@ def test_files_elsewhere_go_too_when_they_were_noted(tmp_path: Path) -> None:
     old(Path(killed.join("f")).parent)
     sweep(str(tmp_path), "x-")
     assert list(tmp_path.iterdir()) == [tmp_path / "struck"]
+
+
+def test_notes_alone(tmp_path: Path) -> None:
+    """What may be much stays for later."""
+    killed = DaemonDirectory("x-", [str(tmp_path)])
+    (tmp_path / "noted").write_text("")
+    killed.note(str(tmp_path / "noted"))
+    log = Path(killed.join("log"))
+    log.write_text("")
+    living = DaemonDirectory("x-", ["/no/such/place", str(tmp_path)])
+    living.sweep(notes_alone=True)
+    assert (tmp_path / "noted").exists()
+    os.close(killed._fd)
+    living.sweep(notes_alone=True)
+    assert list(tmp_path.iterdir()) == [log.parent]
+    assert list(log.parent.iterdir()) == [log]
+    living.sweep()
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_one_that_was_removed_is_made_again_where_it_was(tmp_path: Path) -> None:
+    place = tmp_path / "run"
+    place.mkdir()
+    directory = DaemonDirectory("x-", [str(place)])
+    before = directory.join("f")
+    (tmp_path / "noted").write_text("")
+    directory.note(str(tmp_path / "noted"))
+    shutil.rmtree(place)
+    assert directory.join("f") == before
+    assert os.readlink(os.path.join(os.path.dirname(before), "noted-noted")) == str(tmp_path / "noted")
+    sweep(str(place), "x-")
+    assert os.path.isdir(os.path.dirname(before))  # it is locked again
+    shutil.rmtree(place)
+    os.makedirs(os.path.dirname(before))  # somebody else was faster
+    assert directory.join("f") == before
+    sweep(str(place), "x-")
+    assert os.path.isdir(os.path.dirname(before))
+    directory.close()
+    assert list(place.iterdir()) == []
+
+
+def test_one_that_was_removed_with_its_place_is_made_elsewhere(tmp_path: Path) -> None:
+    place, other = tmp_path / "run", tmp_path / "tmp"
+    place.mkdir()
+    other.mkdir()
+    directory = DaemonDirectory("x-", [str(place), str(other)])
+    assert directory.join("f").startswith(str(place))
+    shutil.rmtree(place)
+    place.write_text("")
+    assert directory.join("f").startswith(str(other))
+    directory.close()
 
 
 def test_sockets_paths_fit_or_there_is_none(tmp_path: Path) -> None:
