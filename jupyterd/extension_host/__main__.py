@@ -10,6 +10,8 @@ import traceback
 from contextlib import suppress
 from typing import Any
 
+from jupyterd.system.marked_processes import MARK, kill_marked
+
 STOP_SECONDS = 3.0
 """How long extensions may take to stop."""
 
@@ -84,11 +86,13 @@ def _end_group(status: int) -> None:
     if os.getpgid(0) == os.getpid():
         with suppress(OSError):
             os.killpg(0, signal.SIGTERM)
+    kill_marked(os.environ.get(MARK, ""))
     os._exit(status)
 
 
 def _orphaned() -> None:
     """The daemon is gone and an extension does not let the loop turn."""
+    kill_marked(os.environ.get(MARK, ""))
     if os.getpgid(0) == os.getpid():
         os.killpg(0, signal.SIGKILL)
     os._exit(1)

@@ -26,7 +26,13 @@ class Requests:
     """What each method asks the daemon: method, path, body, query; no input or output."""
 
     @staticmethod
-    def get(path: str, content: bool, type: str | None, format: str | None, require_hash: bool) -> tuple[str, str, Any, Any]:  # noqa: A002
+    def get(  # the names are the Jupyter Server's
+        path: str,
+        content: bool,
+        type: str | None,  # noqa: A002
+        format: str | None,  # noqa: A002
+        require_hash: bool,
+    ) -> tuple[str, str, Any, Any]:
         query = {"content": "1" if content else "0", "hash": "1" if require_hash else "0"}
         if type:
             query["type"] = type

@@ -16,10 +16,11 @@ from twisted.logger import Logger
 
 from jupyterd.errors import Unavailable
 from jupyterd.extensions.mirror import Kernel, Mirror
-from jupyterd.extensions.process import FROM_HOST, MARK, TO_HOST, HostProcess, kill_marked
+from jupyterd.extensions.process import FROM_HOST, TO_HOST, HostProcess
 from jupyterd.extensions.routes import Route, Routes
 from jupyterd.system.child_process import BOOT
 from jupyterd.system.daemon_directory import DaemonDirectory
+from jupyterd.system.marked_processes import MARK, kill_marked
 from jupyterd.system.threads import InThread
 
 MODULE = "jupyterd.extension_host"
@@ -311,12 +312,12 @@ class ExtensionHost(Service):
         self._timer = self.reactor.callLater(seconds, self._start)
 
     def _blame(self, why: str) -> None:
-        """Leave an extension out that has ended the host twice while it was loaded."""
+        """Leave an extension out that has ended the host while it was loaded: twice, where a signal did."""
         name = self._loading
         if not name or self.state != "starting":
             return
         self._suspects[name] = self._suspects.get(name, 0) + 1
-        if self._suspects[name] >= 2 or "within" in why:
+        if self._suspects[name] >= 2 or "SIG" not in why:
             self.excluded[name] = f"The extension host could not load it: {why}"
             self.log.error("the server extension {name} is left out: {why}", name=name, why=why)
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from jupyterd.auth.user import User
 from jupyterd.contents.service import Contents
 from jupyterd.errors import Failed, Invalid
-from jupyterd.extensions.process import MARK
 from jupyterd.kernels.manager import MappingKernelManager
 from jupyterd.kernelspecs.manager import NoSuchKernelSpec
+from jupyterd.system.marked_processes import MARK
 from jupyterd.web.api import Routes, json_api
 from jupyterd.web.call import Call
 from jupyterd.web.refusal import Refusal

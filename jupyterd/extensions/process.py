@@ -27,9 +27,6 @@ LONGEST_LINE = 16 * 1024
 END_SECONDS = 1.0
 """How long a process may live that has closed its pipe: most often it is just ending."""
 
-MARK = "JUPYTERD_EXTENSION_HOST"
-"""An environment variable by which what the host has started is known, whatever group it is in."""
-
 log = Logger("jupyterd.extensions.host")
 _LEVELS = {"D": LogLevel.debug, "I": LogLevel.info, "W": LogLevel.warn, "E": LogLevel.error, "C": LogLevel.critical}
 
@@ -167,29 +164,3 @@ def describe_end(end: Any) -> str:
     if number is not None:
         return f"it was ended by {signal.Signals(number).name}"
     return f"it ended with status {getattr(end, 'exitCode', None)}"
-
-
-def kill_marked(mark: str) -> int:
-    """Kill what a host has started that has left its process group; blocks.
-
-    :param mark: the value of :data:`MARK` in the environment of that host.
-    :returns: how many processes were killed; none where the system has no ``/proc``.
-    """
-    wanted = f"{MARK}={mark}".encode()
-    killed = 0
-    try:
-        names = os.listdir("/proc")
-    except OSError:
-        return 0
-    for name in names:
-        if not name.isdigit() or int(name) == os.getpid():
-            continue
-        try:
-            with open(f"/proc/{name}/environ", "rb") as file:
-                marked = wanted in file.read().split(b"\0")
-            if marked:
-                os.kill(int(name), signal.SIGKILL)
-                killed += 1
-        except OSError:
-            continue  # another user's, or gone
-    return killed

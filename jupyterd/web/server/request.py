@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from twisted.logger import Logger
 
     from jupyterd.system.threads import InThread
-    from jupyterd.web.root import Mount, Root
+    from jupyterd.web.root import Mount, Overlay, Root
     from jupyterd.web.websocket.compression import Compression
 
 
