@@ -31,8 +31,8 @@ LEAVES = {
 }  # fmt: skip
 MIDDLE = {"web", "auth", "events"}
 FEATURES = {
-    "config", "contents", "extensions", "frontends", "gateway", "hub", "kernels", "kernelspecs", "nbconvert",
-    "outputs", "sessions", "status", "supervision", "terminals",
+    "commands", "config", "contents", "dashboard", "extensions", "frontends", "gateway", "hub", "kernels",
+    "kernelspecs", "nbconvert", "outputs", "sessions", "status", "supervision", "terminals",
 }  # fmt: skip
 SETTINGS = {"settings", "testing"}
 """What turns a command line and files into settings: above the features' own classes, below what builds the server."""
@@ -46,6 +46,7 @@ NEIGHBOURS = {
         "kernels.manager",
         "kernelspecs.manager",
     },
+    "commands": {"supervision.running_servers"},
     "gateway": {
         "kernels.messages.server_session",
         "kernels.channels.settings",
@@ -62,6 +63,7 @@ NEIGHBOURS = {
         "contents.operations",
         "contents.service",
         "contents.steps",
+        "kernels.channels.executions",
         "kernels.channels.kernel_channels",
         "kernels.kernel",
         "kernels.log",

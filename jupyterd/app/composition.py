@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from twisted.logger import Logger
 
-from jupyterd.app import auth, contents, frontends, kernels, nbconvert, outputs, status, terminals
+from jupyterd.app import auth, contents, dashboard, frontends, kernels, nbconvert, outputs, status, terminals
 from jupyterd.app.parts import Parts
 from jupyterd.supervision.stages import Stage, Stages
 
@@ -44,6 +44,7 @@ def _mount_server(parts: Parts) -> None:
     root, server = parts.root, parts.server
     more_static = None if parts.extensions is None else parts.extensions.static
     status.mount(root, parts.settings, lambda: status.resource(parts), more_static)
+    dashboard.mount(root, parts)
     status.mount_events(root, lambda: parts.bus, parts.in_thread)
     auth.warn(server, tls=bool(server.certfile or server.ssl_options))
     auth.mount(root, lambda: parts.guard)
@@ -59,6 +60,7 @@ def _mount_kernels(parts: Parts) -> None:
     kernels.mount(
         root,
         lambda: parts.kernels,
+        lambda: parts.sessions,
         lambda call: parts.guard.allowed(call.request.handler, "write", "contents"),
     )
     kernels.mount_kernelspecs(root, lambda: parts.kernelspecs, lambda: parts.kernels)
@@ -75,6 +77,9 @@ def _mount_documents(parts: Parts) -> None:
         lambda: parts.contents,
         lambda *args, **kwargs: parts.pages.render(*args, **kwargs),
         lambda kernel_id, path: parts.kernels.resolve_path(kernel_id, path),
+        lambda: outputs.run_routes(
+            parts.runs, lambda call: parts.guard.allowed(call.request.handler, "execute", "kernels")
+        ),
     )
     outputs.mount(root, lambda: parts.recorder, lambda: parts.kernels)
     nbconvert.mount(root, parts.settings, parts.reactor, parts.in_thread, lambda: parts.contents)
@@ -104,6 +109,7 @@ def _add_services(parts: Parts) -> None:
         from jupyterd.supervision.autoreload import Autoreload
 
         services.add(Stage.PORTS, Autoreload(reactor, parts.in_thread))
+    services.add(Stage.PORTS, parts.log_lines)
     services.add(Stage.PORTS, parts.stalls)
     services.add(Stage.PORTS, parts.front)
 

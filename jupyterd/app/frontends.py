@@ -10,6 +10,7 @@ from twisted.logger import Logger
 
 from jupyterd.frontends.packages import package_dir
 from jupyterd.system.threads import InThread
+from jupyterd.utils import url_path_join
 from jupyterd.web.root import Root
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from jupyterd.frontends.static_files import Assets
     from jupyterd.settings.load import Settings
 
+DASHBOARD = "/jupyterd"
 MANAGER_CLASSES = ("ExtensionManager", "PluginManager", "PyPIExtensionManager", "ReadOnlyExtensionManager")
 
 
@@ -32,6 +34,7 @@ class FrontEnds:
     :param kernels: gives the kernel manager.
     :param provider: gives the identity provider, which knows what each page is told.
     :param page_config: what server extensions tell the pages; None where there are none.
+    :ivar serves: whether something is mounted at a path of one segment.
     """
 
     log = Logger()
@@ -56,6 +59,7 @@ class FrontEnds:
         self._kernels = kernels
         self._provider = provider
         self._page_config = page_config
+        self.serves: Callable[[str], bool] = lambda path: False
         self.lab_package = self._wanted("jupyterlab")
         self.notebook_package = self._wanted("notebook")
 
@@ -129,8 +133,14 @@ class FrontEnds:
             delete_to_trash=getattr(manager, "delete_to_trash", None),
             untracked_message_types=list(getattr(self._kernels(), "untracked_message_types", ())),
             nbclassic=self._page_config is not None and bool(server.jpserver_extensions.get("nbclassic")),
-            extra={**server.tornado_settings.get("page_config_data", {}), **extra},
+            extra={**server.tornado_settings.get("page_config_data", {}), **extra, **self._ours()},
         )
+
+    def _ours(self) -> dict[str, Any]:
+        """What our own plugins are told."""
+        if not self.serves(DASHBOARD):
+            return {}
+        return {"jupyterdDashboard": url_path_join(self._server.base_url, DASHBOARD)}
 
     @cached_property
     def api(self) -> LabAPI:
@@ -222,6 +232,12 @@ def mount(root: Root, fronts: FrontEnds) -> None:
 
         return Landing(fronts.default_url).app.resource()
 
+    def serves(path: str) -> bool:
+        name = path.strip("/")
+        found = root.find([name])
+        return found is not None and found.prefix == (name,)
+
+    fronts.serves = serves
     root.mount("/", landing, auth="", public=True, page=True, exact=True, max_body=0)
     if fronts.lab_package is None and fronts.notebook_package is None:
         return

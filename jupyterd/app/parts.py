@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from jupyterd.contents.thread_pools import Lanes
+from jupyterd.dashboard.log_lines import LogLines
 from jupyterd.status.activity import Activity
 from jupyterd.supervision.stages import Stage, Stages
 from jupyterd.system.daemon_directory import DaemonDirectory, local_places
@@ -18,7 +19,6 @@ from jupyterd.web.pages import Pages
 from jupyterd.web.root import Root
 from jupyterd.web.server.access_log import AccessLog
 from jupyterd.web.server.request import Request
-from jupyterd.web.server.settings import HTTPLimits
 from jupyterd.web.server.site import Site
 from jupyterd.web.server.timeouts import Patience
 from jupyterd.web.websocket.compression import Compression
@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from jupyterd.kernels.service import KernelsService
     from jupyterd.kernelspecs.manager import KernelSpecs
     from jupyterd.outputs.recorder import Recorder
+    from jupyterd.outputs.runs import Runs
     from jupyterd.sessions.manager import SessionManager
     from jupyterd.settings.load import Settings
     from jupyterd.status.metrics import RequestTimes
@@ -62,6 +63,8 @@ class Parts:
         self.server = settings.server
         self.services = Stages()
         self.root = Root(self.server.base_url)
+        self.pools: list[Threads] = []
+        self.log_lines = LogLines()
         # Threads start with the first calls: a pool that nobody uses costs nothing.
         self.in_thread = self._threads("jupyterd", 4)  # short work of all features: parsing, SQLite, kernelspecs
         self.log_threads = self._threads("kernel-logs", 4)  # a disk that hangs holds up nothing else
@@ -75,6 +78,7 @@ class Parts:
     def _threads(self, name: str, size: int) -> Threads:
         threads = Threads(self.reactor, name, size)
         self.services.add(Stage.THREADS, threads)
+        self.pools.append(threads)
         return threads
 
     def _last_uses(self) -> list[Callable[[], float | None]]:
@@ -116,22 +120,22 @@ class Parts:
     @cached_property
     def site(self) -> Site:
         """The factory of all HTTP connections."""
-        limits = HTTPLimits(parent=self.server)
+        server = self.server
         return Site(
             self.root,
             self.guard,
             reactor=self.reactor,
             in_thread=self.in_thread,
-            max_body=self.server.max_body_size,
-            max_held=self.server.max_buffer_size,
-            compression=Compression.of(self.server.websocket_compression_options),
+            max_body=server.max_body_size,
+            max_held=server.max_buffer_size,
+            compression=Compression.of(server.websocket_compression_options),
             patience=Patience(
                 self.reactor,
-                head=limits.head_timeout,
-                body=limits.body_timeout,
-                idle=limits.idle_timeout,
-                reader=limits.reader_timeout,
-                most=limits.most_waiting,
+                head=server.http_head_timeout,
+                body=server.http_body_timeout,
+                idle=server.http_idle_timeout,
+                reader=server.http_reader_timeout,
+                most=server.http_max_waiting_connections,
             ),
             access=self.access_log,
             error_page=self.pages.error,
@@ -276,6 +280,20 @@ class Parts:
         )
         self.services.add(Stage.RECORDS, service)
         return service
+
+    @cached_property
+    def runs(self) -> Runs:
+        """Notebooks that are run here."""
+        from jupyterd.app.outputs import runs
+
+        return runs(
+            self.reactor,
+            self.recorder,
+            contents=lambda: self.contents,
+            sessions=lambda: self.sessions,
+            kernels=lambda: self.kernels,
+            emit=self.emit,
+        )
 
     @cached_property
     def sessions(self) -> SessionManager:

@@ -35,10 +35,7 @@ STOCK: dict[str, str] = {
         **{f"{_CONTENTS}.{name}": (f"services.contents.filemanager.{name}",) for name in _FILE_MANAGERS},
         **{f"{_CONTENTS}.{name}": (f"services.contents.largefilemanager.{name}",) for name in _LARGE},
         **{f"{_CONTENTS}.{name}": (f"services.contents.manager.{name}",) for name in _MANAGERS},
-        **{
-            f"{_CONTENTS}.{name}": (f"services.contents.filecheckpoints.{name}",)
-            for name in _FILE_CHECKPOINTS
-        },
+        **{f"{_CONTENTS}.{name}": (f"services.contents.filecheckpoints.{name}",) for name in _FILE_CHECKPOINTS},
         **{f"{_CONTENTS}.{name}": (f"services.contents.checkpoints.{name}",) for name in _CHECKPOINTS},
         f"{_KERNELS}.MappingKernelManager": ("services.kernels.kernelmanager.MappingKernelManager",),
         f"{_KERNELS}.AsyncMappingKernelManager": ("services.kernels.kernelmanager.AsyncMappingKernelManager",),
@@ -117,7 +114,6 @@ CLASSES: list[str] = [
     f"{_GATEWAY}.GatewaySessionManager",
     f"{_GATEWAY}.GatewayWebSocketConnection",
     "jupyterd.terminals.settings.TerminalManager",
-    "jupyterd.web.server.settings.HTTPLimits",
     "jupyterd.frontends.settings.LabServerApp",
     "jupyterd.frontends.settings.LabApp",
     "jupyterd.frontends.settings.JupyterNotebookApp",

@@ -22,6 +22,7 @@ from jupyterd.settings.config_files import load_files
 from jupyterd.settings.deprecated import MovedTraits
 from jupyterd.settings.hub import config_dir_outside_home, of_hub, outside_home, without_user_config
 from jupyterd.settings.notebook_names import adopt, nested
+from jupyterd.settings.renamed import renamed
 from jupyterd.settings.server_traits import ServerTraits
 from jupyterd.settings.subcommands import JupyterPasswordApp, JupyterServerListApp, JupyterServerStopApp
 from jupyterd.status.version import API_VERSION
@@ -40,6 +41,7 @@ class ServerApp(ServerTraits):
     name = "jupyter-server"
     version = __version__
     description = "jupyterd: the Jupyter Server as a Twisted daemon."
+    subcommand_description = "`jupyterd cmd [args]` runs a subcommand; `jupyterd cmd --help` tells of its options."
     examples = """
 jupyterd                          # start in the foreground
 jupyterd --certfile=mycert.pem    # with TLS
@@ -47,6 +49,7 @@ twistd jupyterd --port=9999       # start as a daemon
 jupyterd password                 # set a password
 jupyterd list                     # what runs, and where
 jupyterd stop 9999                # stop the one on that port
+jupyterd run a.ipynb -p alpha 1   # have it run a notebook
 """
     aliases = dict(ALIASES)
     flags = dict(FLAGS)
@@ -55,6 +58,14 @@ jupyterd stop 9999                # stop the one on that port
         "list": (JupyterServerListApp, "List the servers that run."),
         "stop": (JupyterServerStopApp, "Stop the server on a port or UNIX socket."),
         "password": (JupyterPasswordApp, "Set a password."),
+        "run": ("jupyterd.commands.run.RunCommand", "Have a server run a notebook."),
+        "runs": ("jupyterd.commands.runs.RunsCommand", "The runs of a notebook."),
+        "status": ("jupyterd.commands.status.StatusCommand", "What a running server does."),
+        "kernels": ("jupyterd.commands.kernels.KernelsCommand", "The kernels of a running server."),
+        "sessions": ("jupyterd.commands.kernels.SessionsCommand", "Which notebook has which kernel."),
+        "interrupt": ("jupyterd.commands.kernels.InterruptCommand", "Interrupt a kernel."),
+        "shutdown": ("jupyterd.commands.kernels.ShutdownCommand", "Shut a kernel down."),
+        "logs": ("jupyterd.commands.kernels.LogsCommand", "What a kernel says."),
     }
     info_file = Unicode()
     browser_open_file = Unicode()
@@ -77,6 +88,7 @@ jupyterd stop 9999                # stop the one on that port
         of_hub(self)
         self.update_config(given)
         self.update_config(nested(self.config))
+        self.update_config(renamed(self.config, self.log))
         self.hand_over_moved()
 
     def parse_command_line(self, argv: list[str] | None = None) -> None:

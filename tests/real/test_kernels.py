@@ -174,3 +174,38 @@ def test_a_killed_kernel_is_restarted_and_the_tab_told(daemon: Daemon) -> None:
     assert of_type(tab.until_done(tab.execute("2 + 2")), "execute_result")
     tab.close()
     assert daemon.ask("DELETE", f"/api/kernels/{kernel}").status == 204
+
+
+@pytest.mark.parametrize(
+    ("code", "why"),
+    [
+        ("import os, signal; os.kill(os.getpid(), signal.SIGKILL)", "SIGKILL"),
+        ("import os; os._exit(3)", "exit code 3"),
+    ],
+)
+def test_what_a_kernel_was_asked_when_it_died_gets_an_error_before_the_status(
+    daemon: Daemon, code: str, why: str
+) -> None:
+    kernel = daemon.start_kernel()
+    tab = Tab(daemon, kernel).ready()
+    fatal, queued = tab.execute(code), tab.execute("'queued'")
+    messages = tab.until(lambda m: m["content"].get("execution_state") == "restarting", 30.0)
+    replies = {parent_id(m): m["content"] for m in messages if m["header"]["msg_type"] == "execute_reply"}
+    assert [replies[asked]["status"] for asked in (fatal, queued)] == ["error", "error"]
+    assert why in replies[fatal]["evalue"]
+    idle = {parent_id(m) for m in messages if m["content"].get("execution_state") == "idle"}
+    assert {fatal, queued} <= idle
+    later = tab.execute("6 * 7")
+    assert of_type(tab.until_done(later), "execute_result")
+    tab.close()
+    assert daemon.ask("DELETE", f"/api/kernels/{kernel}").status == 204
+
+
+def test_what_a_kernel_replies_when_it_ends_by_itself_is_heard(daemon: Daemon) -> None:
+    """``exit`` in a console: the reply is the kernel's own."""
+    kernel = daemon.start_kernel()
+    tab = Tab(daemon, kernel).ready()
+    (reply,) = of_type(tab.until_done(tab.execute("exit")), "execute_reply")
+    assert reply["content"]["status"] == "ok"
+    tab.close()
+    assert daemon.ask("DELETE", f"/api/kernels/{kernel}").status == 204

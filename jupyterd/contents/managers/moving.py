@@ -126,7 +126,7 @@ def _copy_plain_file(manager: FileTree, from_path: str, to_path: str | None) -> 
     os_from, status = look(manager, path)
     if (
         not stat.S_ISREG(status.st_mode)
-        or status.st_size > manager.max_content_size_mb << 20
+        or status.st_size > manager.max_content_bytes
         or path.endswith(".ipynb")
     ):
         return None

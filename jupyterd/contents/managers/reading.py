@@ -134,9 +134,7 @@ def _file(
     return _found(manager, path, os_path, status, extra, data, hashed)
 
 
-def _notebook(
-    manager: FileTree, path: str, os_path: str, status: os.stat_result, content: bool, hashed: bool
-) -> Found:
+def _notebook(manager: FileTree, path: str, os_path: str, status: os.stat_result, content: bool, hashed: bool) -> Found:
     if not content:
         return _found(manager, path, os_path, status, {"type": "notebook"}, None, hashed)
     _check_size(manager, path, status)
@@ -162,8 +160,8 @@ def _read_notebook(manager: FileTree, os_path: str) -> tuple[files.Bytes, notebo
 
 
 def _check_size(manager: FileTree, path: str, status: os.stat_result) -> None:
-    if status.st_size > manager.max_content_size_mb << 20:
-        raise TooLarge(f"{path} has more than {manager.max_content_size_mb} MB: it can be had from /files")
+    if status.st_size > manager.max_content_bytes:
+        raise TooLarge(f"{path} has more than {manager.max_content_bytes} bytes: it can be had from /files")
 
 
 def _found(

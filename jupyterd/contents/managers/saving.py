@@ -56,9 +56,7 @@ def savable(manager: FileTree, model: Model, path: str) -> str:
     return os_path
 
 
-def kept(
-    manager: FileTree, path: str, os_path: str, status: os.stat_result, message: str | None = None
-) -> Found:
+def kept(manager: FileTree, path: str, os_path: str, status: os.stat_result, message: str | None = None) -> Found:
     """Tell hooks and events of a save."""
     made = listing.entry_model(os_path, path, status)
     saved = next(iter(as_given(manager, [made])), made)
@@ -69,9 +67,7 @@ def kept(
     return Found(saved, status)
 
 
-def _write(
-    manager: FileTree, model: Model, path: str, os_path: str, plain: bool
-) -> tuple[os.stat_result, str | None]:
+def _write(manager: FileTree, model: Model, path: str, os_path: str, plain: bool) -> tuple[os.stat_result, str | None]:
     """Status of the file that was written, and what is wrong with the notebook in it."""
     kind = model["type"]
     if kind == "notebook":

@@ -58,7 +58,7 @@ class ChannelsProtocol(SocketProtocol):
     def onConnect(self, request: Any) -> str | None:
         """Choose the protocol: what the operator prefers, if the client offers it."""
         settings = self._channels.settings
-        self._proxied = proxied(request.headers) if settings.pongs_confirm is None else settings.pongs_confirm
+        self._proxied = proxied(request.headers) if settings.confirm_by_pongs is None else settings.confirm_by_pongs
         preferred = settings.kernel_ws_protocol
         chosen = V1 if preferred is None else preferred
         if chosen and chosen in request.protocols:

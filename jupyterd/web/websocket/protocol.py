@@ -41,11 +41,13 @@ class SocketProtocol(WebSocketServerProtocol):
 
     The transport tells when the client reads slower than we write: :meth:`paused` and :meth:`resumed`.
 
+    :ivar user: who opened it.
     :cvar max_message: bytes that a message from the client may have, inflated; a larger one ends the connection.
     """
 
     log = QuietLog(Logger("jupyterd.web.websocket.protocol"))
     tcpNoDelay = True  # read before the factory's options are copied
+    user: Any = None
     max_message = 0
     ping_interval = 0.0
     ping_timeout = 0.0
@@ -179,6 +181,7 @@ async def upgrade(call: Call, make: Callable[[], Coroutine[Any, Any, SocketProto
         raise Invalid("This connection can not be upgraded")
     _hide_from_autobahn(request)
     protocol = await make()
+    protocol.user = call.user
     if request._disconnected:
         return
     request.setResponseCode(101)
