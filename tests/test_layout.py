@@ -36,8 +36,8 @@ FEATURES = {
 }  # fmt: skip
 SETTINGS = {"settings", "testing"}
 """What turns a command line and files into settings: above the features' own classes, below what builds the server."""
-TOP = {"serverapp", "singleuser", "extension_host"}
-RANKS = [LEAVES, MIDDLE, FEATURES, SETTINGS, {"app"}, {"tap"}, {"__main__"}, TOP]
+TOP = [{"app"}, {"tap"}, {"foreground"}, {"__main__"}, {"serverapp", "singleuser", "extension_host"}]
+RANKS = [LEAVES, MIDDLE, FEATURES, SETTINGS, *TOP]
 
 NEIGHBOURS = {
     "extensions": {
@@ -204,7 +204,7 @@ def test_txzmq_is_imported_in_one_file() -> None:
 
 def test_the_reactor_is_imported_in_tap_alone() -> None:
     importers = {i.importer for i in imports() if reaches(i, "twisted.internet.reactor")}
-    assert importers <= {"jupyterd.tap", "jupyterd.__main__"}
+    assert importers <= {"jupyterd.tap"}
 
 
 def test_the_reference_is_not_needed() -> None:

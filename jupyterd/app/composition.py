@@ -7,6 +7,8 @@ answer does not need is not loaded before it.
 
 from __future__ import annotations
 
+import os
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from twisted.logger import Logger
@@ -93,6 +95,8 @@ def _mount_front_ends(parts: Parts) -> None:
 
 def _add_services(parts: Parts) -> None:
     """What runs from the start: culling, watching, ports. What is made at a first request joins its stage then."""
+    from jupyterd.web.websocket.open_sockets import Goodbye
+
     services, server, reactor = parts.services, parts.server, parts.reactor
     if parts.gateway is not None:
         services.add(Stage.BACKENDS, parts.gateway.service)
@@ -105,10 +109,14 @@ def _add_services(parts: Parts) -> None:
         services.add(Stage.PORTS, parts.hub.service(lambda: parts.guard, parts.activity))
     if server.shutdown_no_activity_timeout > 0:
         services.add(Stage.PORTS, status.idle_stop(parts))
+    restarts = None
     if server.autoreload:
-        from jupyterd.supervision.autoreload import Autoreload
+        from jupyterd.supervision.autoreload import Autoreload, again
+        from jupyterd.supervision.notify import service_variables
 
-        services.add(Stage.PORTS, Autoreload(reactor, parts.in_thread))
+        restarts = Autoreload(reactor, parts.in_thread, restart=partial(again, service_variables(os.environ)))
+        services.add(Stage.PORTS, restarts)
+    services.add(Stage.PORTS, Goodbye(reactor, parts.site.open_sockets, lambda: bool(restarts and restarts.restarting)))
     services.add(Stage.PORTS, parts.log_lines)
     services.add(Stage.PORTS, parts.stalls)
     services.add(Stage.PORTS, parts.front)
