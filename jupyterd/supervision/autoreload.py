@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from twisted.internet.defer import Deferred
@@ -22,9 +22,13 @@ def python_files() -> list[str]:
     return [name for name in files if name and name.endswith(".py")]
 
 
-def again() -> None:
-    """Replace this process by a new one with the same command line."""
-    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - it is our own
+def again(variables: Mapping[str, str]) -> None:
+    """Replace this process by a new one with the same command line.
+
+    :param variables: what it gets beside the environment, which has them no more: children must not.
+    """
+    command = [sys.executable, *sys.orig_argv[1:]]
+    os.execve(sys.executable, command, {**os.environ, **variables})  # noqa: S606 - it is our own
 
 
 class Autoreload(Periodic):
@@ -33,6 +37,7 @@ class Autoreload(Periodic):
     :param reactor: its last event is what the new start waits for.
     :param files: names what is watched.
     :param restart: called after the reactor has stopped.
+    :ivar restarting: it has stopped the daemon.
     """
 
     first_at_once = True
@@ -43,13 +48,15 @@ class Autoreload(Periodic):
         reactor: Any,
         in_thread: InThread,
         files: Callable[[], Iterable[str]] = python_files,
-        restart: Callable[[], None] = again,
+        *,
+        restart: Callable[[], None],
     ) -> None:
         super().__init__(reactor)
         self._reactor = reactor
         self._in_thread = in_thread
         self._files = files
         self._restart = restart
+        self.restarting = False
         self._seen: dict[str, float] = {}
 
     def interval(self) -> float:
@@ -67,6 +74,7 @@ class Autoreload(Periodic):
             return
         self.log.info("{name} has changed, starting again", name=changed[0])
         self.no_more()
+        self.restarting = True
         self._reactor.addSystemEventTrigger("after", "shutdown", self._restart)
         self._reactor.stop()
 

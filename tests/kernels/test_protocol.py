@@ -49,7 +49,10 @@ class Kit:
             return self.channels
 
         self.site.root.mount(
-            "/api/kernels/*/channels", lambda: ChannelsResource(find, allowed).app.resource(), auth="kernels", websocket=True
+            "/api/kernels/*/channels",
+            lambda: ChannelsResource(find, allowed).app.resource(),
+            auth="kernels",
+            websocket=True,
         )
 
     def open(self, protocol="", session="s", kernel="k", headers=""):

@@ -163,7 +163,8 @@ def test_buckets_are_cumulative() -> None:
 
 ROUTE = re.compile(r"@api(\.websocket)?\(([^\n]*?)\"(/[^\"]*)\"")
 UNTOLD = ("/lab", "/doc", "/tree", "/notebooks", "/edit", "/consoles", "/terminals/<path", "/custom", "/static", "/lsp")
-UNTOLD += ("/login", "/logout", "/oauth_callback", "/jupyterd", "/favicon.ico", "/robots.txt", "/api/notebooks", "/api/security")
+UNTOLD += ("/login", "/logout", "/oauth_callback", "/jupyterd", "/favicon.ico", "/robots.txt", "/host")
+UNTOLD += ("/api/notebooks", "/api/security")
 
 
 def routes() -> set[tuple[str, str]]:
