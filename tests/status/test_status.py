@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from twisted.internet.testing import MemoryReactorClock
 
 import jupyterd
@@ -182,8 +183,6 @@ def routes() -> set[tuple[str, str]]:
 
 
 def test_the_description_of_the_api_tells_of_each_route_and_of_no_other() -> None:
-    import yaml
-
     answer = House().site.request("GET", "/api/spec.yaml")
     assert answer.header("content-type") == "text/x-yaml"
     spec = yaml.safe_load(answer.body)
@@ -200,6 +199,15 @@ def test_the_description_of_the_api_tells_of_each_route_and_of_no_other() -> Non
     }
 
 
+class Once(yaml.SafeLoader):
+    """Refuses a key that is there twice: the second would hide the first."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        keys = [key.value for key, _ in node.value]
+        assert len(set(keys)) == len(keys), keys
+        return super().construct_mapping(node, deep)
+
+
 def resolved(schema: Any, spec: Any) -> Any:
     """A schema without its references and remarks."""
     if isinstance(schema, list):
@@ -212,9 +220,7 @@ def resolved(schema: Any, spec: Any) -> Any:
 
 
 def test_what_the_description_says_of_bodies_is_what_is_checked() -> None:
-    import yaml
-
-    spec = yaml.safe_load((Path(jupyterd.__file__).parent / "status" / "openapi.yaml").read_text())
+    spec = yaml.load((Path(jupyterd.__file__).parent / "status" / "openapi.yaml").read_text(), Once)
     told = {
         (method.upper(), path): resolved(route["requestBody"]["content"]["application/json"]["schema"], spec)
         for path, methods in spec["paths"].items()
