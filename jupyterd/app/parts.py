@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from jupyterd.contents.thread_pools import Lanes
 from jupyterd.dashboard.log_lines import LogLines
 from jupyterd.status.activity import Activity
+from jupyterd.status.counters import EventCounters
 from jupyterd.supervision.stages import Stage, Stages
 from jupyterd.system.daemon_directory import DaemonDirectory, local_places
 from jupyterd.system.threads import Threads
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from jupyterd.config.manager import ConfigManager
     from jupyterd.contents.service import Contents
     from jupyterd.events.bus import EventBus
+    from jupyterd.extensions.inquiry import Inquiry
     from jupyterd.gateway.kernelspecs import GatewaySpecs
     from jupyterd.kernels.channels.policy import Observer
     from jupyterd.kernels.manager import MappingKernelManager
@@ -64,6 +66,7 @@ class Parts:
         self.root = Root(self.server.base_url)
         self.pools: list[Threads] = []
         self.log_lines = LogLines()
+        self.counters = EventCounters()
         # Threads start with the first calls: a pool that nobody uses costs nothing.
         self.in_thread = self._threads("jupyterd", 4)  # short work of all features: parsing, SQLite, kernelspecs
         self.log_threads = self._threads("kernel-logs", 4)  # a disk that hangs holds up nothing else
@@ -162,6 +165,7 @@ class Parts:
 
     def emit(self, schema_id: str, data: dict[str, Any]) -> None:
         """Tell the event bus."""
+        self.counters.count(schema_id, data)
         self.bus.emit(schema_id, data)
 
     # -- objects that several features use
@@ -350,7 +354,16 @@ class Parts:
             contents=lambda: self.contents,
             kernels=lambda: self.kernels,
             provider=lambda: self.guard.provider,
+            page_config=None if self.extensions is None else self.extensions.page_config,
         )
+
+    @cached_property
+    def extensions(self) -> Inquiry | None:
+        """Server extensions in their host; None, and nothing of them loaded, where there are none."""
+        from jupyterd.app.extensions import build, wanted
+
+        names = wanted(self.settings)
+        return build(self, names) if names else None
 
     @cached_property
     def front(self) -> Front:
