@@ -59,6 +59,7 @@ class Parts:
         self.server = settings.server
         self.services = Stages()
         self.root = Root(self.server.base_url)
+        self._pools: list[Threads] = []
         # Threads start with the first calls: a pool that nobody uses costs nothing.
         self.in_thread = self._threads("jupyterd", 4)  # short work of all features: parsing, SQLite, kernelspecs
         self.log_threads = self._threads("kernel-logs", 4)  # a disk that hangs holds up nothing else
@@ -72,7 +73,12 @@ class Parts:
     def _threads(self, name: str, size: int) -> Threads:
         threads = Threads(self.reactor, name, size)
         self.services.add(Stage.THREADS, threads)
+        self._pools.append(threads)
         return threads
+
+    def takes_work(self) -> bool:
+        """The daemon has started, is not about to end, and its threads work."""
+        return bool(self.services.running) and all(pool.works() for pool in self._pools)
 
     def _last_uses(self) -> list[Callable[[], float | None]]:
         uses: list[Callable[[], float | None]] = [lambda: self.kernels.last_activity]

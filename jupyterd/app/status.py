@@ -37,7 +37,7 @@ def resource(parts: Parts) -> StatusResource:
         kernels=lambda: len(parts.kernels),
         connections=connections,
         stop=lambda: parts.reactor.callLater(STOP_DELAY, parts.reactor.stop),
-        ready=lambda: bool(parts.services.running),
+        ready=parts.takes_work,
         in_thread=parts.in_thread,
     )
 

@@ -27,7 +27,7 @@ class StatusResource:
     :param kernels: how many kernels run.
     :param connections: open websockets to kernels.
     :param stop: ends the daemon, soon.
-    :param ready: whether the daemon takes work: it has started, and is not about to end.
+    :param ready: whether the daemon takes work: it has started, is not about to end, and has threads.
     """
 
     app = Routes()
@@ -86,4 +86,4 @@ class StatusResource:
     async def takes_work(self, call: Call) -> object:
         """Whether to send work here: 200 or 503."""
         ready = self.ready()
-        return Reply(b"ok\n" if ready else b"stopping\n", PLAIN, 200 if ready else 503, {"Cache-Control": "no-store"})
+        return Reply(b"ok\n" if ready else b"not ready\n", PLAIN, 200 if ready else 503, {"Cache-Control": "no-store"})
