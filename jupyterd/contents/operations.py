@@ -303,6 +303,17 @@ async def resolve(manager: Any, path: str) -> str | None:
     return await settled(manager.resolve_path(path))
 
 
+async def is_entry(manager: Any, path: str, above: str, wanted: bool) -> bool:
+    """Whether a path whose end could be a verb is the path of an entry: there is one, or there may be one.
+
+    :param above: the path without its end.
+    :param wanted: the verb is one that can be meant; then an entry that is not there is not.
+    """
+    if await settled(manager.file_exists(path)) or await settled(manager.dir_exists(path)):
+        return True
+    return not wanted and bool(await settled(manager.dir_exists(above)))
+
+
 async def file_exists(manager: Any, path: str) -> bool:
     """There is a file at the path."""
     return bool(await settled(manager.file_exists(path)))
