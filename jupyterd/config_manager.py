@@ -83,7 +83,7 @@ class BaseJSONConfigManager(LoggingConfigurable):
 
     def _read(self, path: str) -> StrDict:
         try:
-            with open(path, encoding="utf-8") as file:
+            with open(path, encoding="utf-8-sig") as file:  # editors of Windows write a mark
                 text = file.read()
         except FileNotFoundError:
             return {}

@@ -15,15 +15,18 @@ import pytest
 HOUSE = Path(__file__).resolve().parent.parent
 PACKAGE = HOUSE / "jupyterd"
 
-LEAVES = {"", "compat", "config_manager", "errors", "log", "log_scrub", "system", "traittypes", "transutils", "utils"}
+LEAVES = {
+    "", "compat", "config_manager", "errors", "log", "log_scrub", "log_styles", "system", "traittypes",
+    "transutils", "utils",
+}  # fmt: skip
 MIDDLE = {"web", "auth", "events"}
 FEATURES = {
-    "config", "contents", "frontends", "gateway", "kernels", "kernelspecs", "nbconvert", "outputs",
+    "config", "contents", "frontends", "gateway", "hub", "kernels", "kernelspecs", "nbconvert", "outputs",
     "sessions", "status", "supervision", "terminals",
 }  # fmt: skip
 SETTINGS = {"settings", "testing"}
 """What turns a command line and files into settings: above the features' own classes, below what builds the server."""
-RANKS = [LEAVES, MIDDLE, FEATURES, SETTINGS, {"app"}, {"tap"}, {"__main__"}, {"serverapp"}]
+RANKS = [LEAVES, MIDDLE, FEATURES, SETTINGS, {"app"}, {"tap"}, {"__main__"}, {"serverapp", "singleuser"}]
 
 NEIGHBOURS = {
     "gateway": {
@@ -41,6 +44,7 @@ NEIGHBOURS = {
     "outputs": {
         "contents.operations",
         "contents.service",
+        "contents.steps",
         "kernels.channels.kernel_channels",
         "kernels.kernel",
         "kernels.log",

@@ -7,7 +7,7 @@ answer does not need is not loaded before it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from twisted.logger import Logger
 
@@ -16,6 +16,7 @@ from jupyterd.app.parts import Parts
 from jupyterd.supervision.stages import Stage, Stages
 
 if TYPE_CHECKING:
+    from jupyterd.log import Levels
     from jupyterd.settings.load import Settings
 
 log = Logger()
@@ -45,13 +46,20 @@ def _mount_server(parts: Parts) -> None:
     status.mount_events(root, lambda: parts.bus, parts.in_thread)
     auth.warn(server, tls=bool(server.certfile or server.ssl_options))
     auth.mount(root, lambda: parts.guard)
-    auth.mount_login(root, lambda: parts.guard, lambda: parts.pages, parts.password_thread)
+    if parts.hub is not None:
+        parts.hub.mount(root, lambda: parts.guard)
+    else:
+        auth.mount_login(root, lambda: parts.guard, lambda: parts.pages, parts.password_thread)
 
 
 def _mount_kernels(parts: Parts) -> None:
     """Kernels, their channels, kernelspecs, sessions; terminals."""
     root = parts.root
-    kernels.mount(root, lambda: parts.kernels)
+    kernels.mount(
+        root,
+        lambda: parts.kernels,
+        lambda call: parts.guard.allowed(call.request.handler, "write", "contents"),
+    )
     kernels.mount_kernelspecs(root, lambda: parts.kernelspecs, lambda: parts.kernels)
     kernels.mount_sessions(root, lambda: parts.sessions)
     if parts.server.terminals_enabled:
@@ -85,12 +93,15 @@ def _add_services(parts: Parts) -> None:
     services.add(Stage.DOMAINS, parts.kernels_service)
     if server.terminals_enabled:
         services.add(Stage.DOMAINS, parts.terminals)
+    if parts.hub is not None:
+        services.add(Stage.PORTS, parts.hub.service(lambda: parts.guard, parts.activity))
     if server.shutdown_no_activity_timeout > 0:
         services.add(Stage.PORTS, status.idle_stop(parts))
     if server.autoreload:
         from jupyterd.supervision.autoreload import Autoreload
 
         services.add(Stage.PORTS, Autoreload(reactor, parts.in_thread))
+    services.add(Stage.PORTS, parts.stalls)
     services.add(Stage.PORTS, parts.front)
 
 
@@ -110,8 +121,8 @@ def _make_what_is_set(parts: Parts) -> None:
     parts.front_ends.read_what_is_set()
 
 
-def reload(parts: Parts) -> None:
-    """Read certificates, password, token, origins and headers again (SIGHUP); connections that are open stay.
+def reload(parts: Parts, levels: Levels | None = None) -> None:
+    """Read certificates, password, token, origins, headers and log levels again (SIGHUP); open connections stay.
 
     What can not be read or understood is told to the log, and all stays as it was.
     """
@@ -121,7 +132,14 @@ def reload(parts: Parts) -> None:
     from jupyterd.supervision.tls import BadCertificate
 
     try:
-        auth.refresh(parts.guard, parts.settings.again().server)
+        settings = parts.settings.again()
+        again = settings.server
+        auth.refresh(parts.guard, again)
+        if parts.hub is not None:
+            parts.hub.dress(parts.guard, again)
+        if levels is not None:
+            levels.set(cast(int, again.log_level), again.log_levels)
+            parts.access_log.verbose = settings.verbose
         if parts.front.certificates is not None:
             parts.front.certificates.reload()
     except (BadSettings, BadCertificate, TraitError) as error:

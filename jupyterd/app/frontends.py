@@ -30,7 +30,7 @@ class FrontEnds:
     :param network: where requests to other servers wait.
     :param contents: gives the contents service.
     :param kernels: gives the kernel manager.
-    :param token: gives the secret that opens the server, which may change while it runs.
+    :param provider: gives the identity provider, which knows what each page is told.
     """
 
     log = Logger()
@@ -43,7 +43,7 @@ class FrontEnds:
         network: InThread,
         contents: Callable[[], Contents],
         kernels: Callable[[], Any],
-        token: Callable[[], str],
+        provider: Callable[[], Any],
     ) -> None:
         self._settings = settings
         self._server = settings.server
@@ -52,7 +52,7 @@ class FrontEnds:
         self._network = network
         self._contents = contents
         self._kernels = kernels
-        self._token = token
+        self._provider = provider
         self.lab_package = self._wanted("jupyterlab")
         self.notebook_package = self._wanted("notebook")
 
@@ -112,13 +112,12 @@ class FrontEnds:
         """What pages are told of the server, now."""
         from jupyterd.frontends.page_config import Surroundings
 
-        server, manager = self._server, self._contents().manager
+        server, manager, provider = self._server, self._contents().manager, self._provider()
         return Surroundings(
             base_url=server.base_url,
             ws_url=server.websocket_url,
             root_dir=server.root_dir,
-            token=self._token(),
-            token_for_all=getattr(server.identity_provider, "token_in_pages", True),
+            of_page=getattr(provider, "page_config", None) or (lambda _: {"token": getattr(provider, "token", "")}),
             preferred_path=str(getattr(manager, "preferred_dir", "")),
             quit_button=server.quit_button,
             terminals=server.terminals_enabled,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from jupyterd.web.root import Root
@@ -12,10 +12,16 @@ if TYPE_CHECKING:
     from jupyterd.kernels.manager import MappingKernelManager
     from jupyterd.kernelspecs.manager import KernelSpecs
     from jupyterd.sessions.manager import SessionManager
+    from jupyterd.web.call import Call
 
 
-def mount(root: Root, kernels: Callable[[], MappingKernelManager]) -> None:
-    """``/api/kernels``, their websockets, their logs, and code run over REST."""
+def mount(
+    root: Root, kernels: Callable[[], MappingKernelManager], may_write: Callable[[Call], Awaitable[bool]]
+) -> None:
+    """``/api/kernels``, their websockets, their logs, and code run over REST.
+
+    :param may_write: whether who asks may change notebooks.
+    """
 
     def resource() -> Any:
         from jupyterd.kernels.resource import KernelsResource
@@ -25,7 +31,7 @@ def mount(root: Root, kernels: Callable[[], MappingKernelManager]) -> None:
     def channels() -> Any:
         from jupyterd.kernels.websocket.resource import ChannelsResource
 
-        return ChannelsResource(kernels().channels_of).app.resource()
+        return ChannelsResource(kernels().channels_of, may_write).app.resource()
 
     root.mount("/api/kernels", resource, auth="kernels")
     root.mount("/api/kernels/*/channels", channels, auth="kernels", websocket=True)

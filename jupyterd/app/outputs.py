@@ -24,7 +24,9 @@ def recorder(parts: Parts) -> Recorder:
         OutputRecorder(parent=parts.server),
         parts.reactor,
         parts.in_thread,
-        lambda kernel_id: parts.sessions.notebooks_on(kernel_id),
+        notebooks=lambda kernel_id: parts.sessions.notebooks_on(kernel_id),
+        change=lambda path, step: parts.contents.change(path, step),
+        emit=parts.emit,
     )
 
 

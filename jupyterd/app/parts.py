@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
     from jupyterd.app.frontends import FrontEnds
     from jupyterd.app.gateway import Engine
+    from jupyterd.app.hub import HubSide
     from jupyterd.auth.guard import Guard
     from jupyterd.config.manager import ConfigManager
     from jupyterd.contents.service import Contents
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from jupyterd.settings.load import Settings
     from jupyterd.status.metrics import RequestTimes
     from jupyterd.supervision.listener import Front
+    from jupyterd.supervision.stalls import StallWatchdog
     from jupyterd.terminals.manager import Terminals
 
 
@@ -96,7 +98,7 @@ class Parts:
             server.base_url,
             server.extra_template_paths,
             server.jinja_environment_options,
-            server.jinja_template_vars,
+            {**(self.hub.page_variables if self.hub is not None else {}), **server.jinja_template_vars},
         )
 
     @cached_property
@@ -104,7 +106,17 @@ class Parts:
         """Decides on every request."""
         from jupyterd.app.auth import make_guard
 
-        return make_guard(self.server, self.settings.make, self.reactor)
+        guard = make_guard(self.server, self.settings.make, self.reactor)
+        return guard if self.hub is None else self.hub.post(guard)
+
+    @cached_property
+    def hub(self) -> HubSide | None:
+        """The JupyterHub that says who comes in; None where there is none."""
+        if not hasattr(self.server.identity_provider, "hub_auth"):
+            return None
+        from jupyterd.app.hub import HubSide
+
+        return HubSide(self.reactor, self.server)
 
     @cached_property
     def site(self) -> Site:
@@ -126,9 +138,22 @@ class Parts:
                 reader=limits.reader_timeout,
                 most=limits.most_waiting,
             ),
-            access=AccessLog(self.settings.verbose, self._answered),
+            access=self.access_log,
             error_page=self.pages.error,
         )
+
+    @cached_property
+    def access_log(self) -> AccessLog:
+        """Tells the log of each answer."""
+        return AccessLog(self.settings.verbose, self._answered)
+
+    @cached_property
+    def stalls(self) -> StallWatchdog:
+        """Tells what holds the reactor."""
+        from jupyterd.supervision.stalls import StallWatchdog, Turns
+
+        loop = getattr(self.reactor, "_asyncioEventloop", None)
+        return StallWatchdog(Turns(), getattr(loop, "_selector", None), self.server.stall_seconds)
 
     @cached_property
     def bus(self) -> EventBus:
@@ -196,6 +221,7 @@ class Parts:
         server, gateway = self.server, self.gateway
         kernels: MappingKernelManager = self.settings.make("kernel_manager_class")
         connection = ZMQChannelsWebsocketConnection(parent=server) if gateway is None else gateway.connection
+
         def channels(kernel_id: str, observer: Observer) -> KernelChannels:
             return KernelChannels(
                 kernel_id,
@@ -245,7 +271,9 @@ class Parts:
         """Which cells' outputs are not in their notebooks yet."""
         from jupyterd.app.outputs import recorder
 
-        return recorder(self)
+        service = recorder(self)
+        self.services.add(Stage.RECORDS, service)
+        return service
 
     @cached_property
     def sessions(self) -> SessionManager:
@@ -286,6 +314,7 @@ class Parts:
         from jupyterd.app.contents import contents
 
         service = contents(self.reactor, self.settings, self.lanes, self.emit)
+        service.outputs = self.recorder
         self.services.add(Stage.DOMAINS, service)
         return service
 
@@ -301,7 +330,7 @@ class Parts:
             self.network_threads,
             contents=lambda: self.contents,
             kernels=lambda: self.kernels,
-            token=lambda: str(getattr(self.guard.provider, "token", "")),
+            provider=lambda: self.guard.provider,
         )
 
     @cached_property

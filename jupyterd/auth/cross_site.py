@@ -47,7 +47,7 @@ class Forgery:
             if given is None and not reading and _may_come(request, mount):
                 request.xsrf_pending = True  # the token is in the body: Request asks again, before the resource
                 return None
-            complaint = xsrf.complaint(handler.cookies.get(xsrf.COOKIE), given, handler.request.method) or ""
+            complaint = self.complaint(handler, given, handler.request.method) or ""
             status = 403
         if not complaint or (reading and self._referer_allowed(request)):
             return None
@@ -69,13 +69,15 @@ class Forgery:
         body = request.content.getvalue() if request.content is not None else b""
         handler: Handler = request.handler
         handler.form = fields = forms.fields_of(body, request.getHeader("content-type") or "")
-        complaint = xsrf.complaint(
-            handler.cookies.get(xsrf.COOKIE), (fields.get("_xsrf") or [""])[-1], handler.request.method
-        )
+        complaint = self.complaint(handler, (fields.get("_xsrf") or [""])[-1], handler.request.method)
         if complaint is None:
             return None
         self.log.warn("{why} ({path})", why=complaint, path=handler.request.path)
         return Refusal(403, complaint)
+
+    def complaint(self, handler: Handler, given: str | None, method: str) -> str | None:
+        """What is wrong with the token that a request shows, in words for its sender; None when it is right."""
+        return xsrf.complaint(handler.cookies.get(xsrf.COOKIE), given, method)
 
     def _xsrf_given(self, request: Request) -> str | None:
         values = request.args.get(b"_xsrf")

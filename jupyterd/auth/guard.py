@@ -107,7 +107,7 @@ class Guard:
         if self._stock:
             return self.provider.user_of(handler)
         found = self.provider.get_user(handler)
-        if isinstance(found, Awaitable):
+        if isinstance(found, Awaitable) and not isinstance(found, Deferred):
             return from_asyncio(found)
         return found
 
@@ -147,13 +147,22 @@ class Guard:
     # -- known, and allowed
 
     def _unknown(self, request: Request, handler: Handler, mount: Mount) -> Verdict | Deferred[Verdict]:
-        refusal = self._login_first(request) if mount.page and not mount.websocket else Refusal(403, "Forbidden")
+        page = mount.page and not mount.websocket
+        told = self._refused(handler, page)
+        if told is not None:
+            return told
+        refusal = self._login_first(request) if page else Refusal(403, "Forbidden")
         given = self.provider.get_token(handler) if self.provider.token else ""
         if not given:
             return refusal
         address = self.remote_ip(request)
         self.delay.failed(address, given)
         return self.delay.hold(address, refusal)
+
+    def _refused(self, handler: Handler, page: bool) -> Verdict | Deferred[Verdict]:
+        """The identity provider's own answer to somebody it does not let in, where it has one."""
+        ask = getattr(self.provider, "refusal", None)
+        return None if ask is None else ask(handler, page)
 
     def _login_first(self, request: Request) -> Refusal:
         if request.method not in (b"GET", b"HEAD") or not self.provider.login_available:

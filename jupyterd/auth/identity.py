@@ -13,10 +13,12 @@ from typing import Any, cast
 from traitlets import Any as AnyTrait
 from traitlets import Bool, Dict, Enum, List, TraitError, Unicode, default, validate
 from traitlets.config import LoggingConfigurable
+from twisted.internet.defer import Deferred
 
 from jupyterd.auth.handler import Handler
 from jupyterd.auth.http import cookies
 from jupyterd.auth.user import User, anonymous_user, from_json, to_json
+from jupyterd.web.refusal import Refusal
 
 UPDATABLE = ("name", "display_name", "initials", "avatar_url", "color")
 LONGEST_FIELD = 1024  # characters of one field of a user; the whole has to fit into a cookie
@@ -268,6 +270,21 @@ class IdentityProvider(LoggingConfigurable):
         raise NotImplementedError
 
     # -- what follows from it
+
+    def refusal(self, handler: Handler, page: bool) -> Refusal | Deferred[Refusal | None] | None:
+        """What to answer a request whose user is not known; None for the login page, or 403 to programs.
+
+        :param page: it is for people.
+        """
+        return None
+
+    def page_config(self, handler: Handler) -> dict[str, Any]:
+        """What pages of front ends are told, besides what all are told.
+
+        ``token`` is what they send in place of a cookie. Where it is not for all, who came by a cookie goes on with
+        it: a script that gets into the page finds nothing that it could take away.
+        """
+        return {"token": self.token if self.token_in_pages or self.is_token_authenticated(handler) else ""}
 
     def should_check_origin(self, handler: Handler) -> bool:
         """Whether foreign pages must be kept out: not where a token was shown, which they can not know."""

@@ -59,6 +59,11 @@ STOCK: dict[str, str] = {
 # Notebook 6 called them so.
 STOCK |= {name.replace("jupyter_server.", "notebook.", 1): ours for name, ours in STOCK.items() if ".services." in name}
 
+STOCK |= {
+    "jupyterhub.singleuser.extension.JupyterHubAuthorizer": f"{_AUTH}.authorizer.AllowAllAuthorizer",
+    "jupyterhub.singleuser.extension.JupyterHubIdentityProvider": "jupyterd.hub.identity.JupyterHubIdentityProvider",
+}
+
 # What --help-all, --generate-config and the search for misspelt names know, besides ServerApp.
 CLASSES: list[str] = [
     "jupyter_client.manager.KernelManager",
@@ -71,6 +76,10 @@ CLASSES: list[str] = [
     f"{_AUTH}.authorizer.AllowAllAuthorizer",
     f"{_AUTH}.identity.IdentityProvider",
     f"{_AUTH}.password_identity.PasswordIdentityProvider",
+    "jupyterd.hub.identity.JupyterHubIdentityProvider",
+    "jupyterd.hub.settings.HubAuth",
+    "jupyterd.hub.settings.HubOAuth",
+    "jupyterd.hub.settings.JupyterHubSingleUser",
     "jupyterd.config.manager.ConfigManager",
     f"{_CONTENTS}.manager.ContentsManager",
     f"{_CONTENTS}.filemanager.FileContentsManager",

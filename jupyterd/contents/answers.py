@@ -28,7 +28,7 @@ class Answer:
 def encode_found(found: Found) -> bytes:
     """JSON of a model, with its content."""
     if found.model["type"] == "notebook" and found.model["content"] is not None:
-        return jsonio.to_wire(found.model, found.plain)
+        return jsonio.to_wire(found.model)
     return encode(found.model)
 
 
@@ -40,7 +40,7 @@ def in_pieces(found: Found) -> Iterator[bytes]:
         return
     yield b'{"content":{"cells":['
     yield from jsonio.list_in_pieces(content["cells"])
-    yield b"]," + jsonio.to_wire({key: value for key, value in content.items() if key != "cells"}, True)[1:]
+    yield b"]," + jsonio.to_wire({key: value for key, value in content.items() if key != "cells"})[1:]
     yield b"," + encode({key: value for key, value in found.model.items() if key != "content"})[1:]
 
 

@@ -7,7 +7,6 @@ A model is a dict with ``name``, ``path``, ``last_modified`` and ``created`` (aw
 
 from __future__ import annotations
 
-import json
 import math
 import os
 from datetime import datetime, timezone
@@ -16,6 +15,7 @@ from typing import Any
 import orjson
 
 from jupyterd.errors import Failed
+from jupyterd.system import strict_json
 
 UTC = timezone.utc
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -100,8 +100,8 @@ def encode(model: Any) -> bytes:
 
 
 def encode_any(model: Any) -> bytes:
-    """JSON of whatever a contents manager returned, as the reference encodes it."""
-    return json.dumps(model, default=_default).encode()
+    """JSON of whatever a contents manager returned, as the reference encodes it; ``NaN`` is null."""
+    return strict_json.dumps(model, default=_default).encode()
 
 
 def _default(value: Any) -> Any:

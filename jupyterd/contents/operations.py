@@ -24,6 +24,7 @@ from jupyterd.contents.models import Model, check, encode, encode_any
 from jupyterd.contents.notebooks import jsonio
 from jupyterd.contents.paths import OutsideRoot, clean
 from jupyterd.contents.raw_upload import RawUpload
+from jupyterd.contents.steps import MARK, Step
 from jupyterd.errors import Forbidden, Invalid, NotFound, PreconditionFailed
 
 Buffer = bytes | mmap
@@ -40,12 +41,14 @@ class Query:
 
     :param type: one of :data:`TYPES`, or None for what it is.
     :param format: ``text``, ``base64`` or None.
+    :param mark: what a notebook is marked with; see :data:`jupyterd.contents.steps.MARK`.
     """
 
     content: bool = True
     type: str | None = None
     format: str | None = None
     hash: bool = False
+    mark: int | None = None
 
 
 def is_native(manager: Any) -> bool:
@@ -70,7 +73,7 @@ async def get(manager: Any, path: str, query: Query, limit: int | None = None) -
     :raises Missing: nothing there, or hidden.
     """
     if is_native(manager):
-        if limit is not None and query.content and _is_large(manager, path, limit):
+        if limit is not None and query.content and is_large(manager, path, limit):
             return None
         return _get_native(manager, path, query)
     missing = Missing(f"file or directory {path!r} does not exist")
@@ -89,10 +92,14 @@ async def get(manager: Any, path: str, query: Query, limit: int | None = None) -
             raise missing from error
         raise
     check(model, query.content, hashed)
+    _mark(model, query.mark)
     return Answer(encode_any(model), model["path"], model["last_modified"])
 
 
-def _is_large(manager: FileContentsManager, path: str, limit: int) -> bool:
+def is_large(manager: Any, path: str, limit: int) -> bool:
+    """A file of a built-in manager that has more bytes than ``limit``."""
+    if not is_native(manager):
+        return False
     try:
         status = os.stat(manager._get_os_path(clean(path)))
         return stat.S_ISREG(status.st_mode) and status.st_size > limit
@@ -111,18 +118,68 @@ def find(manager: FileContentsManager, path: str, query: Query) -> Found:
     :raises Missing: nothing there, or hidden.
     """
     try:
-        return reading.find(manager, path, query.content, query.type, query.format, query.hash)
+        found = reading.find(manager, path, query.content, query.type, query.format, query.hash)
     except OutsideRoot:
         raise
     except NotFound:
         raise Missing(f"file or directory {path!r} does not exist") from None
+    _mark(found.model, query.mark)
+    return found
 
 
-async def put(manager: Any, path: str, body: Buffer, if_match: str | None = None) -> Answer:
+def _mark(model: Model, mark: int | None) -> None:
+    content = model.get("content")
+    if mark is not None and model["type"] == "notebook" and isinstance(content, dict):
+        metadata = content.get("metadata")
+        if isinstance(metadata, dict):
+            metadata[MARK] = mark
+
+
+def _unmark(content: Any) -> Any:
+    metadata = content.get("metadata") if isinstance(content, dict) else None
+    return metadata.pop(MARK, None) if isinstance(metadata, dict) else None
+
+
+async def notebook_on_disk(manager: Any, path: str) -> dict[str, Any] | None:
+    """A notebook's content as it is; None where there is none."""
+    try:
+        content = (await _notebook(manager, path)).model["content"]
+    except Exception as error:
+        if isinstance(error, NotFound) or getattr(error, "status_code", None) == 404:
+            return None
+        raise
+    return content if isinstance(content, dict) else None
+
+
+async def _notebook(manager: Any, path: str) -> Found:
+    if is_native(manager):
+        return reading.find(manager, path, True, "notebook")
+    model = await settled(manager.get(path, content=True, type="notebook"))
+    return Found(model, os.stat_result([0] * 10), False)
+
+
+async def change(manager: Any, path: str, step: Step) -> str | None:
+    """Let ``step`` change a notebook; saved, as by a client, if it did. The tag of the file that was written.
+
+    :raises NotFound: there is none.
+    """
+    found = await _notebook(manager, path)
+    content = found.model["content"]
+    if not isinstance(content, dict) or not await step.run(manager, path, content):
+        return None
+    model = {"type": "notebook", "format": "json", "content": content}
+    if is_native(manager):
+        return tag_of(manager._keep(model, path, found.plain))
+    await settled(manager.save(model, path))
+    return None
+
+
+async def put(manager: Any, path: str, body: Buffer, if_match: str | None = None, step: Step | None = None) -> Answer:
     """Save what a client sends; make it where there is nothing.
 
     :param body: JSON of a model.
     :param if_match: the tags of which the file must have one, or nothing is saved.
+    :param step: done to a notebook before it is saved.
     :raises PreconditionFailed: it has none of them.
     """
     parsed = parse_body(body)
@@ -142,6 +199,10 @@ async def put(manager: Any, path: str, body: Buffer, if_match: str | None = None
     exists = bool(await settled((manager._file_exists if native else manager.file_exists)(path)))
     if model.get("type", "") not in (None, "", *TYPES):
         model["type"] = "file"
+    if model.get("type") == "notebook":
+        mark = _unmark(model.get("content"))
+        if step is not None and isinstance(model.get("content"), dict):
+            await step.run(manager, path, model["content"], mark)
     if native:
         model = model if exists else composites.fill(model, clean(path))
         found = manager._keep(model, path, parsed.plain)

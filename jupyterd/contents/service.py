@@ -7,12 +7,13 @@ import inspect
 import os
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from datetime import datetime
 from functools import partial
 from threading import Thread
 from typing import Any, TypeVar
 
+import orjson
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredLock, fail
 
@@ -26,6 +27,7 @@ from jupyterd.contents.notebooks.signature_commits import Commits
 from jupyterd.contents.operations import Query
 from jupyterd.contents.paths import clean
 from jupyterd.contents.raw_upload import RawUpload
+from jupyterd.contents.steps import CellOutputs, Step
 from jupyterd.contents.thread_pools import Lanes
 from jupyterd.contents.upload_expiry import Expiry
 from jupyterd.contents.worker.parent import LARGE, Workshop, can_delegate
@@ -58,6 +60,7 @@ class Contents(Service):
         self._locks = KeyedLocks()
         self.workshop = Workshop(manager)
         self.changes: Changes | None = None
+        self.outputs: CellOutputs | None = None
         uploads = getattr(manager, "uploads", None)
         self._expiry = Expiry(reactor, lanes.write, uploads) if isinstance(uploads, Uploads) else None
 
@@ -89,6 +92,9 @@ class Contents(Service):
 
     async def get(self, path: str, query: Query) -> Answer | FileAnswer:
         """Read; a large notebook in a child process, whose answer is in a file."""
+        if self.outputs is not None and query.content and path.endswith(".ipynb"):
+            await self.outputs.opening(clean(path))
+            query = replace(query, mark=self.outputs.mark(clean(path)))
         answer = await self._read(path, query)
         if query.content and answer.etag is not None and self.changes is not None:
             self.changes.seen(self.manager._get_os_path(path), clean(path), answer.etag)
@@ -119,7 +125,61 @@ class Contents(Service):
 
     async def put(self, path: str, body: bytes, if_match: str | None) -> Answer:
         """Save; nothing else changes the path meanwhile."""
-        return await self.alone([path], lambda: self._saving(path, self.run(operations.put, path, body, if_match)))
+
+        async def work() -> Answer:
+            step = await self._step(path)
+            answer = await self.run(operations.put, path, body, if_match, step)
+            self._stepped(path, step)
+            return answer
+
+        return await self.alone([path], lambda: self._saving(path, work()))
+
+    async def _step(self, path: str) -> Step | None:
+        return None if self.outputs is None else await self.outputs.saving(clean(path))
+
+    def _stepped(self, path: str, step: Step | None) -> None:
+        if step is not None and self.outputs is not None:
+            self.outputs.saved(clean(path), step)
+
+    async def change(self, path: str, step: Step) -> None:
+        """Let ``step`` change a notebook on disk; a large one in a child process.
+
+        :raises NotFound: there is none.
+        """
+
+        async def work() -> None:
+            if await self.lanes.write(operations.is_large, self.manager, path, LARGE) and await self.lanes.write(
+                can_delegate, self.manager
+            ):
+                etag = (await self._delegate("change", step, path=path))["etag"]
+                if etag is not None:
+                    self.manager.emit(data={"action": "save", "path": path})
+            else:
+                etag = await self.run(operations.change, path, step)
+            if etag is not None and self.changes is not None:
+                self.changes.saved(self.manager._get_os_path(path), etag)
+
+        await self.alone([path], work)
+
+    async def _delegate(self, operation: str, step: Step | None, **arguments: Any) -> dict[str, Any]:
+        """Have the child process do something with a step; what it did is noted in the step."""
+        file = None if step is None else await self.lanes.write(self._write_step, step)
+        try:
+            done = await self.lanes.large(partial(self.workshop.do, operation, step=file, **arguments))
+        finally:
+            if file is not None:
+                self.lanes.write(_remove, file)
+        report = done.pop("report", None)
+        if step is not None:
+            step.report = report
+        return done
+
+    def _write_step(self, step: Step) -> str:
+        """In a thread."""
+        path = self.workshop.new_path()
+        with open(path, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
+            file.write(orjson.dumps({"function": step.function, "given": step.given}))
+        return path
 
     async def _saving(self, path: str, saving: Awaitable[Answer]) -> Answer:
         answer = await saving
@@ -137,9 +197,14 @@ class Contents(Service):
         """The same of a large body that is in a file: in a child process where that can be."""
 
         async def work() -> Answer:
+            step = await self._step(path)
             if not await self.lanes.write(can_delegate, self.manager):
-                return await self.run(operations.put, path, await self.lanes.write(_contents_of, spooled), if_match)
-            reply = await self.lanes.large(self.workshop.do, "put", path=path, body=spooled, if_match=if_match)
+                body = await self.lanes.write(_contents_of, spooled)
+                answer = await self.run(operations.put, path, body, if_match, step)
+                self._stepped(path, step)
+                return answer
+            reply = await self._delegate("put", step, path=path, body=spooled, if_match=if_match)
+            self._stepped(path, step)
             self.manager.emit(data={"action": "save", "path": clean(path)})
             return Answer(reply.pop("body").encode(), **_head_of(reply))
 
@@ -155,6 +220,8 @@ class Contents(Service):
         async def work() -> Answer:
             answer = await self.run(operations.patch, path, body)
             self._forget(path)
+            if self.outputs is not None:
+                self.outputs.moved(clean(path), clean(new_path))
             return answer
 
         return await self.alone([path, new_path], work)

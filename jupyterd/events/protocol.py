@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections import deque
 from collections.abc import Callable
 from typing import Any
 
 from jupyterd.events.bus import EventBus
+from jupyterd.system import strict_json
 from jupyterd.web.websocket.protocol import SocketProtocol
 
 MOST_WAITING = 1000
@@ -51,7 +51,7 @@ class EventsProtocol(SocketProtocol):
             self.sendMessage(self._waiting.popleft())
 
     def _heard(self, schema_id: str, data: dict[str, Any]) -> None:
-        event = json.dumps({"schema_id": schema_id, **data}, default=str).encode()
+        event = strict_json.dumps({"schema_id": schema_id, **data}, default=str).encode()
         if not self._slow:
             self.sendMessage(event)
         elif len(self._waiting) < MOST_WAITING:

@@ -12,6 +12,7 @@ from twisted.logger import Logger
 
 from jupyterd.config_manager import recursive_update
 from jupyterd.frontends.json_files import glob_escape, layered, read_object
+from jupyterd.system.strict_json import finite
 
 DISABLED = "disabledExtensions"
 log = Logger()
@@ -80,7 +81,7 @@ def read_json5(path: str) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         log.warn("skipping {path}: {error}", path=path, error=error)
         return {}
-    return value if isinstance(value, dict) else {}
+    return finite(value) if isinstance(value, dict) else {}
 
 
 def _built(name: str, package: dict[str, Any]) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from glob import glob
 from typing import Any
@@ -11,6 +10,7 @@ from jupyter_core.paths import jupyter_config_path
 from twisted.logger import Logger
 
 from jupyterd.config_manager import recursive_update
+from jupyterd.system import strict_json
 from jupyterd.system.replace_file import replace_file
 
 log = Logger()
@@ -37,9 +37,9 @@ def glob_escape(path: str) -> str:
 def read_object(path: str) -> dict[str, Any]:
     """A JSON object from a file; an empty one where there is no file, or nothing useful in it."""
     try:
-        with open(path, encoding="utf-8") as file:
+        with open(path, "rb") as file:
             text = file.read()
-        value = json.loads(text) if text.strip() else {}
+        value = strict_json.loads(text) if text.strip() else {}
     except FileNotFoundError:
         return {}
     except (OSError, ValueError) as error:

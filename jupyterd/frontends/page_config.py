@@ -7,7 +7,7 @@ import json
 import os
 import posixpath
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 from urllib.parse import urlsplit
@@ -32,7 +32,7 @@ class Surroundings:
     """What pages are told of the server around them.
 
     :param token: what pages send in place of a cookie.
-    :param token_for_all: the token is in every page, not only in that of somebody who has just shown it.
+    :param of_page: tells of one request (``handler``) what its page alone is told: the token, where the Hub is.
     :param preferred_path: the directory that is opened first, below the root; empty for the root.
     :param delete_to_trash: None where the contents manager has no such setting.
     :param server_version: the version of the Jupyter Server API, as three numbers.
@@ -43,7 +43,6 @@ class Surroundings:
     ws_url: str = ""
     root_dir: str = ""
     token: str = ""
-    token_for_all: bool = True
     preferred_path: str = ""
     quit_button: bool = True
     terminals: bool = True
@@ -52,14 +51,15 @@ class Surroundings:
     server_version: tuple[int, int, int] = (2, 21, 1)
     untracked_message_types: list[str] = field(default_factory=list)
     extra: Mapping[str, Any] = field(default_factory=dict)
+    of_page: Callable[[Any], Mapping[str, Any]] | None = None
 
     def shown_to(self, request: Any) -> Surroundings:
-        """The same for one page.
-
-        Where the token is not for all, who came by a cookie goes on with it: a script that gets into the page finds
-        nothing that it could take away.
-        """
-        return self if self.token_for_all or request.token_authenticated else replace(self, token="")
+        """The same for one page."""
+        if self.of_page is None:
+            return self
+        told = dict(self.of_page(request.handler))
+        token = str(told.pop("token", self.token))
+        return replace(self, token=token, extra={**self.extra, **told})
 
 
 def camel_case(name: str) -> str:

@@ -118,8 +118,8 @@ class RemoteProcess:
         """Its files are elsewhere."""
         return None
 
-    def update_env(self, env: Mapping[str, str]) -> None:
-        """Variables for its next start."""
+    def update_env(self, env: Mapping[str, str], cwd: str | None = None) -> None:
+        """Variables for its next start; where it works is the gateway's."""
         self._env.update(env)
 
     # -- what is done with it

@@ -13,7 +13,7 @@ from traitlets import List
 class KernelSpecManager(kernelspec.KernelSpecManager):
     """Finds kernelspecs in the directories of the Jupyter data path."""
 
-    kernel_dirs: List[str] = List()
+    kernel_dirs: List[str] = List(config=True, help="Directories of kernelspecs, the one that wins first.")
 
     def _kernel_dirs_default(self) -> list[str]:
         dirs: list[str] = jupyter_path("kernels")

@@ -114,6 +114,9 @@ class Execution:
     :ivar first: the number in the kernel's log from which on it may have said something.
     :ivar state: ``queued``, ``running``, then ``ok``, ``error`` or ``aborted``.
     :ivar clients: the sessions of the clients that show its outputs: who asked, and who took it over.
+    :ivar asked: when.
+    :ivar waiting: notebooks in which its outputs have no place, and why.
+    :ivar told: of which of them it was told.
     :ivar recorded: its outputs may be written into the file: who asked may write there.
     :ivar superseded: its cell was run again since.
     :ivar in_file: what it had said when it was last looked at is in the file.
@@ -133,6 +136,9 @@ class Execution:
     input: InputRequest | None = None
     replied: bool = False
     idle: bool = False
+    asked: float = 0.0
+    waiting: dict[str, str] = field(default_factory=dict)
+    told: dict[str, str] = field(default_factory=dict)
     recorded: bool = True
     superseded: bool = False
     in_file: bool = False

@@ -22,12 +22,18 @@ if TYPE_CHECKING:
 BATCH = 256 * 1024
 """Bytes of messages that are replayed in one go."""
 
+UNLINKED = 300.0
+"""Seconds in which a page whose kernel has ended saves what it shows; JupyterLab does within two minutes."""
+
 INLINE = 16 * 1024
 """So many are not worth a thread."""
 
 
 class Overseer(Protocol):
     """Who decides when outputs are written."""
+
+    def asked(self, record: KernelRecord, execution: Execution) -> None:
+        """A cell is to be run."""
 
     def changed(self, record: KernelRecord) -> None:
         """An execution has ended, or a client came or left."""
@@ -84,21 +90,20 @@ class KernelRecord:
         execution.clients.add(key_of(cursor))
         execution.recorded = cursor.records
         execution.shorten()
-        self._supersede(execution)
+        execution.asked = self._seconds()
         while len(self.executions) >= max(1, self._settings.executions):
             self.forget(next(iter(self.executions.values())))
         self.executions[execution.id] = execution
         if self.cursor is None:
             self.cursor = log.open(position=log.next)
+        self._overseer.asked(self, execution)
         self.learn()
 
-    def _supersede(self, new: Execution) -> None:
-        """A cell that is run again shows the new outputs alone."""
-        for old in list(self.executions.values()):
-            if new.cell_id is not None and (old.cell_id, old.path) == (new.cell_id, new.path):
-                old.superseded = True
-                if old.over:
-                    self.forget(old)
+    def supersede(self, execution: Execution) -> None:
+        """Its cell is run again, and will show the new outputs alone."""
+        execution.superseded = True
+        if execution.over:
+            self.forget(execution)
 
     def told(self, msg_id: str, state: str) -> None:
         """See :class:`Recording`."""
@@ -179,6 +184,8 @@ class KernelRecord:
 
     def close(self) -> Deferred[None]:
         """See :class:`Recording`."""
+        for cursor in self._channels.messages.attached:
+            self.away[key_of(cursor)] = self._seconds() + UNLINKED
         self.lost(set())
         return self._overseer.closing(self)
 
@@ -192,6 +199,12 @@ class KernelRecord:
     def is_attended(self, execution: Execution) -> bool:
         """A page that shows its outputs is connected."""
         return not self.gone and any(True for _ in self._here(execution))
+
+    def is_shown(self, execution: Execution) -> bool:
+        """A page shows its outputs, though it may have no kernel to be connected with any more."""
+        now = self._seconds()
+        left = self.gone and any(self.away.get(key, 0.0) > now for key in execution.clients)
+        return left or self.is_attended(execution)
 
     def due(self, execution: Execution) -> float | None:
         """When its outputs are to be written into the file; None while they are not."""
@@ -218,7 +231,9 @@ class KernelRecord:
         return [
             each
             for each in self.executions.values()
-            if each.visible and (each.path == path if each.path is not None else path in self.paths)
+            if each.visible
+            and not each.superseded
+            and (each.path == path if each.path is not None else path in self.paths)
         ]
 
     async def outputs(self, wanted: list[Execution]) -> dict[str, tuple[list[Output], int | None, str | None]]:
@@ -290,11 +305,13 @@ class KernelRecord:
 
     async def finish(self) -> None:
         """The kernel is gone: read all that its log has, which is needed no more."""
-        await self.outputs([])
-        self.gone = True
-        cursor, self.cursor = self.cursor, None
-        if cursor is not None:
-            self._channels.messages.forget(cursor)
+        try:
+            await self.outputs([])
+        finally:
+            self.gone = True
+            cursor, self.cursor = self.cursor, None
+            if cursor is not None:
+                self._channels.messages.forget(cursor)
 
     # -- paths
 
@@ -323,6 +340,7 @@ class KernelRecord:
             "last_msg_id": last,
             "input_request": execution.input_model(),
             "saved": execution.in_file,
+            "no_place": next(iter(execution.waiting.values()), None),
         }
 
 

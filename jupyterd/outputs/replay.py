@@ -78,7 +78,8 @@ class CellOutputs:
     def add(self, output: Output, size: int) -> bool:
         """Any other output; whether there is room for it."""
         self._clear_if_due()
-        if output["output_type"] != "error" and self.size + size > self.limit:
+        room = self.limit * (2 if output["output_type"] == "error" else 1)
+        if self.size + size > room:
             self._left_out += 1
             return False
         self.size += size + OVERHEAD

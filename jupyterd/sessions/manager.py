@@ -265,7 +265,7 @@ class SessionManager(LoggingConfigurable):
         async def change() -> dict[str, Any]:
             if paths:  # JupyterLab gives a session its document's path after it has been created
                 await self._existing(row.path)
-            return await self._locks.alone(kernels, lambda: self._replace(row))
+            return await self._locks.alone(kernels, lambda: self._replace(row, moved=bool(paths)))
 
         model = await self._locks.alone(paths, change)
         if row.kernel_id != before.kernel_id:
@@ -276,15 +276,23 @@ class SessionManager(LoggingConfigurable):
                 await released
         return model
 
-    async def _replace(self, row: Row) -> dict[str, Any]:
+    async def _replace(self, row: Row, moved: bool) -> dict[str, Any]:
         if row.kernel_id not in self._kernels:
             raise Invalid(f"No such kernel: {row.kernel_id}")
         environment = {"JPY_SESSION_NAME": await self._session_name(row.path, row.name)}
+        directory = await self._new_directory(row) if moved else None
         await self._in_table(self._table.replace, row)
         if row.kernel_id not in self._kernels:
             raise NoSuchSession(f"Session not found: {_orphaned(row)!r}")
-        self._kernels[row.kernel_id].process.update_env(environment)
+        self._kernels[row.kernel_id].process.update_env(environment, directory)
         return self._model(row)
+
+    async def _new_directory(self, row: Row) -> str | None:
+        """Where a kernel works after its next start; None where another session is the one it was started for."""
+        sessions = await self._in_table(self._table.on, row.kernel_id)
+        if sessions and sessions[0].session_id != row.session_id:
+            return None
+        return await self._in_thread(self._kernels.cwd_for_path, await self._kernel_path(row.path))
 
     async def delete(self, session_id: str) -> None:
         """End a session, and its kernel unless another session has it too.

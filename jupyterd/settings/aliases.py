@@ -13,6 +13,10 @@ ALIASES: dict[str, str] = {
     "client-ca": "ServerApp.client_ca",
     "config": "JupyterApp.config_file",
     "gateway-url": "GatewayClient.url",
+    "group": "JupyterHubSingleUser.group",
+    "hub-api-url": "HubOAuth.api_url",
+    "hub-host": "HubOAuth.hub_host",
+    "hub-prefix": "HubOAuth.hub_prefix",
     "ip": "ServerApp.ip",
     "keyfile": "ServerApp.keyfile",
     "log-level": "Application.log_level",
@@ -25,6 +29,7 @@ ALIASES: dict[str, str] = {
     "sock": "ServerApp.sock",
     "sock-mode": "ServerApp.sock_mode",
     "transport": "KernelManager.transport",
+    "user": "JupyterHubSingleUser.user",
 }
 
 _IGNORED = "No effect here; accepted so that command lines can stay as they are."
@@ -42,6 +47,10 @@ FLAGS: dict[str, tuple[dict[str, dict[str, Any]], str]] = {
         "Load custom.css.",
     ),
     "debug": ({"ServerApp": {"log_level": logging.DEBUG}}, "Log everything, each answered request too."),
+    "disable-user-config": (
+        {"JupyterHubSingleUser": {"disable_user_config": True}},
+        "Below a JupyterHub: read no settings from the user's home.",
+    ),
     "dev-mode": ({"LabApp": {"dev_mode": True}}, _IGNORED),
     "expose-app-in-browser": (
         {"LabApp": {"expose_app_in_browser": True}, "JupyterNotebookApp": {"expose_app_in_browser": True}},

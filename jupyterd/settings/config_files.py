@@ -62,6 +62,14 @@ def load_files(app: ServerTraits, raise_errors: bool = False) -> Files:
     return files
 
 
+def load_named(app: ServerTraits, name: str) -> Config:
+    """The files ``<name>.py`` and ``<name>.json`` along the path."""
+    files = Files()
+    for directory in reversed(app.config_file_paths):
+        _merge_named(files, directory, name, app, False)
+    return files.config
+
+
 def _front_ends(files: Files, app: ServerTraits, raise_errors: bool) -> None:
     """The files of the front ends that are installed and not switched off, below all others."""
     below = Files()

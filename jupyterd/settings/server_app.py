@@ -21,6 +21,7 @@ from jupyterd.settings.aliases import ALIASES, FLAGS, IGNORED_FLAGS
 from jupyterd.settings.command_line import BadOption, parse
 from jupyterd.settings.config_files import load_files
 from jupyterd.settings.deprecated import MovedTraits
+from jupyterd.settings.hub import config_dir_outside_home, of_hub, outside_home, without_user_config
 from jupyterd.settings.notebook_names import adopt, nested
 from jupyterd.settings.server_traits import ServerTraits
 from jupyterd.settings.subcommands import JupyterPasswordApp, JupyterServerListApp, JupyterServerStopApp
@@ -74,6 +75,7 @@ jupyterd stop 9999                # stop the one on that port
             return
         given = deepcopy(self.config)
         self.load_config_file()
+        of_hub(self)
         self.update_config(given)
         self.update_config(nested(self.config))
         self.hand_over_moved()
@@ -122,6 +124,16 @@ jupyterd stop 9999                # stop the one on that port
         files = load_files(self, raise_errors=self.raise_config_file_errors or not suppress_errors)
         self._loaded_config_files += files.loaded
         self.update_config(files.config)
+
+    @property
+    def config_file_paths(self) -> list[str]:
+        """Directories of configuration files, the one that wins first."""
+        paths = super().config_file_paths
+        return outside_home(paths) if without_user_config(self.config) else paths
+
+    def _config_dir_default(self) -> str:
+        given = str(super()._config_dir_default())
+        return config_dir_outside_home(given) if without_user_config(self.config) else given
 
     def start_show_config(self) -> None:
         """Print the settings, values of the command line as what they have become."""

@@ -11,11 +11,26 @@ from ast import literal_eval
 from typing import Any, cast
 
 from traitlets import Any as AnyTrait
-from traitlets import Bool, Bytes, Dict, Integer, List, TraitError, Unicode, Union, default, observe, validate
+from traitlets import (
+    Bool,
+    Bytes,
+    Dict,
+    Enum,
+    Float,
+    Integer,
+    List,
+    TraitError,
+    Unicode,
+    Union,
+    default,
+    observe,
+    validate,
+)
 
 from jupyterd import DEFAULT_JUPYTER_SERVER_PORT
 from jupyterd.gateway import is_set
-from jupyterd.log import Layout
+from jupyterd.log import Layout, level_number
+from jupyterd.log_styles import STYLES
 from jupyterd.settings.deprecated import MovedTraits
 from jupyterd.traittypes import ClassName
 from jupyterd.utils import expand_path
@@ -211,6 +226,25 @@ class ServerTraits(MovedTraits):
     extra_log_scrub_param_keys = List(
         Unicode(), config=True, help="More names of query parameters whose values never reach a log."
     )
+    log_style = Enum(
+        STYLES,
+        "text",
+        config=True,
+        help="How the log is written: text (lines by log_format), json (one object a line) or journal (native fields "
+        "of the systemd journal; text where there is none).",
+    )
+    log_levels = Dict(
+        value_trait=Union([Integer(), Unicode()]),
+        config=True,
+        help="Levels by namespace, for it and all below it: {'jupyterd.kernels': 'DEBUG'}. Read again on SIGHUP.",
+    )
+    stall_seconds = Float(
+        0.25,
+        min=0.0,
+        config=True,
+        help="When the reactor is held for longer (seconds) the stack that holds it is logged, once a minute at most. "
+        "0: it is not.",
+    )
     autoreload = Bool(False, config=True, help="Restart when a Python file of the server or an extension changes.")
     tornado_settings = Dict(config=True, help="Settings of Tornado: headers are used, and what extensions read.")
 
@@ -291,6 +325,13 @@ class ServerTraits(MovedTraits):
             return Layout(proposal.value).format
         except ValueError as error:
             raise TraitError(str(error)) from None
+
+    @validate("log_levels")
+    def _valid_log_levels(self, proposal: Any) -> dict[str, int]:
+        try:
+            return {name: level_number(level) for name, level in proposal.value.items()}
+        except ValueError as error:
+            raise TraitError(f"log_levels: {error}") from None
 
     @validate("allow_origin_pat")
     def _valid_pattern(self, proposal: Any) -> str:

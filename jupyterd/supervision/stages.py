@@ -19,7 +19,9 @@ class Stage(IntEnum):
     """What domains reach others by: a gateway, a child process that several share."""
     DOMAINS = 2
     """Kernels, contents, terminals. None waits for another one of them."""
-    PORTS = 3
+    RECORDS = 3
+    """What brings together what domains have: it finishes while they are still there."""
+    PORTS = 4
     """What lets clients in: it starts when all is there, and stops before anything goes."""
 
 

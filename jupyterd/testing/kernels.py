@@ -33,6 +33,7 @@ class MemoryProcess:
         self.metadata: dict[str, Any] = {}
         self.autorestart = True
         self.env: dict[str, str] = dict(order.env or {})
+        self.cwd = order.cwd
         self.hold: Deferred[None] | None = None
         self.failure: Exception | None = None
         self.unprepared: Exception | None = None
@@ -47,11 +48,12 @@ class MemoryProcess:
 
     def resolve_path(self, path: str) -> str | None:
         """Beside its working directory."""
-        return f"{self.order.cwd}/{path}"
+        return f"{self.cwd}/{path}"
 
-    def update_env(self, env: Mapping[str, str]) -> None:
+    def update_env(self, env: Mapping[str, str], cwd: str | None = None) -> None:
         """Note it."""
         self.env.update(env)
+        self.cwd = cwd or self.cwd
 
     async def _do(self, call: str) -> None:
         self.calls.append(call)

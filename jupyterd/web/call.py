@@ -11,6 +11,7 @@ import msgspec
 from twisted.internet.defer import Deferred
 
 from jupyterd.errors import Invalid
+from jupyterd.system import strict_json
 from jupyterd.web.server.request import Request
 
 PARSE_IN_THREAD = 64 * 1024
@@ -140,4 +141,4 @@ def encode(value: Any) -> bytes:
     try:
         return msgspec.json.encode(value)
     except (TypeError, ValueError):
-        return json.dumps(value).encode()
+        return strict_json.dumps(value).encode()

@@ -181,7 +181,7 @@ def test_the_child_makes_the_same_manager(manager: AsyncLargeFileManager, notebo
     assert json.loads((tmp_path / "out").read_bytes())["content"]["cells"][0]["source"] == "x"
     wrong = answer(theirs, {"do": "get", "path": "/b", "query": [True, None, None, False], "out": str(tmp_path / "o2")})
     assert wrong["error"]["kind"] == "jupyterd.contents.operations.Missing"
-    assert set(OPERATIONS) == {"get", "put"}
+    assert set(OPERATIONS) == {"get", "put", "change"}
 
 
 @pytest.fixture

@@ -105,9 +105,10 @@ def serve(home: Path) -> Serve:
             ]
         )
         root = Root(settings.server.base_url)
+        provider = SimpleNamespace(token="secret")
         kernels = SimpleNamespace(untracked_message_types=["stream"])
         fronts = FrontEnds(
-            settings, MemoryReactorClock(), at_once, at_once, MemoryContents, lambda: kernels, lambda: "secret"
+            settings, MemoryReactorClock(), at_once, at_once, MemoryContents, lambda: kernels, lambda: provider
         )  # type: ignore[arg-type]
         mount(root, fronts)
         return MemorySite(root)

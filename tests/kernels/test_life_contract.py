@@ -56,6 +56,7 @@ async def keeps_the_contract(
     assert isinstance(info["key"], bytes)
     assert place <= info.keys()
     process.update_env({"JPY_SESSION_NAME": "b"})
+    process.update_env({"JPY_SESSION_NAME": "b"}, str(cwd))
 
     await process.restart(now=True)
     await process.restart(now=True, new_ports=True)

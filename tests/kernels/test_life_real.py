@@ -369,9 +369,17 @@ async def test_environment_and_directory(houses: Any, home: Path) -> None:
     await house.ready(kernel)
     assert await house.value(kernel, "__import__('os').getcwd()") == repr(str(home / "sub"))
     assert await house.value(kernel, "__import__('os').environ['KERNEL_SOMETHING']") == "'7'"
+    (home / "moved" / "deep").mkdir(parents=True)
+    kernel.process.update_env({}, str(home / "moved" / "deep"))
+    shutil.rmtree(home / "sub")
     await house.kernels.restart(kernel.id)
     await house.ready(kernel)
+    assert await house.value(kernel, "__import__('os').getcwd()") == repr(str(home / "moved" / "deep"))
     assert await house.value(kernel, "__import__('os').environ['KERNEL_SOMETHING']") == "'7'"
+    shutil.rmtree(home / "moved" / "deep")
+    await house.kernels.restart(kernel.id)
+    await house.ready(kernel)
+    assert await house.value(kernel, "__import__('os').getcwd()") == repr(str(home / "moved"))
 
 
 @ensureDeferred

@@ -168,6 +168,19 @@ def test_renaming(desk: Desk, tmp_path: Path) -> None:
     assert desk.ask("PATCH", f"/{model['id']}", {}).json() == old
 
 
+def test_a_document_that_has_moved_takes_its_kernel_along(desk: Desk, tmp_path: Path) -> None:
+    """At the kernel's next start; jupyterlab#3856."""
+    (tmp_path / "other").mkdir()
+    model = desk.create("sub/a.ipynb")
+    desk.ask("PATCH", f"/{model['id']}", body={"name": "again"})
+    assert desk.keeping.process.cwd == str(tmp_path / "sub")
+    desk.ask("PATCH", f"/{model['id']}", body={"path": "other/a.ipynb"})
+    assert desk.keeping.process.cwd == str(tmp_path / "other")
+    guest = desk.create("sub/guest.ipynb", kernel={"id": model["kernel"]["id"]})
+    desk.ask("PATCH", f"/{guest['id']}", body={"path": "guest.ipynb"})
+    assert desk.keeping.process.cwd == str(tmp_path / "other"), "whom the kernel was started for"
+
+
 def test_another_kernel_by_name_ends_the_old_one(desk: Desk) -> None:
     model = desk.create()
     answer = desk.ask("PATCH", f"/{model['id']}", {"kernel": {"name": "other"}})

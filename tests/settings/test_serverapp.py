@@ -23,6 +23,7 @@ from jupyterd.serverapp import (
     random_ports,
 )
 from jupyterd.settings.load import load
+from jupyterd.status.version import API_VERSION
 from jupyterd.supervision.running_servers import shutdown_server
 
 
@@ -93,7 +94,8 @@ def test_what_it_tells_about_itself() -> None:
         "sock": "",
         "token": "t",
         "url": "http://127.0.0.1:1/",
-        "version": ServerApp.version,
+        "version": API_VERSION,
+        "jupyterd_version": ServerApp.version,
     }
     assert "1 active kernel\n" in made.running_server_info(kernels=1)
     assert made.running_server_info(kernel_count=False).startswith("Serving notebooks from local directory: /")

@@ -26,18 +26,25 @@ class ResponseHeaders:
     :param base_url: what the address for CSP reports begins with.
     :param configured: the operator's own headers (``tornado_settings["headers"]``); they win over ours.
     :param report_uri: where browsers report violations; None for our own.
+    :param frames: which pages may frame ours; users' files, which are in a sandbox, are framed by our own all the same.
     """
 
     def __init__(
-        self, base_url: str = "/", configured: Mapping[str, str] | None = None, report_uri: str | None = None
+        self,
+        base_url: str = "/",
+        configured: Mapping[str, str] | None = None,
+        report_uri: str | None = None,
+        frames: str = "'self'",
     ) -> None:
         own = {name.lower(): str(value) for name, value in (configured or {}).items()}
         report = report_uri or f"{base_url}api/security/csp-report"
-        policy = own.pop(CSP, f"frame-ancestors 'self'; report-uri {report}")
+        given = own.pop(CSP, None)
+        policy = given or f"frame-ancestors {frames}; report-uri {report}"
+        of_files = given or f"frame-ancestors 'self'; report-uri {report}"
         common = {"x-content-type-options": "nosniff", **own}
         self._page = _lines({**common, "referrer-policy": own.get("referrer-policy", "same-origin"), CSP: policy})
         self._api = _lines({**common, CSP: f"{policy}; default-src 'none'"})
-        self._untrusted = _lines({**common, CSP: f"{policy}; {SANDBOX}"})
+        self._untrusted = _lines({**common, CSP: f"{of_files}; {SANDBOX}"})
         self._origin_configured = "access-control-allow-origin" in own
         self.preflight: tuple[tuple[str, str], ...] = (
             ("Content-Type", "application/json"),

@@ -13,6 +13,7 @@ from jupyterd.contents.managers.hooks import is_refusal
 from jupyterd.contents.managers.reading import Found, as_given
 from jupyterd.contents.managers.sync_or_async import to_end
 from jupyterd.contents.models import Model
+from jupyterd.contents.notebooks import odd_numbers
 from jupyterd.contents.notebooks import serialization as notebooks
 from jupyterd.errors import Failed, Invalid
 
@@ -90,6 +91,7 @@ def _write_notebook(
 ) -> tuple[os.stat_result, str | None]:
     """Sign, write, and see that there is a checkpoint."""
     checkpoints = manager.checkpoints
+    plain = plain and not odd_numbers.from_disk(content, os_path)
     data, message = notebooks.render(content, plain, lambda nb: manager.check_and_sign(nb, path))
     keep_old = checkpoints.versions_of(path).keep if hasattr(checkpoints, "versions_of") else None
     with manager.perm_to_403(os_path):

@@ -52,16 +52,12 @@ def loads(data: bytes | str | mmap) -> Parsed:
         raise ValueError("nested too deeply") from None
 
 
-def to_wire(value: Any, plain: bool) -> bytes:
-    """JSON for clients.
-
-    :param plain: see :class:`Parsed`; msgspec would write ``NaN`` as ``null``.
-    """
-    if plain:
-        try:
-            return _encoder.encode(value)
-        except (TypeError, ValueError, RecursionError):
-            pass
+def to_wire(value: Any) -> bytes:
+    """JSON for clients; ``NaN`` and infinities are null."""
+    try:
+        return _encoder.encode(value)
+    except (TypeError, ValueError, RecursionError):
+        pass
     from jupyterd.contents.models import encode_any
 
     return encode_any(value)

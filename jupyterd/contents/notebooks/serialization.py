@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import warnings
+from codecs import BOM_UTF8
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -42,6 +43,7 @@ def parse(raw: bytes) -> Notebook:
 
     :raises Exception: not a notebook; whatever nbformat says of it.
     """
+    raw = raw.removeprefix(BOM_UTF8)  # editors of Windows put it there
     try:
         parsed = jsonio.loads(raw)
     except ValueError:

@@ -17,6 +17,7 @@ from collections.abc import Callable
 from logging import Handler, LogRecord, getLogger
 from typing import Any, BinaryIO
 
+import orjson
 from traitlets import default
 
 from jupyterd.contents import operations
@@ -26,6 +27,7 @@ from jupyterd.contents.managers.largefilemanager import LargeFileManager
 from jupyterd.contents.managers.sync_or_async import at_once
 from jupyterd.contents.operations import Query
 from jupyterd.contents.raw_upload import RawUpload
+from jupyterd.contents.steps import Step
 from jupyterd.contents.worker import base64_stream as inline
 from jupyterd.errors import JupyterdError
 
@@ -77,13 +79,35 @@ def get(manager: FileContentsManager, path: str, query: list[Any], out: str) -> 
     return _head(answer_of(found, b""))
 
 
-def put(manager: FileContentsManager, path: str, body: str, if_match: str | None) -> dict[str, Any]:
-    """Save the model in the file ``body``."""
+def put(
+    manager: FileContentsManager, path: str, body: str, if_match: str | None, step: str | None = None
+) -> dict[str, Any]:
+    """Save the model in the file ``body``.
+
+    :param step: the file with what is done to a notebook before it is saved.
+    """
+    done = _step_in(step)
     with open(body, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as text:
         answer = _put_inline(manager, path, text, if_match)
         if answer is None:
-            answer = at_once(operations.put(manager, path, text, if_match))
-        return {**_head(answer), "body": answer.body.decode()}
+            answer = at_once(operations.put(manager, path, text, if_match, done))
+        report = None if done is None else done.report
+        return {**_head(answer), "body": answer.body.decode(), "report": report}
+
+
+def change(manager: FileContentsManager, path: str, step: str) -> dict[str, Any]:
+    """Do to a notebook on disk what is in the file ``step``."""
+    done = _step_in(step)
+    assert done is not None
+    tag = at_once(operations.change(manager, path, done))
+    return {"etag": tag, "report": done.report}
+
+
+def _step_in(file: str | None) -> Step | None:
+    if file is None:
+        return None
+    with open(file, "rb") as text:
+        return Step(**orjson.loads(text.read()))
 
 
 def _put_inline(manager: FileContentsManager, path: str, text: mmap.mmap, if_match: str | None) -> Answer | None:
@@ -112,7 +136,7 @@ def _head(answer: Answer) -> dict[str, Any]:
     return {"path": answer.path, "last_modified": modified, "etag": answer.etag, "created": answer.created}
 
 
-OPERATIONS: dict[str, Callable[..., dict[str, Any]]] = {"get": get, "put": put}
+OPERATIONS: dict[str, Callable[..., dict[str, Any]]] = {"get": get, "put": put, "change": change}
 
 
 def answer(manager: FileContentsManager, request: dict[str, Any]) -> dict[str, Any]:

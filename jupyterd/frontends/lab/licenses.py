@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 import os
 import re
 from collections.abc import Callable
@@ -14,6 +13,7 @@ from typing import Any
 from jupyterd.errors import Invalid
 from jupyterd.frontends.federated import packages
 from jupyterd.frontends.json_files import read_object
+from jupyterd.system import strict_json
 
 FILE = "third-party-licenses.json"
 Bundles = dict[str, dict[str, Any]]
@@ -74,7 +74,7 @@ def _bundle(directory: str) -> dict[str, Any]:
 
 def as_json(bundles: Bundles) -> str:
     """For programs."""
-    return json.dumps({"bundles": bundles}, indent=2, sort_keys=True)
+    return strict_json.dumps({"bundles": bundles}, indent=2, sort_keys=True)
 
 
 def as_csv(bundles: Bundles) -> str:

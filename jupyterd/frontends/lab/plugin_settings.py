@@ -19,6 +19,7 @@ from jupyterd.errors import Failed, Invalid, NotFound
 from jupyterd.frontends.federated import read_json5
 from jupyterd.frontends.json_files import glob_escape, layered, read_object, replace
 from jupyterd.frontends.lab.translations import Translations
+from jupyterd.system import strict_json
 
 ENDING = ".jupyterlab-settings"
 LOCALE_PLUGIN = "@jupyterlab/translation-extension:plugin"
@@ -164,8 +165,8 @@ class PluginSettings:
 
     def _schema(self, name: str, found: Schema, overrides: dict[str, Any]) -> dict[str, Any]:
         try:
-            with open(found.path, encoding="utf-8") as file:
-                schema = json.load(file)
+            with open(found.path, "rb") as file:
+                schema = strict_json.loads(file.read())
             properties = schema.setdefault("properties", {})
         except (OSError, ValueError, AttributeError) as error:
             raise Failed(f"Failed parsing schema ({name}): {error}") from None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gettext
-import json
 import locale
 import os
 import re
@@ -13,6 +12,8 @@ from importlib.util import find_spec
 from typing import Any
 
 from twisted.logger import Logger
+
+from jupyterd.system import strict_json
 
 PSEUDO_LANGUAGE = "ach_UG"
 ENGLISH = "en"
@@ -196,11 +197,15 @@ def _json_below(directory: str) -> list[str]:
 
 def _read(path: str) -> dict[str, Any]:
     try:
-        with open(path, encoding="utf-8") as file:
-            return json.load(file)  # type: ignore[no-any-return]
-    except (OSError, ValueError) as error:
-        log.warn("skipping {path}: {error}", path=path, error=error)
-        return {}
+        with open(path, "rb") as file:
+            value = strict_json.loads(file.read())
+        if isinstance(value, dict):
+            return value
+        error: Exception = ValueError("not an object")
+    except (OSError, ValueError) as failure:
+        error = failure
+    log.warn("skipping {path}: {error}", path=path, error=error)
+    return {}
 
 
 def _mo_directory(name: str) -> str | None:

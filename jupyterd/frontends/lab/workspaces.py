@@ -16,6 +16,7 @@ from twisted.logger import Logger
 
 from jupyterd.errors import Invalid, NotFound
 from jupyterd.frontends.json_files import replace
+from jupyterd.system import strict_json
 
 ENDING = ".jupyterlab-workspace"
 LONGEST = 128
@@ -99,9 +100,9 @@ class Workspaces:
         return os.path.join(self.directory, slug(name) + ENDING)
 
     def _load(self, path: str) -> dict[str, Any]:
-        with open(path, encoding="utf-8") as file:
+        with open(path, "rb") as file:
             status = os.fstat(file.fileno())
-            workspace: dict[str, Any] = json.load(file)
+            workspace: dict[str, Any] = strict_json.loads(file.read())
         workspace["metadata"].update(last_modified=_when(status.st_mtime), created=_when(status.st_ctime))
         return workspace
 

@@ -226,10 +226,13 @@ class Executions:
         """Oldest first."""
         return list(self._by_id.values())
 
-    def add(self, request: dict[str, Any], metadata: dict[str, Any], key: str | None = None) -> tuple[Execution, bool]:
+    def add(
+        self, request: dict[str, Any], metadata: dict[str, Any], key: str | None = None, records: bool = True
+    ) -> tuple[Execution, bool]:
         """Hand in code.
 
         :param request: ``code`` and any of :data:`OPTIONS`.
+        :param records: its outputs may be written into a notebook.
         :param key: the same key with the same request is the same execution, however often it is handed in.
         :returns: the execution, and whether it is a new one.
         :raises KeyReused: the key was used for another request.
@@ -244,6 +247,7 @@ class Executions:
             return known, False
         self._make_room()
         execution = Execution(self._channels, request, lambda: self._expire_later(execution))
+        execution.cursor.records = records
         try:
             execution.begin(metadata)
         except (Forbidden, Invalid):

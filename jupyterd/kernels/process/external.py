@@ -34,7 +34,7 @@ class ExternalProcess:
         """Where it runs is not known."""
         return None
 
-    def update_env(self, env: Mapping[str, str]) -> None:
+    def update_env(self, env: Mapping[str, str], cwd: str | None = None) -> None:
         """It is never started by us."""
 
     def prepare(self) -> None:

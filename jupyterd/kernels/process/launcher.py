@@ -61,8 +61,8 @@ class KernelProcess(Protocol):
     def resolve_path(self, path: str) -> str | None:
         """The absolute path of a file that the kernel calls ``path``, None where there is none; blocks."""
 
-    def update_env(self, env: Mapping[str, str]) -> None:
-        """Variables for its next start."""
+    def update_env(self, env: Mapping[str, str], cwd: str | None = None) -> None:
+        """Variables for its next start, and its working directory then; None: the one that it has."""
 
     def prepare(self) -> None:
         """Have what its next start needs; the process that runs goes on.

@@ -133,6 +133,7 @@ class ClientProcess:
         self._watch: ProcessWatch | PollingWatch | None = None
         self._oom: tuple[str, int] | None = None
         self._env = None if order.env is None else dict(order.env)
+        self._cwd = order.cwd
         self._manager = self._new_manager(launcher.transport_of(spec))
 
     # -- what it is
@@ -179,10 +180,11 @@ class ClientProcess:
         resolve = getattr(provisioner, "resolve_path", None)
         return None if resolve is None else resolve(path)
 
-    def update_env(self, env: Mapping[str, str]) -> None:
+    def update_env(self, env: Mapping[str, str], cwd: str | None = None) -> None:
         """See :class:`KernelProcess`."""
         if self._env is not None:
             self._env.update(env)
+        self._cwd = cwd or self._cwd
 
     @property
     def _connection_file(self) -> str:
@@ -227,10 +229,6 @@ class ClientProcess:
         while self._spent:
             await from_asyncio(self._spent.pop().cleanup_resources())
         kwargs = self._launch_kwargs()
-        if self._env is not None:
-            kwargs["env"] = self._env
-        if self._order.cwd is not None:
-            kwargs["cwd"] = self._order.cwd
         if self._launcher.settings.transport_encryption != "disabled":
             kwargs["transport_encryption"] = self._launcher.settings.transport_encryption
         await self._launch(self._manager.start_kernel(kernel_id=self._order.kernel_id, **kwargs))
@@ -240,8 +238,6 @@ class ClientProcess:
         self.prepare()
         self._stopping = True
         kwargs = self._launch_kwargs()
-        if self._env is not None:
-            kwargs["env"] = self._env
         await self._launch(self._manager.restart_kernel(now=now, newports=new_ports, **kwargs))
 
     async def _launch(self, starting: Awaitable[Any]) -> None:
@@ -266,10 +262,14 @@ class ClientProcess:
         if self._stderr is not None:
             self._stderr.close()
             self._stderr = None
-        if not self._launcher.is_local(self._spec):
-            return {}
-        self._stderr = StandardError(self._launcher.reactor, self._order.kernel_id)
-        return {"stderr": self._stderr.write_fd}
+        kwargs: dict[str, Any] = {} if self._env is None else {"env": self._env}
+        local = self._launcher.is_local(self._spec)
+        if self._cwd is not None:
+            kwargs["cwd"] = _existing(self._cwd) if local else self._cwd
+        if local:
+            self._stderr = StandardError(self._launcher.reactor, self._order.kernel_id)
+            kwargs["stderr"] = self._stderr.write_fd
+        return kwargs
 
     def _watch_process(self) -> None:
         if self._watch is not None:
@@ -376,3 +376,10 @@ class ClientProcess:
         self._autorestart = manager.autorestart
         manager.autorestart = False  # its restarter polls; the end of the process is an event here
         return manager
+
+
+def _existing(directory: str) -> str:
+    """A directory, or the nearest above it: it may have been moved or removed since the kernel was started."""
+    while not os.path.isdir(directory) and (parent := os.path.dirname(directory)) != directory:
+        directory = parent
+    return directory

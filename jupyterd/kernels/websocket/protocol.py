@@ -34,10 +34,12 @@ class ChannelsProtocol(SocketProtocol):
     """``/api/kernels/<id>/channels``: one tab of one kernel.
 
     :param session_id: by it the tab comes back to its place after a lost connection; None for a tab that can not.
+    :param records: what it runs may be written into notebooks.
     """
 
-    def __init__(self, channels: KernelChannels, session_id: str | None) -> None:
+    def __init__(self, channels: KernelChannels, session_id: str | None, records: bool = True) -> None:
         super().__init__()
+        self._records = records
         self._channels = channels
         self._session_id = session_id
         self._cursor: Cursor | None = None
@@ -73,6 +75,7 @@ class ChannelsProtocol(SocketProtocol):
             socket.connectionLost = partial(self._before_it_is_lost, socket, socket.connectionLost)
         self._receipts = Receipts(transport, self.factory.reactor.seconds, self._held, self.sendPing, self._proxied)
         self._cursor = self._channels.attach(self, self._session_id)
+        self._cursor.records = self._records
 
     def _before_it_is_lost(self, socket: Any, connection_lost: Callable[[Any], None], reason: Failure) -> None:
         self._note_end(reason)

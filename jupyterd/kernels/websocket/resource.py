@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any
 
 from twisted.logger import Logger
 
-from jupyterd.errors import Invalid
+from jupyterd.errors import Forbidden, Invalid
 from jupyterd.kernels.channels.executions import OPTIONS, Execution
 from jupyterd.kernels.log.entries import entries
 from jupyterd.web.api import Routes, json_api
@@ -21,18 +21,28 @@ MOST = 1000
 """Messages in one answer."""
 
 
+async def anybody(call: Call) -> bool:
+    """Who may come here may change notebooks too."""
+    return True
+
+
 class ChannelsResource:
     """The websockets of kernels, and what serves clients without one.
 
     :param channels_of: a kernel's channels by its id. Raises ``NoSuchKernel``.
+    :param may_write: whether who asks may change notebooks, and what is run for them may so too.
     """
 
     app = Routes()
     api = json_api(app)
     log = Logger()
 
-    def __init__(self, channels_of: Callable[[str], KernelChannels]) -> None:
-        self._channels_of = channels_of
+    def __init__(
+        self,
+        channels_of: Callable[[str], KernelChannels],
+        may_write: Callable[[Call], Awaitable[bool]] = anybody,
+    ) -> None:
+        self._channels_of, self._may_write = channels_of, may_write
 
     @api.websocket("/api/kernels/<kernel_id>/channels")
     async def channels(self, call: Call, kernel_id: str) -> SocketProtocol:
@@ -43,11 +53,12 @@ class ChannelsResource:
         session_id = call.arg("session_id")
         if not session_id:
             self.log.warn("No session ID specified")
+        records = await self._may_write(call)
         if call.request.site.compression is not None:
             from jupyterd.kernels.websocket.compressed import SqueezedChannelsProtocol
 
-            return SqueezedChannelsProtocol(channels, session_id)
-        return ChannelsProtocol(channels, session_id)
+            return SqueezedChannelsProtocol(channels, session_id, records)
+        return ChannelsProtocol(channels, session_id, records)
 
     @api("GET", "/api/kernels/<kernel_id>/log")
     async def said(self, call: Call, kernel_id: str) -> dict[str, Any]:
@@ -69,7 +80,10 @@ class ChannelsResource:
         channels = self._channels_of(kernel_id)
         body = await call.json_object(required=True)
         request, metadata, key = _request(body, call.header("idempotency-key"))
-        execution, new = channels.executions.add(request, metadata, key)
+        records = await self._may_write(call)
+        if "notebook_path" in metadata and not records:
+            raise Forbidden("User is not authorized to write on resource: contents.")
+        execution, new = channels.executions.add(request, metadata, key, records)
         if not new:
             call.status = 200
         call.set_header("Location", f"{call.base_url}api/kernels/{kernel_id}/execute/{execution.id}")
@@ -124,8 +138,21 @@ def _number(call: Call, name: str, default: int) -> int:
     return value
 
 
+def _cell(path: Any, cell_id: Any) -> dict[str, str]:
+    if path is None and cell_id is None:
+        return {}
+    if not isinstance(path, str) or not path.strip("/"):
+        raise Invalid("path must be the path of a notebook")
+    if cell_id is not None and (not isinstance(cell_id, str) or not 0 < len(cell_id) <= 64):
+        raise Invalid("cell_id must be a string of 1 to 64 characters")
+    named = {} if cell_id is None else {"cellId": cell_id}
+    return {"notebook_path": path.strip("/"), **named}
+
+
 def _request(body: dict[str, Any], key: str | None) -> tuple[dict[str, Any], dict[str, Any], str | None]:
     """``code``, options, ``metadata`` and idempotency key of a request's body.
+
+    ``path`` and ``cell_id`` say whose outputs these are; they are in the request's metadata, as front ends send them.
 
     :raises Invalid: a field is missing, unknown or of the wrong type.
     """
@@ -138,6 +165,7 @@ def _request(body: dict[str, Any], key: str | None) -> tuple[dict[str, Any], dic
         raise Invalid("metadata must be an object")
     if key is not None and (not isinstance(key, str) or not 0 < len(key) <= 255):
         raise Invalid("idempotency_key must be a string of 1 to 255 characters")
+    metadata = {**metadata, **_cell(body.pop("path", None), body.pop("cell_id", None))}
     for name, value in body.items():
         if name not in OPTIONS or type(value) is not type(OPTIONS[name]):
             raise Invalid(f"{name} is not known, or of the wrong type")

@@ -1,0 +1,38 @@
+"""One Hub for all tests of a module; each takes users of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.real.hub.hub import RealHub, running
+
+VERSIONS = os.environ.get("JUPYTERD_HUB_VERSIONS", "5").split(",")
+"""JupyterHubs that the behaviours of a server are held against; the gate takes one of them."""
+
+SPAWNING = """
+def prepare(spawner):
+    told = json.loads(os.environ["HUB_TEST"])
+    for name, value in {**SPAWNERS.get(spawner.user.name, {})}.items():
+        if name == "environment":
+            spawner.environment = {**spawner.environment, **value}
+        else:
+            setattr(spawner, name, value)
+    home = spawner.home_dir
+    for path, text in FILES.get(spawner.user.name, {}).items():
+        os.makedirs(os.path.dirname(os.path.join(home, path)), exist_ok=True)
+        with open(os.path.join(home, path), "w") as file:
+            file.write(text)
+c.Spawner.pre_spawn_hook = prepare
+"""
+"""Lets a module give single users' spawners other settings: ``SPAWNERS``, and files in their homes: ``FILES``."""
+
+
+@pytest.fixture(scope="module", params=VERSIONS)
+def hub(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealHub]:
+    """A Hub; a module's ``MORE`` is added to its configuration."""
+    more = getattr(request.module, "MORE", "")
+    with running(tmp_path_factory.mktemp("hub"), request.param, more=more) as hub:
+        yield hub

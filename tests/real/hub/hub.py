@@ -1,0 +1,301 @@
+"""A JupyterHub as an operator runs it, whose spawner starts ``jupyterd-singleuser``; and browsers without a screen."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from email.message import Message
+from http.cookiejar import CookieJar
+from pathlib import Path
+from typing import Any
+from urllib.error import HTTPError
+from urllib.parse import urlencode, urlsplit
+from urllib.request import HTTPCookieProcessor, HTTPRedirectHandler, Request, build_opener
+
+from tests.real.daemon import BIN, free_port, until
+from tests.real.hub import programs
+
+ADMIN = "admin-token-of-a-service-0123456789abcdef"
+CONFIG = """
+import json, os
+told = json.loads(os.environ["HUB_TEST"])
+c = get_config()
+c.JupyterHub.bind_url = f"http://127.0.0.1:{told['port']}"
+c.JupyterHub.hub_bind_url = f"http://127.0.0.1:{told['hub_port']}"
+c.JupyterHub.db_url = f"sqlite:///{told['home']}/hub.sqlite"
+c.JupyterHub.cookie_secret_file = f"{told['home']}/cookie_secret"
+c.JupyterHub.authenticator_class = "dummy"
+c.JupyterHub.spawner_class = "simple"
+c.JupyterHub.allow_named_servers = True
+c.JupyterHub.cleanup_servers = False
+c.ConfigurableHTTPProxy.api_url = f"http://127.0.0.1:{told['api_port']}"
+c.ConfigurableHTTPProxy.command = [told["proxy"]]
+c.ConfigurableHTTPProxy.pid_file = f"{told['home']}/proxy.pid"
+c.DummyAuthenticator.allow_all = True
+c.Authenticator.admin_users = {"root"}
+c.SimpleLocalProcessSpawner.home_dir_template = told["home"] + "/homes/{username}"
+c.Spawner.cmd = told["command"]
+c.Spawner.args = ["--allow-root"]
+c.Spawner.start_timeout = c.Spawner.http_timeout = 60
+c.Spawner.environment = {"PATH": os.environ["PATH"], **told["environment"]}
+c.JupyterHub.services = [{"name": "tests", "api_token": told["admin"]}, *told.get("services", [])]
+c.JupyterHub.load_roles = [
+    {"name": "tests", "services": ["tests"], "scopes": ["admin:users", "admin:servers", "access:servers", "shares",
+     "admin:groups", "tokens", "read:metrics"]},
+    {"name": "user", "scopes": ["self", "shares!user"]},
+]
+exec(told["more"])
+"""
+
+
+@dataclass
+class Answer:
+    """An answer, after redirects.
+
+    :ivar headers: by name, any case.
+    :ivar url: where the browser ended.
+    :ivar way: the URLs that it was sent to before.
+    """
+
+    status: int
+    headers: Message
+    body: bytes
+    url: str
+    way: list[str] = field(default_factory=list)
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.body)
+
+    @property
+    def text(self) -> str:
+        return self.body.decode(errors="replace")
+
+    @property
+    def path(self) -> str:
+        return urlsplit(self.url).path
+
+
+class _Redirects(HTTPRedirectHandler):
+    max_redirections = 20
+    max_repeats = 20
+
+    def __init__(self, follow: bool) -> None:
+        self.follow = follow
+        self.way: list[str] = []
+
+    def redirect_request(self, req: Any, fp: Any, code: int, msg: str, headers: Any, newurl: str) -> Any:
+        if not self.follow:
+            return None
+        self.way.append(newurl)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+class Person:
+    """A browser: keeps cookies, follows redirects, and says that it navigates."""
+
+    def __init__(self, hub: RealHub) -> None:
+        self.hub = hub
+        self.jar = CookieJar()
+
+    def get(self, path: str, follow: bool = True, headers: Mapping[str, str] | None = None) -> Answer:
+        return self.ask("GET", path, follow=follow, headers={"Sec-Fetch-Mode": "navigate", **(headers or {})})
+
+    def ask(
+        self,
+        method: str,
+        path: str,
+        body: bytes | None = None,
+        follow: bool = True,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        redirects = _Redirects(follow)
+        opener = build_opener(HTTPCookieProcessor(self.jar), redirects)
+        url = path if "://" in path else self.hub.url + path
+        request = Request(url, body, dict(headers or {}), method=method)
+        try:
+            with opener.open(request, timeout=60) as got:
+                return Answer(got.status, got.headers, got.read(), got.url, redirects.way)
+        except HTTPError as error:
+            with error:
+                return Answer(error.code, error.headers, error.read(), error.url, redirects.way)
+
+    def cookie(self, name: str, path: str) -> str | None:
+        return next((c.value for c in self.jar if c.name == name and c.path == path), None)
+
+    def cookies(self) -> set[tuple[str, str]]:
+        return {(cookie.name, cookie.path) for cookie in self.jar}
+
+    def drop(self, name: str) -> None:
+        for cookie in [cookie for cookie in self.jar if cookie.name == name]:
+            self.jar.clear(cookie.domain, cookie.path, cookie.name)
+
+    def log_in(self, name: str) -> Person:
+        self.get("/hub/login")
+        fields = {"username": name, "password": "x", "_xsrf": self.cookie("_xsrf", "/hub/") or ""}
+        answer = self.form("/hub/login?next=%2Fhub%2Ftoken", fields)
+        assert answer.status == 200, answer
+        return self
+
+    def form(self, path: str, fields: Mapping[str, Any]) -> Answer:
+        headers = {"Content-Type": "application/x-www-form-urlencoded", "Sec-Fetch-Mode": "navigate"}
+        return self.ask("POST", path, urlencode(fields, doseq=True).encode(), headers=headers)
+
+    def agree(self, answer: Answer) -> Answer:
+        """Let the Hub tell a server of somebody else who one is."""
+        assert "/oauth2/authorize" in answer.url, answer.url
+        xsrf = re.search(r'name="_xsrf" value="([^"]+)"', answer.text)
+        assert xsrf is not None
+        scopes = re.findall(r'name="scopes"[^>]*value="([^"]+)"|value="([^"]+)"[^>]*name="scopes"', answer.text)
+        fields = {"_xsrf": xsrf[1], "scopes": [first or second for first, second in scopes] or ["identify"]}
+        return self.form(answer.url, fields)
+
+
+@dataclass
+class RealHub:
+    """A running Hub with its proxy. ``home`` holds all its files: ``hub.log``, ``homes/<user>``."""
+
+    home: Path
+    version: str = "5"
+    environment: Mapping[str, str] = field(default_factory=dict)
+    more: str = ""
+    command: list[str] = field(default_factory=lambda: [str(BIN / "jupyterd-singleuser")])
+    port: int = field(default_factory=free_port)
+    hub_port: int = field(default_factory=free_port)
+    api_port: int = field(default_factory=free_port)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def log(self) -> str:
+        return (self.home / "hub.log").read_text(errors="replace")
+
+    def start(self) -> None:
+        self.home.mkdir(parents=True, exist_ok=True)
+        (self.home / "config.py").write_text(CONFIG)
+        commands, proxy = programs.hub(self.version), programs.proxy()
+        kept = {k: v for k, v in os.environ.items() if not k.startswith(("JUPYTER", "JPY", "PYTEST"))}
+        told = {
+            "port": self.port, "hub_port": self.hub_port, "api_port": self.api_port, "home": str(self.home),
+            "proxy": str(proxy), "command": self.command, "environment": dict(self.environment), "admin": ADMIN,
+            "more": self.more,
+        }  # fmt: skip
+        env = {
+            **kept,
+            "PATH": f"{commands}:{kept.get('PATH', '')}",
+            "HUB_TEST": json.dumps(told),
+            "CONFIGPROXY_AUTH_TOKEN": "token-of-the-proxy",
+        }
+        with (self.home / "hub.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [str(commands / "jupyterhub"), "-f", str(self.home / "config.py")],
+                stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.home, env=env,
+            )  # fmt: skip
+        until(self._answers, 90, "the Hub does not answer")
+
+    def _answers(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, self.log[-3000:]
+        try:
+            return Person(self).ask("GET", "/hub/api/").status == 200
+        except OSError:
+            time.sleep(0.1)
+            return False
+
+    def kill(self) -> None:
+        """End the Hub as a crash does. Its proxy lives on where another process has started it, else it dies too."""
+        assert self.process is not None
+        self.process.kill()
+        self.process.wait()
+
+    def stop(self) -> None:
+        if self.process is None:
+            return
+        for name in self.users():
+            with suppress(OSError, AssertionError):
+                self.stop_servers(name)
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    # -- what an administrator does
+
+    def api(self, method: str, path: str, body: Any = None, token: str = ADMIN, expect: int = 300) -> Any:
+        """The Hub's own API."""
+        raw = None if body is None else json.dumps(body).encode()
+        headers = {"Authorization": f"token {token}", "Content-Type": "application/json"}
+        answer = Person(self).ask(method, f"/hub/api{path}", raw, headers=headers)
+        assert answer.status < expect, (method, path, answer.status, answer.text[:500])
+        return answer.json if answer.body else None
+
+    def users(self) -> list[str]:
+        with suppress(OSError, AssertionError):
+            return [user["name"] for user in self.api("GET", "/users")]
+        return []
+
+    def add(self, name: str) -> None:
+        if name not in self.users():
+            self.api("POST", f"/users/{name}")
+
+    def server(self, name: str, server: str = "") -> Any:
+        """What the Hub knows of a server; None where it does not run."""
+        servers = self.api("GET", f"/users/{name}?include_stopped_servers").get("servers", {})
+        return servers.get(server)
+
+    def spawn(self, name: str, server: str = "") -> str:
+        """Start a server and wait for it; its path."""
+        self.add(name)
+        where = f"/users/{name}/servers/{server}" if server else f"/users/{name}/server"
+        self.api("POST", where)
+        until(lambda: (self.server(name, server) or {}).get("ready"), 60, f"{name}'s server is not ready")
+        return str(self.server(name, server)["url"])
+
+    def stop_servers(self, name: str) -> None:
+        servers = self.api("GET", f"/users/{name}").get("servers", {})
+        for server in servers:
+            self.api("DELETE", f"/users/{name}/servers/{server}" if server else f"/users/{name}/server")
+        until(lambda: not self.api("GET", f"/users/{name}").get("servers"), 30, "not stopped")
+
+    def token(self, name: str, *scopes: str) -> str:
+        """A token for a program of a user."""
+        self.add(name)
+        body = {"note": "test", **({"scopes": list(scopes)} if scopes else {})}
+        return str(self.api("POST", f"/users/{name}/tokens", body)["token"])
+
+    def pid(self, name: str, server: str = "") -> int:
+        """The process of a server."""
+        state = self.api("GET", f"/users/{name}")  # the service may not see the state: look for the process instead
+        del state
+        prefix = f"/user/{name}/{server}/" if server else f"/user/{name}/"
+        for entry in Path("/proc").iterdir():
+            with suppress(OSError):
+                if entry.name.isdigit() and b"singleuser" in (entry / "cmdline").read_bytes():
+                    told = (entry / "environ").read_bytes().split(b"\0")
+                    mine = f"JUPYTERHUB_API_URL=http://127.0.0.1:{self.hub_port}/hub/api".encode() in told
+                    if mine and f"JUPYTERHUB_SERVICE_PREFIX={prefix}".encode() in told:
+                        return int(entry.name)
+        raise AssertionError(f"no process of {prefix}")
+
+
+@contextmanager
+def running(home: Path, version: str = "5", more: str = "", **environment: str) -> Iterator[RealHub]:
+    """A Hub that has answered, stopped at the end with all servers."""
+    hub = RealHub(home, version, environment, more)
+    try:
+        hub.start()
+        yield hub
+    finally:
+        hub.stop()
