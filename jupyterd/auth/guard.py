@@ -128,7 +128,8 @@ class Guard:
         request.user = handler.current_user = user
         by_token = request.token_authenticated = user is not None and self.provider.is_token_authenticated(handler)
         request.cors = self._cors(request, by_token)
-        if request.method == b"OPTIONS" and (mount is None or not mount.page):
+        asked_elsewhere = mount is not None and (mount.page or (mount.forwarded and user is not None))
+        if request.method == b"OPTIONS" and not asked_elsewhere:
             return self._preflight()
         if mount is None:
             return Refusal(404) if user is not None or self.tell_unknown_paths else self._login_first(request)

@@ -32,6 +32,7 @@ from jupyterd.gateway import is_set
 from jupyterd.log import Layout, level_number
 from jupyterd.log_styles import STYLES
 from jupyterd.settings.deprecated import MovedTraits
+from jupyterd.settings.http_traits import HTTPTraits
 from jupyterd.traittypes import ClassName
 from jupyterd.utils import expand_path
 from jupyterd.web.websocket.compression import Compression
@@ -40,7 +41,7 @@ _PATHS = ("certfile", "keyfile", "client_ca", "cookie_secret_file", "sock", "ext
 _MEBIBYTE = 1024 * 1024
 
 
-class ServerTraits(MovedTraits):
+class ServerTraits(HTTPTraits, MovedTraits):
     """Names and meanings are those of the Jupyter Server 2.21."""
 
     # -- where it listens
@@ -177,27 +178,27 @@ class ServerTraits(MovedTraits):
 
     # -- classes, by dotted name: imported by who uses them
 
-    authorizer_class = ClassName("jupyterd.auth.authorizer.AllowAllAuthorizer", config=True, help="Who may do what.")
-    config_manager_class = ClassName("jupyterd.config.manager.ConfigManager", config=True, help="Front ends' settings.")
+    authorizer_class = ClassName("jupyterd.auth.AllowAllAuthorizer", config=True, help="Who may do what.")
+    config_manager_class = ClassName("jupyterd.config.ConfigManager", config=True, help="Front ends' settings.")
     contents_manager_class = ClassName(
-        "jupyterd.contents.managers.largefilemanager.AsyncLargeFileManager",
+        "jupyterd.contents.AsyncLargeFileManager",
         config=True,
         help="Users' files and notebooks.",
     )
     identity_provider_class = ClassName(
-        "jupyterd.auth.password_identity.PasswordIdentityProvider", config=True, help="Who a request comes from."
+        "jupyterd.auth.PasswordIdentityProvider", config=True, help="Who a request comes from."
     )
     kernel_manager_class = ClassName(
-        "jupyterd.kernels.manager.AsyncMappingKernelManager", config=True, help="Starts and stops kernels."
+        "jupyterd.kernels.AsyncMappingKernelManager", config=True, help="Starts and stops kernels."
     )
     kernel_spec_manager_class = ClassName(
         "jupyter_client.kernelspec.KernelSpecManager", config=True, help="Finds the kernels that are installed."
     )
     kernel_websocket_connection_class = ClassName(
-        "jupyterd.kernels.channels.settings.ZMQChannelsWebsocketConnection", config=True, help="Websockets of kernels."
+        "jupyterd.kernels.ZMQChannelsWebsocketConnection", config=True, help="Websockets of kernels."
     )
     session_manager_class = ClassName(
-        "jupyterd.sessions.manager.SessionManager", config=True, help="Which notebook has which kernel."
+        "jupyterd.sessions.SessionManager", config=True, help="Which notebook has which kernel."
     )
 
     @default("kernel_manager_class")
@@ -214,12 +215,25 @@ class ServerTraits(MovedTraits):
 
     def _here_or_there(self, trait: str, there: str) -> str:
         """The class for kernels that run here, or the one for a gateway's."""
-        return f"jupyterd.gateway.managers.{there}" if is_set(self.config) else str(self.traits()[trait].default_value)
+        return f"jupyterd.gateway.{there}" if is_set(self.config) else str(self.traits()[trait].default_value)
 
     # -- extensions, logs, what concerns another engine
 
     jpserver_extensions = Dict(value_trait=Bool(), config=True, help="Extensions by module name: whether to load them.")
     server_extensions = Dict(config=True, help="Deprecated, use jpserver_extensions.")
+    extension_host = Bool(
+        True, config=True, help="Run server extensions written for the Jupyter Server, in a process of their own."
+    )
+    extension_host_start_timeout = Float(120.0, config=True, help="Seconds within which all extensions must be loaded.")
+    extension_host_wait = Float(60.0, config=True, help="Seconds for which a request waits for its extension to load.")
+    extension_host_memory_limit = Integer(
+        0, config=True, help="Bytes of resident memory at which the extensions' process is started anew; 0: no limit."
+    )
+    extension_host_stall_timeout = Float(
+        300.0,
+        config=True,
+        help="Seconds for which an extension may block the others before their process is started anew; 0: for ever.",
+    )
     extra_services = List(Unicode(), config=True, help="Modules with request handlers that win over the server's own.")
     reraise_server_extension_failures = Bool(False, config=True, help="Stop when an extension does not load.")
     record_http_request_metrics = Bool(True, config=True, help="Measure how long requests take, for /metrics.")

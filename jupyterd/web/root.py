@@ -8,13 +8,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Protocol
+from typing import Any, Protocol
 from urllib.parse import unquote
 
+from twisted.internet.defer import Deferred
 from twisted.web.resource import IResource
 
-if TYPE_CHECKING:
-    from jupyterd.web.server.request import Request
+
+class Overlay(Protocol):
+    """Answers paths before the mounts do; see :class:`jupyterd.extensions.overlay.Overlay`."""
+
+    def find(self, request: Any, segments: Sequence[str] | None) -> Mount | None:
+        """The mount that answers a request, None for the server's own."""
+
+    def expected(self, request: Any) -> Mount | None:
+        """What stands for the mount of a request that somebody may answer soon; None where nobody will."""
+
+    def ready(self) -> Deferred[None]:
+        """Fires when it is known who answers; its failure is the answer."""
 
 
 class BodySink(Protocol):
@@ -47,12 +58,14 @@ class Mount:
     :param public: answered without credentials.
     :param page: for people: errors are HTML and a missing login leads to the login page.
     :param exact: this path alone, nothing below it.
-    :param body: gives the sink of a request's body, or None to hold it in memory.
+    :param body: given the request, gives the sink of a request's body, or None to hold it in memory.
     :param max_body: bytes a body may have; None for the site's limit.
     :param websocket: its requests open websockets: they are judged as ``execute``, by their Origin.
     :param untrusted: serves what users wrote: its pages run in a sandbox, and foreign pages may not embed it.
     :param form: its POSTs are HTML forms, which carry their XSRF token in the body.
     :param reports: takes what browsers send by themselves, without an XSRF token.
+    :param own_xsrf: has an XSRF check of its own: of ours only the one of the Origin is done.
+    :param forwarded: its requests go to another process, which has a say in what their answers look like.
     """
 
     prefix: tuple[str, ...]
@@ -61,13 +74,15 @@ class Mount:
     public: bool = False
     page: bool = False
     exact: bool = False
-    body: Callable[[Request], BodySink | None] | None = None
+    body: Callable[[Any], BodySink | None] | None = None
     max_body: int | None = None
     websocket: bool = False
     untrusted: bool = False
     form: bool = False
     reports: bool = False
     action: str = "write"
+    own_xsrf: bool = False
+    forwarded: bool = False
     writes: str = ""
 
     def resource(self) -> IResource:
@@ -92,6 +107,7 @@ class Root:
         # Hubs give names as they stand in URLs: /user/me%40here/
         self._base = [unquote(segment) for segment in base_url.split("/") if segment]
         self._top = _Node()
+        self.overlay: Overlay | None = None
         self._factories: dict[Callable[[], IResource], Callable[[], IResource]] = {}
 
     def mount(
@@ -103,7 +119,7 @@ class Root:
         public: bool = False,
         page: bool = False,
         exact: bool = False,
-        body: Callable[[Request], BodySink | None] | None = None,
+        body: Callable[[Any], BodySink | None] | None = None,
         max_body: int | None = None,
         websocket: bool = False,
         untrusted: bool = False,
@@ -124,7 +140,7 @@ class Root:
                 Mount(
                     tuple(segment for segment in prefix.split("/") if segment),
                     once, auth, public, page, exact, body, max_body, websocket, untrusted, form, reports, action,
-                    writes,
+                    writes=writes,
                 )
             )
             for prefix in ([prefixes] if isinstance(prefixes, str) else prefixes)

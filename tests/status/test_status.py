@@ -157,7 +157,7 @@ def test_buckets_are_cumulative() -> None:
 
 ROUTE = re.compile(r"@api(\.websocket)?\(([^\n]*?)\"(/[^\"]*)\"")
 UNTOLD = ("/lab", "/doc", "/tree", "/notebooks", "/edit", "/consoles", "/terminals/<path", "/custom", "/static", "/lsp")
-UNTOLD += ("/login", "/logout", "/favicon.ico", "/robots.txt", "/api/notebooks", "/api/security")
+UNTOLD += ("/login", "/logout", "/favicon.ico", "/robots.txt", "/api/notebooks", "/api/security", "/host")
 
 
 def routes() -> set[tuple[str, str]]:
