@@ -54,7 +54,7 @@ class SendfileProducer:
         self._start = start
         self._end = end
         self._request = request
-        self._channel = request.channel
+        self._channel: Any = request.channel
         self._transport: Any = request.channel.transport
         self._in_thread = in_thread
         self._sending: Deferred[Any] | None = None
