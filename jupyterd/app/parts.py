@@ -83,6 +83,10 @@ class Parts:
         self.pools.append(threads)
         return threads
 
+    def takes_work(self) -> bool:
+        """The daemon has started, is not about to end, and its threads work."""
+        return bool(self.services.running) and all(pool.works() for pool in self.pools)
+
     def _last_uses(self) -> list[Callable[[], float | None]]:
         uses: list[Callable[[], float | None]] = [lambda: self.kernels.last_activity]
         if self.server.terminals_enabled:

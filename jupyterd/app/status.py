@@ -45,7 +45,7 @@ def resource(parts: Parts) -> StatusResource:
         kernels=lambda: len(parts.kernels.living()),
         connections=connections,
         stop=lambda: parts.reactor.callLater(STOP_DELAY, parts.reactor.stop),
-        ready=lambda: bool(parts.services.running),
+        ready=parts.takes_work,
         in_thread=parts.in_thread,
         more_metrics=lambda: None if parts.extensions is None else parts.extensions.metrics(),
         look_at_activity=lambda: None if parts.extensions is None else parts.extensions.look_at_activity(),
