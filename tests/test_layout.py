@@ -287,6 +287,21 @@ def test_the_face_of_a_package(package: str) -> None:
         _ = face.nothing
 
 
+RIDDLES = {
+    "after", "from", "how", "it", "never", "that", "the", "until", "what", "when", "where", "whether", "which", "who",
+    "whom", "whose", "why",
+}  # fmt: skip
+"""Words that nobody searches for."""
+
+
+def test_a_module_is_found_by_its_first_word() -> None:
+    """The first line begins with the noun, or the verb, that one would search for."""
+    for name, path in modules():
+        first = (ast.get_docstring(nodes(path)[0]) or "").split("\n")[0]  # type: ignore[arg-type]
+        word = re.split(r"[\s,:]", first, maxsplit=1)[0].lower()
+        assert word not in {"", *RIDDLES}, f"{name}: {first}"
+
+
 def test_documentation_names_no_module_inside_a_feature() -> None:
     """Operators write what is documented: the packages' faces. Files may move."""
     pages = [path for path in (HOUSE / "docs").glob("*.md") if path.stem != "design"]

@@ -1,4 +1,4 @@
-"""From a command line to everything an operator has set: files, environment and options in one traitlets Config."""
+"""Loading of settings: from a command line to files, environment and options in one traitlets Config."""
 
 from __future__ import annotations
 
