@@ -302,6 +302,13 @@ def test_a_module_is_found_by_its_first_word() -> None:
         assert word not in {"", *RIDDLES}, f"{name}: {first}"
 
 
+def test_the_design_names_files_that_are_there() -> None:
+    text = (HOUSE / "docs" / "design.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:\w+/)+\w*(?:\.\w+)?)`", text)) - {"tests/test_layout.py"}
+    assert len(named) > 20
+    assert [name for name in sorted(named) if not (PACKAGE / name).exists()] == []
+
+
 def test_documentation_names_no_module_inside_a_feature() -> None:
     """Operators write what is documented: the packages' faces. Files may move."""
     pages = [path for path in (HOUSE / "docs").glob("*.md") if path.stem != "design"]
