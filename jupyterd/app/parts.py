@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from jupyterd.config.manager import ConfigManager
     from jupyterd.contents.service import Contents
     from jupyterd.events.bus import EventBus
+    from jupyterd.extensions.inquiry import Inquiry
     from jupyterd.gateway.kernelspecs import GatewaySpecs
     from jupyterd.kernels.channels.policy import Observer
     from jupyterd.kernels.manager import MappingKernelManager
@@ -81,6 +82,10 @@ class Parts:
         self.services.add(Stage.THREADS, threads)
         self.pools.append(threads)
         return threads
+
+    def takes_work(self) -> bool:
+        """The daemon has started, is not about to end, and its threads work."""
+        return bool(self.services.running) and all(pool.works() for pool in self.pools)
 
     def _last_uses(self) -> list[Callable[[], float | None]]:
         uses: list[Callable[[], float | None]] = [lambda: self.kernels.last_activity]
@@ -353,7 +358,16 @@ class Parts:
             contents=lambda: self.contents,
             kernels=lambda: self.kernels,
             provider=lambda: self.guard.provider,
+            page_config=None if self.extensions is None else self.extensions.page_config,
         )
+
+    @cached_property
+    def extensions(self) -> Inquiry | None:
+        """Server extensions in their host; None, and nothing of them loaded, where there are none."""
+        from jupyterd.app.extensions import build, wanted
+
+        names = wanted(self.settings)
+        return build(self, names) if names else None
 
     @cached_property
     def front(self) -> Front:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from jupyterd.frontends.packages import package_dir
@@ -45,8 +45,10 @@ def resource(parts: Parts) -> StatusResource:
         kernels=lambda: len(parts.kernels.living()),
         connections=connections,
         stop=lambda: parts.reactor.callLater(STOP_DELAY, parts.reactor.stop),
-        ready=lambda: bool(parts.services.running),
+        ready=parts.takes_work,
         in_thread=parts.in_thread,
+        more_metrics=lambda: None if parts.extensions is None else parts.extensions.metrics(),
+        look_at_activity=lambda: None if parts.extensions is None else parts.extensions.look_at_activity(),
     )
 
 
@@ -115,8 +117,16 @@ def idle_stop(parts: Parts) -> IdleStop:
     )
 
 
-def mount(root: Root, settings: Settings, status: Callable[[], StatusResource]) -> None:
-    """Put the resources where clients look for them."""
+def mount(
+    root: Root,
+    settings: Settings,
+    status: Callable[[], StatusResource],
+    more_static: Callable[[], Awaitable[Sequence[str]]] | None = None,
+) -> None:
+    """Put the resources where clients look for them.
+
+    :param more_static: directories of server extensions' static files.
+    """
     server = settings.server
 
     def account() -> Any:
@@ -126,7 +136,8 @@ def mount(root: Root, settings: Settings, status: Callable[[], StatusResource]) 
         from jupyterd.frontends.static_files import Assets
         from jupyterd.status.static_files import OwnFiles
 
-        return OwnFiles(Assets(tuple(server.static_immutable_cache)), server.extra_static_paths).app.resource()
+        assets = Assets(tuple(server.static_immutable_cache))
+        return OwnFiles(assets, server.extra_static_paths, more_static).app.resource()
 
     def languages() -> Any:
         from jupyterd.status.lsp import NoLanguageServers
