@@ -1,4 +1,4 @@
-"""What outlives the daemon: found again before the first client comes, kept or ended at the end."""
+"""Keeping of what outlives the daemon: found again before the first client comes, kept or ended at the end."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The objects of one daemon: each is named once, and made when it is first asked for.
+"""Objects of one daemon: each is named once, and made when it is first asked for.
 
 Modules are imported by what needs them: what the first answer does not need is not loaded before it. Nothing depends
 on which is asked for first: what runs has a stage (:mod:`jupyterd.supervision.stages`).
@@ -10,7 +10,9 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from jupyterd.contents.thread_pools import Lanes
+from jupyterd.dashboard.log_lines import LogLines
 from jupyterd.status.activity import Activity
+from jupyterd.status.counters import EventCounters
 from jupyterd.supervision.stages import Stage, Stages
 from jupyterd.system.daemon_directory import DaemonDirectory, Directory, local_places
 from jupyterd.system.threads import Threads
@@ -18,7 +20,6 @@ from jupyterd.web.pages import Pages
 from jupyterd.web.root import Root
 from jupyterd.web.server.access_log import AccessLog
 from jupyterd.web.server.request import Request
-from jupyterd.web.server.settings import HTTPLimits
 from jupyterd.web.server.site import Site
 from jupyterd.web.server.timeouts import Patience
 from jupyterd.web.websocket.compression import Compression
@@ -34,12 +35,14 @@ if TYPE_CHECKING:
     from jupyterd.config.manager import ConfigManager
     from jupyterd.contents.service import Contents
     from jupyterd.events.bus import EventBus
+    from jupyterd.extensions.inquiry import Inquiry
     from jupyterd.gateway.kernelspecs import GatewaySpecs
     from jupyterd.kernels.channels.policy import Observer
     from jupyterd.kernels.manager import MappingKernelManager
     from jupyterd.kernels.service import KernelsService
     from jupyterd.kernelspecs.manager import KernelSpecs
     from jupyterd.outputs.recorder import Recorder
+    from jupyterd.outputs.runs import Runs
     from jupyterd.sessions.manager import SessionManager
     from jupyterd.settings.load import Settings
     from jupyterd.status.metrics import RequestTimes
@@ -62,6 +65,9 @@ class Parts:
         self.server = settings.server
         self.services = Stages()
         self.root = Root(self.server.base_url)
+        self.pools: list[Threads] = []
+        self.log_lines = LogLines()
+        self.counters = EventCounters()
         # Threads start with the first calls: a pool that nobody uses costs nothing.
         self.in_thread = self._threads("jupyterd", 4)  # short work of all features: parsing, SQLite, kernelspecs
         self.log_threads = self._threads("kernel-logs", 4)  # a disk that hangs holds up nothing else
@@ -76,7 +82,12 @@ class Parts:
     def _threads(self, name: str, size: int) -> Threads:
         threads = Threads(self.reactor, name, size)
         self.services.add(Stage.THREADS, threads)
+        self.pools.append(threads)
         return threads
+
+    def takes_work(self) -> bool:
+        """The daemon has started, is not about to end, and its threads work."""
+        return bool(self.services.running) and all(pool.works() for pool in self.pools)
 
     def _last_uses(self) -> list[Callable[[], float | None]]:
         uses: list[Callable[[], float | None]] = [lambda: self.kernels.last_activity]
@@ -117,22 +128,22 @@ class Parts:
     @cached_property
     def site(self) -> Site:
         """The factory of all HTTP connections."""
-        limits = HTTPLimits(parent=self.server)
+        server = self.server
         return Site(
             self.root,
             self.guard,
             reactor=self.reactor,
             in_thread=self.in_thread,
-            max_body=self.server.max_body_size,
-            max_held=self.server.max_buffer_size,
-            compression=Compression.of(self.server.websocket_compression_options),
+            max_body=server.max_body_size,
+            max_held=server.max_buffer_size,
+            compression=Compression.of(server.websocket_compression_options),
             patience=Patience(
                 self.reactor,
-                head=limits.head_timeout,
-                body=limits.body_timeout,
-                idle=limits.idle_timeout,
-                reader=limits.reader_timeout,
-                most=limits.most_waiting,
+                head=server.http_head_timeout,
+                body=server.http_body_timeout,
+                idle=server.http_idle_timeout,
+                reader=server.http_reader_timeout,
+                most=server.http_max_waiting_connections,
             ),
             access=self.access_log,
             error_page=self.pages.error,
@@ -160,6 +171,7 @@ class Parts:
 
     def emit(self, schema_id: str, data: dict[str, Any]) -> None:
         """Tell the event bus."""
+        self.counters.count(schema_id, data)
         self.bus.emit(schema_id, data)
 
     # -- objects that several features use
@@ -233,7 +245,7 @@ class Parts:
         def standin(kernel_id: str, directory: str) -> Standin | None:
             if kept is None:
                 return None
-            return Standin(kept.keeper, kernel_id, directory, self.log_threads, connection.log_disk_quota)
+            return Standin(kept.keeper, kernel_id, directory, self.log_threads, connection.message_log_disk_bytes)
 
         def channels(kernel_id: str, observer: Observer) -> KernelChannels:
             directory = self.log_directory.join(kernel_id) if kept is None else kept.log_directory(kernel_id)
@@ -309,6 +321,20 @@ class Parts:
         return service
 
     @cached_property
+    def runs(self) -> Runs:
+        """Notebooks that are run here."""
+        from jupyterd.app.outputs import runs
+
+        return runs(
+            self.reactor,
+            self.recorder,
+            contents=lambda: self.contents,
+            sessions=lambda: self.sessions,
+            kernels=lambda: self.kernels,
+            emit=self.emit,
+        )
+
+    @cached_property
     def sessions(self) -> SessionManager:
         """Which document runs on which kernel."""
         from jupyterd.sessions.manager import kernel_path_of
@@ -366,7 +392,16 @@ class Parts:
             contents=lambda: self.contents,
             kernels=lambda: self.kernels,
             provider=lambda: self.guard.provider,
+            page_config=None if self.extensions is None else self.extensions.page_config,
         )
+
+    @cached_property
+    def extensions(self) -> Inquiry | None:
+        """Server extensions in their host; None, and nothing of them loaded, where there are none."""
+        from jupyterd.app.extensions import build, wanted
+
+        names = wanted(self.settings)
+        return build(self, names) if names else None
 
     @cached_property
     def front(self) -> Front:

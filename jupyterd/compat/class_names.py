@@ -114,7 +114,6 @@ CLASSES: list[str] = [
     f"{_GATEWAY}.GatewaySessionManager",
     f"{_GATEWAY}.GatewayWebSocketConnection",
     "jupyterd.terminals.settings.TerminalManager",
-    "jupyterd.web.server.settings.HTTPLimits",
     "jupyterd.frontends.settings.LabServerApp",
     "jupyterd.frontends.settings.LabApp",
     "jupyterd.frontends.settings.JupyterNotebookApp",

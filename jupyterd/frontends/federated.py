@@ -38,11 +38,14 @@ def _package_files(directory: str) -> Iterator[str]:
     yield from sorted(glob(os.path.join(top, "@*", "*", "package.json")))
 
 
-def page_settings(directories: Iterable[str], app_settings_dir: str = "") -> dict[str, Any]:
+def page_settings(
+    directories: Iterable[str], app_settings_dir: str = "", own: Iterable[dict[str, Any]] = ()
+) -> dict[str, Any]:
     """What a page is told by files: ``page_config`` of the application, of ``labconfig``, and the prebuilt extensions.
 
     :param directories: of prebuilt extensions.
     :param app_settings_dir: of the application; empty for none.
+    :param own: entries of extensions that the server brings itself.
     """
     settings = _of_application(app_settings_dir)
     recursive_update(settings, layered("page_config"))
@@ -50,7 +53,8 @@ def page_settings(directories: Iterable[str], app_settings_dir: str = "") -> dic
     told = switches(settings.get(DISABLED))
     settings[DISABLED] = {**_disabled_by(found, app_settings_dir, told), **told}
     settings["federated_extensions"] = [
-        _entry(name, package) for name, package in found.items() if _built(name, package)
+        *(_entry(name, package) for name, package in found.items() if _built(name, package)),
+        *(entry for entry in own if entry["name"] not in found),
     ]
     for key, value in settings.items():
         if isinstance(value, dict):

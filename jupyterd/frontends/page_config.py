@@ -1,4 +1,4 @@
-"""What a page of JupyterLab or Notebook is told about its server (``jupyter-config-data``)."""
+"""Page configuration: what a page of JupyterLab or Notebook is told about its server (``jupyter-config-data``)."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from jupyterd.config_manager import recursive_update
 from jupyterd.frontends.federated import application_version, page_settings
 from jupyterd.frontends.json_files import layered
+from jupyterd.frontends.plugin import entries
 from jupyterd.frontends.settings import PAGE_TRAITS, JupyterNotebookApp, LabApp, LabServerApp
 from jupyterd.utils import url_path_join
 
@@ -36,6 +37,7 @@ class Surroundings:
     :param preferred_path: the directory that is opened first, below the root; empty for the root.
     :param delete_to_trash: None where the contents manager has no such setting.
     :param server_version: the version of the Jupyter Server API, as three numbers.
+    :param nbclassic: the classic notebook is served too.
     :param extra: ``page_config_data`` that an operator or another feature adds.
     """
 
@@ -50,6 +52,7 @@ class Surroundings:
     delete_to_trash: bool | None = None
     server_version: tuple[int, int, int] = (2, 21, 1)
     untracked_message_types: list[str] = field(default_factory=list)
+    nbclassic: bool = False
     extra: Mapping[str, Any] = field(default_factory=dict)
     of_page: Callable[[Any], Mapping[str, Any]] | None = None
 
@@ -104,7 +107,7 @@ def lab_page(app: LabApp, around: Surroundings, store_id: int) -> dict[str, Any]
     page["preferredPath"] = around.preferred_path or "/"
     page |= _of_application(app, around)
     page["appVersion"] = app.app_version or application_version(app.static_dir)
-    recursive_update(page, page_settings(app.extension_paths, app.app_settings_dir))
+    recursive_update(page, page_settings(app.extension_paths, app.app_settings_dir, _own_extensions(app)))
     return page
 
 
@@ -122,14 +125,18 @@ def notebook_page(app: JupyterNotebookApp, around: Surroundings, version: str) -
         "frontendUrl": url_path_join(around.base_url, "/"),
         "exposeAppInBrowser": app.expose_app_in_browser,
         "preferredPath": posixpath.normpath("/" + around.preferred_path),
-        "nbclassic_enabled": False,
+        "nbclassic_enabled": around.nbclassic,
         "notebookVersion": json.dumps(around.server_version),
     }
     page.setdefault("jupyterConfigDir", jupyter_config_dir())
     page |= _of_application(app, around)
     page["appVersion"] = app.app_version or version
-    recursive_update(page, page_settings(app.extension_paths))
+    recursive_update(page, page_settings(app.extension_paths, own=_own_extensions(app)))
     return page
+
+
+def _own_extensions(app: LabServerApp) -> list[dict[str, Any]]:
+    return entries() if app.jupyterd_plugin and not app.bare else []
 
 
 def _of_server(around: Surroundings) -> dict[str, Any]:

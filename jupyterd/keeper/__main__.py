@@ -1,4 +1,4 @@
-"""The program: ``keeper <descriptor of its listening socket> <the socket's path>``."""
+"""Program of the keeper: ``keeper <descriptor of its listening socket> <the socket's path>``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a keeper hears of a kernel.
+"""Listening to a kernel beside the daemon, and in its place.
 
 While a daemon is there it is the daemon that records what the kernel says. What the daemon has heard and not stored yet
 dies with it, and so does what is under way to it. So the keeper listens along: what came last is kept in memory, until

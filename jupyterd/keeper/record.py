@@ -1,4 +1,4 @@
-"""What a keeper heard of a kernel while no daemon did, in a file: message after message, as it came from the socket.
+"""Record of what a keeper heard of a kernel while no daemon did: message after message, as it came from the socket.
 
 The daemon that comes back verifies, numbers and stores the messages like any others; so their signatures are here too.
 A record is a head (its size, when it came, its channel, the number of its parts), the parts' lengths, the parts:

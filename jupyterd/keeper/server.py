@@ -1,4 +1,4 @@
-"""The keeper's loop: children, the daemon, kernels that are listened to."""
+"""Server loop of the keeper: children, the daemon, kernels that are listened to."""
 
 from __future__ import annotations
 

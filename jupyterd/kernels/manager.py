@@ -1,4 +1,4 @@
-"""All kernels of one server: started, listed, interrupted, restarted, shut down; no HTTP."""
+"""Manager of all kernels of one server: started, listed, interrupted, restarted, shut down; no HTTP."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from jupyterd.errors import Failed, Invalid, NotFound
 from jupyterd.kernels.channels.kernel_channels import KernelChannels
 from jupyterd.kernels.channels.policy import Observer
 from jupyterd.kernels.events import Report
-from jupyterd.kernels.kernel import Kernel, isoformat
+from jupyterd.kernels.kernel import Kernel
 from jupyterd.kernels.process.death import Death
 from jupyterd.kernels.process.external import ExternalKernels, ExternalProcess
 from jupyterd.kernels.process.launcher import Launcher, Order
@@ -156,14 +156,18 @@ class MappingKernelManager(MappingKernelSettings):
         return self[kernel_id].model()
 
     async def list_models(self) -> list[dict[str, Any]]:
-        """The REST models of all kernels, those of others among them."""
+        """The REST models of all kernels, those of others and dead ones among them."""
         if self._external is not None:
             await self._external.look()
         return [kernel.model() for kernel in self]
 
+    def living(self) -> list[Kernel]:
+        """Those that are not dead."""
+        return [kernel for kernel in self if kernel.execution_state != "dead"]
+
     def running(self) -> Mapping[str, int]:
-        """How many kernels there are of each kernelspec, for metrics."""
-        return Counter(kernel.process.name for kernel in self)
+        """How many living kernels there are of each kernelspec, for metrics."""
+        return Counter(kernel.process.name for kernel in self.living())
 
     @property
     def connections(self) -> int:
@@ -174,11 +178,6 @@ class MappingKernelManager(MappingKernelSettings):
     def last_activity(self) -> float:
         """When any kernel was last active, or shut down; seconds since the epoch."""
         return max([self._last_activity, *(kernel.last_activity for kernel in self)])
-
-    @property
-    def last_activity_text(self) -> str:
-        """The same as Jupyter's models give it."""
-        return isoformat(self.last_activity)
 
     def cwd_for_path(self, path: str) -> str:
         """The directory that an API path stands for, or the nearest above it that exists; blocks."""
@@ -267,7 +266,7 @@ class MappingKernelManager(MappingKernelSettings):
             env,
             path,
             ask=lambda kind, content: self._ask(kernel, kind, content),
-            stopped=lambda: kernel.channels.disconnect(),
+            stopped=lambda: self._stopped(kernel),
         )
 
     def recall(
@@ -304,7 +303,6 @@ class MappingKernelManager(MappingKernelSettings):
             return
         for kernel in self:
             if self.ledger.is_kept(kernel):
-                kernel.remember()
                 self._kernels.pop(kernel.id)
                 process: Any = kernel.process
                 process.let_go()
@@ -312,6 +310,7 @@ class MappingKernelManager(MappingKernelSettings):
         await self.ledger.settled()
 
     async def _abandon(self, kernel: Kernel) -> None:
+        kernel.life.terminate()
         try:
             await self._release(kernel)
         except Exception:  # noqa: BLE001 - why it did not start is what its client is told
@@ -354,7 +353,6 @@ class MappingKernelManager(MappingKernelSettings):
             kernel.life.restart()
             kernel.channels.hold()
             kernel.reason, kernel.failures = "", 0
-            kernel.remember()
             await self._runner.run_again(kernel, now=now)
         except Exception as error:
             self._report.failed("restart", kernel.process.name, kernel_id, error)
@@ -401,7 +399,6 @@ class MappingKernelManager(MappingKernelSettings):
         try:
             await kernel.process.stop(now=now)
         finally:
-            kernel.remember()
             self._kernels.pop(kernel.id, None)
             if self.ledger is not None:
                 self.ledger.forget(kernel.id)
@@ -429,8 +426,12 @@ class MappingKernelManager(MappingKernelSettings):
         # The end of the process, or nothing, is the answer that counts.
         Deferred.fromCoroutine(asked).addErrback(lambda _: None)
 
+    def _stopped(self, kernel: Kernel) -> None:
+        kernel.channels.lose("The kernel was restarted before it replied.")
+        kernel.channels.disconnect()
+
     def _new_kernel(self, kernel_id: str) -> Kernel:
-        return Kernel(kernel_id, self.clock, frozenset(self.untracked_message_types))
+        return Kernel(kernel_id, self.clock, frozenset(self.untracked_message_types), self._runner.forget_later)
 
     def _adopt(self, connection: Mapping[str, Any]) -> str:
         kernel = self._new_kernel(str(uuid.uuid4()))

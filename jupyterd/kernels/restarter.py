@@ -1,4 +1,4 @@
-"""Kernels' processes: launched, waited for, run again when they end, given up."""
+"""Restarter: kernels' processes launched, waited for, run again when they end, given up."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -58,11 +58,13 @@ class Runner:
         self.lose(kernel, Death(failure=failure.getErrorMessage()))
 
     async def prove(self, kernel: Kernel) -> None:
-        """Wait for a new kernel's first word, at most ``start_grace``; start it otherwise, if it ended and can be.
+        """Wait for a new kernel's first word, at most ``startup_check_timeout``.
+
+        If it ended in place of that, and there is another way to start it, start it that way.
 
         :raises Failed: it ended in place of saying anything.
         """
-        while (death := await kernel.first_word(self.settings.start_grace)) is not None:
+        while (death := await kernel.first_word(self.settings.startup_check_timeout)) is not None:
             kernel.channels.disconnect()
             if not kernel.process.retry(death):
                 self.log.warn("Kernel {kernel_id} did not start: {reason}", kernel_id=kernel.id, reason=death.reason)
@@ -165,11 +167,12 @@ class Runner:
         kernel.life.lost(death)
         self.remember(kernel)
         self.report.death(kernel.process.name, kernel.id, death, restarting=False)
-        kernel.remember()
-        kernel.forgetting = self.clock.callLater(self.settings.dead_kernel_timeout, self._forget, kernel)
+
+    def forget_later(self, kernel: Kernel) -> IDelayedCall:
+        """Forget a kernel that is dead when ``dead_kernel_timeout`` is over."""
+        return self.clock.callLater(self.settings.dead_kernel_timeout, self._forget, kernel)
 
     def _forget(self, kernel: Kernel) -> None:
-        kernel.forgetting = None
-        if kernel.execution_state == "dead" and kernel.ending is None:
+        if kernel.ending is None:
             self.log.info("Kernel {kernel_id} is dead, forgetting it", kernel_id=kernel.id)
             self.forget(kernel).addErrback(self._unexpected, kernel)

@@ -1,4 +1,4 @@
-"""The settings of kernels' lives, under the class names that operators already write."""
+"""Settings of kernels, under the class names that operators already write."""
 
 from __future__ import annotations
 
@@ -107,7 +107,7 @@ class MappingKernelSettings(AsyncMultiKernelManager):
         Unicode(), sorted(UNTRACKED), help="The message types that do not count as activity of a kernel."
     ).tag(config=True)
 
-    start_grace = Float(
+    startup_check_timeout = Float(
         1.0,
         help="How long an answer waits for a new kernel's first word, so that a kernel which can not start is an error "
         "with its standard error in it. 0 answers as soon as the process runs.",

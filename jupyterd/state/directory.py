@@ -1,4 +1,4 @@
-"""The directory of one server's state, found again by the next daemon of the same server."""
+"""Directory of one server's state, found again by the next daemon of the same server."""
 
 from __future__ import annotations
 

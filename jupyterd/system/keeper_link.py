@@ -1,4 +1,4 @@
-"""The daemon's connection to its keeper: started when it is first needed, found again, replaced when it was killed."""
+"""Connection of a daemon to its keeper: started when it is first needed, found again, replaced when it was killed."""
 
 from __future__ import annotations
 

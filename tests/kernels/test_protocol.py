@@ -16,7 +16,7 @@ from jupyterd.kernels.channels.kernel_channels import KernelChannels
 from jupyterd.kernels.channels.settings import ZMQChannelsWebsocketConnection
 from jupyterd.kernels.messages.wire import CODEC_V1, V1
 from jupyterd.kernels.websocket.resource import ChannelsResource
-from jupyterd.testing.deferreds import at_once
+from jupyterd.testing.deferreds import allowed, at_once
 from jupyterd.testing.http import MemorySite
 from jupyterd.testing.kernel_sockets import MemoryKernel
 from tests.kernels.test_channels import Watch
@@ -49,7 +49,10 @@ class Kit:
             return self.channels
 
         self.site.root.mount(
-            "/api/kernels/*/channels", lambda: ChannelsResource(find).app.resource(), auth="kernels", websocket=True
+            "/api/kernels/*/channels",
+            lambda: ChannelsResource(find, allowed).app.resource(),
+            auth="kernels",
+            websocket=True,
         )
 
     def open(self, protocol="", session="s", kernel="k", headers=""):
@@ -210,7 +213,7 @@ def test_after_a_reset_only_what_a_pong_confirmed_was_read(kit) -> None:
 @pytest.mark.parametrize("says", ["X-Forwarded-For: 192.0.2.1\r\n", "Via: 1.1 x\r\n", ""])
 def test_behind_a_proxy_only_pongs_confirm(says) -> None:
     with tempfile.TemporaryDirectory() as directory:
-        kit = Kit(directory, pongs_confirm=None if says else True)
+        kit = Kit(directory, confirm_by_pongs=None if says else True)
         tab = kit.open(V1, headers=says)
         kit.kernel.say("stream", {"text": "seen"})
         _, (opcode, ping) = frames(tab.received())

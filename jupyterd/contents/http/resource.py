@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from email.utils import format_datetime
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote
 
 from twisted.logger import Logger
@@ -25,22 +25,37 @@ from jupyterd.web.call import Call, Reply
 from jupyterd.web.served import Served
 
 
+class BelowNotebooks(Protocol):
+    """What answers paths below notebooks that are no files'."""
+
+    def knows(self, path: str) -> bool:
+        """Whether a path is one of them."""
+
+    async def answer(self, call: Call, path: str) -> Reply | None:
+        """The answer."""
+
+
 class ContentsResource:
-    """The contents API. A path may hold anything, so its end is told apart here and not by routes."""
+    """The contents API. A path may hold anything, so its end is told apart here and not by routes.
+
+    :param below: what answers other paths below notebooks; nothing where it is None.
+    """
 
     app = Routes()
     api = json_api(app)
     log = Logger()
 
-    def __init__(self, contents: Contents) -> None:
-        self._contents = contents
+    def __init__(self, contents: Contents, below: BelowNotebooks | None = None) -> None:
+        self._contents, self._below = contents, below
 
     @api(("GET", "HEAD"), "/api/contents", status=200)
     @api(("GET", "HEAD"), "/api/contents/<path:path>", status=200)
     async def get(self, call: Call, path: str = "") -> Reply | Served:
         """A model, or the list of a file's checkpoints."""
         path = path_of(call)
-        target = Target.parse(path).only("", "checkpoints")
+        if self._below is not None and self._below.knows(path):
+            return await self._below.answer(call, path) or Reply(status=204)
+        target = await self._target(path, "checkpoints")
         if target.verb == "checkpoints":
             versions = call.arg("versions") in ("1", "true")
             return Reply(await self._contents.ask(operations.list_checkpoints, target.path, versions))
@@ -56,7 +71,7 @@ class ContentsResource:
     async def put(self, call: Call, path: str = "") -> Reply | Served:
         """Save."""
         path, body, tags = path_of(call), call.request.content, call.header("if-match")
-        Target.parse(path).only("")
+        await self._target(path)
         if not isinstance(body, Sink):
             return self._reply(call, await self._contents.put(path, call.body(), tags))
         data = body.in_memory()
@@ -73,7 +88,9 @@ class ContentsResource:
     async def post(self, call: Call, path: str = "") -> Reply | Served:
         """Make something new; or a checkpoint, its restoration, trust."""
         path = path_of(call)
-        target = Target.parse(path)
+        if self._below is not None and self._below.knows(path):
+            return await self._below.answer(call, path) or Reply(status=204)
+        target = await self._target(path, "trust", "checkpoints", "checkpoint")
         if target.verb == "trust":
             await self._contents.run(operations.trust, target.path)
             return Reply(b"", content_type="text/html; charset=UTF-8", status=201)
@@ -96,7 +113,7 @@ class ContentsResource:
     async def patch(self, call: Call, path: str = "") -> Reply | Served:
         """Rename or move."""
         path, body = path_of(call), call.body()
-        Target.parse(path).only("")
+        await self._target(path)
         new = operations.parse_body(body).value.get("path", path)
         answer = await self._contents.move(path, new if isinstance(new, str) else path, body)
         return self._reply(call, answer)
@@ -106,12 +123,28 @@ class ContentsResource:
     async def delete(self, call: Call, path: str = "") -> None:
         """Delete a file, a directory or a checkpoint."""
         path = path_of(call)
-        target = Target.parse(path).only("", "checkpoint")
+        if self._below is not None and self._below.knows(path):
+            await self._below.answer(call, path)
+            return
+        target = await self._target(path, "checkpoint")
         contents, checkpoint = self._contents, target.checkpoint
         if checkpoint is not None:
             await contents.run(operations.delete_checkpoint, target.path, checkpoint)
         else:
             await contents.delete(path)
+
+    async def _target(self, path: str, *verbs: str) -> Target:
+        """What is asked for: the entry of that path, where there is one; else what is to be done to the one above.
+
+        The root and directories have no checkpoints and no trust: what can not be done to them is meant for an entry.
+
+        :param verbs: what this method does to an entry.
+        :raises MethodNotAllowed: the entry above does not do that.
+        """
+        target = Target.parse(path)
+        if target.verb != "" and await self._contents.ask(operations.is_entry, path, target.path, target.kind in verbs):
+            return Target(path)
+        return target.only("", *verbs)
 
     def body(self, request: Any) -> Sink | None:
         """A large body goes to a temporary file while it comes."""
@@ -150,20 +183,24 @@ class Target:
     def parse(cls, path: str) -> Target:
         """Source: the reference's routes, ``<path>/checkpoints``, ``<path>/checkpoints/<id>``, ``<path>/trust``."""
         parent, _, last = path.rpartition("/")
-        if last in ("checkpoints", "trust"):
+        if last in ("checkpoints", "trust") and parent.strip("/"):
             return cls(parent, last)
         above, _, before = parent.rpartition("/")
-        if before == "checkpoints" and _CHECKPOINT_ID.match(last):
+        if before == "checkpoints" and _CHECKPOINT_ID.match(last) and above.strip("/"):
             return cls(above, before, last)
         return cls(path)
+
+    @property
+    def kind(self) -> str:
+        """What is to be done, ``checkpoint`` where it is done to one of them."""
+        return "checkpoint" if self.checkpoint is not None else self.verb
 
     def only(self, *verbs: str) -> Target:
         """Itself, where what is asked can be done to it.
 
         :raises MethodNotAllowed: it can not.
         """
-        verb = "checkpoint" if self.checkpoint is not None else self.verb
-        if verb not in verbs:
+        if self.kind not in verbs:
             raise MethodNotAllowed()
         return self
 

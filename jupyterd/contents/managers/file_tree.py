@@ -22,7 +22,7 @@ class FileTree(ContentsManager):
 
     root_dir: str
     max_copy_folder_size_mb: int
-    max_content_size_mb: int
+    max_content_bytes: int
     use_atomic_writing: bool
     hash_algorithm: str
     delete_to_trash: bool

@@ -24,17 +24,19 @@ from jupyterd.contents.managers.reading import Found
 from jupyterd.contents.managers.sync_or_async import at_once, off_loop
 from jupyterd.contents.models import Model
 
+MIB = 1024 * 1024
+
 
 class FileContentsManager(FileTree):
     """Contents in files."""
 
     root_dir = Unicode(config=True, help="The directory below which everything lies.")
     max_copy_folder_size_mb = Int(500, config=True, help="The largest directory that is copied, in MB.")
-    max_content_size_mb = Int(
-        1024,
+    max_content_bytes = Int(
+        1024 * MIB,
         min=1,
         config=True,
-        help="The largest file that is read as a model, in MB; /files gives files of any size.",
+        help="The largest file that is read as a model, in bytes; /files gives files of any size.",
     )
     use_atomic_writing = Bool(
         True,
@@ -52,8 +54,8 @@ class FileContentsManager(FileTree):
     notebook_versions = Int(
         20, min=0, config=True, help="How many of the last saved versions of each notebook are kept; 0 keeps none."
     )
-    notebook_versions_size_mb = Int(
-        200, min=0, config=True, help="How much the kept versions of one notebook may take together, in MB."
+    notebook_versions_bytes = Int(
+        200 * MIB, min=0, config=True, help="How much the kept versions of one notebook may take together, in bytes."
     )
 
     notebook_versions_interval = Float(

@@ -1,4 +1,4 @@
-"""Models of what is in files and directories, in the calling thread."""
+"""Reading: models of what is in files and directories, in the calling thread."""
 
 from __future__ import annotations
 
@@ -160,8 +160,8 @@ def _read_notebook(manager: FileTree, os_path: str) -> tuple[files.Bytes, notebo
 
 
 def _check_size(manager: FileTree, path: str, status: os.stat_result) -> None:
-    if status.st_size > manager.max_content_size_mb << 20:
-        raise TooLarge(f"{path} has more than {manager.max_content_size_mb} MB: it can be had from /files")
+    if status.st_size > manager.max_content_bytes:
+        raise TooLarge(f"{path} has more than {manager.max_content_bytes} bytes: it can be had from /files")
 
 
 def _found(

@@ -1,4 +1,4 @@
-"""Large notebooks are parsed, checked and written by a child process: it has an interpreter lock of its own.
+"""Parent of the worker: large notebooks are parsed, checked and written by a child with its own interpreter lock.
 
 The process is started with the first one, kept while it is used, and ends by itself when it is idle.
 """
@@ -38,11 +38,11 @@ _STOCK = (FileContentsManager, AsyncFileContentsManager, LargeFileManager, Async
 _TRAITS = (
     "root_dir",
     "allow_hidden",
-    "max_content_size_mb",
+    "max_content_bytes",
     "use_atomic_writing",
     "hash_algorithm",
     "notebook_versions",
-    "notebook_versions_size_mb",
+    "notebook_versions_bytes",
     "notebook_versions_interval",
 )
 

@@ -14,6 +14,7 @@ from jupyterd.errors import NotFound
 from jupyterd.frontends.json_files import glob_escape
 from jupyterd.frontends.lab.themes import relink
 from jupyterd.frontends.page_config import MANAGERS, Surroundings, lab_page
+from jupyterd.frontends.plugin import served
 from jupyterd.frontends.settings import LabApp, LabServerApp
 from jupyterd.frontends.static_files import Assets, find
 from jupyterd.frontends.templates import Templates
@@ -53,7 +54,7 @@ class LabPages:
     def __init__(
         self,
         lab: LabApp,
-        around: Callable[[], Surroundings],
+        around: Callable[[], Awaitable[Surroundings]],
         in_thread: InThread,
         metadata: Callable[[], Awaitable[dict[str, Any]]],
     ) -> None:
@@ -89,7 +90,8 @@ class LabPages:
         if self._lab.extension_manager not in MANAGERS and not self._lab.core_mode:
             self._manager = self._manager or await self._metadata()
             extra["extensionManager"] = self._manager
-        return page(await self._in_thread(self._render, self._around().shown_to(call.request), extra))
+        around = (await self._around()).shown_to(call.request)
+        return page(await self._in_thread(self._render, around, extra))
 
     def _render(self, around: Surroundings, extra: dict[str, Any]) -> bytes:
         settings = lab_page(self._lab, around, next(self._store_ids))
@@ -115,7 +117,9 @@ class LabFiles:
 
     @api(("GET", "HEAD"), "/lab/extensions/<path:path>")
     async def extension(self, call: Call, path: str) -> object:
-        """A file of a prebuilt extension."""
+        """A file of a prebuilt extension, or of the one that the server brings itself."""
+        if own := served(path):
+            return await self._assets.send(call, *own)
         return await self._assets.send(call, path, self._lab.extension_paths, self._lab.cache_files)
 
     @api(("GET", "HEAD"), "/lab/api/themes/<path:path>")

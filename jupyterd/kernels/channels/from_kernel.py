@@ -1,4 +1,4 @@
-"""What one kernel says: verified, its state read from it, put into the log for all or for who asked."""
+"""Messages from one kernel: verified, its state read from them, put into the log for all or for who asked."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ from jupyterd.kernels.messages.wire import (
 )
 
 if TYPE_CHECKING:
-    from jupyterd.kernels.zeromq.sockets import Batch
+    from jupyterd.kernels.zeromq.network import Batch
 
 
 class _State(msgspec.Struct, gc=False):
@@ -59,7 +59,7 @@ def _read_state(content: Bytes) -> _State:
 
 
 class Hearing:
-    """One kernel's.
+    """Takes the messages of one kernel.
 
     :ivar watchers: who is told of each message in answer to a request, by the request's id; told with None when it
         is lost.
@@ -95,9 +95,10 @@ class Hearing:
         self._inquiries, self._readiness = inquiries, readiness
         self._policy, self._observer = policy, observer
         self._parent: tuple[Bytes, Parent] = (b"{}", NO_PARENT)
+        self._last_header: Bytes = b"{}"
         self._endings = Endings(clock, self._idle_is_missing, self._newest)
         self._drops = Drops()
-        self._busy = False
+        self._busy = self._runs_code = False
         self._state_of = ""
         self.journal: Journal | None = None
         self._held: list[Batch] | None = None
@@ -107,17 +108,45 @@ class Hearing:
     @property
     def state(self) -> str:
         """See the class."""
-        if self._busy:
-            return "busy"
+        if self._busy or self._runs_code:
+            return "busy"  # what is done beside the cell that runs, on control, says idle when it is done
         return "idle" if self._readiness.info else ""
+
+    @property
+    def session(self) -> str:
+        """The session under which the kernel speaks; empty before it has."""
+        return read_parent(self._last_header).session
 
     def append(self, channel: bytes, messages: Sequence[Parts], to: int = 0) -> None:
         """Put messages into the log."""
         self._messages.append(Chunk(channel, messages, self._clock.seconds(), to))
 
-    def end(self) -> None:
+    def lose(self, why: str, waiting_too: bool = False) -> None:
+        """What the kernel has got and will not reply to gets an error in place of the reply, and its ``idle``.
+
+        :param why: for people.
+        :param waiting_too: also what waits for the next process: there is none.
+        """
+        error: dict[str, Any] = {
+            "status": "error",
+            "ename": "DeadKernelError",
+            "evalue": why,
+            "traceback": [],
+            "execution_count": None,
+        }
+        for asked in self._requests.lost(waiting_too):
+            if not asked.header or asked.cursor.number not in self._messages.cursors:
+                continue
+            idle = self._author.message("status", {"execution_state": "idle"}, asked.header)[1]
+            self.append(b"iopub", [idle], 0 if asked.msg_type == "execute_request" else asked.cursor.number)
+            kind = asked.msg_type.removesuffix("_request") + "_reply"
+            reply = self._author.message(kind, error, asked.header)[1]
+            self.append(asked.channel.encode(), [reply], asked.cursor.number)
+
+    def end(self, why: str = "The kernel ended before it replied.") -> None:
         """The process says nothing more: what it has got and not answered is lost."""
-        self._busy = False
+        self.lose(why)
+        self._busy = self._runs_code = False
         self._drops = Drops()
         self._endings.end()
         waiting = self._requests.given_up()
@@ -146,7 +175,6 @@ class Hearing:
         parent_before = parent_bytes
         policy = self._policy
         untracked = policy.untracked_message_types
-        hook: Callable[[str, Parts], None] | None = getattr(self._observer, "iopub_message", None)
         messages: list[Parts] = []
         active = False
         signature: Bytes = b""
@@ -171,12 +199,11 @@ class Hearing:
                 self._status(message[3], parent)
             elif msg_type == "error" and not policy.allow_tracebacks:
                 message[3] = policy.shown(message[3])
-            if hook is not None:
-                hook(msg_type, message)
             active = active or self._busy or msg_type not in untracked or parent.msg_type not in untracked
             messages.append(message)
         self._parent = (parent_bytes, parent)
         if messages:
+            self._last_header = bytes(messages[-1][0])
             if not self._readiness.heard:
                 self._readiness.iopub_heard()
             if self.journal is not None:
@@ -286,6 +313,7 @@ class Hearing:
             self._busy = state == "busy"
             self._state_of = parent.msg_id
         if parent.msg_type == "execute_request":
+            self._runs_code = state == "busy"
             if state == "idle":
                 self._endings.idle(parent.msg_id, self._requests.is_executing(parent.msg_id))
             if self.recording is not None:

@@ -1,9 +1,10 @@
-"""What clients say to one kernel: held back until the kernel takes it, remembered until it is replied to."""
+"""Messages to one kernel: held back until the kernel takes them, remembered until they are replied to."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import NamedTuple
 
 from twisted.logger import Logger
 
@@ -22,6 +23,22 @@ ASKERS = 65536
 """How many requests are remembered for their replies; the oldest are forgotten first."""
 
 
+LONGEST = 4096
+"""Bytes of a request's header up to which it is remembered, for an error reply in place of the kernel's."""
+
+
+class Asked(NamedTuple):
+    """A client's request that has no reply yet.
+
+    :ivar header: its bytes; empty where they are too many.
+    """
+
+    cursor: Cursor
+    channel: str
+    msg_type: str
+    header: bytes
+
+
 def noted(channel: str, header: Bytes, number: int) -> Chunk:
     """The note of a request in the journal; it has no number in the log.
 
@@ -33,7 +50,7 @@ def noted(channel: str, header: Bytes, number: int) -> Chunk:
 
 
 class Requests:
-    """One kernel's.
+    """Messages of clients to one kernel.
 
     :param post: sends a message on a channel, or returns False: then :meth:`flush` follows when it may be tried again.
     :param hold: bytes of one client that may wait on a channel before it is paused.
@@ -46,9 +63,8 @@ class Requests:
     def __init__(self, post: Callable[[str, Parts], bool], hold: int, policy: MessagePolicy) -> None:
         self._policy = policy
         self._outboxes = {channel: Outbox(partial(post, channel), hold) for channel in CHANNELS}
-        self._askers: dict[str, Cursor] = {}
+        self._askers: dict[str, Asked] = {}
         self._executing: dict[str, bytes] = {}
-        self._headers: dict[str, tuple[str, bytes]] = {}
         self.recording: Recording | None = None
         self.journal: Journal | None = None
 
@@ -69,7 +85,7 @@ class Requests:
         if allowed and header.msg_type not in allowed:
             self.log.warn('Received message of type "{kind}", which is not allowed. Ignoring.', kind=header.msg_type)
             return False
-        self._remember(header, cursor, parts[0], channel)
+        self._remember(header, cursor, channel, parts[0])
         if self.recording is not None:
             if header.msg_type == "execute_request":
                 self.recording.asked(header, parts, cursor)
@@ -78,17 +94,16 @@ class Requests:
         outbox.put(parts, client)
         return True
 
-    def _remember(self, header: Header, cursor: Cursor, data: Bytes, channel: str) -> None:
+    def _remember(self, header: Header, cursor: Cursor, channel: str, data: Bytes) -> None:
         if not header.msg_type.endswith("_request"):
             return  # nothing else is replied to
-        self._askers[header.msg_id] = cursor
-        if self.journal is not None:
-            self._headers[header.msg_id] = (channel, bytes(data))
-            self.journal.note(noted(channel, data, cursor.number))
+        kept = bytes(data) if len(data) <= LONGEST else b""
+        self._askers[header.msg_id] = Asked(cursor, channel, header.msg_type, kept)
+        if self.journal is not None and kept:
+            self.journal.note(noted(channel, kept, cursor.number))
         if len(self._askers) > ASKERS:
             oldest = next(iter(self._askers))
             del self._askers[oldest]
-            self._headers.pop(oldest, None)
             self._executing.pop(oldest, None)
         if header.msg_type == "execute_request":
             self._executing[header.msg_id] = bytes(data)
@@ -138,9 +153,8 @@ class Requests:
 
     def asker(self, msg_id: str, replied: bool) -> Cursor | None:
         """Who asked; forgotten with the reply."""
-        if replied:
-            self._headers.pop(msg_id, None)
-        return self._askers.pop(msg_id, None) if replied else self._askers.get(msg_id)
+        asked = self._askers.pop(msg_id, None) if replied else self._askers.get(msg_id)
+        return None if asked is None else asked.cursor
 
     def executed(self, msg_id: str) -> bytes | None:
         """The header of an execute_request that is replied to; None where no client asked."""
@@ -150,23 +164,29 @@ class Requests:
 
     def notes(self) -> list[Chunk]:
         """What is asked and not replied to."""
-        return [
-            noted(channel, header, cursor.number)
-            for msg_id, (channel, header) in self._headers.items()
-            if (cursor := self._askers.get(msg_id)) is not None
-        ]
+        return [noted(each.channel, each.header, each.cursor.number) for each in self._askers.values() if each.header]
 
-    def restore(self, msg_id: str, channel: str, header: bytes, cursor: Cursor | None) -> None:
+    def restore(self, msg_id: str, asked: Asked) -> None:
         """A former daemon's client asked this, and there is no reply yet."""
-        self._headers[msg_id] = (channel, header)
-        if cursor is not None:
-            self._askers[msg_id] = cursor
-        if read_header(header).msg_type == "execute_request":
-            self._executing[msg_id] = header
+        self._askers[msg_id] = asked
+        if asked.msg_type == "execute_request":
+            self._executing[msg_id] = asked.header
 
     def is_open(self, msg_id: str) -> bool:
         """Whether a request has no reply yet."""
-        return msg_id in self._headers
+        return msg_id in self._askers
+
+    def lost(self, waiting_too: bool) -> list[Asked]:
+        """What the kernel was asked and will not reply to any more, oldest first; forgotten by that.
+
+        :param waiting_too: there is no next process: what was not given to this one is lost as well.
+        """
+        waiting = set() if waiting_too else self._waiting_anywhere()
+        lost = [msg_id for msg_id in self._askers if msg_id not in waiting]
+        return [self._askers.pop(msg_id) for msg_id in lost]
+
+    def _waiting_anywhere(self) -> set[str]:
+        return {read_header(parts[0]).msg_id for outbox in self._outboxes.values() for parts in outbox.waiting()}
 
     def given_up(self) -> set[str]:
         """What the kernel has got is lost with it; the ids of what waits for the next process."""

@@ -1,4 +1,4 @@
-"""What is in memory of a kernel's message log, on disk as well: the next daemon goes on where a killed one was.
+"""Journal of what is in memory of a kernel's message log: the next daemon goes on where a killed one was.
 
 A journal is a few files of blocks, appended to a few times a second; a block is checked by its sum, so that one that
 was cut off by a kill ends the journal. It covers what the store has in memory: older messages lie in the spill, or are

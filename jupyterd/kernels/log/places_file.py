@@ -1,4 +1,4 @@
-"""Where each session is in a kernel's message log, in a file that is mapped into memory.
+"""Places of sessions in a kernel's message log, in a file that is mapped into memory.
 
 It is written with each message that a session gets: what is in it is true when the daemon is killed. A place is a
 number, and how many messages the kernel had said on iopub there: what was not on disk when the daemon was killed is

@@ -1,4 +1,4 @@
-"""Kernels as jupyter_client's provisioners run them: local processes, or whatever a kernelspec's provisioner makes."""
+"""Process launcher: kernels as jupyter_client's provisioners run them, local processes or what a kernelspec says."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from uuid import uuid4
 
 from twisted.logger import Logger
 
-from jupyterd.errors import Failed, JupyterdError, OutOfSpace
+from jupyterd.errors import Failed, JupyterdError, OutOfSpace, Unavailable
 from jupyterd.kernels.process.death import Death, oom_counter, oom_kills
 from jupyterd.kernels.process.launcher import KEEPER, KernelProcess, Order
 from jupyterd.kernels.process.transport import port_taken, replies_to_the_newest, socket_address, takes_ipc
@@ -26,6 +26,9 @@ from jupyterd.system.daemon_directory import Directory
 
 if TYPE_CHECKING:
     from jupyterd.system.keeper_link import KeeperLink, KeptChild
+
+SHORTAGES = (errno.ENOSPC, errno.EDQUOT, errno.EAGAIN, errno.ENOMEM)
+"""What may work later: a full disk, the limit of processes, of a container's pids, of memory."""
 
 
 class Specs(Protocol):
@@ -331,6 +334,8 @@ class ClientProcess:
     def _named(self, error: OSError) -> JupyterdError:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             return OutOfSpace(f"No space left on device: {self._order.kernel_id} can not be started")
+        if error.errno in (errno.EAGAIN, errno.ENOMEM):
+            return Unavailable(f"The system has no process for a kernel just now: {error.strerror}")
         return Failed(f"The kernel can not be started: {error}")
 
     async def start(self) -> None:
@@ -361,7 +366,7 @@ class ClientProcess:
         except Exception as error:  # what a provisioner raises is its own
             said = self._stderr.drain() if self._stderr is not None else ""
             await self._clean_up(shut_down=False)
-            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            if isinstance(error, OSError) and error.errno in SHORTAGES:
                 raise self._named(error) from error
             raise Failed(f"{error}\n{said}" if said else str(error)) from error
         self._stopping = False

@@ -20,6 +20,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from jupyterd.errors import Failed, Gone, TimedOut
+from jupyterd.kernels.channels.to_kernel import Asked
 from jupyterd.kernels.log import journal as disk
 from jupyterd.kernels.log import spill
 from jupyterd.kernels.log.chunk import Chunk
@@ -119,7 +120,7 @@ class Resuming:
             cursor = messages.reopen(place, position)
             if place.position > messages.next and place.said > said:
                 self._behind[cursor] = place.said - said
-            grace = place.until - now if place.until else self._channels.settings.offline_grace
+            grace = place.until - now if place.until else self._channels.settings.offline_session_timeout
             self._channels.places.restore(cursor, grace)
 
     def _restore_requests(self, notes: Sequence[Chunk], chunks: Sequence[Chunk]) -> None:
@@ -134,12 +135,14 @@ class Resuming:
         for note in notes:
             header = bytes(note.messages[0][0])
             with suppress(*UNREADABLE):
-                msg_id = read_header(header).msg_id
+                read = read_header(header)
+                msg_id = read.msg_id
                 if msg_id not in replied:
                     channel = note.channel.removeprefix(disk.ASKED).decode()
-                    self._asked[msg_id] = (channel, header)
                     cursor = self._channels.messages.cursors.get(note.to)
-                    self._channels.requests.restore(msg_id, channel, header, cursor)
+                    if cursor is not None:  # else nobody waits for it
+                        self._asked[msg_id] = (channel, header)
+                        self._channels.requests.restore(msg_id, Asked(cursor, channel, read.msg_type, header))
 
     async def catch_up(self, listened: bool) -> None:
         """Append what the keeper wrote down until now, or did until it ended with the kernel."""

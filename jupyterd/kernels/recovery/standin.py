@@ -1,4 +1,4 @@
-"""The keeper's ear for one kernel: it listens along, and writes down what no daemon hears."""
+"""Stand-in of the daemon at one kernel, in the keeper: it listens along, and writes down what no daemon hears."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What a server hands over: its sockets to its successor, its kernels to nobody but the next start of it."""
+"""Handover of a server: its sockets to its successor, its kernels to nobody but the next start of it."""
