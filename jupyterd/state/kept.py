@@ -39,6 +39,8 @@ class SocketDirectory:
         """
         if self._path is None:
             self._path = self._find() or self._make()
+        elif not os.path.isdir(self._path):  # a cleaner has removed it: others know it by its path
+            os.makedirs(self._path, mode=0o700, exist_ok=True)
         return os.path.join(self._path, name)
 
     def _find(self) -> str | None:
