@@ -47,9 +47,9 @@ c.Spawner.start_timeout = c.Spawner.http_timeout = 60
 c.Spawner.environment = {"PATH": os.environ["PATH"], **told["environment"]}
 c.JupyterHub.services = [{"name": "tests", "api_token": told["admin"]}, *told.get("services", [])]
 c.JupyterHub.load_roles = [
-    {"name": "tests", "services": ["tests"], "scopes": ["admin:users", "admin:servers", "access:servers", "shares",
-     "admin:groups", "tokens", "read:metrics"]},
-    {"name": "user", "scopes": ["self", "shares!user"]},
+    {"name": "tests", "services": ["tests"], "scopes": ["admin:users", "admin:servers", "access:servers", "tokens",
+     "admin:groups", "read:metrics", *(["shares"] if told["shares"] else [])]},
+    {"name": "user", "scopes": ["self", *(["shares!user"] if told["shares"] else [])]},
 ]
 exec(told["more"])
 """
@@ -188,7 +188,7 @@ class RealHub:
         told = {
             "port": self.port, "hub_port": self.hub_port, "api_port": self.api_port, "home": str(self.home),
             "proxy": str(proxy), "command": self.command, "environment": dict(self.environment), "admin": ADMIN,
-            "more": self.more,
+            "more": self.more, "shares": not self.version.startswith("4"),
         }  # fmt: skip
         env = {
             **kept,
