@@ -252,7 +252,7 @@ class RealHub:
 
     def server(self, name: str, server: str = "") -> Any:
         """What the Hub knows of a server; None where it does not run."""
-        servers = self.api("GET", f"/users/{name}?include_stopped_servers").get("servers", {})
+        servers = self.api("GET", f"/users/{name}").get("servers", {})
         return servers.get(server)
 
     def spawn(self, name: str, server: str = "") -> str:
