@@ -22,19 +22,20 @@ import resource
 import shutil
 import signal
 import socket
-import statistics
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
 
+from benchmarks import environments
 from benchmarks.process import cpu, fds, pss, rss, stop
+from benchmarks.report import Results
 
 Figures = dict[str, float]
 HERE = Path(__file__).parent
@@ -49,6 +50,10 @@ class Contender:
     argv: tuple[str, ...]
     options: tuple[str, ...] = ()
     environment: tuple[tuple[str, str], ...] = ()
+    probe: str = "/api"
+    """The path whose first 200 says that it has started."""
+    jupyter: bool = True
+    """It takes the Jupyter Server's options and starts kernels by ``POST /api/kernels``."""
 
     @staticmethod
     def reference(venv: Path, *options: str) -> Contender:
@@ -59,6 +64,28 @@ class Contender:
         script = venv / "bin/jupyterd"
         argv = (str(script),) if script.exists() else (str(venv / "bin/twistd"), "-n", "--pidfile=", "jupyterd")
         return Contender("jupyterd", argv, options)
+
+    @staticmethod
+    def jupyverse(venv: Path) -> Contender:
+        return Contender("jupyverse", (str(venv / "bin/jupyverse"),), probe="/api/status", jupyter=False)
+
+    def profiled(self, venv: Path, directory: Path) -> Contender:
+        """The same under cProfile: a pstats file in ``directory`` for each start."""
+        directory.mkdir(parents=True, exist_ok=True)
+        file = str(directory.resolve() / "%d.pstats")
+        profiler = (f"--profile={file}", "--savestats", "--profiler=cprofile")
+        return replace(self, argv=(str(venv / "bin/twistd"), "-n", "--pidfile=", *profiler, "jupyterd"))
+
+    def command(self, port: int, root: Path) -> list[str]:
+        """The command line that starts it on a loopback port."""
+        argv = [word.replace("%d", str(port)) for word in self.argv]
+        if not self.jupyter:
+            return [*argv, f"--port={port}", *self.options]
+        return [
+            *argv, "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}",
+            "--ServerApp.port_retries=0", f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={root}",
+            "--ZMQChannelsWebsocketConnection.limit_rate=False", *self.options,
+        ]  # fmt: skip
 
 
 @dataclass
@@ -116,7 +143,7 @@ class Server:
     ) -> tuple[int, bytes]:
         """One request on a kept connection. ``body``: bytes as they are, anything else as JSON."""
         raw = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
-        connection.request(method, path, raw, {"Authorization": f"token {TOKEN}"})
+        connection.request(method, path, raw, {"Authorization": f"token {TOKEN}", "Content-Type": "application/json"})
         response = connection.getresponse()
         return response.status, response.read()
 
@@ -135,6 +162,9 @@ class Server:
         return json.loads(raw) if raw else None
 
     def start_kernel(self, name: str = "bench") -> str:
+        if not self.contender.jupyter:
+            session = {"name": "", "path": f"{time.monotonic_ns()}.ipynb", "type": "notebook", "kernel": {"name": name}}
+            return str(self.json("POST", "/api/sessions", session)["kernel"]["id"])
         return str(self.json("POST", "/api/kernels", {"name": name})["id"])
 
     def stop_kernels(self) -> None:
@@ -177,11 +207,7 @@ def running(contender: Contender, *options: str) -> Iterator[Server]:
     (home / "root").mkdir()
     write_kernelspec(home)
     port = free_port()
-    argv = [
-        *contender.argv, "--no-browser", "--allow-root", "--ServerApp.ip=127.0.0.1", f"--ServerApp.port={port}",
-        "--ServerApp.port_retries=0", f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={home / 'root'}",
-        "--ZMQChannelsWebsocketConnection.limit_rate=False", *contender.options, *options,
-    ]  # fmt: skip
+    argv = [*contender.command(port, home / "root"), *options]
     with (home / "log").open("wb") as log:
         began = time.perf_counter()
         process = subprocess.Popen(
@@ -204,7 +230,7 @@ def _many_files() -> None:
 def _await_answer(server: Server, began: float, patience: float = 60.0) -> None:
     while True:
         try:
-            status, _ = server.ask("GET", "/api", timeout=10.0)
+            status, _ = server.ask("GET", server.contender.probe, timeout=10.0)
         except OSError:
             status = 0
         server.ready = time.perf_counter() - began
@@ -229,6 +255,10 @@ def _end(server: Server) -> None:
     shutil.rmtree(server.home, ignore_errors=True)
 
 
+FRONT_ENDS = ("--ServerApp.jpserver_extensions={'jupyterlab': True, 'jupyter_server_terminals': True}",)
+"""An empty configuration enables nothing; this is what installing JupyterLab enables."""
+
+
 @dataclass(frozen=True)
 class Case:
     """``measure`` one running server. ``setup`` prepares it (files, kernels) before the clock runs.
@@ -240,6 +270,8 @@ class Case:
     measure: Callable[[Server], Figures]
     setup: Callable[[Server], None] | None = None
     options: tuple[str, ...] = ()
+    without: tuple[str, ...] = ()
+    """Contenders that can not do it."""
     relay: Callable[[], Figures] | None = None
     """The same measured on a bare relay, for the third column."""
 
@@ -251,81 +283,69 @@ def once(case: Case, contender: Contender) -> Figures:
         return case.measure(server)
 
 
-def medians(runs: Sequence[Figures]) -> Figures:
-    return {key: statistics.median(run[key] for run in runs if key in run) for run in runs for key in run}
-
-
-Table = dict[str, dict[str, float]]
-"""Row → column → figure."""
-
-
-def compare(cases: Sequence[Case], contenders: Sequence[Contender], repeats: int, relay: bool = True) -> Table:
-    """Run each case ``repeats`` times on each contender, turn about, and keep the medians."""
-    table: Table = {}
+def compare(cases: Sequence[Case], contenders: Sequence[Contender], repeats: int, relay: bool = True) -> Results:
+    """Run each case ``repeats`` times on each contender, turn about, and keep every figure."""
+    results = Results()
     for case in cases:
-        runs: dict[str, list[Figures]] = {}
+        mine = Results()
         for turn in range(repeats):
-            columns = [(one.name, partial(once, case, one)) for one in contenders]
+            columns = [(one.name, partial(once, case, one)) for one in contenders if one.name not in case.without]
             if relay and case.relay is not None:
                 columns.append(("relay", partial(case.relay)))
             for name, run in columns:
                 print(f"[{case.name} {turn + 1}/{repeats}] {name}", file=sys.stderr, flush=True)
                 try:
-                    runs.setdefault(name, []).append(run())
+                    figures = run()
                 except Exception as e:
                     print(f"  failed: {e!r}", file=sys.stderr, flush=True)
-        rows: Table = {}
-        for name, figures in runs.items():
-            for row, figure in medians(figures).items():
-                rows.setdefault(row, {})[name] = figure
-        print(render(rows), file=sys.stderr, flush=True)
-        table.update(rows)
-    return table
+                    continue
+                mine.add(name, figures)
+                results.add(name, figures)
+        print(mine.markdown(), file=sys.stderr, flush=True)
+    return results
 
 
-def render(table: Table) -> str:
-    """A Markdown table. The ratio says how many times better jupyterd is: what is "a second" is better when more."""
-    columns = [name for name in ("reference", "jupyterd", "relay") if any(name in row for row in table.values())]
-    lines = ["| " + " | ".join(["what", *columns, "times better"]) + " |"]
-    lines.append("| --- |" + " ---: |" * (len(columns) + 1))
-    for what, row in table.items():
-        cells = [_cell(row.get(column)) for column in columns]
-        lines.append("| " + " | ".join([what, *cells, _ratio(what, row)]) + " |")
-    return "\n".join(lines)
+def contenders_of(options: argparse.Namespace) -> tuple[list[Contender], dict[str, dict[str, str]]]:
+    """The contenders that the command line names, and what is in their environments.
+
+    One whose environment is not given gets one of its own.
+    """
+    makers = {"reference": Contender.reference, "jupyterd": Contender.jupyterd, "jupyverse": Contender.jupyverse}
+    given = {name: getattr(options, name) for name in makers if getattr(options, name)}
+    names = list(given) or [name for name in options.peers.split(",") if name]
+    found, versions = [], {}
+    for name in names:
+        venv = given.get(name) or environments.ensure(name)
+        contender = makers[name](venv)
+        if options.profile is not None and name == "jupyterd":
+            contender = contender.profiled(venv, options.profile)
+        found.append(contender)
+        versions[name] = environments.versions(venv)
+    return found, versions
 
 
-def _cell(figure: float | None) -> str:
-    if figure is None:
-        return "-"
-    return f"{figure:,.3g}" if figure < 1000 else f"{figure:,.0f}"
-
-
-def _ratio(what: str, row: dict[str, float]) -> str:
-    ours, theirs = row.get("jupyterd"), row.get("reference")
-    if not ours or not theirs:
-        return "-"
-    return f"{ours / theirs if what.endswith('a second') else theirs / ours:.2f}"
-
-
-def main(doc: str | None, cases: Sequence[Case], argv: Sequence[str] | None = None) -> Table:
+def main(doc: str | None, cases: Sequence[Case], argv: Sequence[str] | None = None) -> Results:
     """The command line that every benchmark has."""
     parser = argparse.ArgumentParser(description=doc, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--reference", type=Path, help="virtual environment with jupyter_server")
-    parser.add_argument("--jupyterd", type=Path, help="virtual environment with jupyterd")
+    for name in environments.PEERS:
+        parser.add_argument(f"--{name}", type=Path, metavar="VENV", help=f"a virtual environment with {name}")
+    parser.add_argument("--peers", default="reference,jupyterd", help="whom to measure, where no VENV is given")
     parser.add_argument("--only", default="", help=f"cases, by comma, of: {', '.join(case.name for case in cases)}")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--no-relay", action="store_true", help="leave the bare relay's column out")
-    parser.add_argument("--json", type=Path, help="write the table there too")
+    parser.add_argument("--json", type=Path, help="write every figure there")
+    parser.add_argument("--markdown", type=Path, help="write the table there")
+    parser.add_argument("--chart", type=Path, help="write the chart (SVG) there")
+    parser.add_argument("--profile", type=Path, help="a directory for cProfile's files of jupyterd (slow figures)")
     options = parser.parse_args(argv)
     _many_files()
-    contenders = []
-    if options.reference:
-        contenders.append(Contender.reference(options.reference))
-    if options.jupyterd:
-        contenders.append(Contender.jupyterd(options.jupyterd))
+    contenders, versions = contenders_of(options)
     chosen = [case for case in cases if not options.only or case.name in options.only.split(",")]
-    table = compare(chosen, contenders, options.repeats, not options.no_relay)
-    print(render(table))
-    if options.json:
-        options.json.write_text(json.dumps(table, indent=1))
-    return table
+    results = compare(chosen, contenders, options.repeats, not options.no_relay)
+    results.versions = versions
+    table = f"{results.markdown()}\n\n{results.about()}\n"
+    print(table)
+    for path, text in ((options.json, results.json()), (options.markdown, table), (options.chart, results.chart())):
+        if path is not None:
+            path.write_text(text)
+    return results

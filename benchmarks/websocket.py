@@ -102,15 +102,19 @@ class WebSocket:
             elif opcode in (TEXT, BINARY):
                 return memoryview(payload)
 
-    def receive(self, timeout: float = 60.0) -> dict[str, Any]:
-        """The next message, decoded: ``channel``, ``header``, ``parent_header``, ``content``, ``buffers``."""
+    def receive_frame(self, timeout: float = 60.0) -> memoryview:
+        """The next message's payload."""
         self.sock.settimeout(timeout)
         while (frame := self.next_frame()) is None:
             received = self.sock.recv(CHUNK)
             if not received:
                 raise ConnectionError("closed by the server")
             self.bytes += received
-        return decode(frame, self.protocol)
+        return frame
+
+    def receive(self, timeout: float = 60.0) -> dict[str, Any]:
+        """The next message, decoded: ``channel``, ``header``, ``parent_header``, ``content``, ``buffers``."""
+        return decode(self.receive_frame(timeout), self.protocol)
 
     def until_idle(self, msg_id: str, timeout: float = 60.0) -> list[dict[str, Any]]:
         """All messages until the kernel has both replied to ``msg_id`` and gone idle after it."""

@@ -13,8 +13,7 @@ from datetime import datetime, timezone
 import nbformat
 from traitlets import Unicode, default
 
-from jupyterd.contents.managers.checkpoints import GenericFileCheckpoints
-from jupyterd.contents.managers.manager import ContentsManager
+from jupyterd.contents import ContentsManager, GenericFileCheckpoints
 from jupyterd.errors import Invalid, NotFound
 
 SCHEMA = "create table if not exists files (path text primary key, kind text, content text, changed real)"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import IO, Any
@@ -140,26 +140,44 @@ class Console:
     """Writes each event as a line to a stream; a stream that is gone is no reason to stop."""
 
     def __init__(self, stream: IO[str], layout: Layout = _PLAIN) -> None:
-        self._stream = stream
+        self.stream = stream
         self._layout = layout
 
     def __call__(self, event: LogEvent) -> None:
         """Write one."""
         try:
-            self._stream.write(line_of(event, self._layout))
-            self._stream.flush()
+            self.stream.write(line_of(event, self._layout))
+            self.stream.flush()
         except (OSError, ValueError):
             pass  # where could it be told?
 
 
-def at_least(level: int, observer: ILogObserver) -> ILogObserver:
-    """``observer`` without the events below ``level`` (a number of the stdlib's logging)."""
-    lowest = LogLevelFilterPredicate(defaultLogLevel=twisted_level(level))
-    # Twisted's own transports tell of each connection; that is for those who debug.
-    if level > logging.DEBUG:
-        lowest.setLogLevelForNamespace("twisted", LogLevel.warn)
-        lowest.setLogLevelForNamespace("log_legacy", LogLevel.warn)
-    return FilteringLogObserver(observer, [lowest])
+class Levels:
+    """The lowest levels that reach the log, for all and by namespace; they can change while it is written.
+
+    :param level: a number of the stdlib's logging.
+    :param namespaces: namespace (``jupyterd.kernels``, ``twisted``) → level, for it and all below it.
+    """
+
+    def __init__(self, level: int, namespaces: Mapping[str, int] | None = None) -> None:
+        self._predicate = LogLevelFilterPredicate()
+        self.set(level, namespaces)
+
+    def set(self, level: int, namespaces: Mapping[str, int] | None = None) -> None:
+        """Take other levels from now on."""
+        self.level, self.namespaces = level, dict(namespaces or {})
+        self._predicate.clearLogLevels()
+        self._predicate.setLogLevelForNamespace("", twisted_level(level))
+        # Twisted's own transports tell of each connection; that is for those who debug.
+        if level > logging.DEBUG:
+            self._predicate.setLogLevelForNamespace("twisted", LogLevel.warn)
+            self._predicate.setLogLevelForNamespace("log_legacy", LogLevel.warn)
+        for namespace, lowest in self.namespaces.items():
+            self._predicate.setLogLevelForNamespace(namespace, twisted_level(lowest))
+
+    def filter(self, observer: ILogObserver) -> ILogObserver:
+        """``observer`` without the events below."""
+        return FilteringLogObserver(observer, [self._predicate])
 
 
 def twisted_level(level: int) -> Any:
@@ -168,6 +186,19 @@ def twisted_level(level: int) -> Any:
         if level >= number:
             return LogLevel.levelWithName(name)
     return LogLevel.debug
+
+
+def level_number(level: int | str) -> int:
+    """The number of a level of the stdlib's: ``DEBUG``, ``"debug"``, ``10``.
+
+    :raises ValueError: there is no such level.
+    """
+    if isinstance(level, int) or level.isdecimal():
+        return int(level)
+    number = logging.getLevelName(level.upper())
+    if not isinstance(number, int):
+        raise ValueError(f"{level!r} is no log level: DEBUG, INFO, WARNING, ERROR or CRITICAL")
+    return number
 
 
 # -- stdlib logging

@@ -7,6 +7,15 @@ from jupyterd.settings.subcommands import JupyterPasswordApp, JupyterServerListA
 from jupyterd.supervision.running_servers import list_running_servers, shutdown_server
 from jupyterd.supervision.sockets import random_ports
 
+
+def _serve(argv: list[str]) -> None:
+    from jupyterd.__main__ import main
+
+    main(argv)
+
+
+ServerApp.serve = staticmethod(_serve)  # type: ignore[method-assign]
+
 __all__ = [
     "JupyterPasswordApp",
     "JupyterServerListApp",

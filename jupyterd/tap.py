@@ -95,20 +95,25 @@ def _adjust(twistd: Any, settings: Settings) -> None:
 
 
 def observer_of(twistd: Any, settings: Settings) -> ILogObserver:
-    """The log observer that twistd's options ask for, less the events that were not asked for."""
+    """The log observer that twistd's options and ``log_style`` ask for."""
     from twisted.logger import ILogObserver as INewObserver
     from twisted.logger import LegacyLogObserverWrapper
     from twisted.scripts._twistd_unix import UnixAppLogger
 
-    from jupyterd.log import at_least
+    from jupyterd.log_styles import Journal, JSONLines, has_journal
 
+    style = settings.server.log_style
     if hasattr(twistd, "console"):
         observer = twistd.console(settings.server)
+        stream = observer.stream
     else:
         observer = UnixAppLogger({**twistd, "logger": None})._getLogObserver()
+        stream = getattr(observer, "__self__", None)  # a FileLogObserver; none where it is syslog
+    if style == "json" and hasattr(stream, "write"):
+        return JSONLines(cast(Any, stream))
     if not INewObserver.providedBy(observer):
         observer = LegacyLogObserverWrapper(observer)
-    return at_least(cast(int, settings.server.log_level), observer)
+    return Journal(observer) if style == "journal" and has_journal() else observer
 
 
 def makeService(options: Options) -> IService:
@@ -120,6 +125,7 @@ def makeService(options: Options) -> IService:
     from twisted.internet import reactor
 
     from jupyterd.app.composition import jupyterd, reload
+    from jupyterd.log import Levels
     from jupyterd.settings.load import BadSettings
     from jupyterd.supervision.daemon import Daemon
     from jupyterd.system.lean_imports import without_iri_grammar
@@ -131,11 +137,12 @@ def makeService(options: Options) -> IService:
         parts = jupyterd(reactor, settings)
     except (BadSettings, TraitError) as error:
         _refuse(" ".join(str(error).split()))
+    levels = Levels(cast(int, settings.server.log_level), settings.server.log_levels)
     daemon = Daemon(
         reactor,
         settings.server,
-        make_observer=lambda: observer_of(twistd, settings),
-        reload=lambda: reload(parts),
+        make_observer=lambda: levels.filter(observer_of(twistd, settings)),
+        reload=lambda: reload(parts, levels),
         give_up=lambda message: _give_up(twistd, message),
     )
     parts.services.setServiceParent(daemon)

@@ -3,29 +3,45 @@
 from __future__ import annotations
 
 import ast
+import importlib
+import re
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
+
+from jupyterd.compat.class_names import CLASSES, FORMER, STOCK
+from jupyterd.compat.module_shims import MODULES
 
 HOUSE = Path(__file__).resolve().parent.parent
 PACKAGE = HOUSE / "jupyterd"
 
-LEAVES = {"", "compat", "config_manager", "errors", "log", "log_scrub", "system", "traittypes", "transutils", "utils"}
+MOST_IN_A_FOLDER = 16
+OURS = re.compile(r"jupyterd(\.\w+)+")
+
+LEAVES = {
+    "", "compat", "config_manager", "errors", "log", "log_scrub", "log_styles", "system", "traittypes",
+    "transutils", "utils",
+}  # fmt: skip
 MIDDLE = {"web", "auth", "events"}
 FEATURES = {
-    "config", "contents", "frontends", "gateway", "hub", "kernels", "kernelspecs", "nbconvert", "outputs",
+    "commands", "config", "contents", "dashboard", "frontends", "gateway", "hub", "kernels", "kernelspecs",
+    "nbconvert", "outputs",
     "sessions", "status", "supervision", "terminals",
 }  # fmt: skip
 SETTINGS = {"settings", "testing"}
 """What turns a command line and files into settings: above the features' own classes, below what builds the server."""
-RANKS = [LEAVES, MIDDLE, FEATURES, SETTINGS, {"app"}, {"tap"}, {"__main__"}, {"serverapp", "singleuser"}]
+TOP = [{"app"}, {"tap"}, {"foreground"}, {"__main__"}, {"serverapp", "singleuser"}]
+RANKS = [LEAVES, MIDDLE, FEATURES, SETTINGS, *TOP]
 
 NEIGHBOURS = {
+    "commands": {"supervision.running_servers"},
     "gateway": {
         "kernels.messages.server_session",
         "kernels.channels.settings",
@@ -42,6 +58,7 @@ NEIGHBOURS = {
         "contents.operations",
         "contents.service",
         "contents.steps",
+        "kernels.channels.executions",
         "kernels.channels.kernel_channels",
         "kernels.kernel",
         "kernels.log",
@@ -66,10 +83,17 @@ class Import:
         return f"{self.importer}:{self.line} imports {self.target}"
 
 
-def modules() -> Iterator[tuple[str, Path]]:
-    for path in sorted(PACKAGE.rglob("*.py")):
-        name = ".".join(path.relative_to(HOUSE).with_suffix("").parts)
-        yield name.removesuffix(".__init__"), path
+@cache
+def modules() -> tuple[tuple[str, Path], ...]:
+    """Each module's dotted name and file."""
+    found = [(".".join(path.relative_to(HOUSE).with_suffix("").parts), path) for path in sorted(PACKAGE.rglob("*.py"))]
+    return tuple((name.removesuffix(".__init__"), path) for name, path in found)
+
+
+@cache
+def nodes(path: Path) -> tuple[ast.AST, ...]:
+    """All of a module's syntax tree."""
+    return tuple(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
 
 
 @cache
@@ -78,7 +102,7 @@ def imports() -> tuple[Import, ...]:
     found = []
     for importer, path in modules():
         package = importer if path.name == "__init__.py" else importer.rpartition(".")[0]
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in nodes(path):
             if isinstance(node, ast.Import):
                 found += [Import(importer, alias.name, node.lineno) for alias in node.names]
             elif isinstance(node, ast.ImportFrom):
@@ -107,6 +131,34 @@ def ours() -> list[Import]:
 def reaches(i: Import, *packages: str) -> bool:
     """The import is of one of ``packages``, or of something in it."""
     return any(i.target == package or i.target.startswith(package + ".") for package in packages)
+
+
+def module_of(name: str) -> str:
+    """The module that a dotted name lies in: the longest of its beginnings that is one."""
+    known = {module for module, _ in modules()}
+    while name and name not in known:
+        name = name.rpartition(".")[0]
+    return name
+
+
+@cache
+def graph() -> dict[str, set[str]]:
+    """Which modules each module imports, at any place in it, for type hints too."""
+    found: dict[str, set[str]] = {name: set() for name, _ in modules()}
+    for each in ours():
+        target = module_of(each.target)
+        if target not in ("", "jupyterd", each.importer):
+            found[each.importer].add(target)
+    return found
+
+
+def circles(edges: dict[str, set[str]]) -> list[list[str]]:
+    """What is left when all that imports nothing, or nothing that is left, has been taken away from both ends."""
+    left = {name: set(targets) for name, targets in edges.items()}
+    while ends := [name for name, targets in left.items() if not targets & left.keys()]:
+        for name in ends:
+            del left[name]
+    return [[name, *sorted(targets & left.keys())] for name, targets in sorted(left.items())]
 
 
 def shown(wrong: list[Import]) -> str:
@@ -147,7 +199,7 @@ def test_txzmq_is_imported_in_one_file() -> None:
 
 def test_the_reactor_is_imported_in_tap_alone() -> None:
     importers = {i.importer for i in imports() if reaches(i, "twisted.internet.reactor")}
-    assert importers <= {"jupyterd.tap", "jupyterd.__main__"}
+    assert importers <= {"jupyterd.tap"}
 
 
 def test_the_reference_is_not_needed() -> None:
@@ -163,3 +215,67 @@ def test_options_leave_the_choice_of_the_reactor_open(module: str) -> None:
     code = f"import sys, {module}; print(*({{'twisted.internet.reactor', 'txzmq'}} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=HOUSE, check=True)
     assert done.stdout.split() == []
+
+
+def test_there_is_no_circle() -> None:
+    """Neither at import time nor of imports inside functions nor of type hints."""
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": set()}) == [["a", "b"], ["b", "c"], ["c", "b"]]
+    assert circles(graph()) == []
+
+
+def test_a_folder_can_be_taken_in_at_a_glance() -> None:
+    folders = Counter(path.parent for _, path in modules() if path.parent != PACKAGE)
+    large = {str(folder.relative_to(HOUSE)): count for folder, count in folders.items() if count > MOST_IN_A_FOLDER}
+    assert large == {}
+
+
+def strings() -> Iterator[tuple[str, int, str]]:
+    """Module, line and text of each string in the package that is a dotted name of ours, as a whole."""
+    for module, path in modules():
+        for node in nodes(path):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str) and OURS.fullmatch(node.value):
+                yield module, node.lineno, node.value
+
+
+def resolves(name: str) -> bool:
+    """The name is a module's, or is to be found in one."""
+    module = module_of(name)
+    rest = name[len(module) + 1 :]
+    if not rest:
+        return True
+    found: Any = importlib.import_module(module)
+    for word in rest.split("."):
+        found = getattr(found, word, None)
+    return found is not None
+
+
+def test_names_in_strings_lead_somewhere() -> None:
+    found = [(module, line, name) for module, line, name in strings() if name.rpartition(".")[0] + "." not in FORMER]
+    assert len(found) > 10
+    assert [each for each in found if not resolves(each[2])] == []
+
+
+def test_names_in_tables_lead_somewhere() -> None:
+    names = {*CLASSES, *STOCK.values(), *filter(None, MODULES.values())}
+    assert [name for name in sorted(names) if name.startswith("jupyterd.") and not resolves(name)] == []
+
+
+@pytest.mark.parametrize("package", ["auth", "config", "contents", "gateway", "kernels", "sessions"])
+def test_the_face_of_a_package(package: str) -> None:
+    face = importlib.import_module(f"jupyterd.{package}")
+    assert set(face.__all__) == set(face.HOMES)
+    for name in face.__all__:
+        assert getattr(face, name).__name__ == name
+    with pytest.raises(AttributeError):
+        _ = face.nothing
+
+
+def test_documentation_names_no_module_inside_a_feature() -> None:
+    """Operators write what is documented: the packages' faces. Files may move."""
+    pages = [path for path in (HOUSE / "docs").glob("*.md") if path.stem != "design"]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in pages)
+    named = set(re.findall(r"`(jupyterd(?:\.\w+)+)`", text))
+    assert "jupyterd.contents.AsyncLargeFileManager" in named
+    assert [name for name in sorted(named) if not resolves(name)] == []
+    faces = [name for name in named if module_of(name).count(".") > 1]
+    assert faces == []

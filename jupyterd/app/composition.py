@@ -7,15 +7,18 @@ answer does not need is not loaded before it.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+import os
+from functools import partial
+from typing import TYPE_CHECKING, Any, cast
 
 from twisted.logger import Logger
 
-from jupyterd.app import auth, contents, frontends, kernels, nbconvert, outputs, status, terminals
+from jupyterd.app import auth, contents, dashboard, frontends, kernels, nbconvert, outputs, status, terminals
 from jupyterd.app.parts import Parts
 from jupyterd.supervision.stages import Stage, Stages
 
 if TYPE_CHECKING:
+    from jupyterd.log import Levels
     from jupyterd.settings.load import Settings
 
 log = Logger()
@@ -42,6 +45,7 @@ def _mount_server(parts: Parts) -> None:
     """The server itself: ``/api``, metrics, events, logins."""
     root, server = parts.root, parts.server
     status.mount(root, parts.settings, lambda: status.resource(parts))
+    dashboard.mount(root, parts)
     status.mount_events(root, lambda: parts.bus, parts.in_thread)
     auth.warn(server, tls=bool(server.certfile or server.ssl_options))
     auth.mount(root, lambda: parts.guard)
@@ -57,6 +61,7 @@ def _mount_kernels(parts: Parts) -> None:
     kernels.mount(
         root,
         lambda: parts.kernels,
+        lambda: parts.sessions,
         lambda call: parts.guard.allowed(call.request.handler, "write", "contents"),
     )
     kernels.mount_kernelspecs(root, lambda: parts.kernelspecs, lambda: parts.kernels)
@@ -73,6 +78,9 @@ def _mount_documents(parts: Parts) -> None:
         lambda: parts.contents,
         lambda *args, **kwargs: parts.pages.render(*args, **kwargs),
         lambda kernel_id, path: parts.kernels.resolve_path(kernel_id, path),
+        lambda: outputs.run_routes(
+            parts.runs, lambda call: parts.guard.allowed(call.request.handler, "execute", "kernels")
+        ),
     )
     outputs.mount(root, lambda: parts.recorder, lambda: parts.kernels)
     nbconvert.mount(root, parts.settings, parts.reactor, parts.in_thread, lambda: parts.contents)
@@ -86,6 +94,8 @@ def _mount_front_ends(parts: Parts) -> None:
 
 def _add_services(parts: Parts) -> None:
     """What runs from the start: culling, watching, ports. What is made at a first request joins its stage then."""
+    from jupyterd.web.websocket.open_sockets import Goodbye
+
     services, server, reactor = parts.services, parts.server, parts.reactor
     if parts.gateway is not None:
         services.add(Stage.BACKENDS, parts.gateway.service)
@@ -96,10 +106,16 @@ def _add_services(parts: Parts) -> None:
         services.add(Stage.PORTS, parts.hub.service(lambda: parts.guard, parts.activity, lambda: parts.kernels))
     if server.shutdown_no_activity_timeout > 0:
         services.add(Stage.PORTS, status.idle_stop(parts))
+    restarts = None
     if server.autoreload:
-        from jupyterd.supervision.autoreload import Autoreload
+        from jupyterd.supervision.autoreload import Autoreload, again
+        from jupyterd.supervision.notify import service_variables
 
-        services.add(Stage.PORTS, Autoreload(reactor, parts.in_thread))
+        restarts = Autoreload(reactor, parts.in_thread, restart=partial(again, service_variables(os.environ)))
+        services.add(Stage.PORTS, restarts)
+    services.add(Stage.PORTS, Goodbye(reactor, parts.site.open_sockets, lambda: bool(restarts and restarts.restarting)))
+    services.add(Stage.PORTS, parts.log_lines)
+    services.add(Stage.PORTS, parts.stalls)
     services.add(Stage.PORTS, parts.front)
 
 
@@ -119,8 +135,8 @@ def _make_what_is_set(parts: Parts) -> None:
     parts.front_ends.read_what_is_set()
 
 
-def reload(parts: Parts) -> None:
-    """Read certificates, password, token, origins and headers again (SIGHUP); connections that are open stay.
+def reload(parts: Parts, levels: Levels | None = None) -> None:
+    """Read certificates, password, token, origins, headers and log levels again (SIGHUP); open connections stay.
 
     What can not be read or understood is told to the log, and all stays as it was.
     """
@@ -130,10 +146,14 @@ def reload(parts: Parts) -> None:
     from jupyterd.supervision.tls import BadCertificate
 
     try:
-        again = parts.settings.again().server
+        settings = parts.settings.again()
+        again = settings.server
         auth.refresh(parts.guard, again)
         if parts.hub is not None:
             parts.hub.dress(parts.guard, again)
+        if levels is not None:
+            levels.set(cast(int, again.log_level), again.log_levels)
+            parts.access_log.verbose = settings.verbose
         if parts.front.certificates is not None:
             parts.front.certificates.reload()
     except (BadSettings, BadCertificate, TraitError) as error:

@@ -10,6 +10,7 @@ from jupyterd.contents.thread_pools import Lanes
 from jupyterd.web.root import Root
 
 if TYPE_CHECKING:
+    from jupyterd.contents.http.resource import BelowNotebooks
     from jupyterd.contents.notebooks.signature_store import Later
     from jupyterd.contents.service import Contents
     from jupyterd.settings.load import Settings
@@ -68,10 +69,12 @@ def mount(
     service: Callable[[], Contents],
     render: Callable[..., bytes],
     kernel_path: Callable[[str, str], Awaitable[str | None]] | None = None,
+    below: Callable[[], BelowNotebooks] | None = None,
 ) -> None:
     """Put the resources where clients look for them.
 
     :param service: gives the one service; called at the first request.
+    :param below: gives what answers other paths below notebooks.
     :param kernel_path: what a kernel calls a path; see :class:`~jupyterd.contents.http.pages.ResolvePathResource`.
     """
 
@@ -79,7 +82,7 @@ def mount(
     def resource() -> Any:
         from jupyterd.contents.http.resource import ContentsResource
 
-        return ContentsResource(service())
+        return ContentsResource(service(), None if below is None else below())
 
     def api() -> Any:
         return resource().app.resource()

@@ -10,6 +10,7 @@ from twisted.logger import Logger
 
 from jupyterd.frontends.packages import package_dir
 from jupyterd.system.threads import InThread
+from jupyterd.utils import url_path_join
 from jupyterd.web.root import Root
 
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from jupyterd.frontends.static_files import Assets
     from jupyterd.settings.load import Settings
 
+DASHBOARD = "/jupyterd"
 MANAGER_CLASSES = ("ExtensionManager", "PluginManager", "PyPIExtensionManager", "ReadOnlyExtensionManager")
 
 
@@ -31,6 +33,7 @@ class FrontEnds:
     :param contents: gives the contents service.
     :param kernels: gives the kernel manager.
     :param provider: gives the identity provider, which knows what each page is told.
+    :ivar serves: whether something is mounted at a path of one segment.
     """
 
     log = Logger()
@@ -53,6 +56,7 @@ class FrontEnds:
         self._contents = contents
         self._kernels = kernels
         self._provider = provider
+        self.serves: Callable[[str], bool] = lambda path: False
         self.lab_package = self._wanted("jupyterlab")
         self.notebook_package = self._wanted("notebook")
 
@@ -124,8 +128,14 @@ class FrontEnds:
             allow_hidden=bool(getattr(manager, "allow_hidden", False)),
             delete_to_trash=getattr(manager, "delete_to_trash", None),
             untracked_message_types=list(getattr(self._kernels(), "untracked_message_types", ())),
-            extra=server.tornado_settings.get("page_config_data", {}),
+            extra={**server.tornado_settings.get("page_config_data", {}), **self._ours()},
         )
+
+    def _ours(self) -> dict[str, Any]:
+        """What our own plugins are told."""
+        if not self.serves(DASHBOARD):
+            return {}
+        return {"jupyterdDashboard": url_path_join(self._server.base_url, DASHBOARD)}
 
     @cached_property
     def api(self) -> LabAPI:
@@ -217,6 +227,12 @@ def mount(root: Root, fronts: FrontEnds) -> None:
 
         return Landing(fronts.default_url).app.resource()
 
+    def serves(path: str) -> bool:
+        name = path.strip("/")
+        found = root.find([name])
+        return found is not None and found.prefix == (name,)
+
+    fronts.serves = serves
     root.mount("/", landing, auth="", public=True, page=True, exact=True, max_body=0)
     if fronts.lab_package is None and fronts.notebook_package is None:
         return

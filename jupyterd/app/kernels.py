@@ -16,17 +16,21 @@ if TYPE_CHECKING:
 
 
 def mount(
-    root: Root, kernels: Callable[[], MappingKernelManager], may_write: Callable[[Call], Awaitable[bool]]
+    root: Root,
+    kernels: Callable[[], MappingKernelManager],
+    sessions: Callable[[], SessionManager],
+    may_write: Callable[[Call], Awaitable[bool]],
 ) -> None:
     """``/api/kernels``, their websockets, their logs, and code run over REST.
 
+    :param sessions: they keep dead kernels listed.
     :param may_write: whether who asks may change notebooks.
     """
 
     def resource() -> Any:
         from jupyterd.kernels.resource import KernelsResource
 
-        return KernelsResource(kernels()).app.resource()
+        return KernelsResource(kernels(), lambda: sessions().kernel_ids()).app.resource()
 
     def channels() -> Any:
         from jupyterd.kernels.websocket.resource import ChannelsResource

@@ -2,32 +2,122 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from jupyterd.web.root import Root
 
 if TYPE_CHECKING:
     from twisted.web.resource import IResource
 
-    from jupyterd.app.parts import Parts
+    from jupyterd.contents.service import Contents
+    from jupyterd.contents.steps import Step
+    from jupyterd.kernels.channels.kernel_channels import KernelChannels
     from jupyterd.kernels.manager import MappingKernelManager
     from jupyterd.outputs.recorder import Recorder
+    from jupyterd.outputs.run_routes import RunRoutes
+    from jupyterd.outputs.runs import Runs
+    from jupyterd.sessions.manager import SessionManager
+    from jupyterd.settings.server_app import ServerApp
+    from jupyterd.system.threads import InThread
+    from jupyterd.web.call import Call
 
 
-def recorder(parts: Parts) -> Recorder:
-    """The recorder of a daemon."""
+def recorder(
+    reactor: Any,
+    server: ServerApp,
+    in_thread: InThread,
+    *,
+    notebooks: Callable[[str], Awaitable[list[str]]],
+    change: Callable[..., Any],
+    emit: Callable[[str, dict[str, Any]], None],
+) -> Recorder:
+    """The recorder of a daemon.
+
+    :param notebooks: the paths of those that run on a kernel.
+    :param change: changes a notebook on its way; see :meth:`jupyterd.contents.service.Contents.change`.
+    :param emit: the event bus.
+    """
     from jupyterd.outputs.recorder import Recorder
     from jupyterd.outputs.settings import OutputRecorder
 
     return Recorder(
-        OutputRecorder(parent=parts.server),
-        parts.reactor,
-        parts.in_thread,
-        notebooks=lambda kernel_id: parts.sessions.notebooks_on(kernel_id),
-        change=lambda path, step: parts.contents.change(path, step),
-        emit=parts.emit,
+        OutputRecorder(parent=server),
+        reactor,
+        in_thread,
+        notebooks=notebooks,
+        change=change,
+        emit=emit,
     )
+
+
+@dataclass(frozen=True)
+class _Notebooks:
+    contents: Callable[[], Contents]
+
+    async def read(self, path: str) -> dict[str, Any] | None:
+        from jupyterd.contents import operations
+
+        return await self.contents().ask(operations.notebook_on_disk, path)
+
+    async def change(self, path: str, step: Step) -> None:
+        await self.contents().change(path, step)
+
+
+@dataclass(frozen=True)
+class _Kernels:
+    sessions: Callable[[], SessionManager]
+    kernels: Callable[[], MappingKernelManager]
+
+    async def session(self, path: str, kernel_name: str | None) -> tuple[str, str, bool]:
+        from jupyterd.sessions.manager import Wanted
+
+        sessions = self.sessions()
+        found = await sessions.at(path)
+        name = path.rpartition("/")[2]
+        model = found or await sessions.create(Wanted(path, "notebook", name, kernel_name))
+        return model["id"], model["kernel"]["id"], found is None
+
+    def channels_of(self, kernel_id: str) -> KernelChannels:
+        return self.kernels().channels_of(kernel_id)
+
+    async def interrupt(self, kernel_id: str) -> None:
+        await self.kernels().interrupt(kernel_id)
+
+    async def end(self, session_id: str) -> None:
+        await self.sessions().delete(session_id)
+
+
+def runs(
+    reactor: Any,
+    recorder: Recorder,
+    *,
+    contents: Callable[[], Contents],
+    sessions: Callable[[], SessionManager],
+    kernels: Callable[[], MappingKernelManager],
+    emit: Callable[[str, dict[str, Any]], None],
+) -> Runs:
+    """What runs notebooks."""
+    from jupyterd.outputs.runs import Runs
+
+    made = Runs(
+        reactor,
+        _Notebooks(contents),
+        _Kernels(sessions, kernels),
+        write=recorder.write,
+        is_pending=recorder.is_pending,
+        emit=emit,
+    )
+    recorder.followers.append(made.moved)
+    return made
+
+
+def run_routes(runs: Runs, may_execute: Callable[[Call], Awaitable[bool]]) -> RunRoutes:
+    """``/api/contents/<notebook>/run`` and ``/runs``."""
+    from jupyterd.outputs.run_routes import RunRoutes
+
+    return RunRoutes(runs, may_execute)
 
 
 def mount(root: Root, recorder: Callable[[], Recorder], kernels: Callable[[], MappingKernelManager]) -> None:

@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from jupyterd.contents.thread_pools import Lanes
+from jupyterd.dashboard.log_lines import LogLines
 from jupyterd.status.activity import Activity
 from jupyterd.supervision.stages import Stage, Stages
 from jupyterd.system.daemon_directory import DaemonDirectory, local_places
@@ -18,7 +19,6 @@ from jupyterd.web.pages import Pages
 from jupyterd.web.root import Root
 from jupyterd.web.server.access_log import AccessLog
 from jupyterd.web.server.request import Request
-from jupyterd.web.server.settings import HTTPLimits
 from jupyterd.web.server.site import Site
 from jupyterd.web.server.timeouts import Patience
 from jupyterd.web.websocket.compression import Compression
@@ -39,10 +39,12 @@ if TYPE_CHECKING:
     from jupyterd.kernels.service import KernelsService
     from jupyterd.kernelspecs.manager import KernelSpecs
     from jupyterd.outputs.recorder import Recorder
+    from jupyterd.outputs.runs import Runs
     from jupyterd.sessions.manager import SessionManager
     from jupyterd.settings.load import Settings
     from jupyterd.status.metrics import RequestTimes
     from jupyterd.supervision.listener import Front
+    from jupyterd.supervision.stalls import StallWatchdog
     from jupyterd.terminals.manager import Terminals
 
 
@@ -60,6 +62,8 @@ class Parts:
         self.server = settings.server
         self.services = Stages()
         self.root = Root(self.server.base_url)
+        self.pools: list[Threads] = []
+        self.log_lines = LogLines()
         # Threads start with the first calls: a pool that nobody uses costs nothing.
         self.in_thread = self._threads("jupyterd", 4)  # short work of all features: parsing, SQLite, kernelspecs
         self.log_threads = self._threads("kernel-logs", 4)  # a disk that hangs holds up nothing else
@@ -73,6 +77,7 @@ class Parts:
     def _threads(self, name: str, size: int) -> Threads:
         threads = Threads(self.reactor, name, size)
         self.services.add(Stage.THREADS, threads)
+        self.pools.append(threads)
         return threads
 
     def _last_uses(self) -> list[Callable[[], float | None]]:
@@ -114,26 +119,39 @@ class Parts:
     @cached_property
     def site(self) -> Site:
         """The factory of all HTTP connections."""
-        limits = HTTPLimits(parent=self.server)
+        server = self.server
         return Site(
             self.root,
             self.guard,
             reactor=self.reactor,
             in_thread=self.in_thread,
-            max_body=self.server.max_body_size,
-            max_held=self.server.max_buffer_size,
-            compression=Compression.of(self.server.websocket_compression_options),
+            max_body=server.max_body_size,
+            max_held=server.max_buffer_size,
+            compression=Compression.of(server.websocket_compression_options),
             patience=Patience(
                 self.reactor,
-                head=limits.head_timeout,
-                body=limits.body_timeout,
-                idle=limits.idle_timeout,
-                reader=limits.reader_timeout,
-                most=limits.most_waiting,
+                head=server.http_head_timeout,
+                body=server.http_body_timeout,
+                idle=server.http_idle_timeout,
+                reader=server.http_reader_timeout,
+                most=server.http_max_waiting_connections,
             ),
-            access=AccessLog(self.settings.verbose, self._answered),
+            access=self.access_log,
             error_page=self.pages.error,
         )
+
+    @cached_property
+    def access_log(self) -> AccessLog:
+        """Tells the log of each answer."""
+        return AccessLog(self.settings.verbose, self._answered)
+
+    @cached_property
+    def stalls(self) -> StallWatchdog:
+        """Tells what holds the reactor."""
+        from jupyterd.supervision.stalls import StallWatchdog, Turns
+
+        loop = getattr(self.reactor, "_asyncioEventloop", None)
+        return StallWatchdog(Turns(), getattr(loop, "_selector", None), self.server.stall_seconds)
 
     @cached_property
     def bus(self) -> EventBus:
@@ -251,9 +269,30 @@ class Parts:
         """Which cells' outputs are not in their notebooks yet."""
         from jupyterd.app.outputs import recorder
 
-        service = recorder(self)
+        service = recorder(
+            self.reactor,
+            self.server,
+            self.in_thread,
+            notebooks=lambda kernel_id: self.sessions.notebooks_on(kernel_id),
+            change=lambda path, step: self.contents.change(path, step),
+            emit=self.emit,
+        )
         self.services.add(Stage.RECORDS, service)
         return service
+
+    @cached_property
+    def runs(self) -> Runs:
+        """Notebooks that are run here."""
+        from jupyterd.app.outputs import runs
+
+        return runs(
+            self.reactor,
+            self.recorder,
+            contents=lambda: self.contents,
+            sessions=lambda: self.sessions,
+            kernels=lambda: self.kernels,
+            emit=self.emit,
+        )
 
     @cached_property
     def sessions(self) -> SessionManager:

@@ -34,7 +34,7 @@ def resource(parts: Parts) -> StatusResource:
     return StatusResource(
         activity=parts.activity,
         metrics=Metrics(parts.request_times, parts.activity, lambda: parts.kernels.running(), connections, terminals),
-        kernels=lambda: len(parts.kernels),
+        kernels=lambda: len(parts.kernels.living()),
         connections=connections,
         stop=lambda: parts.reactor.callLater(STOP_DELAY, parts.reactor.stop),
         ready=lambda: bool(parts.services.running),
@@ -47,7 +47,7 @@ def idle_stop(parts: Parts) -> IdleStop:
     from jupyterd.supervision.idle_stop import IdleStop
 
     def busy() -> int:
-        return len(parts.kernels) + (len(parts.terminals) if parts.server.terminals_enabled else 0)
+        return len(parts.kernels.living()) + (len(parts.terminals) if parts.server.terminals_enabled else 0)
 
     return IdleStop(
         parts.reactor,

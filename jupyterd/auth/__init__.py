@@ -5,8 +5,9 @@ What operators' own classes and configuration files use can be imported from her
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from jupyterd.system.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from jupyterd.auth.authorizer import AllowAllAuthorizer, Authorizer
@@ -26,7 +27,7 @@ __all__ = [
     "set_password",
 ]
 
-_HOMES = {
+HOMES = {
     "AllowAllAuthorizer": "authorizer",
     "Authorizer": "authorizer",
     "IdentityProvider": "identity",
@@ -36,9 +37,6 @@ _HOMES = {
     "passwd_check": "passwords",
     "set_password": "passwords",
 }
+"""The module of each name below this package."""
 
-
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = lazy_names(__name__, HOMES)

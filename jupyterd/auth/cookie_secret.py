@@ -7,17 +7,21 @@ import hmac
 import os
 import stat
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from twisted.logger import Logger
 
 from jupyterd.system.replace_file import discard, written_aside
 
-if TYPE_CHECKING:
-    from jupyterd.auth.identity import IdentityProvider
-
 SHORTEST_SECRET = 16  # bytes; less, as in a file cut short, could be guessed
 NEW_SECRET = 32  # bytes
+
+
+class SecretMixer(Protocol):
+    """What makes the key depend on more than the secret: an identity provider, by its password or token."""
+
+    def cookie_secret_hook(self, h: hmac.HMAC) -> hmac.HMAC:
+        """Mix it in."""
 
 
 @dataclass(eq=False)
@@ -33,7 +37,7 @@ class CookieKey:
     log = Logger()
     _secret: bytes = b""
 
-    def key(self, provider: IdentityProvider) -> bytes:
+    def key(self, provider: SecretMixer) -> bytes:
         """The key of this moment: another one as soon as the password changes."""
         if not self._secret:
             self._secret = self.configured or self._read() or self._create()

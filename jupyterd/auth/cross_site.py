@@ -14,7 +14,7 @@ from jupyterd.web.root import Mount
 from jupyterd.web.server.request import Request
 
 if TYPE_CHECKING:
-    from jupyterd.auth.guard import Guard
+    from jupyterd.auth.server_facts import ServerFacts
 
 SAFE_METHODS = (b"GET", b"HEAD", b"OPTIONS")
 XSRF_COOKIE_DAYS = 30
@@ -28,7 +28,7 @@ class Forgery:
 
     log = Logger()
 
-    def __init__(self, guard: Guard) -> None:
+    def __init__(self, guard: ServerFacts) -> None:
         self._guard = guard
 
     def judge(self, request: Request, mount: Mount, by_token: bool) -> Refusal | None:

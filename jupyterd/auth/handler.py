@@ -17,7 +17,7 @@ from jupyterd.auth.http import signed_values as signing
 from jupyterd.errors import Invalid
 
 if TYPE_CHECKING:
-    from jupyterd.auth.guard import Guard
+    from jupyterd.auth.server_facts import ServerFacts
     from jupyterd.web.server.request import Request
 
 _log = logging.getLogger("jupyterd.auth")
@@ -44,7 +44,7 @@ class Handler:
         "xsrf_shown",
     )
 
-    def __init__(self, guard: Guard, request: Request) -> None:
+    def __init__(self, guard: ServerFacts, request: Request) -> None:
         self._guard = guard
         self._web = request
         self._token_authenticated = False

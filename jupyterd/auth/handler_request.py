@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from jupyterd.auth.http import cookies
 
 if TYPE_CHECKING:
-    from jupyterd.auth.guard import Guard
+    from jupyterd.auth.server_facts import ServerFacts
     from jupyterd.web.server.request import Request
 
 _PORT = re.compile(r"(?<=.):\d+$")
@@ -51,7 +51,7 @@ class HandlerRequest:
 
     __slots__ = ("_guard", "_web", "headers")
 
-    def __init__(self, guard: Guard, request: Request) -> None:
+    def __init__(self, guard: ServerFacts, request: Request) -> None:
         self._guard = guard
         self._web = request
         self.headers = Headers(request)

@@ -6,10 +6,10 @@ from typing import Any
 
 from jupyterd.compat.module_shims import standins
 
-_CONTENTS = "jupyterd.contents.managers"
-_KERNELS = "jupyterd.kernels.manager"
+_CONTENTS = "jupyterd.contents"
+_KERNELS = "jupyterd.kernels"
 _AUTH = "jupyterd.auth"
-_GATEWAY = "jupyterd.gateway.managers"
+_GATEWAY = "jupyterd.gateway"
 
 _MANAGERS = ("ContentsManager", "AsyncContentsManager")
 _FILE_MANAGERS = ("FileContentsManager", "AsyncFileContentsManager")
@@ -21,38 +21,35 @@ _FILE_CHECKPOINTS = ("FileCheckpoints", "AsyncFileCheckpoints", "GenericFileChec
 STOCK: dict[str, str] = {
     f"jupyter_server.{name}": ours
     for ours, names in {
-        f"{_AUTH}.authorizer.AllowAllAuthorizer": ("auth.AllowAllAuthorizer", "auth.authorizer.AllowAllAuthorizer"),
-        f"{_AUTH}.authorizer.Authorizer": ("auth.Authorizer", "auth.authorizer.Authorizer"),
-        f"{_AUTH}.identity.IdentityProvider": ("auth.IdentityProvider", "auth.identity.IdentityProvider"),
-        f"{_AUTH}.password_identity.PasswordIdentityProvider": (
+        f"{_AUTH}.AllowAllAuthorizer": ("auth.AllowAllAuthorizer", "auth.authorizer.AllowAllAuthorizer"),
+        f"{_AUTH}.Authorizer": ("auth.Authorizer", "auth.authorizer.Authorizer"),
+        f"{_AUTH}.IdentityProvider": ("auth.IdentityProvider", "auth.identity.IdentityProvider"),
+        f"{_AUTH}.PasswordIdentityProvider": (
             "auth.PasswordIdentityProvider",
             "auth.identity.PasswordIdentityProvider",
         ),
-        "jupyterd.config.manager.ConfigManager": (
+        "jupyterd.config.ConfigManager": (
             "services.config.ConfigManager",
             "services.config.manager.ConfigManager",
         ),
-        **{f"{_CONTENTS}.filemanager.{name}": (f"services.contents.filemanager.{name}",) for name in _FILE_MANAGERS},
-        **{f"{_CONTENTS}.largefilemanager.{name}": (f"services.contents.largefilemanager.{name}",) for name in _LARGE},
-        **{f"{_CONTENTS}.manager.{name}": (f"services.contents.manager.{name}",) for name in _MANAGERS},
-        **{
-            f"{_CONTENTS}.checkpoints.{name}": (f"services.contents.filecheckpoints.{name}",)
-            for name in _FILE_CHECKPOINTS
-        },
-        **{f"{_CONTENTS}.checkpoints.{name}": (f"services.contents.checkpoints.{name}",) for name in _CHECKPOINTS},
+        **{f"{_CONTENTS}.{name}": (f"services.contents.filemanager.{name}",) for name in _FILE_MANAGERS},
+        **{f"{_CONTENTS}.{name}": (f"services.contents.largefilemanager.{name}",) for name in _LARGE},
+        **{f"{_CONTENTS}.{name}": (f"services.contents.manager.{name}",) for name in _MANAGERS},
+        **{f"{_CONTENTS}.{name}": (f"services.contents.filecheckpoints.{name}",) for name in _FILE_CHECKPOINTS},
+        **{f"{_CONTENTS}.{name}": (f"services.contents.checkpoints.{name}",) for name in _CHECKPOINTS},
         f"{_KERNELS}.MappingKernelManager": ("services.kernels.kernelmanager.MappingKernelManager",),
         f"{_KERNELS}.AsyncMappingKernelManager": ("services.kernels.kernelmanager.AsyncMappingKernelManager",),
-        "jupyterd.kernels.channels.settings.ZMQChannelsWebsocketConnection": (
+        f"{_KERNELS}.ZMQChannelsWebsocketConnection": (
             "services.kernels.connection.channels.ZMQChannelsWebsocketConnection",
         ),
-        "jupyterd.sessions.manager.SessionManager": ("services.sessions.sessionmanager.SessionManager",),
+        "jupyterd.sessions.SessionManager": ("services.sessions.sessionmanager.SessionManager",),
         f"{_GATEWAY}.GatewayMappingKernelManager": ("gateway.managers.GatewayMappingKernelManager",),
         f"{_GATEWAY}.GatewaySessionManager": ("gateway.managers.GatewaySessionManager",),
         f"{_GATEWAY}.GatewayWebSocketConnection": ("gateway.connections.GatewayWebSocketConnection",),
         "jupyter_client.kernelspec.KernelSpecManager": ("gateway.managers.GatewayKernelSpecManager",),
-        "jupyterd.kernels.process.kernel_manager.ServerKernelManager": ("gateway.managers.GatewayKernelManager",),
-        "jupyterd.gateway.token_renewal.NoOpTokenRenewer": ("gateway.gateway_client.NoOpTokenRenewer",),
-        "jupyterd.gateway.token_renewal.GatewayTokenRenewerBase": ("gateway.gateway_client.GatewayTokenRenewerBase",),
+        f"{_KERNELS}.ServerKernelManager": ("gateway.managers.GatewayKernelManager",),
+        f"{_GATEWAY}.NoOpTokenRenewer": ("gateway.gateway_client.NoOpTokenRenewer",),
+        f"{_GATEWAY}.GatewayTokenRenewerBase": ("gateway.gateway_client.GatewayTokenRenewerBase",),
     }.items()
     for name in names
 }
@@ -60,9 +57,27 @@ STOCK: dict[str, str] = {
 STOCK |= {name.replace("jupyter_server.", "notebook.", 1): ours for name, ours in STOCK.items() if ".services." in name}
 
 STOCK |= {
-    "jupyterhub.singleuser.extension.JupyterHubAuthorizer": f"{_AUTH}.authorizer.AllowAllAuthorizer",
+    "jupyterhub.singleuser.extension.JupyterHubAuthorizer": f"{_AUTH}.AllowAllAuthorizer",
     "jupyterhub.singleuser.extension.JupyterHubIdentityProvider": "jupyterd.hub.identity.JupyterHubIdentityProvider",
 }
+
+FORMER = {
+    "jupyterd.auth.authorizer.": "jupyterd.auth.",
+    "jupyterd.auth.identity.": "jupyterd.auth.",
+    "jupyterd.auth.password_identity.": "jupyterd.auth.",
+    "jupyterd.contents.manager.": "jupyterd.contents.",
+    "jupyterd.contents.filemanager.": "jupyterd.contents.",
+    "jupyterd.contents.largefile.": "jupyterd.contents.",
+    "jupyterd.contents.checkpoints.": "jupyterd.contents.",
+    "jupyterd.kernels.manager.": "jupyterd.kernels.",
+    "jupyterd.kernels.provision.": "jupyterd.kernels.",
+    "jupyterd.kernels.connection.": "jupyterd.kernels.",
+    "jupyterd.sessions.manager.": "jupyterd.sessions.",
+    "jupyterd.config.manager.": "jupyterd.config.",
+    "jupyterd.gateway.managers.": "jupyterd.gateway.",
+    "jupyterd.gateway.renewal.": "jupyterd.gateway.",
+}
+"""Modules by which settings have named our classes → the packages that name them for good."""
 
 # What --help-all, --generate-config and the search for misspelt names know, besides ServerApp.
 CLASSES: list[str] = [
@@ -72,34 +87,33 @@ CLASSES: list[str] = [
     "jupyter_client.kernelspec.KernelSpecManager",
     "nbformat.sign.NotebookNotary",
     "jupyter_events.logger.EventLogger",
-    f"{_AUTH}.authorizer.Authorizer",
-    f"{_AUTH}.authorizer.AllowAllAuthorizer",
-    f"{_AUTH}.identity.IdentityProvider",
-    f"{_AUTH}.password_identity.PasswordIdentityProvider",
+    f"{_AUTH}.Authorizer",
+    f"{_AUTH}.AllowAllAuthorizer",
+    f"{_AUTH}.IdentityProvider",
+    f"{_AUTH}.PasswordIdentityProvider",
     "jupyterd.hub.identity.JupyterHubIdentityProvider",
     "jupyterd.hub.settings.HubAuth",
     "jupyterd.hub.settings.HubOAuth",
     "jupyterd.hub.settings.JupyterHubSingleUser",
-    "jupyterd.config.manager.ConfigManager",
-    f"{_CONTENTS}.manager.ContentsManager",
-    f"{_CONTENTS}.filemanager.FileContentsManager",
-    f"{_CONTENTS}.filemanager.AsyncFileContentsManager",
-    f"{_CONTENTS}.largefilemanager.LargeFileManager",
-    f"{_CONTENTS}.largefilemanager.AsyncLargeFileManager",
-    f"{_CONTENTS}.checkpoints.FileCheckpoints",
+    "jupyterd.config.ConfigManager",
+    f"{_CONTENTS}.ContentsManager",
+    f"{_CONTENTS}.FileContentsManager",
+    f"{_CONTENTS}.AsyncFileContentsManager",
+    f"{_CONTENTS}.LargeFileManager",
+    f"{_CONTENTS}.AsyncLargeFileManager",
+    f"{_CONTENTS}.FileCheckpoints",
     "jupyterd.kernels.settings.MultiKernelManager",
     "jupyterd.kernels.settings.AsyncMultiKernelManager",
     "jupyterd.kernels.settings.KernelRestarter",
     f"{_KERNELS}.MappingKernelManager",
     f"{_KERNELS}.AsyncMappingKernelManager",
-    "jupyterd.kernels.channels.settings.ZMQChannelsWebsocketConnection",
-    "jupyterd.sessions.manager.SessionManager",
+    f"{_KERNELS}.ZMQChannelsWebsocketConnection",
+    "jupyterd.sessions.SessionManager",
     "jupyterd.gateway.settings.GatewayClient",
     f"{_GATEWAY}.GatewayMappingKernelManager",
     f"{_GATEWAY}.GatewaySessionManager",
     f"{_GATEWAY}.GatewayWebSocketConnection",
     "jupyterd.terminals.settings.TerminalManager",
-    "jupyterd.web.server.settings.HTTPLimits",
     "jupyterd.frontends.settings.LabServerApp",
     "jupyterd.frontends.settings.LabApp",
     "jupyterd.frontends.settings.JupyterNotebookApp",
@@ -109,7 +123,14 @@ CLASSES: list[str] = [
 def ours(value: Any) -> Any:
     """The class or name that a setting stands for: a stock class of the reference becomes ours."""
     name = f"{value.__module__}.{value.__qualname__}" if isinstance(value, type) else value
-    return STOCK.get(name, value) if isinstance(name, str) else value
+    return STOCK.get(name) or public_name(name) or value if isinstance(name, str) else value
+
+
+def public_name(name: str) -> str | None:
+    """The name for good of a class of ours that is named by its module; None for all else."""
+    module, dot, kind = name.rpartition(".")
+    package = FORMER.get(module + dot)
+    return None if package is None else package + kind
 
 
 def resolve(value: Any) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterable, Iterator
 from glob import glob
@@ -39,25 +38,35 @@ def _package_files(directory: str) -> Iterator[str]:
     yield from sorted(glob(os.path.join(top, "@*", "*", "package.json")))
 
 
-def page_settings(directories: Iterable[str], app_settings_dir: str = "") -> dict[str, Any]:
+def page_settings(
+    directories: Iterable[str], app_settings_dir: str = "", own: Iterable[dict[str, Any]] = ()
+) -> dict[str, Any]:
     """What a page is told by files: ``page_config`` of the application, of ``labconfig``, and the prebuilt extensions.
 
     :param directories: of prebuilt extensions.
     :param app_settings_dir: of the application; empty for none.
+    :param own: entries of extensions that the server brings itself.
     """
     settings = _of_application(app_settings_dir)
     recursive_update(settings, layered("page_config"))
     found = packages(directories)
-    disabled = _disabled_by(found, app_settings_dir, settings.get(DISABLED, {}))
-    disabled.update(settings.get(DISABLED, {}))
-    settings[DISABLED] = disabled
+    told = switches(settings.get(DISABLED))
+    settings[DISABLED] = {**_disabled_by(found, app_settings_dir, told), **told}
     settings["federated_extensions"] = [
-        _entry(name, package) for name, package in found.items() if _built(name, package)
+        *(_entry(name, package) for name, package in found.items() if _built(name, package)),
+        *(entry for entry in own if entry["name"] not in found),
     ]
     for key, value in settings.items():
         if isinstance(value, dict):
             settings[key] = [name for name in value if value[name]]
     return settings
+
+
+def switches(value: Any) -> dict[str, Any]:
+    """Names that are on or off, as they are written: a dict, or a list of those that are on; anything else is none."""
+    if isinstance(value, dict):
+        return value
+    return dict.fromkeys((name for name in value if isinstance(name, str)), True) if isinstance(value, list) else {}
 
 
 def _of_application(directory: str) -> dict[str, Any]:
@@ -67,7 +76,7 @@ def _of_application(directory: str) -> dict[str, Any]:
     settings = read_json5(path) if os.path.isfile(path) else read_object(os.path.join(directory, "page_config.json"))
     for key in (DISABLED, "deferredExtensions"):
         if key in settings:
-            settings[key] = dict.fromkeys(settings[key], True)
+            settings[key] = switches(settings[key])
     return settings
 
 
@@ -85,7 +94,8 @@ def read_json5(path: str) -> dict[str, Any]:
 
 
 def _built(name: str, package: dict[str, Any]) -> bool:
-    if "_build" in package["jupyterlab"]:
+    build = package["jupyterlab"].get("_build")
+    if isinstance(build, dict) and isinstance(build.get("load"), str):
         return True
     log.warn("{name} is not a prebuilt extension", name=name)
     return False
@@ -99,18 +109,19 @@ def _entry(name: str, package: dict[str, Any]) -> dict[str, Any]:
 
 def _disabled_by(found: dict[str, dict[str, Any]], app_settings_dir: str, disabled: dict[str, Any]) -> dict[str, bool]:
     """What enabled extensions switch off in others."""
-    lists = {name: package["jupyterlab"].get(DISABLED) for name, package in found.items()}
+    lists = {name: switches(package["jupyterlab"].get(DISABLED)) for name, package in found.items()}
     if app_settings_dir:
         core = read_object(os.path.join(os.path.dirname(app_settings_dir), "static", "package.json"))
-        for name, data in core.get("jupyterlab", {}).get("extensionMetadata", {}).items():
-            lists[name] = lists.get(name) or data.get(DISABLED)
-    return {item: True for name in sorted(lists) if disabled.get(name) is not True for item in lists[name] or ()}
+        for name, data in _dict_at(_dict_at(core, "jupyterlab"), "extensionMetadata").items():
+            lists[name] = lists.get(name) or switches(data.get(DISABLED) if isinstance(data, dict) else None)
+    return {item: True for name in sorted(lists) if disabled.get(name) is not True for item in lists[name]}
+
+
+def _dict_at(mapping: dict[str, Any], key: str) -> dict[str, Any]:
+    value = mapping.get(key)
+    return value if isinstance(value, dict) else {}
 
 
 def application_version(static_dir: str) -> str:
     """The version of the application that is built in ``static_dir``; empty where it does not say."""
-    try:
-        with open(os.path.join(static_dir, "package.json"), encoding="utf-8") as file:
-            return str(json.load(file)["jupyterlab"]["version"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return ""
+    return str(_dict_at(read_object(os.path.join(static_dir, "package.json")), "jupyterlab").get("version", ""))

@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from jupyterd.config_manager import recursive_update
 from jupyterd.frontends.federated import application_version, page_settings
 from jupyterd.frontends.json_files import layered
+from jupyterd.frontends.plugin import entries
 from jupyterd.frontends.settings import PAGE_TRAITS, JupyterNotebookApp, LabApp, LabServerApp
 from jupyterd.utils import url_path_join
 
@@ -104,7 +105,7 @@ def lab_page(app: LabApp, around: Surroundings, store_id: int) -> dict[str, Any]
     page["preferredPath"] = around.preferred_path or "/"
     page |= _of_application(app, around)
     page["appVersion"] = app.app_version or application_version(app.static_dir)
-    recursive_update(page, page_settings(app.extension_paths, app.app_settings_dir))
+    recursive_update(page, page_settings(app.extension_paths, app.app_settings_dir, _own_extensions(app)))
     return page
 
 
@@ -128,8 +129,12 @@ def notebook_page(app: JupyterNotebookApp, around: Surroundings, version: str) -
     page.setdefault("jupyterConfigDir", jupyter_config_dir())
     page |= _of_application(app, around)
     page["appVersion"] = app.app_version or version
-    recursive_update(page, page_settings(app.extension_paths))
+    recursive_update(page, page_settings(app.extension_paths, own=_own_extensions(app)))
     return page
+
+
+def _own_extensions(app: LabServerApp) -> list[dict[str, Any]]:
+    return entries() if app.jupyterd_plugin and not app.bare else []
 
 
 def _of_server(around: Surroundings) -> dict[str, Any]:

@@ -73,6 +73,9 @@ class LabServerApp(LoggingConfigurable):
     cache_files = Bool(True, config=True, help="Let browsers cache files that have no fingerprint in their name.")
     notebook_starts_kernel = Bool(True, config=True, help="Start a kernel when a notebook is opened.")
     copy_absolute_path = Bool(False, config=True, help="Copy absolute paths in the file browser.")
+    jupyterd_plugin = Bool(
+        True, config=True, help="Load jupyterd's own plugins: outputs of running cells, runs on the server."
+    )
 
     blocked_extensions_uris = Unicode(
         "", config=True, help="Comma-separated URIs with lists of extensions not to offer."
@@ -96,6 +99,11 @@ class LabServerApp(LoggingConfigurable):
     def app_namespace(self) -> str:
         """The name under which the page keeps its state."""
         return self.name
+
+    @property
+    def bare(self) -> bool:
+        """Only what the package itself contains is served."""
+        return False
 
     @property
     def extension_paths(self) -> list[str]:

@@ -5,21 +5,30 @@ from __future__ import annotations
 import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from twisted.internet.defer import Deferred
 
 from jupyterd.gateway.repeated_messages import Repeats
 from jupyterd.kernels.messages.wire import Bytes, Parts
 
-if TYPE_CHECKING:
-    from jupyterd.gateway.link import Link
+
+class Redialling(Protocol):
+    """A connection that is made again when it is lost.
+
+    :ivar held: what is said from now on is for the next life of the kernel.
+    """
+
+    held: bool
+
+    def wake(self) -> None:
+        """The gateway answers: try at once."""
 
 
 class Listener(Protocol):
     """Whose kernel it is."""
 
-    def linked(self, link: Link) -> None:
+    def linked(self, link: Redialling) -> None:
         """There is a new connection."""
 
     async def exists(self) -> bool:

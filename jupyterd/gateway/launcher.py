@@ -11,8 +11,7 @@ from twisted.logger import Logger
 
 from jupyterd.errors import JupyterdError, TimedOut, Unavailable, Upstream
 from jupyterd.gateway.client import Gateway, Unusable
-from jupyterd.gateway.interfaces import Place
-from jupyterd.gateway.link import Link
+from jupyterd.gateway.interfaces import Place, Redialling
 from jupyterd.gateway.repeated_messages import Repeats
 from jupyterd.gateway.settings import LAUNCH_TIMEOUT
 from jupyterd.kernels.process.death import Death
@@ -98,7 +97,7 @@ class RemoteProcess:
         self._repeats = Repeats()
         self._life = 0
         self._id: str | None = None
-        self._link: Link | None = None
+        self._link: Redialling | None = None
         self._changing = False
         self._restarted_there = False
 
@@ -209,7 +208,7 @@ class RemoteProcess:
 
     # -- what its link and the watch tell
 
-    def linked(self, link: Link) -> None:
+    def linked(self, link: Redialling) -> None:
         """See :class:`~jupyterd.gateway.interfaces.Listener`."""
         self._link = link
 

@@ -15,7 +15,7 @@ from jupyterd.traittypes import ClassName
 
 MIB = 1024 * 1024
 LAUNCH_TIMEOUT = "KERNEL_LAUNCH_TIMEOUT"
-NO_RENEWER = "jupyterd.gateway.token_renewal.NoOpTokenRenewer"
+NO_RENEWER = "jupyterd.gateway.NoOpTokenRenewer"
 
 _FILES = ("client_key", "client_cert", "ca_certs")
 _POSITIVE = ("connect_timeout", "request_timeout", "gateway_retry_interval", "gateway_retry_interval_max")

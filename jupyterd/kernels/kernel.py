@@ -149,6 +149,7 @@ class Kernel:
         text = death.reason + ("" if death.reason.endswith("\n") else "\n")
         for _, header in list(self.channels.executing):
             self.channels.announce("stream", {"name": "stderr", "text": text}, header)
+        self.channels.lose(death.reason)
         self.channels.announce("status", {"execution_state": state})
         self.channels.disconnect()
 

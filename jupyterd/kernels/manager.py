@@ -135,14 +135,18 @@ class MappingKernelManager(MappingKernelSettings):
         return self[kernel_id].model()
 
     async def list_models(self) -> list[dict[str, Any]]:
-        """The REST models of all kernels, those of others among them."""
+        """The REST models of all kernels, those of others and dead ones among them."""
         if self._external is not None:
             await self._external.look()
         return [kernel.model() for kernel in self]
 
+    def living(self) -> list[Kernel]:
+        """Those that are not dead."""
+        return [kernel for kernel in self if kernel.execution_state != "dead"]
+
     def running(self) -> Mapping[str, int]:
-        """How many kernels there are of each kernelspec, for metrics."""
-        return Counter(kernel.process.name for kernel in self)
+        """How many living kernels there are of each kernelspec, for metrics."""
+        return Counter(kernel.process.name for kernel in self.living())
 
     @property
     def connections(self) -> int:
@@ -220,7 +224,7 @@ class MappingKernelManager(MappingKernelSettings):
             env,
             path,
             ask=lambda kind, content: self._ask(kernel, kind, content),
-            stopped=lambda: kernel.channels.disconnect(),
+            stopped=lambda: self._stopped(kernel),
         )
         kernel.process = await self.launcher.process(order, lambda death: self._runner.ended(kernel, death))
         if kernel_id in self._kernels:
@@ -357,6 +361,10 @@ class MappingKernelManager(MappingKernelSettings):
         asked = kernel.channels.request(kind, content, channel="control", timeout=patience)
         # The end of the process, or nothing, is the answer that counts.
         Deferred.fromCoroutine(asked).addErrback(lambda _: None)
+
+    def _stopped(self, kernel: Kernel) -> None:
+        kernel.channels.lose("The kernel was restarted before it replied.")
+        kernel.channels.disconnect()
 
     def _new_kernel(self, kernel_id: str) -> Kernel:
         return Kernel(kernel_id, self.clock, frozenset(self.untracked_message_types))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import quote
 
@@ -18,13 +19,19 @@ class KernelsResource:
     app = Routes()
     api = json_api(app)
 
-    def __init__(self, kernels: MappingKernelManager) -> None:
+    def __init__(self, kernels: MappingKernelManager, wanted: Callable[[], Awaitable[set[str]]]) -> None:
+        """:param wanted: the ids of kernels that sessions have; only they are listed when they are dead."""
         self._kernels = kernels
+        self._wanted = wanted
 
     @api("GET", "/api/kernels")
     async def index(self, call: Call) -> list[dict[str, Any]]:
-        """All kernels."""
-        return await self._kernels.list_models()
+        """All kernels; with ``dead=1`` those too that are dead and no session has."""
+        models = await self._kernels.list_models()
+        if call.arg("dead") in ("1", "true") or all(model["execution_state"] != "dead" for model in models):
+            return models
+        wanted = await self._wanted()
+        return [model for model in models if model["execution_state"] != "dead" or model["id"] in wanted]
 
     @api("POST", "/api/kernels", status=201)
     async def start(self, call: Call) -> dict[str, Any]:

@@ -56,11 +56,13 @@ class Runner:
         self.lose(kernel, Death(failure=failure.getErrorMessage()))
 
     async def prove(self, kernel: Kernel) -> None:
-        """Wait for a new kernel's first word, at most ``start_grace``; start it otherwise, if it ended and can be.
+        """Wait for a new kernel's first word, at most ``startup_check_timeout``.
+
+        If it ended in place of that, and there is another way to start it, start it that way.
 
         :raises Failed: it ended in place of saying anything.
         """
-        while (death := await kernel.first_word(self.settings.start_grace)) is not None:
+        while (death := await kernel.first_word(self.settings.startup_check_timeout)) is not None:
             kernel.channels.disconnect()
             if not kernel.process.retry(death):
                 self.log.warn("Kernel {kernel_id} did not start: {reason}", kernel_id=kernel.id, reason=death.reason)

@@ -30,7 +30,7 @@ class MultiKernelManager(LoggingConfigurable):
     default_kernel_name = Unicode("python3", help="The kernel to start where the request names none.").tag(config=True)
 
     kernel_manager_class = DottedObjectName(
-        "jupyterd.kernels.process.kernel_manager.ServerKernelManager",
+        "jupyterd.kernels.ServerKernelManager",
         help="The class that starts and stops one kernel: a subclass of jupyter_client's AsyncKernelManager.",
     ).tag(config=True)
 
@@ -107,7 +107,7 @@ class MappingKernelSettings(AsyncMultiKernelManager):
         Unicode(), sorted(UNTRACKED), help="The message types that do not count as activity of a kernel."
     ).tag(config=True)
 
-    start_grace = Float(
+    startup_check_timeout = Float(
         1.0,
         help="How long an answer waits for a new kernel's first word, so that a kernel which can not start is an error "
         "with its standard error in it. 0 answers as soon as the process runs.",

@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, DeferredLock
 from jupyterd.kernels.log.chunk import EVERYBODY
 from jupyterd.kernels.messages.wire import Bytes, Header, Parts
 from jupyterd.outputs.executions import Execution, InputRequest, cell_of, reply_of
-from jupyterd.outputs.replay import Output, Replay
+from jupyterd.outputs.replay import Replay, Said
 
 if TYPE_CHECKING:
     from jupyterd.kernels.channels.kernel_channels import KernelChannels
@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 BATCH = 256 * 1024
 """Bytes of messages that are replayed in one go."""
+
+TOGETHER = 3.0
+"""Seconds after its end in which an execution waits for others, so that the file is written once for many."""
 
 UNLINKED = 300.0
 """Seconds in which a page whose kernel has ended saves what it shows; JupyterLab does within two minutes."""
@@ -69,7 +72,7 @@ class KernelRecord:
         self.paths: list[str] = []
         self.away: dict[str, float] = {}
         self.opened = 0.0
-        self.gone = False
+        self.gone = self._closing = False
         self.cursor: Cursor | None = None
         self._channels, self._overseer, self._settings = channels, overseer, settings
         self._in_thread, self._seconds = in_thread, seconds
@@ -169,7 +172,7 @@ class KernelRecord:
     def left(self, cursor: Cursor, said_goodbye: bool) -> None:
         """See :class:`Recording`."""
         key = key_of(cursor)
-        if any(key in execution.clients for execution in self.executions.values()):
+        if not self._closing and any(key in execution.clients for execution in self.executions.values()):
             grace = self._settings.closed_grace if said_goodbye else self._settings.lost_grace
             self.away[key] = self._seconds() + grace
             self._overseer.changed(self)
@@ -186,6 +189,7 @@ class KernelRecord:
         """See :class:`Recording`."""
         for cursor in self._channels.messages.attached:
             self.away[key_of(cursor)] = self._seconds() + UNLINKED
+        self._closing = True
         self.lost(set())
         return self._overseer.closing(self)
 
@@ -211,7 +215,7 @@ class KernelRecord:
         if not execution.over or not execution.recorded or self.is_attended(execution):
             return None
         back = [self.away.get(key, 0.0) for key in execution.clients]
-        return max([execution.ended or 0.0, self.opened, *back])
+        return max([(execution.ended or 0.0) + TOGETHER, self.opened, *back])
 
     def attend(self, session: str, execution: Execution) -> None:
         """The client of this session shows its outputs from now on."""
@@ -236,18 +240,13 @@ class KernelRecord:
             and (each.path == path if each.path is not None else path in self.paths)
         ]
 
-    async def outputs(self, wanted: list[Execution]) -> dict[str, tuple[list[Output], int | None, str | None]]:
-        """Outputs, execution count and the last message's id of executions, by their ids, as of now."""
+    async def outputs(self, wanted: list[Execution], for_pages: bool = False) -> dict[str, Said]:
+        """What executions have said, by their ids, as of now; see :meth:`Replay.said`."""
         upto = self._channels.messages.next
         await self._reading.acquire()
         try:
             await self._read(upto)
-            replay = self._replay
-            return {
-                each.id: (replay[each.id].outputs(), replay[each.id].count, replay[each.id].last_msg_id)
-                for each in wanted
-                if each.id in replay
-            }
+            return self._replay.said([each.id for each in wanted], for_pages)
         finally:
             for msg_id in self._forgotten:
                 self._replay.forget(msg_id)
@@ -323,21 +322,21 @@ class KernelRecord:
         """The notebooks that run on the kernel, as they are named now."""
         self.paths = await self._overseer.paths_of(self.kernel_id) or self.paths
 
-    def model(self, execution: Execution, said: tuple[list[Output], int | None, str | None]) -> dict[str, Any]:
+    def model(self, execution: Execution, said: Said) -> dict[str, Any]:
         """As REST clients get it; see the documentation's page on outputs."""
-        outputs, count, last = said
         path = execution.path or (self.paths[0] if len(self.paths) == 1 else None)
         return {
             "msg_id": execution.id,
             "path": path,
             "cell_id": execution.cell_id,
             "state": execution.state,
-            "execution_count": count if execution.count is None else execution.count,
+            "execution_count": said.execution_count if execution.count is None else execution.count,
             "source_sha256": execution.code_hash,
             "started": execution.started,
             "ended": execution.ended,
-            "outputs": outputs,
-            "last_msg_id": last,
+            "outputs": said.outputs,
+            "clear_next": said.clears_next,
+            "last_msg_id": said.last_msg_id,
             "input_request": execution.input_model(),
             "saved": execution.in_file,
             "no_place": next(iter(execution.waiting.values()), None),

@@ -22,6 +22,7 @@ from jupyterd.outputs import steps
 from jupyterd.outputs.executions import Execution, clean
 from jupyterd.outputs.kernel_record import KernelRecord
 from jupyterd.outputs.merge import Recorded, Report, Shown
+from jupyterd.outputs.replay import Said
 from jupyterd.outputs.written_cells import WrittenCells, renamed_path
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class Recorder(Service):
     :param notebooks: the paths of the notebooks that run on a kernel, by its id.
     :param change: lets a step change a notebook on disk.
     :param emit: the event bus.
+    :ivar followers: who else is told that a file or directory has another name.
     """
 
     log = Logger()
@@ -76,6 +78,7 @@ class Recorder(Service):
         self._tries: dict[str, int] = {}
         self._not_before: dict[str, float] = {}
         self.written = WrittenCells(clock.seconds)
+        self.followers: list[Callable[[str, str], None]] = []
 
     # -- for kernels
 
@@ -194,8 +197,12 @@ class Recorder(Service):
                         if path not in execution.waiting and now >= self._not_before.get(path, 0.0)
                     )
         for path in due:
-            await self.write(path)
+            await self.write(path, running=False)
         self._schedule()
+
+    def is_pending(self, msg_id: str) -> bool:
+        """No file is known to hold the outputs of this execution."""
+        return any(msg_id in record.executions for record in self._all())
 
     def _may_write(self, path: str) -> bool:
         """In other files (scripts that are opened as notebooks) outputs have no place."""
@@ -203,15 +210,17 @@ class Recorder(Service):
 
     # -- into the file
 
-    async def write(self, path: str, whoever_is_there: bool = False) -> None:
+    async def write(self, path: str, whoever_is_there: bool = False, running: bool = True) -> None:
         """Write into a notebook what its executions have said and nobody who is there shows. Never fails.
 
         :param whoever_is_there: also what pages show that are there.
+        :param running: also what cells have said so far that still run.
         """
         pending = [
             (record, each)
             for record, each in self._of_path(path)
-            if each.recorded and each.started is not None and (whoever_is_there or not record.is_attended(each))
+            if each.recorded and (each.over or (running and each.started is not None))
+            if whoever_is_there or not record.is_attended(each)
         ]
         if not pending or not self._may_write(path):
             return
@@ -236,7 +245,7 @@ class Recorder(Service):
             said.update(await record.outputs([each for owner, each in pending if owner is record]))
         for _, each in pending:
             if each.id in said:
-                outputs, count, _ = said[each.id]
+                outputs, count, *_ = said[each.id]
                 is_over = each.id in over
                 shown = (each.count if each.count is not None else count) if is_over else None
                 known = self.written.known(path, each.cell_id)
@@ -349,6 +358,8 @@ class Recorder(Service):
     def moved(self, path: str, new_path: str) -> None:
         """See :class:`jupyterd.contents.steps.CellOutputs`."""
         self.written.moved(path, new_path)
+        for follow in self.followers:
+            follow(path, new_path)
         for record in self._all():
             record.paths = [renamed_path(each, path, new_path) or each for each in record.paths]
             for execution in record.executions.values():
@@ -377,8 +388,8 @@ class Recorder(Service):
             for execution in wanted:
                 record.attend(client, execution)
             fence = record.fence(client)
-        said = await record.outputs(wanted)
-        models = [record.model(each, said.get(each.id, ([], None, None))) for each in wanted]
+        said = await record.outputs(wanted, for_pages=True)
+        models = [record.model(each, said.get(each.id, Said([]))) for each in wanted]
         for model in models:
             for name in ("started", "ended"):
                 model[name] = None if model[name] is None else isoformat(model[name])

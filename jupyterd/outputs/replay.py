@@ -7,9 +7,9 @@ cell, and what an output widget captures is its own and not the cell's.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -26,6 +26,18 @@ OVERHEAD = 400
 
 _DISPLAYS = 65536
 """Display ids that are remembered; the oldest go first."""
+
+
+class Said(NamedTuple):
+    """What one execution has said up to some moment.
+
+    :ivar clears_next: its next output clears those before it.
+    """
+
+    outputs: list[Output]
+    execution_count: int | None = None
+    last_msg_id: str | None = None
+    clears_next: bool = False
 
 
 @dataclass(eq=False)
@@ -47,11 +59,16 @@ class CellOutputs:
     size: int = 0
     """Bytes that are kept, roughly."""
 
-    def outputs(self) -> list[Output]:
-        """As a notebook holds them; a copy."""
+    def outputs(self, display_ids: Mapping[int, str] | None = None) -> list[Output]:
+        """As a notebook holds them; a copy.
+
+        :param display_ids: by ``id`` of what is kept; those that have one get it, as the messages had it.
+        """
         found: list[Output] = [
             {"output_type": "stream", "name": item.name, "text": item.text()}
             if isinstance(item, StreamText)
+            else {**item, "transient": {"display_id": display_ids[id(item)]}}
+            if display_ids and id(item) in display_ids
             else dict(item)
             for item in self._items
         ]
@@ -128,6 +145,20 @@ class Replay:
     def __getitem__(self, msg_id: str) -> CellOutputs:
         """What an execution that was begun has said."""
         return self._cells[msg_id]
+
+    def said(self, msg_ids: Iterable[str], for_pages: bool) -> dict[str, Said]:
+        """What executions have said until now.
+
+        :param for_pages: outputs that may be updated have their display id in ``transient``, which files do not have.
+        """
+        display_ids = (
+            {id(output): name for name, places in self._displays.items() for _, output in places} if for_pages else None
+        )
+        cells = {msg_id: self._cells[msg_id] for msg_id in msg_ids if msg_id in self._cells}
+        return {
+            msg_id: Said(cell.outputs(display_ids), cell.count, cell.last_msg_id, cell.clears_next)
+            for msg_id, cell in cells.items()
+        }
 
     def begin(self, msg_id: str) -> None:
         """The outputs of this execution are wanted."""

@@ -5,9 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 from jupyterd.contents import operations
+from jupyterd.outputs import parameters
 from jupyterd.outputs.merge import Notebook, Recorded, Shown, Written, is_stale, merge, merge_save, unknown_to
 
-SAVE, WRITE = "jupyterd.outputs.steps:save", "jupyterd.outputs.steps:write"
+SAVE, WRITE, INJECT = (f"jupyterd.outputs.steps:{name}" for name in ("save", "write", "inject"))
 
 
 async def write(manager: Any, path: str, content: Notebook, given: dict[str, Any]) -> dict[str, Any]:
@@ -36,6 +37,15 @@ async def save(manager: Any, path: str, content: Notebook, given: dict[str, Any]
         on_disk=lambda: disk,
     )
     return report.as_json()
+
+
+async def inject(manager: Any, path: str, content: Notebook, given: dict[str, Any]) -> dict[str, Any]:
+    """Parameters go into a notebook.
+
+    :param given: ``parameters``.
+    """
+    parameters.inject(content, parameters.code_of(given["parameters"], parameters.language_of(content)))
+    return {"changed": True}
 
 
 def _number(value: Any) -> int:

@@ -1,1 +1,20 @@
-"""Sessions: which document runs on which kernel."""
+"""Sessions: which document runs on which kernel.
+
+What operators' own classes and configuration files use can be imported from here; it is loaded when it is first used.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from jupyterd.system.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from jupyterd.sessions.manager import SessionManager
+
+__all__ = ["SessionManager"]
+
+HOMES = {"SessionManager": "manager"}
+"""The module of each name below this package."""
+
+__getattr__ = lazy_names(__name__, HOMES)

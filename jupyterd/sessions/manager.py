@@ -117,6 +117,14 @@ class SessionManager(LoggingConfigurable):
             if await self._alive(row) and self._kernels[row.kernel_id].execution_state != "dead"
         ]
 
+    async def at(self, path: str) -> dict[str, Any] | None:
+        """The REST model of a document's session; None where it has none whose kernel lives."""
+        return await self._existing(path)
+
+    async def kernel_ids(self) -> set[str]:
+        """The kernels that sessions have."""
+        return {row.kernel_id for row in await self._in_table(self._table.all)}
+
     async def notebooks_on(self, kernel_id: str) -> list[str]:
         """The paths of the notebooks that run on a kernel, oldest session first."""
         rows = await self._in_table(self._table.on, kernel_id)

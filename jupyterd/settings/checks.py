@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from traitlets import TraitError
 from traitlets.config.loader import DeferredConfig, LazyConfigValue
 
-from jupyterd.compat.class_names import CLASSES, STOCK, resolve
+from jupyterd.compat.class_names import CLASSES, STOCK, public_name, resolve
 from jupyterd.settings.server_traits import ServerTraits
 from jupyterd.traittypes import ClassName
 
@@ -25,8 +25,8 @@ DEEDS = {
 }
 # Classes that only replace ours when they extend ours: what they stand for is served by Twisted here.
 OWN_KINDS = {
-    "kernel_manager_class": "jupyterd.kernels.manager.MappingKernelManager",
-    "session_manager_class": "jupyterd.sessions.manager.SessionManager",
+    "kernel_manager_class": "jupyterd.kernels.MappingKernelManager",
+    "session_manager_class": "jupyterd.sessions.SessionManager",
 }
 KERNEL_SECTIONS = ("MultiKernelManager", "AsyncMultiKernelManager", "MappingKernelManager", "AsyncMappingKernelManager")
 
@@ -42,6 +42,9 @@ def check_classes(server: ServerTraits) -> None:
     """
     for name in _configured(server):
         _check_class(name, resolved(server, name))
+        value = getattr(server, name)
+        if (lasting := public_name(str(value))) is not None:
+            server.log.warning("ServerApp.%s: write %s; %s goes with a later release", name, lasting, value)
     _check_kernel_class(server)
 
 

@@ -7,7 +7,6 @@ import socket
 from collections.abc import Generator
 from copy import deepcopy
 from functools import cached_property
-from importlib import import_module
 from typing import Any, cast
 from urllib.parse import ParseResult, urlencode, urlparse
 
@@ -16,6 +15,7 @@ from traitlets.config import Config, Configurable
 from traitlets.config.loader import DeferredConfig
 
 from jupyterd import __version__
+from jupyterd.commands import COMMANDS
 from jupyterd.log import application_log
 from jupyterd.settings.aliases import ALIASES, FLAGS, IGNORED_FLAGS
 from jupyterd.settings.command_line import BadOption, parse
@@ -23,6 +23,7 @@ from jupyterd.settings.config_files import load_files
 from jupyterd.settings.deprecated import MovedTraits
 from jupyterd.settings.hub import config_dir_outside_home, of_hub, outside_home, without_user_config
 from jupyterd.settings.notebook_names import adopt, nested
+from jupyterd.settings.renamed import renamed
 from jupyterd.settings.server_traits import ServerTraits
 from jupyterd.settings.subcommands import JupyterPasswordApp, JupyterServerListApp, JupyterServerStopApp
 from jupyterd.status.version import API_VERSION
@@ -41,6 +42,7 @@ class ServerApp(ServerTraits):
     name = "jupyter-server"
     version = __version__
     description = "jupyterd: the Jupyter Server as a Twisted daemon."
+    subcommand_description = "`jupyterd cmd [args]` runs a subcommand; `jupyterd cmd --help` tells of its options."
     examples = """
 jupyterd                          # start in the foreground
 jupyterd --certfile=mycert.pem    # with TLS
@@ -48,6 +50,7 @@ twistd jupyterd --port=9999       # start as a daemon
 jupyterd password                 # set a password
 jupyterd list                     # what runs, and where
 jupyterd stop 9999                # stop the one on that port
+jupyterd run a.ipynb -p alpha 1   # have it run a notebook
 """
     aliases = dict(ALIASES)
     flags = dict(FLAGS)
@@ -56,6 +59,7 @@ jupyterd stop 9999                # stop the one on that port
         "list": (JupyterServerListApp, "List the servers that run."),
         "stop": (JupyterServerStopApp, "Stop the server on a port or UNIX socket."),
         "password": (JupyterPasswordApp, "Set a password."),
+        **COMMANDS,
     }
     info_file = Unicode()
     browser_open_file = Unicode()
@@ -78,6 +82,7 @@ jupyterd stop 9999                # stop the one on that port
         of_hub(self)
         self.update_config(given)
         self.update_config(nested(self.config))
+        self.update_config(renamed(self.config, self.log))
         self.hand_over_moved()
 
     def parse_command_line(self, argv: list[str] | None = None) -> None:
@@ -370,4 +375,9 @@ jupyterd stop 9999                # stop the one on that port
         if self.subapp or self.generate_config or self.show_config or self.show_config_json:
             super().start()
             return
-        import_module("jupyterd.__main__").main(self.argv)  # by its name: the command knows us, not the other way round
+        self.serve(self.argv)
+
+    @staticmethod
+    def serve(argv: list[str]) -> None:
+        """Serve with these options until a signal comes; :mod:`jupyterd.serverapp` sets it."""
+        raise RuntimeError("import ServerApp from jupyterd.serverapp to serve")

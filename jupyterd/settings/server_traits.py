@@ -11,12 +11,28 @@ from ast import literal_eval
 from typing import Any, cast
 
 from traitlets import Any as AnyTrait
-from traitlets import Bool, Bytes, Dict, Integer, List, TraitError, Unicode, Union, default, observe, validate
+from traitlets import (
+    Bool,
+    Bytes,
+    Dict,
+    Enum,
+    Float,
+    Integer,
+    List,
+    TraitError,
+    Unicode,
+    Union,
+    default,
+    observe,
+    validate,
+)
 
 from jupyterd import DEFAULT_JUPYTER_SERVER_PORT
 from jupyterd.gateway import is_set
-from jupyterd.log import Layout
+from jupyterd.log import Layout, level_number
+from jupyterd.log_styles import STYLES
 from jupyterd.settings.deprecated import MovedTraits
+from jupyterd.settings.http_traits import HTTPTraits
 from jupyterd.traittypes import ClassName
 from jupyterd.utils import expand_path
 from jupyterd.web.websocket.compression import Compression
@@ -25,7 +41,7 @@ _PATHS = ("certfile", "keyfile", "client_ca", "cookie_secret_file", "sock", "ext
 _MEBIBYTE = 1024 * 1024
 
 
-class ServerTraits(MovedTraits):
+class ServerTraits(HTTPTraits, MovedTraits):
     """Names and meanings are those of the Jupyter Server 2.21."""
 
     # -- where it listens
@@ -162,27 +178,27 @@ class ServerTraits(MovedTraits):
 
     # -- classes, by dotted name: imported by who uses them
 
-    authorizer_class = ClassName("jupyterd.auth.authorizer.AllowAllAuthorizer", config=True, help="Who may do what.")
-    config_manager_class = ClassName("jupyterd.config.manager.ConfigManager", config=True, help="Front ends' settings.")
+    authorizer_class = ClassName("jupyterd.auth.AllowAllAuthorizer", config=True, help="Who may do what.")
+    config_manager_class = ClassName("jupyterd.config.ConfigManager", config=True, help="Front ends' settings.")
     contents_manager_class = ClassName(
-        "jupyterd.contents.managers.largefilemanager.AsyncLargeFileManager",
+        "jupyterd.contents.AsyncLargeFileManager",
         config=True,
         help="Users' files and notebooks.",
     )
     identity_provider_class = ClassName(
-        "jupyterd.auth.password_identity.PasswordIdentityProvider", config=True, help="Who a request comes from."
+        "jupyterd.auth.PasswordIdentityProvider", config=True, help="Who a request comes from."
     )
     kernel_manager_class = ClassName(
-        "jupyterd.kernels.manager.AsyncMappingKernelManager", config=True, help="Starts and stops kernels."
+        "jupyterd.kernels.AsyncMappingKernelManager", config=True, help="Starts and stops kernels."
     )
     kernel_spec_manager_class = ClassName(
         "jupyter_client.kernelspec.KernelSpecManager", config=True, help="Finds the kernels that are installed."
     )
     kernel_websocket_connection_class = ClassName(
-        "jupyterd.kernels.channels.settings.ZMQChannelsWebsocketConnection", config=True, help="Websockets of kernels."
+        "jupyterd.kernels.ZMQChannelsWebsocketConnection", config=True, help="Websockets of kernels."
     )
     session_manager_class = ClassName(
-        "jupyterd.sessions.manager.SessionManager", config=True, help="Which notebook has which kernel."
+        "jupyterd.sessions.SessionManager", config=True, help="Which notebook has which kernel."
     )
 
     @default("kernel_manager_class")
@@ -199,7 +215,7 @@ class ServerTraits(MovedTraits):
 
     def _here_or_there(self, trait: str, there: str) -> str:
         """The class for kernels that run here, or the one for a gateway's."""
-        return f"jupyterd.gateway.managers.{there}" if is_set(self.config) else str(self.traits()[trait].default_value)
+        return f"jupyterd.gateway.{there}" if is_set(self.config) else str(self.traits()[trait].default_value)
 
     # -- extensions, logs, what concerns another engine
 
@@ -210,6 +226,25 @@ class ServerTraits(MovedTraits):
     record_http_request_metrics = Bool(True, config=True, help="Measure how long requests take, for /metrics.")
     extra_log_scrub_param_keys = List(
         Unicode(), config=True, help="More names of query parameters whose values never reach a log."
+    )
+    log_style = Enum(
+        STYLES,
+        "text",
+        config=True,
+        help="How the log is written: text (lines by log_format), json (one object a line) or journal (native fields "
+        "of the systemd journal; text where there is none).",
+    )
+    log_levels = Dict(
+        value_trait=Union([Integer(), Unicode()]),
+        config=True,
+        help="Levels by namespace, for it and all below it: {'jupyterd.kernels': 'DEBUG'}. Read again on SIGHUP.",
+    )
+    stall_seconds = Float(
+        0.25,
+        min=0.0,
+        config=True,
+        help="When the reactor is held for longer (seconds) the stack that holds it is logged, once a minute at most. "
+        "0: it is not.",
     )
     autoreload = Bool(False, config=True, help="Restart when a Python file of the server or an extension changes.")
     tornado_settings = Dict(config=True, help="Settings of Tornado: headers are used, and what extensions read.")
@@ -291,6 +326,13 @@ class ServerTraits(MovedTraits):
             return Layout(proposal.value).format
         except ValueError as error:
             raise TraitError(str(error)) from None
+
+    @validate("log_levels")
+    def _valid_log_levels(self, proposal: Any) -> dict[str, int]:
+        try:
+            return {name: level_number(level) for name, level in proposal.value.items()}
+        except ValueError as error:
+            raise TraitError(f"log_levels: {error}") from None
 
     @validate("allow_origin_pat")
     def _valid_pattern(self, proposal: Any) -> str:

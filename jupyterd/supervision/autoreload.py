@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from twisted.application.service import Service
@@ -23,9 +23,13 @@ def python_files() -> list[str]:
     return [name for name in files if name and name.endswith(".py")]
 
 
-def again() -> None:
-    """Replace this process by a new one with the same command line."""
-    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - it is our own
+def again(variables: Mapping[str, str]) -> None:
+    """Replace this process by a new one with the same command line.
+
+    :param variables: what it gets beside the environment, which has them no more: children must not.
+    """
+    command = [sys.executable, *sys.orig_argv[1:]]
+    os.execve(sys.executable, command, {**os.environ, **variables})  # noqa: S606 - it is our own
 
 
 class Autoreload(Service):
@@ -34,6 +38,7 @@ class Autoreload(Service):
     :param reactor: its last event is what the new start waits for.
     :param files: names what is watched.
     :param restart: called after the reactor has stopped.
+    :ivar restarting: it has stopped the daemon.
     """
 
     log = Logger()
@@ -43,12 +48,14 @@ class Autoreload(Service):
         reactor: Any,
         in_thread: InThread,
         files: Callable[[], Iterable[str]] = python_files,
-        restart: Callable[[], None] = again,
+        *,
+        restart: Callable[[], None],
     ) -> None:
         self._reactor = reactor
         self._in_thread = in_thread
         self._files = files
         self._restart = restart
+        self.restarting = False
         self._seen: dict[str, float] = {}
         self._loop = LoopingCall(self._look)
         self._loop.clock = reactor
@@ -74,6 +81,7 @@ class Autoreload(Service):
             return
         self.log.info("{name} has changed, starting again", name=changed[0])
         self._loop.stop()
+        self.restarting = True
         self._reactor.addSystemEventTrigger("after", "shutdown", self._restart)
         self._reactor.stop()
 

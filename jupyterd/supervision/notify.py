@@ -5,12 +5,26 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
+
+
+def service_variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """Where the service manager listens and how often it wants to hear: for this process and no other."""
+    return {name: value for name, value in environment.items() if name.startswith(("NOTIFY_SOCKET", "WATCHDOG_"))}
+
+
+def keep_from_children(environment: MutableMapping[str, str]) -> None:
+    """Take these variables away once they are read, and those of sockets: a kernel could tell the service manager lies.
+
+    Source: sd_notify(3), sd_watchdog_enabled(3), sd_listen_fds(3).
+    """
+    for name in [*service_variables(environment), *(name for name in environment if name.startswith("LISTEN_"))]:
+        del environment[name]
 
 
 class Notify:

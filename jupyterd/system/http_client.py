@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-from jupyterd.utils import urldecode_unix_socket_path
+from jupyterd.system.unix_urls import urldecode_unix_socket_path
 
 
 @dataclass(frozen=True)

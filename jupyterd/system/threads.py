@@ -50,6 +50,11 @@ class Threads(Service):
     def _call_from_thread(self) -> Callable[..., Any]:
         return caller_from_threads(self._reactor)
 
+    def describe(self) -> dict[str, Any]:
+        """The pool for people: its name, size, how many calls are under way and how many wait."""
+        busy = min(self._under_way, self._size)
+        return {"name": self._pool_name, "size": self._size, "busy": busy, "waiting": self._under_way - busy}
+
     def startService(self) -> None:
         """Threads may start from now on; before it too, for what is built first."""
         super().startService()

@@ -131,6 +131,7 @@ class MemoryChannels:
 
     :ivar announced: ``(msg_type, content, parent_header)`` of each message of the server's own.
     :ivar asked: ``(channel, msg_type, content)`` of each request of the server's own.
+    :ivar lost: why requests without a reply were given up, once each time.
     :ivar held: how often clients were made to wait for the next process.
     :ivar answer: fires when the kernel answers for the first time.
     """
@@ -144,12 +145,17 @@ class MemoryChannels:
         self.held = 0
         self.announced: list[tuple[str, dict[str, Any], bytes]] = []
         self.asked: list[tuple[str, str, dict[str, Any]]] = []
+        self.lost: list[str] = []
         self.closed: str | None = None
         self.answer: Deferred[dict[str, Any]] = Deferred()
 
     def connect(self, connection_info: dict[str, Any]) -> None:
         """Note it."""
         self.connected = connection_info
+
+    def lose(self, why: str) -> None:
+        """Note it."""
+        self.lost.append(why)
 
     def hold(self) -> None:
         """Note it."""

@@ -10,8 +10,7 @@ from jupyterd.web.errors import phrase
 
 if TYPE_CHECKING:
     from jinja2 import Environment
-
-    from jupyterd.web.server.request import Request
+    from twisted.web.iweb import IRequest
 
 
 class Pages:
@@ -55,13 +54,13 @@ class Pages:
         """The template ``name`` with ``values``, as UTF-8."""
         return self.environment.get_template(name).render(**values).encode()
 
-    def error(self, request: Request, status: int, message: str) -> bytes:
+    def error(self, request: IRequest, status: int, message: str) -> bytes:
         """The page of an error; ``<status>.html`` of an operator wins over ``error.html``."""
         template = self.environment.select_template([f"{status}.html", "error.html"])
         return template.render(status_code=status, status_message=phrase(status), message=message).encode()
 
 
-def plain(request: Request, status: int, message: str) -> bytes:
+def plain(request: IRequest, status: int, message: str) -> bytes:
     """The page of an error without a template."""
     title = f"{status} {phrase(status)}"
     return (

@@ -8,13 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import TYPE_CHECKING, Protocol
+from typing import Any, Protocol
 from urllib.parse import unquote
 
 from twisted.web.resource import IResource
-
-if TYPE_CHECKING:
-    from jupyterd.web.server.request import Request
 
 
 class BodySink(Protocol):
@@ -45,7 +42,7 @@ class Mount:
     :param public: answered without credentials.
     :param page: for people: errors are HTML and a missing login leads to the login page.
     :param exact: this path alone, nothing below it.
-    :param body: gives the sink of a request's body, or None to hold it in memory.
+    :param body: given the request, gives the sink of a request's body, or None to hold it in memory.
     :param max_body: bytes a body may have; None for the site's limit.
     :param websocket: its requests open websockets: they are judged as ``execute``, by their Origin.
     :param untrusted: serves what users wrote: its pages run in a sandbox, and foreign pages may not embed it.
@@ -59,7 +56,7 @@ class Mount:
     public: bool = False
     page: bool = False
     exact: bool = False
-    body: Callable[[Request], BodySink | None] | None = None
+    body: Callable[[Any], BodySink | None] | None = None
     max_body: int | None = None
     websocket: bool = False
     untrusted: bool = False
@@ -100,7 +97,7 @@ class Root:
         public: bool = False,
         page: bool = False,
         exact: bool = False,
-        body: Callable[[Request], BodySink | None] | None = None,
+        body: Callable[[Any], BodySink | None] | None = None,
         max_body: int | None = None,
         websocket: bool = False,
         untrusted: bool = False,

@@ -464,7 +464,7 @@ def test_strangers_who_do_not_read_their_answers_make_room(tmp_path: Path) -> No
         pytest.skip("no JupyterLab in this environment")
     ask_for_it = f"GET /static/lab/{largest.name} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode()
     sockets: list[socket.socket] = []
-    with daemon(tmp_path, "--HTTPLimits.most_waiting=100") as server:
+    with daemon(tmp_path, "--ServerApp.http_max_waiting_connections=100") as server:
         for _ in range(600):
             client = socket.socket()
             client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -481,7 +481,7 @@ def test_strangers_who_do_not_read_their_answers_make_room(tmp_path: Path) -> No
 
 def test_known_clients_that_do_not_read_are_cut_and_slow_ones_are_not(tmp_path: Path) -> None:
     request = f"GET /files/big.bin HTTP/1.1\r\nHost: localhost\r\nAuthorization: token {TOKEN}\r\n\r\n".encode()
-    with daemon(tmp_path, "--HTTPLimits.reader_timeout=6") as server:
+    with daemon(tmp_path, "--ServerApp.http_reader_timeout=6") as server:
         (tmp_path / "root" / "big.bin").write_bytes(bytes(20_000_000))
         idle, slow = socket.socket(), socket.socket()
         for client in (idle, slow):
@@ -505,7 +505,7 @@ def test_known_clients_that_do_not_read_are_cut_and_slow_ones_are_not(tmp_path: 
     [
         ("--IdentityProvider.cookie_options={'foo': 1}", "cookie_options: foo is no attribute of a cookie"),
         ("--ServerApp.allow_origin_pat=[", "allow_origin_pat '[' is no regular expression"),
-        ("--HTTPLimits.head_timeout=-1", "head_timeout"),
+        ("--ServerApp.http_head_timeout=-1", "http_head_timeout"),
         ("--ServerApp.websocket_compression_options={'mem_level': 99}", "mem_level is a number from 1 to 9"),
         ("--ServerApp.port=0", "JUPYTER_TOKEN_FILE can not be read"),
     ],

@@ -197,7 +197,7 @@ def test_hooks_see_what_is_copied(make_client: Callable[..., Any]) -> None:
 
 
 def test_files_have_a_limit(make_client: Callable[..., Any]) -> None:
-    client = make_client(max_content_size_mb=1)
+    client = make_client(max_content_bytes=1024 * 1024)
     with (client.root / "a.bin").open("wb") as file:
         file.truncate((1 << 20) + 1)
     assert copy(client, "a.bin").status == 413

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from pytest_twisted import ensureDeferred
+from twisted.logger import globalLogPublisher
 
 from jupyterd.frontends.lab.extension_manager import ExtensionManager, has_source_extensions
 from jupyterd.frontends.lab.plugin_settings import PluginSettings
@@ -14,6 +16,7 @@ from jupyterd.frontends.lab.translations import Translations
 from jupyterd.frontends.packages import package_dir
 from jupyterd.frontends.page_config import MANAGERS
 from jupyterd.frontends.settings import LabApp
+from tests.frontends.conftest import write
 
 LAB = package_dir("jupyterlab")
 pytestmark = [pytest.mark.real, pytest.mark.skipif(LAB is None, reason="no JupyterLab")]
@@ -24,10 +27,10 @@ def lab() -> LabApp:
     return LabApp(package=LAB)
 
 
-def manager(provider: str) -> ExtensionManager:
+def manager(provider: str, extensions: list[str] | None = None) -> ExtensionManager:
     from twisted.internet import reactor
 
-    app = {"app_dir": lab().app_dir, "labextensions_path": lab().extension_paths}
+    app = {"app_dir": lab().app_dir, "labextensions_path": extensions or lab().extension_paths}
     return ExtensionManager(reactor, provider, app, {"blocked_extensions_uris": []})
 
 
@@ -42,6 +45,31 @@ async def test_installed_extensions_are_listed() -> None:
     found, last = await manager("readonly").list(None, 1, 30)
     assert last == 1
     assert {"name", "description", "enabled", "installed", "installed_version", "pkg_type", "status"} <= set(found[0])
+
+
+@ensureDeferred
+async def test_extensions_with_broken_files_are_left_out(tmp_path: Path) -> None:
+    """And named in the log; JupyterLab itself would list none at all."""
+    good = {"name": "good", "version": "1.0.0", "jupyterlab": {}}
+    broken = [
+        "{", [], None, {"name": "x"}, {"version": "1.0.0"}, {**good, "name": 3}, {**good, "version": None},
+        {**good, "name": "a", "jupyterlab": None}, {**good, "name": "b", "dependencies": []},
+        {**good, "name": "c", "dependencies": {"@jupyterlab/application": 3}},
+        {**good, "name": "d", "repository": "https://example/curl"}, {**good, "name": "e", "version": "newest"},
+    ]  # fmt: skip
+    for index, package in enumerate([good, *broken]):
+        write(tmp_path / f"p{index}" / "package.json", package)
+    write(tmp_path / "q" / "package.json", {**good, "name": "q"})
+    write(tmp_path / "q" / "install.json", "{")
+    events: list[Any] = []
+    globalLogPublisher.addObserver(events.append)
+    try:
+        found, _ = await manager("readonly", [str(tmp_path)]).list(None, 1, 30)
+    finally:
+        globalLogPublisher.removeObserver(events.append)
+    assert "good" in {each["name"] for each in found}
+    named = {str(event["path"]) for event in events if "path" in event}
+    assert {str(tmp_path / name / "package.json") for name in ("p1", "p2", "p8", "q")} <= named
 
 
 @ensureDeferred

@@ -127,7 +127,10 @@ def test_a_broken_schema_takes_only_itself_away(serve: Serve, home: Path) -> Non
 def test_a_broken_file_of_a_user_is_told(serve: Serve, home: Path) -> None:
     write(user_file(home), "{")
     assert serve().request("GET", URL).status == 500
-    assert len(serve().request("GET", "/lab/api/settings").json()["settings"]) == 2
+    listed = {each["id"]: each for each in serve().request("GET", "/lab/api/settings").json()["settings"]}
+    assert len(listed) == 3, "without its schema the page could not load the plugin"
+    assert (listed[THEMES]["settings"], listed[THEMES]["raw"]) == ({}, "{}")
+    assert "Failed loading settings" in listed[THEMES]["warning"]
 
 
 def test_schemas_of_extensions_win(serve: Serve, home: Path) -> None:

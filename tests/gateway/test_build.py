@@ -40,7 +40,7 @@ def test_all_of_kernels_is_the_gateways() -> None:
         "--gateway-url=http://gw:1",
         "--GatewayMappingKernelManager.cull_idle_timeout=7",
         "--GatewaySessionManager.database_filepath=sessions.db",
-        "--GatewayWebSocketConnection.client_hold=99",
+        "--GatewayWebSocketConnection.client_buffer_bytes=99",
     )
     assert isinstance(made.kernels, GatewayMappingKernelManager)
     assert isinstance(made.sessions, GatewaySessionManager)
@@ -48,7 +48,7 @@ def test_all_of_kernels_is_the_gateways() -> None:
     assert isinstance(made.kernelspecs, GatewaySpecs)
     assert made.kernels.cull_idle_timeout == 7
     assert made.sessions.database_filepath == "sessions.db"
-    assert made.gateway.connection.client_hold == 99
+    assert made.gateway.connection.client_buffer_bytes == 99
     assert [type(service) for service in made.services.of(Stage.BACKENDS)] == [GatewayWatch]
     assert KernelsService in [type(service) for service in made.services.of(Stage.DOMAINS)]
 

@@ -141,6 +141,21 @@ def test_a_new_session_is_told_what_the_kernel_does_and_one_that_comes_back_is_n
     assert told(kit.tab("third")) == ("idle", b"{}")
 
 
+def test_what_a_kernel_does_beside_a_cell_does_not_make_it_idle(directory) -> None:
+    kit = Kit(directory)
+    one = kit.tab("one")
+    header = kit.ask(one, "execute_request")
+    kit.kernel.say("status", {"execution_state": "busy"}, header)
+    question = kit.ask(one, "debug_request", channel="control")
+    kit.kernel.say("status", {"execution_state": "busy"}, question)
+    kit.kernel.say("status", {"execution_state": "idle"}, question)
+    ((_, (told, parent, _, content)),) = kit.tab("other").greeting
+    assert orjson.loads(content) == {"execution_state": "busy"}
+    assert parent == header
+    said = one.got[-1][1][0]
+    assert orjson.loads(told)["session"] == orjson.loads(said)["session"], "JupyterLab drops what another session says"
+
+
 def test_before_the_kernel_is_heard_nothing_is_told_of_it(directory) -> None:
     assert Kit(directory, ready=False).tab("one").greeting == []
 
@@ -211,7 +226,7 @@ def test_a_second_websocket_of_a_session_replaces_the_first(directory) -> None:
 
 
 def test_absent_sessions_are_forgotten_after_their_grace(directory) -> None:
-    kit = Kit(directory, offline_grace=100.0, closed_grace=10.0)
+    kit = Kit(directory, offline_session_timeout=100.0, closed_session_timeout=10.0)
     lost, left, kept = kit.tab("lost"), kit.tab("left"), kit.tab("kept")
     kit.channels.detach(lost.cursor, lost, said_goodbye=False)
     kit.channels.detach(left.cursor, left, said_goodbye=True)
@@ -412,7 +427,7 @@ def test_connecting_twice_to_the_same_does_nothing(directory) -> None:
 
 
 def test_a_kernel_that_takes_nothing_pauses_who_asks_too_much_and_nobody_else(directory) -> None:
-    kit = Kit(directory, client_hold=1000)
+    kit = Kit(directory, client_buffer_bytes=1000)
     loud, quiet = kit.tab("loud"), kit.tab("quiet")
     kit.kernel.sockets["shell"].full = True
     for number in range(20):
@@ -540,6 +555,91 @@ def test_what_is_said_while_the_old_process_ends_is_for_the_next_one(directory) 
     assert [header["msg_id"] for header, _, _ in kit.kernel.heard("shell")] == ["new"]
     kit.clock.advance(1.0)
     asking.addErrback(lambda failure: failure.trap(TimedOut))
+
+
+def replies_of(tab):
+    """What a tab got: channel, type, the id of what it answers, and state, reason or text."""
+    got, tab.got = tab.got, []
+    told = []
+    for channel, (header, parent, _, content) in got:
+        inner = orjson.loads(content)
+        what = inner.get("execution_state") or inner.get("evalue") or inner.get("text")
+        told.append((channel.decode(), orjson.loads(header)["msg_type"], orjson.loads(parent).get("msg_id"), what))
+    return told
+
+
+def test_what_a_kernel_that_died_had_been_asked_gets_an_error_before_its_status(directory) -> None:
+    kit = Kit(directory)
+    one, other = kit.tab("one"), kit.tab("other")
+    kit.ask(one, "execute_request", msg_id="run")
+    kit.ask(one, "inspect_request", msg_id="look")
+    kit.ask(other, "debug_request", "control", msg_id="debug")
+    kit.ask(one, "comm_msg", msg_id="comm")
+    kit.channels.lose("killed")
+    kit.channels.announce("status", {"execution_state": "restarting"})
+    run = ("iopub", "status", "run", "idle")
+    restarting = ("iopub", "status", None, "restarting")
+    assert replies_of(one) == [
+        run,
+        ("shell", "execute_reply", "run", "killed"),
+        ("iopub", "status", "look", "idle"),
+        ("shell", "inspect_reply", "look", "killed"),
+        restarting,
+    ]
+    assert replies_of(other) == [
+        run,
+        ("iopub", "status", "debug", "idle"),
+        ("control", "debug_reply", "debug", "killed"),
+        restarting,
+    ]
+    kit.channels.disconnect()
+    assert replies_of(one) == [], "once"
+
+
+def test_a_reply_that_has_arrived_is_no_lost_one(directory) -> None:
+    kit = Kit(directory)
+    tab = kit.tab("s")
+    header = kit.ask(tab, "execute_request", msg_id="exit")
+    message = kit.kernel.message("execute_reply", {"status": "ok", "text": "bye"}, header)
+    kit.kernel.sockets["shell"].arrived.append(message)
+    kit.channels.lose("ended")
+    assert replies_of(tab) == [("shell", "execute_reply", "exit", "bye")]
+
+
+def test_what_waits_for_the_next_process_is_not_lost_until_there_is_none(directory) -> None:
+    kit = Kit(directory)
+    tab = kit.tab("s")
+    kit.channels.hold()
+    kit.ask(tab, "execute_request", msg_id="later")
+    kit.channels.lose("killed")
+    kit.channels.disconnect()
+    assert tab.got == []
+    kit.channels.connect({**kit.kernel.info, "shell_port": 2})
+    kit.kernel.answer_kernel_info()
+    (asked,) = [header for header, _, _ in kit.kernel.heard("shell") if header["msg_id"] == "later"]
+    assert asked["msg_type"] == "execute_request"
+    kit.channels.hold()
+    kit.ask(tab, "execute_request", msg_id="never")
+    tab.got.clear()
+    kit.channels.close("Kernel shut down")
+    assert [told for told in replies_of(tab) if told[0] == "shell"] == [
+        ("shell", "execute_reply", "later", "Kernel shut down"),
+        ("shell", "execute_reply", "never", "Kernel shut down"),
+    ]
+
+
+def test_who_asked_and_left_is_told_when_it_is_back(directory) -> None:
+    kit = Kit(directory)
+    tab, stranger = kit.tab("s"), kit.tab()
+    kit.ask(tab, "execute_request", msg_id="m")
+    kit.ask(stranger, "execute_request", msg_id="n")
+    kit.channels.detach(tab.cursor, tab, said_goodbye=False)
+    kit.channels.detach(stranger.cursor, stranger, said_goodbye=False)
+    kit.channels.lose("killed")
+    assert replies_of(kit.tab("s")) == [
+        ("iopub", "status", "m", "idle"),
+        ("shell", "execute_reply", "m", "killed"),
+    ]
 
 
 def test_of_too_many_absent_sessions_the_one_that_left_first_gives_way(directory, monkeypatch) -> None:

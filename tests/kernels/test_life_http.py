@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from jupyterd.errors import Failed
+from jupyterd.kernels.process.death import Death
 from jupyterd.kernels.resource import KernelsResource
 from jupyterd.testing.http import Answer, MemorySite
 from tests.kernels.keeping import Keeping
@@ -19,9 +20,14 @@ class Desk:
     """Kernels in memory, over HTTP."""
 
     def __init__(self, root: Path) -> None:
-        self.keeping = Keeping({"MappingKernelManager": {"root_dir": str(root), "start_grace": 0.0}})
+        self.keeping = Keeping({"MappingKernelManager": {"root_dir": str(root), "startup_check_timeout": 0.0}})
         self.site = MemorySite()
-        self.site.root.mount("/api/kernels", KernelsResource(self.keeping.kernels).app.resource, auth="kernels")
+        self.wanted: set[str] = set()
+        resource = KernelsResource(self.keeping.kernels, self._wanted)
+        self.site.root.mount("/api/kernels", resource.app.resource, auth="kernels")
+
+    async def _wanted(self) -> set[str]:
+        return self.wanted
 
     def ask(self, method: str, path: str = "", body: Any = None, raw: bytes | None = None) -> Answer:
         return self.site.request(method, f"/api/kernels{path}", body=raw, json_body=body)
@@ -92,6 +98,27 @@ def test_interrupt_restart_and_shut_down(desk: Desk) -> None:
     ended = desk.ask("DELETE", where)
     assert (ended.status, ended.body) == (204, b"")
     assert desk.keeping.process.calls == ["start", "interrupt", "restart", "stop"]
+
+
+def test_dead_kernels_are_listed_for_who_asks_and_where_a_session_has_them(desk: Desk) -> None:
+    living = desk.ask("POST").json()["id"]
+    dead = desk.ask("POST").json()["id"]
+    desk.keeping.process.autorestart = False
+    desk.keeping.process.die(Death(-9))
+
+    def listed(query: str = "") -> set[str]:
+        return {model["id"] for model in desk.ask("GET", query).json()}
+
+    assert listed() == listed("?dead=0") == {living}
+    assert listed("?dead=1") == listed("?dead=true") == {living, dead}
+    assert desk.ask("GET", f"/{dead}").json()["execution_state"] == "dead"
+    assert [kernel.id for kernel in desk.keeping.kernels.living()] == [living]
+    assert sum(desk.keeping.kernels.running().values()) == 1
+    desk.wanted.add(dead)
+    assert listed() == {living, dead}
+    assert desk.ask("POST", f"/{dead}/restart").status == 200
+    desk.wanted.clear()
+    assert listed() == {living, dead}
 
 
 def test_unknown_kernels(desk: Desk) -> None:

@@ -48,7 +48,7 @@ def test_the_answer_waits_for_the_first_word_and_no_longer_than_the_grace() -> N
 
 
 def test_without_grace_the_answer_does_not_wait() -> None:
-    assert outcome(Keeping({"MappingKernelManager": {"start_grace": 0.0}}).starting())
+    assert outcome(Keeping({"MappingKernelManager": {"startup_check_timeout": 0.0}}).starting())
 
 
 def test_a_kernel_that_ends_before_its_first_word_is_an_error_with_its_standard_error() -> None:
@@ -133,6 +133,7 @@ def test_a_death_is_told_in_the_cell_in_the_model_and_in_an_event_and_the_kernel
     assert "last words" in text["text"]
     assert status == ("status", {"execution_state": "restarting"}, b"{}")
     assert "SIGKILL" in kernel.model()["reason"]
+    assert channels.lost == [kernel.reason], "before the status"
     schema, event = keeping.events[-1]
     assert (schema, event["signal"], event["out_of_memory"]) == ("kernel_death", "SIGKILL", True)
     assert keeping.process.calls == ["start", "restart"]
@@ -141,7 +142,7 @@ def test_a_death_is_told_in_the_cell_in_the_model_and_in_an_event_and_the_kernel
 
 
 def test_a_kernel_that_was_never_heard_gets_new_ports() -> None:
-    keeping = Keeping({"MappingKernelManager": {"start_grace": 0.0}})
+    keeping = Keeping({"MappingKernelManager": {"startup_check_timeout": 0.0}})
     result_of(keeping.starting())
     keeping.process.die(KILLED)
     assert keeping.process.calls == ["start", "restart new ports"]

@@ -210,7 +210,7 @@ def test_after_a_reset_only_what_a_pong_confirmed_was_read(kit) -> None:
 @pytest.mark.parametrize("says", ["X-Forwarded-For: 192.0.2.1\r\n", "Via: 1.1 x\r\n", ""])
 def test_behind_a_proxy_only_pongs_confirm(says) -> None:
     with tempfile.TemporaryDirectory() as directory:
-        kit = Kit(directory, pongs_confirm=None if says else True)
+        kit = Kit(directory, confirm_by_pongs=None if says else True)
         tab = kit.open(V1, headers=says)
         kit.kernel.say("stream", {"text": "seen"})
         _, (opcode, ping) = frames(tab.received())

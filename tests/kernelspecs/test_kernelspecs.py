@@ -116,6 +116,26 @@ def test_a_broken_one_does_not_hide_the_others(shelf: Shelf) -> None:
         shelf.model("b")
 
 
+def test_one_of_any_content_does_not_hide_the_others(shelf: Shelf) -> None:
+    shelf.put("a")
+    (shelf.path / "b").mkdir()
+    site = shelf.site()
+    whole: dict[str, Any] = {
+        "argv": ["x"], "display_name": "B", "language": "x", "env": {"A": "b"}, "metadata": {"a": 1.5},
+        "interrupt_mode": "signal",
+    }  # fmt: skip
+    kinds = (None, 3, "x", [], {}, [1], {"a": 1}, float("nan"), "\ud800")
+    texts = [json.dumps({**whole, key: kind}) for key in whole for kind in kinds]
+    for text in (*texts, *map(json.dumps, kinds), "", "{", "[" * 5000, "\ufeff{}"):
+        (shelf.path / "b" / "kernel.json").write_text(text)
+        touched(shelf.path / "b" / "kernel.json")
+        shelf.specs._fingerprint = None
+        answer = site.request("GET", "/api/kernelspecs")
+        assert answer.status == 200, text
+        assert "a" in json.loads(answer.body, parse_constant=pytest.fail)["kernelspecs"], text
+        assert site.request("GET", "/api/kernelspecs/b").status in (200, 404, 500)
+
+
 @pytest.mark.parametrize("name", ["nope", "", "a/../a", "../a", "a\0"])
 def test_unknown_names_are_named(shelf: Shelf, name: str) -> None:
     shelf.put("a")

@@ -26,7 +26,7 @@ class Desk:
 
     def __init__(self, root: Path, database: str = ":memory:") -> None:
         (root / "sub").mkdir(exist_ok=True)
-        self.keeping = Keeping({"MappingKernelManager": {"root_dir": str(root), "start_grace": 0.0}})
+        self.keeping = Keeping({"MappingKernelManager": {"root_dir": str(root), "startup_check_timeout": 0.0}})
         self.sessions = SessionManager(database_filepath=database)
         self.sessions.serve(kernels=self.keeping.kernels, in_thread=at_once)
         self.site = MemorySite()

@@ -13,7 +13,17 @@ from hypothesis import strategies as st
 from twisted.logger import Logger, LogLevel, globalLogPublisher
 from twisted.python.failure import Failure
 
-from jupyterd.log import Console, Layout, application_log, at_least, bridge, line_of, log_request, scrub_uri
+from jupyterd.log import (
+    Console,
+    Layout,
+    Levels,
+    application_log,
+    bridge,
+    level_number,
+    line_of,
+    log_request,
+    scrub_uri,
+)
 
 
 @pytest.mark.parametrize(
@@ -90,7 +100,7 @@ def test_a_stream_that_is_gone_stops_nobody() -> None:
 )
 def test_levels(level: int, expected: str) -> None:
     seen: list[str] = []
-    ours = at_least(level, lambda event: seen.append(event["log_level"].name[0]))  # type: ignore[arg-type]
+    ours = Levels(level).filter(lambda event: seen.append(event["log_level"].name[0]))  # type: ignore[arg-type]
     for name in ("debug", "info", "warn", "error", "critical"):
         ours({"log_level": LogLevel.levelWithName(name), "log_namespace": "jupyterd.x"})
     ours({"log_level": LogLevel.info, "log_namespace": "twisted.web.server.Site"})
@@ -162,3 +172,31 @@ def test_a_request_that_a_tornado_handler_answered(status: int, level: int, capl
     handler.get_status = lambda: 500
     log_request(handler)
     assert "hush" not in caplog.text
+
+
+def test_levels_by_namespace_and_while_the_log_is_written() -> None:
+    seen: list[str] = []
+    levels = Levels(logging.INFO, {"jupyterd.kernels": logging.DEBUG})
+    ours = levels.filter(lambda event: seen.append(event["log_namespace"]))  # type: ignore[arg-type]
+
+    def say() -> list[str]:
+        seen.clear()
+        for namespace in ("jupyterd.kernels.manager", "jupyterd.contents", "twisted.web"):
+            ours({"log_level": LogLevel.debug, "log_namespace": namespace})
+        return list(seen)
+
+    assert say() == ["jupyterd.kernels.manager"]
+    levels.set(logging.DEBUG, {"jupyterd.contents": logging.WARNING})
+    assert say() == ["jupyterd.kernels.manager", "twisted.web"]
+    levels.set(logging.INFO)
+    assert say() == []
+
+
+@pytest.mark.parametrize(("level", "number"), [("debug", 10), ("WARNING", 30), ("25", 25), (40, 40)])
+def test_level_names(level: int | str, number: int) -> None:
+    assert level_number(level) == number
+
+
+def test_a_level_that_is_none() -> None:
+    with pytest.raises(ValueError, match="'loud' is no log level"):
+        level_number("loud")

@@ -356,7 +356,7 @@ def test_no_secret_reaches_the_log_of_debugging(told: pytest.LogCaptureFixture) 
 
 
 def test_a_stock_class_of_the_reference_is_ours() -> None:
-    assert stock.ours("jupyter_server.services.config.ConfigManager") == "jupyterd.config.manager.ConfigManager"
+    assert stock.ours("jupyter_server.services.config.ConfigManager") == "jupyterd.config.ConfigManager"
     made = load(["--ServerApp.config_manager_class=jupyter_server.services.config.manager.ConfigManager"])
     assert type(made.make("config_manager_class")).__module__ == "jupyterd.config.manager"
 
@@ -496,8 +496,8 @@ def test_websocket_compression_that_is_none(given: str) -> None:
 
 
 def test_a_gateway_is_known_by_an_option_or_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    ours = "jupyterd.kernels.manager.AsyncMappingKernelManager"
-    theirs = "jupyterd.gateway.managers.GatewayMappingKernelManager"
+    ours = "jupyterd.kernels.AsyncMappingKernelManager"
+    theirs = "jupyterd.gateway.GatewayMappingKernelManager"
     assert load(["--allow-root"]).server.kernel_manager_class == ours
     assert load(["--allow-root", "--gateway-url=http://gw:8888"]).server.kernel_manager_class == theirs
     monkeypatch.setenv("JUPYTER_GATEWAY_URL", "https://gw")
@@ -541,3 +541,58 @@ def test_a_gateways_settings_in_the_environment_are_checked_too(monkeypatch: pyt
 )
 def test_the_references_classes_for_a_gateway_are_understood(name: str) -> None:
     load(["--allow-root", "--gateway-url=http://gw", f"--ServerApp.{name}"])
+
+
+# -- names before the first release
+
+
+@pytest.mark.parametrize(
+    ("option", "section", "name", "value"),
+    [
+        (
+            "--ZMQChannelsWebsocketConnection.log_memory=5",
+            "ZMQChannelsWebsocketConnection",
+            "message_log_memory_bytes",
+            5,
+        ),
+        ("--GatewayWebSocketConnection.client_hold=6", "GatewayWebSocketConnection", "client_buffer_bytes", 6),
+        ("--MappingKernelManager.start_grace=2.5", "MappingKernelManager", "startup_check_timeout", 2.5),
+        ("--FileContentsManager.max_content_size_mb=2", "FileContentsManager", "max_content_bytes", 2 << 20),
+        ("--Own.notebook_versions_size_mb=3", "Own", "notebook_versions_size_mb", 3),
+        ("--OwnFileManager.notebook_versions_size_mb=3", "OwnFileManager", "notebook_versions_bytes", 3 << 20),
+        ("--HTTPLimits.head_timeout=7", "ServerApp", "http_head_timeout", 7.0),
+        ("--HTTPLimits.most_waiting=8", "ServerApp", "http_max_waiting_connections", 8),
+    ],
+)
+def test_a_former_name_is_taken_and_told_of(
+    option: str, section: str, name: str, value: object, told: pytest.LogCaptureFixture
+) -> None:
+    made = server(option)
+    found = made.config[section][name]
+    assert float(str(found)) == value
+    assert ("the old name goes" in told.text) == (section != "Own")
+    assert "HTTPLimits" not in made.config
+    if section == "ServerApp":
+        assert getattr(made, name) == value
+
+
+def test_the_new_one_of_two_names_wins(told: pytest.LogCaptureFixture) -> None:
+    section = "ZMQChannelsWebsocketConnection"
+    made = server(f"--{section}.log_memory=5", f"--{section}.message_log_memory_bytes=9")
+    assert int(made.config[section]["message_log_memory_bytes"]) == 9
+    assert f"{section}.log_memory is now {section}.message_log_memory_bytes" in told.text
+
+
+def test_every_former_name_leads_to_a_setting() -> None:
+    from jupyterd.compat.class_names import known_classes
+    from jupyterd.settings.renamed import RENAMED
+
+    traits = {name for kind in (*known_classes(), ServerApp) for name in kind.class_trait_names(config=True)}
+    assert {new.name for new in RENAMED.values()} - traits == set()
+    assert {old for _, old in RENAMED} & traits <= {"closed_grace"}
+
+
+def test_a_class_is_named_by_its_package(told: pytest.LogCaptureFixture) -> None:
+    made = load(["--ServerApp.contents_manager_class=jupyterd.contents.largefile.LargeFileManager"])
+    assert type(made.make("contents_manager_class")).__name__ == "LargeFileManager"
+    assert "write jupyterd.contents.LargeFileManager" in told.text

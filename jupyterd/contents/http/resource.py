@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from email.utils import format_datetime
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote
 
 from twisted.logger import Logger
@@ -25,21 +25,36 @@ from jupyterd.web.call import Call, Reply
 from jupyterd.web.served import Served
 
 
+class BelowNotebooks(Protocol):
+    """What answers paths below notebooks that are no files'."""
+
+    def knows(self, path: str) -> bool:
+        """Whether a path is one of them."""
+
+    async def answer(self, call: Call, path: str) -> Reply | None:
+        """The answer."""
+
+
 class ContentsResource:
-    """The contents API. A path may hold anything, so its end is told apart here and not by routes."""
+    """The contents API. A path may hold anything, so its end is told apart here and not by routes.
+
+    :param below: what answers other paths below notebooks; nothing where it is None.
+    """
 
     app = Routes()
     api = json_api(app)
     log = Logger()
 
-    def __init__(self, contents: Contents) -> None:
-        self._contents = contents
+    def __init__(self, contents: Contents, below: BelowNotebooks | None = None) -> None:
+        self._contents, self._below = contents, below
 
     @api(("GET", "HEAD"), "/api/contents", status=200)
     @api(("GET", "HEAD"), "/api/contents/<path:path>", status=200)
     async def get(self, call: Call, path: str = "") -> Reply | Served:
         """A model, or the list of a file's checkpoints."""
         path = path_of(call)
+        if self._below is not None and self._below.knows(path):
+            return await self._below.answer(call, path) or Reply(status=204)
         target = Target.parse(path).only("", "checkpoints")
         if target.verb == "checkpoints":
             versions = call.arg("versions") in ("1", "true")
@@ -73,6 +88,8 @@ class ContentsResource:
     async def post(self, call: Call, path: str = "") -> Reply | Served:
         """Make something new; or a checkpoint, its restoration, trust."""
         path = path_of(call)
+        if self._below is not None and self._below.knows(path):
+            return await self._below.answer(call, path) or Reply(status=204)
         target = Target.parse(path)
         if target.verb == "trust":
             await self._contents.run(operations.trust, target.path)
@@ -106,6 +123,9 @@ class ContentsResource:
     async def delete(self, call: Call, path: str = "") -> None:
         """Delete a file, a directory or a checkpoint."""
         path = path_of(call)
+        if self._below is not None and self._below.knows(path):
+            await self._below.answer(call, path)
+            return
         target = Target.parse(path).only("", "checkpoint")
         contents, checkpoint = self._contents, target.checkpoint
         if checkpoint is not None:

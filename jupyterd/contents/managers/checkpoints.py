@@ -154,9 +154,9 @@ class FileCheckpoints(Checkpoints):
         """Where the versions of a file are kept; none are, unless the contents manager's settings say so."""
         directory = os.path.join(self._directory(path), versions.DIRECTORY)
         count = getattr(self.parent, "notebook_versions", 0)
-        megabytes = getattr(self.parent, "notebook_versions_size_mb", 0)
+        size = getattr(self.parent, "notebook_versions_bytes", 0)
         interval = getattr(self.parent, "notebook_versions_interval", 0.0)
-        return versions.Versions(directory, count, megabytes << 20, interval)
+        return versions.Versions(directory, count, size, interval)
 
     def list_versions(self, path: str) -> list[dict[str, Any]]:
         """The last saved versions of a file, as checkpoints, oldest first."""

@@ -1,7 +1,7 @@
 """``FileContentsManager`` and ``AsyncFileContentsManager``: contents in the files below one directory.
 
 The synchronous class works in the calling thread, the asynchronous one in a thread of asyncio: what they do is in
-the modules :mod:`~jupyterd.contents.managers.reading`, ``saving`` and ``moving`` beside this one.
+the modules :mod:`~jupyterd.contents.managers.file_tree`, ``reading``, ``saving`` and ``moving`` beside this one.
 Source: the reference's classes of these names.
 """
 
@@ -9,37 +9,34 @@ from __future__ import annotations
 
 import hashlib
 import os
-from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from traitlets import Bool, Enum, Float, Int, TraitError, Unicode, default, validate
 
 from jupyterd.contents import paths
-from jupyterd.contents.files import exclusive, removal
-from jupyterd.contents.files import names as naming
-from jupyterd.contents.files.exclusive import Claim
-from jupyterd.contents.files.os_errors import named_faults
 from jupyterd.contents.managers import generic as composites
 from jupyterd.contents.managers import moving, reading, saving
 from jupyterd.contents.managers.checkpoints import AsyncFileCheckpoints, FileCheckpoints
-from jupyterd.contents.managers.manager import AsyncContentsManager, ContentsManager
+from jupyterd.contents.managers.file_tree import FileTree
+from jupyterd.contents.managers.manager import AsyncContentsManager
 from jupyterd.contents.managers.reading import Found
 from jupyterd.contents.managers.sync_or_async import at_once, off_loop
 from jupyterd.contents.models import Model
-from jupyterd.errors import Invalid, NotFound
+
+MIB = 1024 * 1024
 
 
-class FileContentsManager(ContentsManager):
+class FileContentsManager(FileTree):
     """Contents in files."""
 
     root_dir = Unicode(config=True, help="The directory below which everything lies.")
     max_copy_folder_size_mb = Int(500, config=True, help="The largest directory that is copied, in MB.")
-    max_content_size_mb = Int(
-        1024,
+    max_content_bytes = Int(
+        1024 * MIB,
         min=1,
         config=True,
-        help="The largest file that is read as a model, in MB; /files gives files of any size.",
+        help="The largest file that is read as a model, in bytes; /files gives files of any size.",
     )
     use_atomic_writing = Bool(
         True,
@@ -57,8 +54,8 @@ class FileContentsManager(ContentsManager):
     notebook_versions = Int(
         20, min=0, config=True, help="How many of the last saved versions of each notebook are kept; 0 keeps none."
     )
-    notebook_versions_size_mb = Int(
-        200, min=0, config=True, help="How much the kept versions of one notebook may take together, in MB."
+    notebook_versions_bytes = Int(
+        200 * MIB, min=0, config=True, help="How much the kept versions of one notebook may take together, in bytes."
     )
 
     notebook_versions_interval = Float(
@@ -107,80 +104,6 @@ class FileContentsManager(ContentsManager):
     @default("checkpoints_class")
     def _default_checkpoints_class(self) -> Any:
         return FileCheckpoints
-
-    # -- questions
-
-    def _get_os_path(self, path: str) -> str:
-        """The path on disk of an API path.
-
-        :raises OutsideRoot: it has none below the root.
-        """
-        return paths.to_os_path(os.path.abspath(self.root_dir), path)
-
-    def perm_to_403(self, os_path: str = "") -> AbstractContextManager[None]:
-        """See :func:`jupyterd.contents.files.os_errors.named_faults`."""
-        return named_faults(self.root_dir, os_path)
-
-    def _is_hidden(self, path: str) -> bool:
-        return self._hides(self._get_os_path(path))
-
-    def _hides(self, os_path: str) -> bool:
-        """:raises PermissionDenied: the way there is barred."""
-        with named_faults(self.root_dir, os_path):
-            return paths.is_hidden(os_path, self.root_dir)
-
-    def _file_exists(self, path: str) -> bool:
-        return os.path.isfile(self._get_os_path(path))
-
-    def _dir_exists(self, path: str) -> bool:
-        return os.path.isdir(self._get_os_path(path))
-
-    def _exists(self, path: str) -> bool:
-        return os.path.lexists(self._get_os_path(path))
-
-    def is_writable(self, path: str) -> bool:
-        """The file or directory may be written."""
-        return os.access(self._get_os_path(path), os.W_OK)
-
-    def _resolve_path(self, path: str) -> str | None:
-        root = os.path.abspath(self.root_dir)
-        expanded = os.path.expanduser(path)
-        if expanded != path and os.path.isabs(expanded):
-            path = os.path.abspath(expanded)
-            if path != root and not path.startswith(root.rstrip(os.sep) + os.sep):
-                return None
-        relative = paths.to_api_path(root, path)
-        try:
-            return relative if self._exists(relative) else None
-        except NotFound:
-            return None
-
-    def _kernel_path(self, path: str) -> str:
-        return path if self._dir_exists(path) else paths.split(path)[0]
-
-    def _claim(self, path: str, directory: bool = False) -> Claim | None:
-        """Hold a name with an empty file or directory; None where something has it.
-
-        :raises NotFound: its directory is not there.
-        :raises PermissionDenied: it may not be written.
-        """
-        os_path = self._get_os_path(path)
-        try:
-            with named_faults(self.root_dir, os_path):
-                return exclusive.claim(os_path, directory)
-        except (FileNotFoundError, NotADirectoryError):
-            raise NotFound(f"No such directory: {paths.split(path)[0]}") from None
-
-    def check_folder_size(self, path: str) -> None:
-        """:raises Invalid: the directory is too large to be copied."""
-        size = removal.disk_usage(self._get_os_path(path))
-        if size > self.max_copy_folder_size_mb << 20:
-            raise Invalid(
-                f"""
-                    Can't copy folders larger than {self.max_copy_folder_size_mb}MB,
-                    "{path}" is {naming.human_size(size)}
-                """
-            )
 
     # -- work
 

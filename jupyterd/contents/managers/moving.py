@@ -18,16 +18,16 @@ from jupyterd.contents.files.copy_tree import NoRoom, TooDeep, copy_tree
 from jupyterd.contents.files.os_errors import DiskFull
 from jupyterd.contents.managers import generic as composites
 from jupyterd.contents.managers import saving
-from jupyterd.contents.managers.reading import look
+from jupyterd.contents.managers.reading import find, look
 from jupyterd.contents.managers.sync_or_async import at_once
 from jupyterd.contents.models import Model
 from jupyterd.errors import Conflict, Failed, Forbidden, Invalid, JupyterdError, NotFound
 
 if TYPE_CHECKING:
-    from jupyterd.contents.managers.filemanager import FileContentsManager
+    from jupyterd.contents.managers.file_tree import FileTree
 
 
-def delete(manager: FileContentsManager, path: str) -> None:
+def delete(manager: FileTree, path: str) -> None:
     """Delete a file or directory: to the trash, or for good, by the settings."""
     path = paths.clean(path)
     os_path = manager._get_os_path(path)
@@ -47,7 +47,7 @@ def delete(manager: FileContentsManager, path: str) -> None:
         removal.remove(os_path)
 
 
-def rename(manager: FileContentsManager, old_path: str, new_path: str) -> None:
+def rename(manager: FileTree, old_path: str, new_path: str) -> None:
     """Rename or move a file or directory.
 
     :raises Conflict: something else is at the new path.
@@ -114,19 +114,19 @@ def _across(old: str, new: str) -> None:
         os.unlink(old)
 
 
-def copy(manager: FileContentsManager, from_path: str, to_path: str | None) -> Model | None:
+def copy(manager: FileTree, from_path: str, to_path: str | None) -> Model | None:
     """Copy what no hook and no subclass has to see the content of; None for anything else, which goes another way."""
     copied = _copy_directory(manager, from_path, to_path)
     return copied if copied is not None else _copy_plain_file(manager, from_path, to_path)
 
 
-def _copy_plain_file(manager: FileContentsManager, from_path: str, to_path: str | None) -> Model | None:
+def _copy_plain_file(manager: FileTree, from_path: str, to_path: str | None) -> Model | None:
     """A block at a time: in a model the file would be several times in memory."""
     path = paths.clean(from_path)
     os_from, status = look(manager, path)
     if (
         not stat.S_ISREG(status.st_mode)
-        or status.st_size > manager.max_content_size_mb << 20
+        or status.st_size > manager.max_content_bytes
         or path.endswith(".ipynb")
     ):
         return None
@@ -140,7 +140,7 @@ def _copy_plain_file(manager: FileContentsManager, from_path: str, to_path: str 
     return at_once(composites.copy_to(manager, path, to_path, make))
 
 
-def _copy_blocks(manager: FileContentsManager, os_from: str, path: str, target: str, from_path: str) -> Model:
+def _copy_blocks(manager: FileTree, os_from: str, path: str, target: str, from_path: str) -> Model:
     """Copy a file."""
     os_to = saving.savable(manager, {"type": "file", "content": ""}, target)
     manager.emit(data={"action": "get", "path": path})
@@ -155,7 +155,7 @@ def _copy_blocks(manager: FileContentsManager, os_from: str, path: str, target: 
     return model
 
 
-def _copy_directory(manager: FileContentsManager, from_path: str, to_path: str | None) -> Model | None:
+def _copy_directory(manager: FileTree, from_path: str, to_path: str | None) -> Model | None:
     """Copy a directory; None for a file, which every manager can copy."""
     path = paths.clean(from_path)
     os_from, status = look(manager, path)
@@ -169,11 +169,11 @@ def _copy_directory(manager: FileContentsManager, from_path: str, to_path: str |
     for candidate in naming.candidates(name, "-Copy") if into else (name,):
         copied = paths.clean(f"{target}/{candidate}")
         if not (into and manager._exists(copied)) and _copy_tree(manager, from_path, os_from, copied):
-            return manager._get_model(copied, content=False)
+            return find(manager, copied, content=False).model
     raise composites.NoFreeName(f"No name like {name} is free in {target or '/'}")
 
 
-def _copy_tree(manager: FileContentsManager, from_path: str, os_from: str, copied: str) -> bool:
+def _copy_tree(manager: FileTree, from_path: str, os_from: str, copied: str) -> bool:
     """Whether it was done; something may have come there meanwhile."""
     try:
         copy_tree(os_from, manager._get_os_path(copied))

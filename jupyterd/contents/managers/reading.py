@@ -18,7 +18,7 @@ from jupyterd.contents.notebooks import serialization as notebooks
 from jupyterd.errors import Invalid, NotFound, TooLarge
 
 if TYPE_CHECKING:
-    from jupyterd.contents.managers.filemanager import FileContentsManager
+    from jupyterd.contents.managers.file_tree import FileTree
 
 
 class Found(NamedTuple):
@@ -33,7 +33,7 @@ class Found(NamedTuple):
 
 
 def find(
-    manager: FileContentsManager,
+    manager: FileTree,
     path: str,
     content: bool = True,
     kind: str | None = None,
@@ -61,7 +61,7 @@ def find(
     return found
 
 
-def look(manager: FileContentsManager, path: str) -> tuple[str, os.stat_result]:
+def look(manager: FileTree, path: str) -> tuple[str, os.stat_result]:
     """Path on disk and status of what may be shown; of a broken link its own.
 
     :raises NotFound: nothing there, or hidden.
@@ -80,7 +80,7 @@ def look(manager: FileContentsManager, path: str) -> tuple[str, os.stat_result]:
     return os_path, status
 
 
-def as_given(manager: FileContentsManager, models: list[Model]) -> list[Model]:
+def as_given(manager: FileTree, models: list[Model]) -> list[Model]:
     """Models without content as a subclass's own ``get`` gives them: it may see a notebook in any file."""
     if type(manager).get.__module__.startswith("jupyterd."):
         return models
@@ -88,7 +88,7 @@ def as_given(manager: FileContentsManager, models: list[Model]) -> list[Model]:
     return run(_ask_get(manager, models))
 
 
-async def _ask_get(manager: FileContentsManager, models: list[Model]) -> list[Model]:
+async def _ask_get(manager: FileTree, models: list[Model]) -> list[Model]:
     given = []
     for model in models:
         try:
@@ -100,7 +100,7 @@ async def _ask_get(manager: FileContentsManager, models: list[Model]) -> list[Mo
     return given
 
 
-def _directory(manager: FileContentsManager, path: str, os_path: str, status: os.stat_result, content: bool) -> Model:
+def _directory(manager: FileTree, path: str, os_path: str, status: os.stat_result, content: bool) -> Model:
     model = listing.entry_model(os_path, path, status)
     if content:
         globs = paths.HideGlobs(manager.hide_globs)
@@ -114,7 +114,7 @@ def _directory(manager: FileContentsManager, path: str, os_path: str, status: os
 
 
 def _file(
-    manager: FileContentsManager,
+    manager: FileTree,
     path: str,
     os_path: str,
     status: os.stat_result,
@@ -134,9 +134,7 @@ def _file(
     return _found(manager, path, os_path, status, extra, data, hashed)
 
 
-def _notebook(
-    manager: FileContentsManager, path: str, os_path: str, status: os.stat_result, content: bool, hashed: bool
-) -> Found:
+def _notebook(manager: FileTree, path: str, os_path: str, status: os.stat_result, content: bool, hashed: bool) -> Found:
     if not content:
         return _found(manager, path, os_path, status, {"type": "notebook"}, None, hashed)
     _check_size(manager, path, status)
@@ -149,7 +147,7 @@ def _notebook(
     return found._replace(plain=notebook.plain)
 
 
-def _read_notebook(manager: FileContentsManager, os_path: str) -> tuple[files.Bytes, notebooks.Notebook]:
+def _read_notebook(manager: FileTree, os_path: str) -> tuple[files.Bytes, notebooks.Notebook]:
     found = files.read(os_path, manager.root_dir)
     try:
         return found, notebooks.parse(found.data)
@@ -161,13 +159,13 @@ def _read_notebook(manager: FileContentsManager, os_path: str) -> tuple[files.By
     return _read_notebook(manager, os_path)
 
 
-def _check_size(manager: FileContentsManager, path: str, status: os.stat_result) -> None:
-    if status.st_size > manager.max_content_size_mb << 20:
-        raise TooLarge(f"{path} has more than {manager.max_content_size_mb} MB: it can be had from /files")
+def _check_size(manager: FileTree, path: str, status: os.stat_result) -> None:
+    if status.st_size > manager.max_content_bytes:
+        raise TooLarge(f"{path} has more than {manager.max_content_bytes} bytes: it can be had from /files")
 
 
 def _found(
-    manager: FileContentsManager,
+    manager: FileTree,
     path: str,
     os_path: str,
     status: os.stat_result,

@@ -18,10 +18,10 @@ from jupyterd.contents.notebooks import serialization as notebooks
 from jupyterd.errors import Failed, Invalid
 
 if TYPE_CHECKING:
-    from jupyterd.contents.managers.filemanager import FileContentsManager
+    from jupyterd.contents.managers.file_tree import FileTree
 
 
-def keep(manager: FileContentsManager, model: Model, path: str, plain: bool) -> Found:
+def keep(manager: FileTree, model: Model, path: str, plain: bool) -> Found:
     """Save a model; gives it without content. Its content may be changed on the way.
 
     :param plain: the content is known to hold no NaN (see :class:`jupyterd.contents.notebooks.jsonio.Parsed`).
@@ -39,7 +39,7 @@ def keep(manager: FileContentsManager, model: Model, path: str, plain: bool) -> 
     return kept(manager, path, os_path, status, message)
 
 
-def savable(manager: FileContentsManager, model: Model, path: str) -> str:
+def savable(manager: FileTree, model: Model, path: str) -> str:
     """Where a model is to be saved.
 
     :raises Invalid: the model is not complete, or the path hidden.
@@ -56,9 +56,7 @@ def savable(manager: FileContentsManager, model: Model, path: str) -> str:
     return os_path
 
 
-def kept(
-    manager: FileContentsManager, path: str, os_path: str, status: os.stat_result, message: str | None = None
-) -> Found:
+def kept(manager: FileTree, path: str, os_path: str, status: os.stat_result, message: str | None = None) -> Found:
     """Tell hooks and events of a save."""
     made = listing.entry_model(os_path, path, status)
     saved = next(iter(as_given(manager, [made])), made)
@@ -69,9 +67,7 @@ def kept(
     return Found(saved, status)
 
 
-def _write(
-    manager: FileContentsManager, model: Model, path: str, os_path: str, plain: bool
-) -> tuple[os.stat_result, str | None]:
+def _write(manager: FileTree, model: Model, path: str, os_path: str, plain: bool) -> tuple[os.stat_result, str | None]:
     """Status of the file that was written, and what is wrong with the notebook in it."""
     kind = model["type"]
     if kind == "notebook":
@@ -87,7 +83,7 @@ def _write(
 
 
 def _write_notebook(
-    manager: FileContentsManager, os_path: str, path: str, content: Any, plain: bool
+    manager: FileTree, os_path: str, path: str, content: Any, plain: bool
 ) -> tuple[os.stat_result, str | None]:
     """Sign, write, and see that there is a checkpoint."""
     checkpoints = manager.checkpoints
@@ -100,7 +96,7 @@ def _write_notebook(
     return status, message
 
 
-def _see_to_checkpoint(manager: FileContentsManager, path: str) -> None:
+def _see_to_checkpoint(manager: FileTree, path: str) -> None:
     """Make a notebook's first checkpoint. That it can not be made does not undo the save that it follows."""
     try:
         if not _finished(manager.checkpoints.list_checkpoints(path)):
@@ -114,7 +110,7 @@ def _finished(value: Any) -> Any:
     return to_end(value) if asyncio.iscoroutine(value) else value
 
 
-def _make_directory(manager: FileContentsManager, os_path: str) -> None:
+def _make_directory(manager: FileTree, os_path: str) -> None:
     if os.path.isdir(os_path):
         return
     if os.path.lexists(os_path):

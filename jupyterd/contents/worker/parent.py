@@ -38,11 +38,11 @@ _STOCK = (FileContentsManager, AsyncFileContentsManager, LargeFileManager, Async
 _TRAITS = (
     "root_dir",
     "allow_hidden",
-    "max_content_size_mb",
+    "max_content_bytes",
     "use_atomic_writing",
     "hash_algorithm",
     "notebook_versions",
-    "notebook_versions_size_mb",
+    "notebook_versions_bytes",
     "notebook_versions_interval",
 )
 

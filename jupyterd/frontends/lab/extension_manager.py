@@ -68,7 +68,10 @@ class ExtensionManager:
         except ChildFailed as error:
             self.log.error("the extension manager failed: {text}", text=error.stderr)
             raise Failed(f"The extension manager failed: {error.message}") from None
-        return json.loads(out)
+        answer = json.loads(out)
+        for path, wrong in answer.pop("left_out", {}).items():
+            self.log.warn("the extension of {path} is left out: {wrong}", path=path, wrong=wrong)
+        return answer
 
 
 class NoBuild(NotFound):

@@ -14,6 +14,7 @@ from jupyterd.errors import NotFound
 from jupyterd.frontends.json_files import glob_escape
 from jupyterd.frontends.lab.themes import relink
 from jupyterd.frontends.page_config import MANAGERS, Surroundings, lab_page
+from jupyterd.frontends.plugin import served
 from jupyterd.frontends.settings import LabApp, LabServerApp
 from jupyterd.frontends.static_files import Assets, find
 from jupyterd.frontends.templates import Templates
@@ -115,7 +116,9 @@ class LabFiles:
 
     @api(("GET", "HEAD"), "/lab/extensions/<path:path>")
     async def extension(self, call: Call, path: str) -> object:
-        """A file of a prebuilt extension."""
+        """A file of a prebuilt extension, or of the one that the server brings itself."""
+        if own := served(path):
+            return await self._assets.send(call, *own)
         return await self._assets.send(call, path, self._lab.extension_paths, self._lab.cache_files)
 
     @api(("GET", "HEAD"), "/lab/api/themes/<path:path>")

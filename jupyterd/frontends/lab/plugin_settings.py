@@ -69,7 +69,19 @@ class PluginSettings:
             except Failed as error:
                 # One broken schema of an extension must not take the settings of all others away.
                 self.log.warn("{error}", error=error.message)
+                bare = self._without_what_was_written(name, found[name], overrides, locale)
+                models += [{**bare, "warning": error.message}] if bare else []
         return models
+
+    def _without_what_was_written(
+        self, name: str, found: Schema, overrides: dict[str, Any], locale: str
+    ) -> dict[str, Any]:
+        """A plugin as if its user had written nothing; empty where it is the schema that is broken."""
+        try:
+            schema = self.translations.schema(self._schema(name, found, overrides), locale)
+        except Failed:
+            return {}
+        return {"id": name, "schema": schema, "version": _version_beside(found.path), **_nothing()}
 
     def get(self, name: str, locale: str | None = None) -> dict[str, Any]:
         """One plugin's schema and settings.
@@ -170,7 +182,12 @@ class PluginSettings:
             properties = schema.setdefault("properties", {})
         except (OSError, ValueError, AttributeError) as error:
             raise Failed(f"Failed parsing schema ({name}): {error}") from None
-        for key, value in overrides.get(name, {}).items():
+        told = overrides.get(name)
+        if not isinstance(properties, dict):
+            raise Failed(f"Failed parsing schema ({name}): its properties are no object")
+        for key, value in told.items() if isinstance(told, dict) else ():
+            if not isinstance(properties.get(key, {}), dict):
+                continue
             default = properties.get(key, {}).get("default")
             if isinstance(default, dict) and isinstance(value, dict):
                 recursive_update(default, value)
@@ -181,7 +198,7 @@ class PluginSettings:
     def _written(self, name: str, schema: dict[str, Any]) -> dict[str, Any]:
         """What the user has written; as if nothing, where the schema does not allow it."""
         path = self._user_file(name)
-        nothing: dict[str, Any] = {"raw": "{}", "settings": {}, "last_modified": None, "created": None}
+        nothing = _nothing()
         try:
             status = os.stat(path)
             with open(path, encoding="utf-8") as file:
@@ -209,6 +226,10 @@ class PluginSettings:
             self.log.warn("Failed validating settings ({name}): {error}", name=name, error=error.message)
             return {}
         return settings
+
+
+def _nothing() -> dict[str, Any]:
+    return {"raw": "{}", "settings": {}, "last_modified": None, "created": None}
 
 
 def parse(raw: str) -> Any:

@@ -12,7 +12,7 @@ from typing import Any
 from jupyter_core.paths import ENV_CONFIG_PATH, SYSTEM_CONFIG_PATH, jupyter_config_dir
 
 from jupyterd.config_manager import recursive_update
-from jupyterd.frontends.federated import DISABLED
+from jupyterd.frontends.federated import DISABLED, switches
 from jupyterd.frontends.json_files import layered, read_object, replace
 
 LOCKED = "lockedExtensions"
@@ -40,8 +40,8 @@ class Plugins:
         return {"lockRules": sorted(self._rules()), "allLocked": self.lock_all}
 
     def _rules(self) -> set[str]:
-        rules = layered("page_config").get(LOCKED, {})
-        return {name for name, locked in rules.items() if locked} if isinstance(rules, dict) else set(rules)
+        rules = switches(layered("page_config").get(LOCKED))
+        return {name for name, locked in rules.items() if locked}
 
     def locked(self, names: Iterable[str]) -> list[str]:
         """Those of ``names`` that are locked: themselves, by their extension, or because a plugin of theirs is."""
@@ -67,7 +67,7 @@ class Plugins:
         return {"status": "ok", "message": None, "needs_restart": ["frontend"]}
 
     def _write(self, name: str, off: bool) -> None:
-        if bool(layered("page_config").get(DISABLED, {}).get(name)) == off:
+        if bool(switches(layered("page_config").get(DISABLED)).get(name)) == off:
             return
         path = os.path.join(level_directory(self.level), "page_config.json")
         settings = read_object(path)

@@ -58,7 +58,9 @@ class Workspaces:
         loaded = []
         for name in names:
             try:
-                loaded.append(self._load(os.path.join(self.directory, name)))
+                workspace = self._load(os.path.join(self.directory, name))
+                _ = workspace["metadata"]["id"]
+                loaded.append(workspace)
             except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
                 self.log.warn("skipping workspace {name}: {error!r}", name=name, error=error)
         return loaded

@@ -7,7 +7,7 @@ handed in. Once it is done and small, its messages are copied and the log is fre
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
 import orjson
@@ -22,7 +22,8 @@ from jupyterd.kernels.messages.server_session import PROTOCOL_VERSION
 from jupyterd.kernels.messages.wire import Parts, read_parent
 
 if TYPE_CHECKING:
-    from jupyterd.kernels.channels.kernel_channels import KernelChannels
+    from jupyterd.kernels.log.cursor import Cursor
+    from jupyterd.kernels.log.message_log import MessageLog
 
 KEPT = 256
 """How many executions one kernel remembers; those that are done longest are forgotten first."""
@@ -38,6 +39,24 @@ OPTIONS = {
     "allow_stdin": False,
 }
 """What an ``execute_request`` may say beside its code, and what it says where the client does not."""
+
+
+class Channels(Protocol):
+    """What executions use of their kernel's channels; see
+    :class:`jupyterd.kernels.channels.kernel_channels.KernelChannels`."""
+
+    kernel_id: str
+    messages: MessageLog
+
+    @property
+    def watchers(self) -> dict[str, Callable[[str, Parts | None], None]]:
+        """Who is told of each message in answer to a request, by its id."""
+
+    def send(self, cursor: Cursor, channel: str, parts: Parts) -> bool:
+        """Hand a message to the kernel; whether it is taken."""
+
+    def now(self) -> str:
+        """The time as headers have it."""
 
 
 class NoSuchExecution(NotFound):
@@ -57,7 +76,7 @@ class Execution:
     :ivar input: what the code waits for: the content of its ``input_request``, until it is answered.
     """
 
-    def __init__(self, channels: KernelChannels, request: dict[str, Any], over: Callable[[], None]) -> None:
+    def __init__(self, channels: Channels, request: dict[str, Any], over: Callable[[], None]) -> None:
         self.id = uuid4().hex
         self.status = "queued"
         self.reply: Any = None
@@ -210,7 +229,7 @@ class Executions:
 
     log = Logger()
 
-    def __init__(self, channels: KernelChannels, clock: IReactorTime, grace: float) -> None:
+    def __init__(self, channels: Channels, clock: IReactorTime, grace: float) -> None:
         self._channels, self._clock, self._grace = channels, clock, grace
         self._by_id: dict[str, Execution] = {}
         self._by_key: dict[str, Execution] = {}

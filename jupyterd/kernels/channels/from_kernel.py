@@ -91,25 +91,54 @@ class Hearing:
         self._inquiries, self._readiness = inquiries, readiness
         self._policy, self._observer = policy, observer
         self._parent: tuple[Bytes, Parent] = (b"{}", NO_PARENT)
+        self._last_header: Bytes = b"{}"
         self._endings = Endings(clock, self._idle_is_missing, self._newest)
         self._drops = Drops()
-        self._busy = False
+        self._busy = self._runs_code = False
         self._state_of = ""
 
     @property
     def state(self) -> str:
         """See the class."""
-        if self._busy:
-            return "busy"
+        if self._busy or self._runs_code:
+            return "busy"  # what is done beside the cell that runs, on control, says idle when it is done
         return "idle" if self._readiness.info else ""
+
+    @property
+    def session(self) -> str:
+        """The session under which the kernel speaks; empty before it has."""
+        return read_parent(self._last_header).session
 
     def append(self, channel: bytes, messages: Sequence[Parts], to: int = 0) -> None:
         """Put messages into the log."""
         self._messages.append(Chunk(channel, messages, self._clock.seconds(), to))
 
-    def end(self) -> None:
+    def lose(self, why: str, waiting_too: bool = False) -> None:
+        """What the kernel has got and will not reply to gets an error in place of the reply, and its ``idle``.
+
+        :param why: for people.
+        :param waiting_too: also what waits for the next process: there is none.
+        """
+        error: dict[str, Any] = {
+            "status": "error",
+            "ename": "DeadKernelError",
+            "evalue": why,
+            "traceback": [],
+            "execution_count": None,
+        }
+        for asked in self._requests.lost(waiting_too):
+            if not asked.header or asked.cursor.number not in self._messages.cursors:
+                continue
+            idle = self._author.message("status", {"execution_state": "idle"}, asked.header)[1]
+            self.append(b"iopub", [idle], 0 if asked.msg_type == "execute_request" else asked.cursor.number)
+            kind = asked.msg_type.removesuffix("_request") + "_reply"
+            reply = self._author.message(kind, error, asked.header)[1]
+            self.append(asked.channel.encode(), [reply], asked.cursor.number)
+
+    def end(self, why: str = "The kernel ended before it replied.") -> None:
         """The process says nothing more: what it has got and not answered is lost."""
-        self._busy = False
+        self.lose(why)
+        self._busy = self._runs_code = False
         self._drops = Drops()
         self._endings.end()
         waiting = self._requests.given_up()
@@ -158,6 +187,7 @@ class Hearing:
             messages.append(message)
         self._parent = (parent_bytes, parent)
         if messages:
+            self._last_header = bytes(messages[-1][0])
             if not self._readiness.heard:
                 self._readiness.iopub_heard()
             gaps = self._drops.before(messages)
@@ -198,6 +228,7 @@ class Hearing:
             self._busy = state == "busy"
             self._state_of = parent.msg_id
         if parent.msg_type == "execute_request":
+            self._runs_code = state == "busy"
             if state == "idle":
                 self._endings.idle(parent.msg_id, self._requests.is_executing(parent.msg_id))
             if self.recording is not None:

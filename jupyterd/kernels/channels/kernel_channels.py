@@ -15,7 +15,7 @@ from jupyterd.kernels.channels.from_kernel import Hearing
 from jupyterd.kernels.channels.kernel_sockets import Line
 from jupyterd.kernels.channels.policy import MessagePolicy, Observer
 from jupyterd.kernels.channels.readiness import Readiness
-from jupyterd.kernels.channels.recording import Recording, RecordingFactory
+from jupyterd.kernels.channels.recording import Recording
 from jupyterd.kernels.channels.server_requests import Inquiries
 from jupyterd.kernels.channels.session_cursors import Places
 from jupyterd.kernels.channels.to_kernel import CHANNELS, Requests
@@ -70,7 +70,7 @@ class KernelChannels:
         observer: Observer,
         policy: MessagePolicy | None = None,
         network: Network | None = None,
-        recording: RecordingFactory | None = None,
+        recording: Callable[[KernelChannels], Recording] | None = None,
     ) -> None:
         self.kernel_id = kernel_id
         self.settings = settings
@@ -79,18 +79,18 @@ class KernelChannels:
         self._author = Author(reactor.seconds)
         self._line = Line(reactor, settings, network)
         self.messages = MessageLog(
-            Spill(spill_dir, settings.log_disk_quota),
+            Spill(spill_dir, settings.message_log_disk_bytes),
             in_thread,
-            retained=settings.log_retained,
-            memory=settings.log_memory,
-            late=settings.coalesce_after,
+            retained=settings.message_log_retained_bytes,
+            memory=settings.message_log_memory_bytes,
+            late=settings.coalesce_stream_after,
             clock=reactor,
             flow=self._line.flow,
             notice=self._author.notice,
         )
         self._places = Places(self.messages, reactor)
         self._farewell = Farewell(self.messages, self._places, reactor)
-        self._requests = Requests(self._line.post, settings.client_hold, self._policy)
+        self._requests = Requests(self._line.post, settings.client_buffer_bytes, self._policy)
         self._inquiries = Inquiries(self._author, reactor, self._requests.at_once)
         self._readiness = Readiness(reactor, self._ask_kernel_info, self._inquiries.unask, self._let_through)
         self._hearing = Hearing(
@@ -106,7 +106,7 @@ class KernelChannels:
             policy=self._policy,
             observer=observer,
         )
-        self.executions = Executions(self, reactor, settings.offline_grace)
+        self.executions = Executions(self, reactor, settings.offline_session_timeout)
         self.recording: Recording | None = None if recording is None else recording(self)
         self._requests.recording = self._hearing.recording = self.recording
 
@@ -151,6 +151,12 @@ class KernelChannels:
         """Its process is to end: what clients say from now on waits for the next one."""
         self._requests.shut()
 
+    def lose(self, why: str) -> None:
+        """Its process has ended: who waits for a reply of it gets an error, which says why."""
+        self._line.drain()
+        self._line.drain_replies()
+        self._hearing.lose(why)
+
     def disconnect(self) -> None:
         """Close the ZeroMQ sockets; log, cursors and websockets stay."""
         self._readiness.end()
@@ -165,11 +171,12 @@ class KernelChannels:
         """
         if self._closed:
             return
-        self._line.drain()
+        reason = reason or "The kernel is gone"
+        self.lose(reason)
+        self._hearing.lose(reason, waiting_too=True)
         self.disconnect()
         self._closed = True
         self.executions.close()
-        reason = reason or "The kernel is gone"
         self._readiness.fail(reason)
         self._inquiries.fail(reason)
         recording = self.recording
@@ -229,13 +236,17 @@ class KernelChannels:
         return cursor
 
     def tell_state(self, cursor: Cursor) -> str | None:
-        """Tell one client alone what the kernel does; the id of that ``status`` message, None where it is not known."""
+        """Tell one client alone what the kernel does; the id of that ``status`` message, None where it is not known.
+
+        It is told in the kernel's own session: JupyterLab leaves what waits to be shown when another session speaks.
+        """
         state = self._hearing.state
         if not state:
             return None
         executing = self._requests.executing if state == "busy" else []
         parent = executing[0][1] if executing else b"{}"
-        msg_id, message = self._author.message("status", {"execution_state": state}, parent)
+        content = {"execution_state": state}
+        msg_id, message = self._author.message("status", content, parent, self._hearing.session)
         self._hearing.append(b"iopub", [message], cursor.number)
         return msg_id
 
@@ -253,7 +264,7 @@ class KernelChannels:
             self._places.forget(cursor)
             self._farewell.one_left()
             return
-        grace = self.settings.closed_grace if said_goodbye else self.settings.offline_grace
+        grace = self.settings.closed_session_timeout if said_goodbye else self.settings.offline_session_timeout
         self._places.keep(cursor, grace)
 
     def send(self, cursor: Cursor, channel: str, parts: Parts) -> bool:

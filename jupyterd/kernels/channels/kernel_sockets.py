@@ -82,6 +82,12 @@ class Line:
         iopub = self._sockets.get("iopub")
         return iopub is None or (iopub.drain() and not self.held_back)
 
+    def drain_replies(self) -> None:
+        """Read what the kernel has replied."""
+        for channel, socket in list(self._sockets.items()):
+            if channel != "iopub":
+                socket.drain()
+
     def flow(self, on: bool) -> None:
         """The log's memory is full, or has room again."""
         self.held_back = not on

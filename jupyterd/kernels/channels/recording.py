@@ -9,7 +9,6 @@ from twisted.internet.defer import Deferred
 from jupyterd.kernels.messages.wire import Bytes, Header, Parts
 
 if TYPE_CHECKING:
-    from jupyterd.kernels.channels.kernel_channels import KernelChannels
     from jupyterd.kernels.log.cursor import Cursor
 
 
@@ -49,12 +48,6 @@ class Recording(Protocol):
 
     def close(self) -> Deferred[None]:
         """The kernel is gone for good; the log is there until the Deferred fires."""
-
-
-class RecordingFactory(Protocol):
-    """Makes the recording of a kernel."""
-
-    def __call__(self, channels: KernelChannels) -> Recording: ...
 
 
 def settled(_: Any = None) -> Deferred[None]:

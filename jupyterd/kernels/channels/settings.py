@@ -37,28 +37,28 @@ class ZMQChannelsWebsocketConnection(LoggingConfigurable):
 
     rate_limit_window = Float(3.0, help="The time over which the rates are taken.").tag(config=True)
 
-    log_retained = Integer(
+    message_log_retained_bytes = Integer(
         2 * MIB,
         help="What each kernel's log keeps in memory although every client has it: for resuming and the REST log.",
     ).tag(config=True)
 
-    log_memory = Integer(
+    message_log_memory_bytes = Integer(
         12 * MIB, help="What each kernel's log keeps in memory for clients that lag or are away; the rest goes to disk."
     ).tag(config=True)
 
-    log_disk_quota = Integer(
+    message_log_disk_bytes = Integer(
         1024 * MIB, help="What each kernel's log may keep on disk for clients that lag or are away."
     ).tag(config=True)
 
-    offline_grace = Float(24 * 3600.0, help="How long a disconnected session's messages are kept for its return.").tag(
-        config=True
-    )
+    offline_session_timeout = Float(
+        24 * 3600.0, help="How long a disconnected session's messages are kept for its return."
+    ).tag(config=True)
 
-    closed_grace = Float(
+    closed_session_timeout = Float(
         900.0, help="The same for a session whose client closed its websocket itself, as a page does when it is left."
     ).tag(config=True)
 
-    coalesce_after = Float(
+    coalesce_stream_after = Float(
         30.0,
         help="Adjacent stream messages of one cell are merged for a client that gets them so late; 0 never merges.",
     ).tag(config=True)
@@ -67,11 +67,11 @@ class ZMQChannelsWebsocketConnection(LoggingConfigurable):
         100 * MIB, help="A larger message from a client closes its websocket with code 1009; 0 for no limit."
     ).tag(config=True)
 
-    client_hold = Integer(
+    client_buffer_bytes = Integer(
         MIB, help="What one client may have waiting for a kernel that does not take it, before its websocket is paused."
     ).tag(config=True)
 
-    pongs_confirm = Bool(
+    confirm_by_pongs = Bool(
         None,
         allow_none=True,
         help="Whether only a client's pongs, not TCP, say what it has received. None: where a proxy's headers say "

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import NamedTuple
 
 from twisted.logger import Logger
 
@@ -20,6 +21,22 @@ ASKERS = 65536
 """How many requests are remembered for their replies; the oldest are forgotten first."""
 
 
+LONGEST = 4096
+"""Bytes of a request's header up to which it is remembered, for an error reply in place of the kernel's."""
+
+
+class Asked(NamedTuple):
+    """A request of a client's.
+
+    :ivar header: its bytes; empty where they are too many.
+    """
+
+    cursor: Cursor
+    channel: str
+    msg_type: str
+    header: bytes
+
+
 class Requests:
     """One kernel's.
 
@@ -33,7 +50,7 @@ class Requests:
     def __init__(self, post: Callable[[str, Parts], bool], hold: int, policy: MessagePolicy) -> None:
         self._policy = policy
         self._outboxes = {channel: Outbox(partial(post, channel), hold) for channel in CHANNELS}
-        self._askers: dict[str, Cursor] = {}
+        self._askers: dict[str, Asked] = {}
         self._executing: dict[str, bytes] = {}
         self.recording: Recording | None = None
 
@@ -54,7 +71,7 @@ class Requests:
         if allowed and header.msg_type not in allowed:
             self.log.warn('Received message of type "{kind}", which is not allowed. Ignoring.', kind=header.msg_type)
             return False
-        self._remember(header, cursor, parts[0])
+        self._remember(header, cursor, channel, parts[0])
         if self.recording is not None:
             if header.msg_type == "execute_request":
                 self.recording.asked(header, parts, cursor)
@@ -63,10 +80,11 @@ class Requests:
         outbox.put(parts, client)
         return True
 
-    def _remember(self, header: Header, cursor: Cursor, data: Bytes) -> None:
+    def _remember(self, header: Header, cursor: Cursor, channel: str, data: Bytes) -> None:
         if not header.msg_type.endswith("_request"):
             return  # nothing else is replied to
-        self._askers[header.msg_id] = cursor
+        kept = bytes(data) if len(data) <= LONGEST else b""
+        self._askers[header.msg_id] = Asked(cursor, channel, header.msg_type, kept)
         if len(self._askers) > ASKERS:
             oldest = next(iter(self._askers))
             del self._askers[oldest]
@@ -119,11 +137,24 @@ class Requests:
 
     def asker(self, msg_id: str, replied: bool) -> Cursor | None:
         """Who asked; forgotten with the reply."""
-        return self._askers.pop(msg_id, None) if replied else self._askers.get(msg_id)
+        asked = self._askers.pop(msg_id, None) if replied else self._askers.get(msg_id)
+        return None if asked is None else asked.cursor
 
     def executed(self, msg_id: str) -> bytes | None:
         """The header of an execute_request that is replied to; None where no client asked."""
         return self._executing.pop(msg_id, None)
+
+    def lost(self, waiting_too: bool) -> list[Asked]:
+        """What the kernel was asked and will not reply to any more, oldest first; forgotten by that.
+
+        :param waiting_too: there is no next process: what was not given to this one is lost as well.
+        """
+        waiting = set() if waiting_too else self._waiting_anywhere()
+        lost = [msg_id for msg_id in self._askers if msg_id not in waiting]
+        return [self._askers.pop(msg_id) for msg_id in lost]
+
+    def _waiting_anywhere(self) -> set[str]:
+        return {read_header(parts[0]).msg_id for outbox in self._outboxes.values() for parts in outbox.waiting()}
 
     def given_up(self) -> set[str]:
         """What the kernel has got is lost with it; the ids of what waits for the next process."""

@@ -29,14 +29,19 @@ class Author:
         self._seconds = seconds
         self._numbers = count(1)
 
-    def message(self, msg_type: str, content: dict[str, Any], parent: bytes = b"{}") -> tuple[str, Parts]:
-        """A message's id and its parts."""
+    def message(
+        self, msg_type: str, content: dict[str, Any], parent: bytes = b"{}", session: str = ""
+    ) -> tuple[str, Parts]:
+        """A message's id and its parts.
+
+        :param session: another's in whose name it is said.
+        """
         msg_id = f"{self.session}_{next(self._numbers)}"
         header = {
             "msg_id": msg_id,
             "msg_type": msg_type,
             "username": "jupyterd",
-            "session": self.session,
+            "session": session or self.session,
             "date": self.now(),
             "version": PROTOCOL_VERSION,
         }

@@ -71,9 +71,9 @@ class ProcessLauncher:
     def kernel_class(self) -> type[Any]:
         """The class that runs one kernel."""
         if self._kernel_class is None:
-            from traitlets.utils.importstring import import_item
+            from jupyterd.compat.class_names import resolve
 
-            self._kernel_class = import_item(str(self.settings.kernel_manager_class))
+            self._kernel_class = resolve(str(self.settings.kernel_manager_class))
         return self._kernel_class
 
     def configured(self, trait: str) -> Any:

@@ -58,7 +58,7 @@ class ChannelsProtocol(SocketProtocol):
     def onConnect(self, request: Any) -> str | None:
         """Choose the protocol: what the operator prefers, if the client offers it."""
         settings = self._channels.settings
-        self._proxied = proxied(request.headers) if settings.pongs_confirm is None else settings.pongs_confirm
+        self._proxied = proxied(request.headers) if settings.confirm_by_pongs is None else settings.confirm_by_pongs
         preferred = settings.kernel_ws_protocol
         chosen = V1 if preferred is None else preferred
         if chosen and chosen in request.protocols:
@@ -89,7 +89,12 @@ class ChannelsProtocol(SocketProtocol):
 
     def _note_end(self, reason: Failure) -> None:
         if self._receipts is not None:
-            self._receipts.ended(reason, said_goodbye=self.remoteCloseCode in GOODBYE)
+            self._receipts.ended(reason, said_goodbye=self._said_goodbye)
+
+    @property
+    def _said_goodbye(self) -> bool:
+        """The client has closed it; what it answers to our goodbye is none of its own."""
+        return self.remoteCloseCode in GOODBYE and not self.going_away
 
     def onPong(self, payload: bytes) -> None:
         """The client has read all that was written before a ping."""
@@ -101,7 +106,7 @@ class ChannelsProtocol(SocketProtocol):
         """See :class:`SocketProtocol`."""
         cursor, self._cursor = self._cursor, None
         if cursor is not None:
-            self._channels.detach(cursor, self, said_goodbye=self.remoteCloseCode in GOODBYE)
+            self._channels.detach(cursor, self, said_goodbye=self._said_goodbye)
         self._pending.clear()
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:

@@ -20,12 +20,12 @@ class AccessLog:
     Successes are debug events (a busy server answers thousands a second), redirects are info, refusals and errors are
     warnings. No query is logged: it may hold a token.
 
-    :param verbose: log successes too; without it not even the event is made.
+    :param verbose: log successes too; without it not even the event is made. May be changed.
     :param count: called with method, status and seconds, for metrics.
     """
 
     def __init__(self, verbose: bool = False, count: Callable[[Request, float], None] | None = None) -> None:
-        self._verbose = verbose
+        self.verbose = verbose
         self._count = count
 
     def __call__(self, request: Request, seconds: float) -> None:
@@ -34,7 +34,7 @@ class AccessLog:
             self._count(request, seconds)
         status = request.code
         if status < 300 or status == 304:
-            if self._verbose:
+            if self.verbose:
                 log.debug("{status} {method} {path} {ms:.2f}ms", **_fields(request, seconds))
         elif status < 400:
             log.info("{status} {method} {path} ({client}) {ms:.2f}ms", **_fields(request, seconds))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.internet.error import ConnectionDone
 from twisted.logger import Logger
@@ -17,7 +17,7 @@ from jupyterd.web.server.unacknowledged import unread
 
 if TYPE_CHECKING:
     from jupyterd.web.server.request import Request
-    from jupyterd.web.server.site import Site
+    from jupyterd.web.server.timeouts import Patience
 
 HEAD_BYTES = 64 * 1024
 MOST_HEADERS = 500
@@ -31,10 +31,16 @@ LINGER_BYTES = 64 * 1024 * 1024
 connection is cut (RFC 9112, section 9.6)."""
 
 
+class TimedSite(Protocol):
+    """What a connection asks of the server's side; see :class:`jupyterd.web.server.site.Site`."""
+
+    patience: Patience
+
+
 class Channel(http.HTTPChannel):
     """One connection. See :class:`~jupyterd.web.server.request.Request` for what is decided when."""
 
-    site: Site
+    site: TimedSite
     totalHeadersSize = HEAD_BYTES
     MAX_LENGTH = HEAD_BYTES
     maxHeaders = MOST_HEADERS

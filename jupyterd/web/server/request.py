@@ -25,9 +25,13 @@ from jupyterd.web.refusal import Refusal
 from jupyterd.web.server.head import complaint, parse_query, segments_of
 
 if TYPE_CHECKING:
-    from jupyterd.web.root import Mount
-    from jupyterd.web.server.channel import Channel
-    from jupyterd.web.server.site import Site
+    from collections.abc import Callable
+
+    from twisted.logger import Logger
+
+    from jupyterd.system.threads import InThread
+    from jupyterd.web.root import Mount, Root
+    from jupyterd.web.websocket.compression import Compression
 
 
 XSRF_FORM_BYTES = 1024 * 1024
@@ -45,6 +49,42 @@ class Gate(Protocol):
 
     def headers(self, request: Request) -> Iterable[tuple[bytes, bytes]]:
         """Headers of every response, just before its head is written; names spelt as ``Content-Type`` is."""
+
+
+class Shared(Protocol):
+    """What all requests of a server share; see :class:`jupyterd.web.server.site.Site`."""
+
+    root: Root
+    gate: Gate
+    max_body: int
+    max_held: int
+    in_thread: InThread
+    compression: Compression | None
+    defects: Logger
+    error_page: Callable[[Any, int, str], bytes]
+
+    def log(self, request: Any) -> None:
+        """Note an answered request."""
+
+
+class Connection(Protocol):
+    """What a request came by; see :class:`jupyterd.web.server.channel.Channel`."""
+
+    site: Any
+    transport: Any
+    persistent: bool
+    _command: bytes
+    _path: bytes
+    _version: bytes
+
+    def pause_reading(self) -> None:
+        """Stop reading from the socket."""
+
+    def resume_reading(self) -> None:
+        """Read from the socket again."""
+
+    def forceAbortClient(self) -> None:
+        """Cut it."""
 
 
 class _Memory(BytesIO):
@@ -66,8 +106,8 @@ class Request(server.Request):
     :ivar content: the body in memory, or the mount's :class:`~jupyterd.web.root.BodySink`.
     """
 
-    site: Site
-    channel: Channel
+    site: Shared  # type: ignore[assignment]  # the base class names twisted.web's own
+    channel: Connection  # type: ignore[assignment]
     content: Any
     mount: Mount | None = None
     segments: list[str]

@@ -1,0 +1,161 @@
+"""``jupyterd run NOTEBOOK``: have a server run a notebook, and watch it."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+from collections.abc import Sequence
+from typing import Any, TextIO
+
+from traitlets.config import Application
+
+from jupyterd.commands.client import CommandError, ServerClient
+
+POLL = 0.3
+"""Seconds between two looks at a run."""
+
+FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130
+"""Exit statuses."""
+
+WIDTH = 30
+
+
+class RunCommand(Application):
+    """``jupyterd run``."""
+
+    name = "jupyterd-run"
+
+    def initialize(self, argv: Any = None) -> None:
+        """Read the command line."""
+        self.options = parser().parse_args(argv)
+
+    def start(self) -> None:
+        """Run; leaves with the exit status of the run."""
+        raise SystemExit(run(self.options, sys.stderr))
+
+
+def parser() -> argparse.ArgumentParser:
+    """What the command takes."""
+    found = argparse.ArgumentParser(
+        "jupyterd run", description="Run a notebook on a server; its outputs are saved there."
+    )
+    found.add_argument("notebook", help="the file; with --server, its path on that server")
+    found.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))
+    found.add_argument("-r", "--raw-parameter", nargs=2, action="append", default=[], metavar=("NAME", "TEXT"))
+    found.add_argument("--server", metavar="URL", help="by default the one of this machine that has the file")
+    found.add_argument("--kernel", metavar="NAME", help="the kernelspec, if the notebook does not run yet")
+    found.add_argument("--from", dest="begin", metavar="CELL", help="id or position of the first cell to run")
+    found.add_argument("--keep-going", action="store_true", help="go on after a cell that fails")
+    found.add_argument("--keep-kernel", action="store_true", help="leave a kernel that is started for this running")
+    found.add_argument("--detach", action="store_true", help="do not wait; see `jupyterd runs`")
+    return found
+
+
+def find(notebook: str, server: str | None) -> tuple[ServerClient, str]:
+    """The server of a notebook, and what it calls it.
+
+    :raises CommandError: there is no such file, or no server for it.
+    """
+    if server is not None:
+        return ServerClient.at(server), notebook.strip("/")
+    if not os.path.exists(notebook):
+        raise CommandError(f"There is no file {notebook}")
+    client = ServerClient.for_file(notebook)
+    return client, client.api_path(notebook)
+
+
+def run(options: argparse.Namespace, stream: TextIO) -> int:
+    """Do it; the exit status.
+
+    :param stream: where progress is shown.
+    """
+    try:
+        client, path = find(options.notebook, options.server)
+        model = client.ask("POST", f"api/contents/{path}/run", _body(options))
+        if options.detach:
+            sys.stdout.write(f"{model['id']}\n")
+            return 0
+        return _watch(client, path, model, stream)
+    except CommandError as error:
+        stream.write(f"jupyterd run: {error}\n")
+        return WRONG_USE
+
+
+def _body(options: argparse.Namespace) -> dict[str, Any]:
+    parameters: dict[str, Any] = {name: value_of(text) for name, text in options.parameter}
+    parameters.update(dict(options.raw_parameter))
+    body: dict[str, Any] = {"stop_on_error": not options.keep_going, "shut_down": not options.keep_kernel}
+    if parameters:
+        body["parameters"] = parameters
+    if options.kernel:
+        body["kernel_name"] = options.kernel
+    if options.begin is not None:
+        body["from"] = int(options.begin) if options.begin.isdecimal() else options.begin
+    return body
+
+
+def value_of(text: str) -> Any:
+    """What a parameter on the command line means: a number, True, False, None, or text. Source: papermill."""
+    words = {"True": True, "False": False, "None": None}
+    if text in words:
+        return words[text]
+    for kind in (int, float):
+        try:
+            return kind(text)
+        except ValueError:
+            continue
+    return text
+
+
+def _watch(client: ServerClient, path: str, model: dict[str, Any], stream: TextIO) -> int:
+    bar = Bar(stream, path)
+    where = f"api/contents/{path}/runs/{model['id']}"
+    try:
+        while model["ended"] is None:
+            bar.show(model)
+            time.sleep(POLL)
+            model = client.ask("GET", where)
+    except KeyboardInterrupt:
+        client.ask("DELETE", where)
+        stream.write("\njupyterd run: cancelled\n")
+        return INTERRUPTED
+    bar.show(model)
+    bar.end()
+    if model["error"]:
+        stream.write("".join(f"{line}\n" for line in _lines(model["error"])))
+    return 0 if model["state"] == "ok" else FAILED
+
+
+def _lines(error: dict[str, Any]) -> Sequence[str]:
+    trace = error.get("traceback") or [f"{error.get('ename')}: {error.get('evalue')}"]
+    where = error.get("cell_id") or error.get("index")
+    return trace if where is None else [f"In cell {where}:", *trace]
+
+
+class Bar:
+    """A bar on a terminal; elsewhere a line for each cell that has ended."""
+
+    def __init__(self, stream: TextIO, title: str) -> None:
+        self._stream, self._title = stream, title
+        self._seen: tuple[Any, ...] = ()
+
+    def show(self, model: dict[str, Any]) -> None:
+        """How far it is."""
+        seen = (model["done"], model["total"], model["state"])
+        if seen == self._seen:
+            return
+        self._seen = seen
+        done, total, state = seen
+        if self._stream.isatty():
+            full = WIDTH * done // total if total else WIDTH
+            self._stream.write(f"\r{self._title} [{'#' * full}{'.' * (WIDTH - full)}] {done}/{total} {state:<9}")
+        else:
+            self._stream.write(f"{self._title} {done}/{total} {state}\n")
+        self._stream.flush()
+
+    def end(self) -> None:
+        """Leave the line."""
+        if self._stream.isatty():
+            self._stream.write("\n")

@@ -1,0 +1,452 @@
+"""Outputs reach the file when nobody who shows them is there, and never before."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from twisted.internet.defer import Deferred
+
+from jupyterd.errors import Forbidden
+from jupyterd.testing.deferreds import result_of
+from tests.outputs.kit import PATH, Kit, Page, cell
+
+CLOSED, LOST = 60.0, 3600.0
+
+
+@pytest.fixture
+def kit(tmp_path: Path) -> Kit:
+    made = Kit(tmp_path)
+    made.put(cell("c1"), cell("c2"))
+    return made
+
+
+def names(kit: Kit) -> list[Any]:
+    return [(data["action"], data["cells"]) for schema, data in kit.events if "outputs/v1" in schema]
+
+
+def test_a_page_that_is_closed_and_does_not_come_back(kit: Kit) -> None:
+    page = Page(kit, "one")
+    header = page.run("c1")
+    kit.begin(header)
+    kit.say(header, "a\n")
+    page.leave()
+    kit.say(header, "b\n")
+    kit.finish(header)
+    kit.pass_time(CLOSED - 5)
+    assert kit.disk() == [(None, []), (None, [])], "it may be back"
+    kit.pass_time(10)
+    assert kit.disk() == [(1, ["a\nb\n"]), (None, [])]
+    assert names(kit) == [("written", ["c1"])]
+    assert kit.executions() == []
+    assert kit.channels.messages.cursors.keys() == {page.cursor.number}, "the log is free"
+
+
+def test_while_the_page_is_there_its_own_save_is_waited_for(kit: Kit) -> None:
+    page = Page(kit, "one")
+    kit.ran(page.run("c1"), "x")
+    kit.pass_time(10 * LOST)
+    assert kit.disk()[0] == (None, [])
+    assert [each["state"] for each in kit.executions()] == ["ok"]
+    kit.put(
+        cell("c1", outputs=[{"output_type": "stream", "name": "stdout", "text": "x"}], execution_count=1), cell("c2")
+    )
+    assert kit.executions() == []
+    assert len(kit.channels.messages.cursors) == 1
+    assert names(kit) == []
+
+
+def test_a_save_before_the_end_holds_nothing(kit: Kit) -> None:
+    page = Page(kit, "one")
+    header = page.run("c1")
+    kit.begin(header)
+    kit.put(cell("c1"), cell("c2"))
+    kit.say(header, "x")
+    kit.finish(header)
+    assert len(kit.executions()) == 1
+
+
+def test_a_page_that_is_lost_has_longer_and_one_that_comes_back_has_all_the_time(kit: Kit) -> None:
+    page = Page(kit, "one")
+    header = page.run("c1")
+    page.leave(said_goodbye=False)
+    kit.ran(header, "x")
+    kit.pass_time(LOST - 100)
+    back = Page(kit, "one")
+    kit.pass_time(10 * LOST)
+    assert kit.disk()[0] == (None, [])
+    back.leave(said_goodbye=False)
+    kit.pass_time(LOST + 10)
+    assert kit.disk()[0] == (1, ["x"])
+
+
+def test_another_page_opens_the_notebook_and_finds_what_was_said_so_far(kit: Kit) -> None:
+    page = Page(kit, "one")
+    header = page.run("c1")
+    kit.begin(header)
+    kit.say(header, "a\n")
+    assert kit.get()["content"]["cells"][0]["outputs"] == [], "the page that runs it is there"
+    page.leave()
+    found = kit.get()["content"]
+    assert [output["text"] for output in found["cells"][0]["outputs"]] == ["a\n"]
+    assert found["cells"][0]["execution_count"] is None, "it still runs"
+    assert found["cells"][0]["metadata"] == {"trusted": True}
+    assert kit.disk()[0] == (None, ["a\n"])
+    assert "jupyterd_outputs" in found["metadata"]
+    assert "jupyterd_outputs" not in (kit.root / "a.ipynb").read_text()
+    kit.say(header, "b\n")
+    kit.finish(header)
+    kit.pass_time(100)
+    assert kit.disk()[0] == (1, ["a\nb\n"])
+
+
+def test_a_page_that_takes_over_is_waited_for_as_the_one_before(kit: Kit) -> None:
+    page = Page(kit, "one")
+    header = page.run("c1")
+    kit.begin(header)
+    page.leave()
+    kit.get()
+    other = Page(kit, "two")
+    other.types()
+    answer = kit.get("/api/kernels/k/executions?path=a.ipynb&client=two")
+    ((channel, parts),) = other.got
+    assert (channel, orjson.loads(parts[0])["msg_id"]) == (b"iopub", answer["fence"])
+    kit.say(header, "x")
+    kit.finish(header)
+    kit.pass_time(10 * LOST)
+    assert kit.disk()[0] == (None, [])
+    other.leave()
+    kit.pass_time(CLOSED + 10)
+    assert kit.disk()[0] == (1, ["x"])
+
+
+def test_what_is_before_the_fence_is_in_the_answer_and_what_is_behind_it_is_not(kit: Kit) -> None:
+    page, other = Page(kit, "one"), Page(kit, "two")
+    header = page.run("c1")
+    kit.begin(header)
+    kit.say(header, "before ")
+    other.got.clear()
+    answer = kit.get("/api/kernels/k/executions?client=two")
+    kit.say(header, "behind")
+    (execution,) = answer["executions"]
+    assert [output["text"] for output in execution["outputs"]] == ["before "]
+    assert (execution["state"], execution["execution_count"], execution["saved"]) == ("running", 1, False)
+    fence, after = [orjson.loads(parts[0])["msg_id"] for _, parts in other.got]
+    assert fence == answer["fence"]
+    (now,) = kit.executions()
+    assert now["last_msg_id"] == after
+
+
+def test_input_can_be_given_by_the_page_that_took_over(kit: Kit) -> None:
+    page, other = Page(kit, "one"), Page(kit, "two")
+    header = page.run("c1")
+    kit.begin(header)
+    kit.executions("?client=two")
+    page.leave()
+    other.got.clear()
+    kit.kernel.reply("stdin", "input_request", {"prompt": "? ", "password": True}, header)
+    assert other.types() == [("stdin", "input_request")]
+    (execution,) = kit.executions()
+    asked = execution["input_request"]
+    assert (asked["prompt"], asked["password"]) == ("? ", True)
+    assert asked["parent_header"] == orjson.loads(header)
+    reply = orjson.dumps({"msg_id": "r", "msg_type": "input_reply", "session": "two"})
+    kit.channels.send(other.cursor, "stdin", [reply, orjson.dumps(asked["header"]), b"{}", b'{"value": "x"}'])
+    assert kit.executions()[0]["input_request"] is None
+
+
+def test_a_stale_page_does_not_erase_what_was_written_and_one_that_knows_it_may(kit: Kit) -> None:
+    page = Page(kit, "one")
+    header = page.run("c1")
+    page.leave()
+    kit.ran(header, "x")
+    kit.pass_time(CLOSED + 10)
+    kit.put(cell("c1"), cell("c2", "edited"))  # opened before it was run, never reloaded
+    assert kit.disk() == [(1, ["x"]), (None, [])]
+    assert kit.get()["content"]["cells"][1]["source"] == "edited"
+    kit.put(cell("c1"), cell("c2", "edited"), mark=kit.mark())
+    assert kit.disk() == [(None, []), (None, [])], "its user cleared them"
+
+
+def test_a_save_by_somebody_else_gets_the_outputs_that_nobody_shows(kit: Kit) -> None:
+    page = Page(kit, "one")
+    header = page.run("c1")
+    page.leave()
+    kit.ran(header, "x")
+    kit.put(cell("c1"), cell("c2", "edited"))
+    assert kit.disk() == [(1, ["x"]), (None, [])]
+    assert kit.executions() == []
+
+
+def test_outputs_that_their_user_cleared_do_not_come_back(kit: Kit) -> None:
+    page = Page(kit, "one")
+    kit.ran(page.run("c1"), "x")
+    kit.put(cell("c1"), cell("c2"))  # run, seen, cleared, saved
+    page.leave()
+    kit.pass_time(CLOSED + 10)
+    assert kit.disk()[0] == (None, [])
+
+
+def test_a_cell_that_was_changed_keeps_its_users_version_and_the_outputs_wait(kit: Kit) -> None:
+    page = Page(kit, "one")
+    header = page.run("c1")
+    kit.put(cell("c1", "2"), cell("c2"))
+    page.leave()
+    kit.ran(header, "x")
+    kit.pass_time(CLOSED + 10)
+    assert kit.disk()[0] == (None, [])
+    (execution,) = kit.executions()
+    assert (execution["no_place"], execution["outputs"][0]["text"]) == ("the cell was changed", "x")
+    assert names(kit) == [("waiting", ["c1"])]
+    kit.put(cell("c1", "1"), cell("c2"))  # changed back
+    assert kit.disk()[0] == (1, ["x"])
+    assert kit.executions() == []
+
+
+def test_outputs_without_a_place_are_not_kept_for_ever(kit: Kit) -> None:
+    page = Page(kit, "one")
+    header = page.run("gone")
+    page.leave()
+    kit.ran(header, "x")
+    kit.pass_time(CLOSED + 10)
+    assert len(kit.executions()) == 1
+    kit.pass_time(25 * 3600)
+    assert kit.executions() == []
+
+
+def test_a_cell_that_is_run_again_has_the_later_outputs_alone(kit: Kit) -> None:
+    page = Page(kit, "one")
+    kit.ran(page.run("c1"), "first")
+    second = page.run("c1")
+    assert [each["msg_id"] for each in kit.executions()] == ["one-2"]
+    page.leave()
+    kit.ran(second, "second", 2)
+    kit.pass_time(CLOSED + 10)
+    assert kit.disk()[0] == (2, ["second"])
+
+
+def test_without_a_cell_id_the_one_cell_with_the_source_is_meant_and_a_consoles_code_is_no_cells(kit: Kit) -> None:
+    kit.put(cell("c1", "a"), cell("c2", "b"), cell("c3", "b"))
+    page = Page(kit, "one")
+    headers = [page.run(None, "a"), page.run(None, "b"), page.run("vscode-notebook-cell:/x#W0", "a", silent=True)]
+    page.leave()
+    for count, header in enumerate(headers, 1):
+        kit.ran(header, f"{count}", count)
+    kit.pass_time(CLOSED + 10)
+    assert kit.disk() == [(1, ["1"]), (None, []), (None, [])]
+    kit.paths.clear()
+    kit.channels.recording.paths.clear()  # type: ignore[union-attr]
+    Page(kit, "console").run(None, "a")
+    assert "console-1" not in kit.channels.recording.executions  # type: ignore[union-attr]
+
+
+def test_old_notebooks_without_ids(kit: Kit) -> None:
+    kit.put(cell(None, "a"), cell(None, "b"), minor=4)
+    page = Page(kit, "one")
+    header = page.run("invented", "b")
+    page.leave()
+    kit.ran(header, "x")
+    kit.pass_time(CLOSED + 10)
+    assert kit.disk() == [(None, []), (1, ["x"])]
+
+
+def test_the_kernel_ends_and_what_it_said_is_written(kit: Kit) -> None:
+    page = Page(kit, "one")
+    header = page.run("c1")
+    kit.begin(header)
+    kit.say(header, "last words")
+    page.leave()
+    kit.pass_time(CLOSED + 10)
+    kit.channels.close("culled")
+    kit.pass_time(CLOSED + 10)
+    assert kit.disk()[0] == (1, ["last words"])
+
+
+def test_the_kernel_ends_under_a_page_which_saves_by_itself(kit: Kit) -> None:
+    page = Page(kit, "one")
+    kit.ran(page.run("c1"), "x")
+    kit.channels.close("shut down")
+    page.leave()
+    kit.pass_time(100)
+    assert kit.disk()[0] == (None, []), "a page without a kernel saves as well"
+    kit.put(cell("c1"), cell("c2"))  # cleared
+    kit.pass_time(1000)
+    assert kit.disk()[0] == (None, [])
+
+
+def test_a_kernel_that_is_restarted_ends_what_it_ran(kit: Kit) -> None:
+    page = Page(kit, "one")
+    first, second = page.run("c1"), page.run("c2")
+    kit.begin(first)
+    kit.say(first, "x")
+    kit.channels.disconnect()
+    assert [each["state"] for each in kit.executions()] == ["error", "aborted"]
+    assert second
+    kit.channels.connect({**kit.kernel.info, "shell_port": 2})
+    kit.kernel.answer_kernel_info()
+    page.leave()
+    kit.pass_time(CLOSED + 10)
+    assert kit.disk()[0] == (1, ["x"])
+
+
+def test_two_kernels_had_the_notebook_and_the_later_run_of_a_cell_wins(kit: Kit, tmp_path: Path) -> None:
+    page = Page(kit, "one")
+    old = page.run("c1")
+    other = page.run("c2")
+    page.leave()
+    kit.ran(old, "old")
+    kit.ran(other, "other", 2)
+    kit.channels.close("gone")
+    kit.channels = kit.new_channels(tmp_path / "spill2")
+    second = Page(kit, "two")
+    new = second.run("c1")
+    second.leave()
+    kit.ran(new, "new")
+    kit.pass_time(CLOSED + 10)
+    assert kit.disk() == [(1, ["new"]), (2, ["other"])]
+
+
+def test_the_daemon_stops_and_writes_what_is_in_no_file(kit: Kit) -> None:
+    page = Page(kit, "one")
+    header = page.run("c1")
+    kit.begin(header)
+    kit.say(header, "so far")
+    result_of(kit.recorder.stopService())
+    assert kit.disk()[0] == (None, ["so far"])
+    assert page
+
+
+def test_a_file_that_can_not_be_written_is_tried_again_ever_more_slowly(kit: Kit) -> None:
+    page = Page(kit, "one")
+    header = page.run("c1")
+    page.leave()
+    kit.ran(header, "x")
+    kit.failure = Forbidden("Permission denied: a.ipynb")
+    kit.pass_time(CLOSED + 300)
+    failed = [data for _, data in kit.events if data.get("action") == "failed"]
+    assert 2 <= len(failed) <= 5
+    assert failed[0]["message"] == "Permission denied: a.ipynb"
+    assert kit.get()["content"]["cells"][0]["outputs"] == [], "it is opened all the same"
+    assert len(kit.executions()) == 1
+    kit.failure = None
+    kit.pass_time(2000)
+    assert kit.disk()[0] == (1, ["x"])
+    assert kit.executions() == []
+
+
+def test_a_notebook_that_is_deleted_or_renamed_meanwhile(kit: Kit) -> None:
+    page = Page(kit, "one")
+    header = page.run("c1")
+    page.leave()
+    assert kit.site.request("PATCH", PATH, json_body={"path": "b.ipynb"}).status == 200
+    kit.paths[:] = ["b.ipynb"]  # the session follows
+    kit.ran(header, "x")
+    kit.pass_time(CLOSED + 10)
+    assert kit.disk("b.ipynb")[0] == (1, ["x"])
+    again = Page(kit, "two")
+    header = again.run("c1")
+    again.leave()
+    assert kit.site.request("DELETE", "/api/contents/b.ipynb").status == 204
+    kit.ran(header, "y", 2)
+    kit.pass_time(CLOSED + 10)
+    assert not (kit.root / "b.ipynb").exists()
+    assert kit.executions()[0]["no_place"] == "the notebook is gone"
+
+
+def test_stale_saves_are_known_after_a_rename_too(kit: Kit) -> None:
+    page = Page(kit, "one")
+    header = page.run("c1")
+    page.leave()
+    kit.ran(header, "x")
+    kit.pass_time(CLOSED + 10)
+    kit.site.request("PATCH", PATH, json_body={"path": "b.ipynb"})
+    kit.put(cell("c1"), cell("c2"), path="/api/contents/b.ipynb")
+    assert kit.disk("b.ipynb")[0] == (1, ["x"])
+
+
+def test_who_may_not_write_contents_has_nothing_written_for_them(kit: Kit) -> None:
+    page = Page(kit, "one")
+    page.cursor.records = False
+    header = page.run("c1")
+    page.leave()
+    kit.ran(header, "x")
+    kit.pass_time(CLOSED + 10)
+    kit.get()
+    assert kit.disk()[0] == (None, [])
+    assert kit.executions()[0]["outputs"][0]["text"] == "x", "a page of theirs shows it"
+
+
+def test_switched_off_nothing_is_written_and_pages_go_on_all_the_same(tmp_path: Path) -> None:
+    kit = Kit(tmp_path, enabled=False)
+    kit.put(cell("c1"))
+    page = Page(kit, "one")
+    header = page.run("c1")
+    page.leave()
+    kit.ran(header, "x")
+    kit.pass_time(CLOSED + 10)
+    kit.get()
+    assert kit.disk()[0] == (None, [])
+    assert len(kit.executions()) == 1
+
+
+def test_scripts_have_no_place_for_outputs(kit: Kit) -> None:
+    kit.paths[:] = ["a.py"]
+    (kit.root / "a.py").write_text("1")
+    page = Page(kit, "one")
+    header = page.run("c1")
+    page.leave()
+    kit.ran(header, "x")
+    kit.pass_time(CLOSED + 10)
+    assert (kit.root / "a.py").read_text() == "1"
+    assert kit.executions("?path=a.py")[0]["outputs"][0]["text"] == "x"
+
+
+def test_as_many_executions_as_the_setting_says_are_remembered(tmp_path: Path) -> None:
+    kit = Kit(tmp_path, executions=3)
+    page = Page(kit, "one")
+    for number in range(5):
+        kit.ran(page.run(f"c{number}"), "x", number)
+    assert [each["cell_id"] for each in kit.executions()] == ["c2", "c3", "c4"]
+
+
+def test_the_log_keeps_what_is_in_no_file_and_lets_go_of_the_rest(kit: Kit) -> None:
+    page = Page(kit, "one")
+    first = page.run("c1")
+    kit.ran(first, "x" * 1_000_000)
+    for number in range(20):
+        kit.ran(page.run("other"), "y" * 1_000_000, number)
+    (execution, *_) = kit.executions()
+    assert execution["outputs"][0]["text"] == "x" * 1_000_000
+    kit.put(cell("c1", outputs=[], execution_count=1), cell("c2"))
+    assert kit.channels.recording.cursor.position > 20  # type: ignore[union-attr]
+
+
+def test_a_kernel_of_another_name_is_none(kit: Kit) -> None:
+    answer = kit.site.request("GET", "/api/kernels/nope/executions")
+    assert (answer.status, answer.json()["message"]) == (404, "Kernel does not exist: nope")
+
+
+def test_code_over_rest_names_its_cell_and_is_recorded_alike(kit: Kit) -> None:
+    answer = kit.site.request(
+        "POST", "/api/kernels/k/execute", json_body={"code": "1", "path": "/a.ipynb", "cell_id": "c2"}
+    )
+    assert answer.status == 202
+    ((header, _),) = kit.asked()
+    kit.ran(header, "x")
+    kit.pass_time(10)
+    assert kit.disk()[1] == (1, ["x"])
+    for wrong in ({"path": 1}, {"cell_id": "c"}, {"path": "a", "cell_id": ""}, {"path": "a", "cell_id": "c" * 65}):
+        assert kit.site.request("POST", "/api/kernels/k/execute", json_body={"code": "1", **wrong}).status == 400
+    kit.may_execute = False  # stands here for: may not write contents
+    refused = kit.site.request("POST", "/api/kernels/k/execute", json_body={"code": "1", "path": "a", "cell_id": "c"})
+    assert refused.status == 403
+
+
+def test_closing_twice_and_without_executions_leaves_nothing(kit: Kit) -> None:
+    fired: list[Any] = []
+    Deferred.fromCoroutine(kit.recorder.write("a.ipynb")).addBoth(fired.append)
+    kit.channels.close("x")
+    kit.channels.close("x")
+    assert fired == [None]
