@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,6 +13,7 @@ from typing import Any
 import pytest
 
 from tests.real.daemon import until
+from tests.real.hub.conftest import long
 from tests.real.hub.hub import RealHub, running
 
 sync_api = pytest.importorskip("playwright.sync_api")
@@ -21,7 +21,6 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shuti
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking", "--disable-sync"]
 LONG = 60_000
 pytestmark = [pytest.mark.real, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")]
-story = pytest.mark.skipif("JUPYTERD_HUB_STORIES" not in os.environ, reason="set JUPYTERD_HUB_STORIES=1")
 QUICK = 'c.Spawner.args = ["--allow-root", "--HubOAuth.cache_max_age=2"]\n'
 
 
@@ -162,7 +161,7 @@ def test_a_day_at_the_hub(tmp_path: Path) -> None:
     tell(tmp_path, script)
 
 
-@story
+@long
 def test_a_terminal_and_the_hubs_pages(tmp_path: Path) -> None:
     """Terminal; the server is stopped and started from the Hub's pages; its files are there."""
 
@@ -192,7 +191,7 @@ def test_a_terminal_and_the_hubs_pages(tmp_path: Path) -> None:
     tell(tmp_path, script)
 
 
-@story
+@long
 def test_two_named_servers_in_one_browser(tmp_path: Path) -> None:
     def script(hub: RealHub, make: Callable[[], Window]) -> None:
         for name in ("one", "two"):
@@ -215,7 +214,7 @@ def test_two_named_servers_in_one_browser(tmp_path: Path) -> None:
     tell(tmp_path, script)
 
 
-@story
+@long
 def test_a_share_is_given_and_taken_away(tmp_path: Path) -> None:
     def script(hub: RealHub, make: Callable[[], Window]) -> None:
         hub.spawn("ada")
@@ -236,7 +235,7 @@ def test_a_share_is_given_and_taken_away(tmp_path: Path) -> None:
     tell(tmp_path, script, QUICK)
 
 
-@story
+@long
 def test_a_token_is_revoked(tmp_path: Path) -> None:
     def script(hub: RealHub, make: Callable[[], Window]) -> None:
         ada = make()
@@ -254,7 +253,7 @@ def test_a_token_is_revoked(tmp_path: Path) -> None:
     tell(tmp_path, script, QUICK)
 
 
-@story
+@long
 def test_the_hub_dies_while_a_cell_runs(tmp_path: Path) -> None:
     """The proxy lives on its own here, as in large installations; then it is restarted too."""
 
