@@ -1,4 +1,4 @@
-"""The composition root: puts the daemon together, each object once and each prefix once.
+"""Composition root: puts the daemon together, each object once and each prefix once.
 
 Read :func:`jupyterd` from its top: the objects (:class:`~jupyterd.app.parts.Parts`), what each feature answers, what
 runs beside requests. Features are imported by what builds them, resources at their first request: what the first
@@ -44,7 +44,8 @@ def compose(parts: Parts) -> None:
 def _mount_server(parts: Parts) -> None:
     """The server itself: ``/api``, metrics, events, logins."""
     root, server = parts.root, parts.server
-    status.mount(root, parts.settings, lambda: status.resource(parts))
+    more_static = None if parts.extensions is None else parts.extensions.static
+    status.mount(root, parts.settings, lambda: status.resource(parts), more_static)
     dashboard.mount(root, parts)
     status.mount_events(root, lambda: parts.bus, parts.in_thread)
     auth.warn(server, tls=bool(server.certfile or server.ssl_options))
@@ -102,6 +103,8 @@ def _add_services(parts: Parts) -> None:
     services.add(Stage.DOMAINS, parts.kernels_service)
     if server.terminals_enabled:
         services.add(Stage.DOMAINS, parts.terminals)
+    if parts.extensions is not None:
+        services.add(Stage.RECORDS, parts.extensions.host)
     if parts.hub is not None:
         services.add(Stage.PORTS, parts.hub.service(lambda: parts.guard, parts.activity, lambda: parts.kernels))
     if server.shutdown_no_activity_timeout > 0:
