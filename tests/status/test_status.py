@@ -181,7 +181,7 @@ def test_buckets_are_cumulative() -> None:
 
 ROUTE = re.compile(r"@api(\.websocket)?\(([^\n]*?)\"(/[^\"]*)\"")
 UNTOLD = ("/lab", "/doc", "/tree", "/notebooks", "/edit", "/consoles", "/terminals/<path", "/custom", "/static", "/lsp")
-UNTOLD += ("/login", "/logout", "/oauth_callback", "/favicon.ico", "/robots.txt", "/host")
+UNTOLD += ("/login", "/logout", "/favicon.ico", "/robots.txt", "/host")
 UNTOLD += ("/api/notebooks", "/api/security")
 
 
