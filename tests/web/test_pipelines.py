@@ -85,7 +85,8 @@ def answers(*pieces: bytes, served: tuple[MemorySite, Later]) -> bytes:
         connection.send(piece)
     while later.waiting:
         later.waiting.pop(0).callback(None)
-    return re.sub(rb"(Date|Set-Cookie): [^\r]*\r\n", b"", connection.received())
+    received = re.sub(rb"(Date|Set-Cookie|X-Request-Id): [^\r]*\r\n", b"", connection.received())
+    return re.sub(rb"\b[0-9a-f]{8}-[0-9a-f]{6}\b", b"", received)
 
 
 @pytest.fixture(scope="module")
