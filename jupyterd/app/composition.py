@@ -1,4 +1,4 @@
-"""The composition root: puts the daemon together, each object once and each prefix once.
+"""Composition root: puts the daemon together, each object once and each prefix once.
 
 Read :func:`jupyterd` from its top: the objects (:class:`~jupyterd.app.parts.Parts`), what each feature answers, what
 runs beside requests. Features are imported by what builds them, resources at their first request: what the first

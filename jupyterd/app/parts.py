@@ -1,4 +1,4 @@
-"""The objects of one daemon: each is named once, and made when it is first asked for.
+"""Objects of one daemon: each is named once, and made when it is first asked for.
 
 Modules are imported by what needs them: what the first answer does not need is not loaded before it. Nothing depends
 on which is asked for first: what runs has a stage (:mod:`jupyterd.supervision.stages`).
@@ -82,6 +82,10 @@ class Parts:
         self.services.add(Stage.THREADS, threads)
         self.pools.append(threads)
         return threads
+
+    def takes_work(self) -> bool:
+        """The daemon has started, is not about to end, and its threads work."""
+        return bool(self.services.running) and all(pool.works() for pool in self.pools)
 
     def _last_uses(self) -> list[Callable[[], float | None]]:
         uses: list[Callable[[], float | None]] = [lambda: self.kernels.last_activity]

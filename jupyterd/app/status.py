@@ -1,4 +1,4 @@
-"""The server's own account of itself, from the parts, and where it is mounted; its events too."""
+"""Status of a daemon: its account of itself, from the parts, and where it is mounted; its events too."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def resource(parts: Parts) -> StatusResource:
         kernels=lambda: len(parts.kernels.living()),
         connections=connections,
         stop=lambda: parts.reactor.callLater(STOP_DELAY, parts.reactor.stop),
-        ready=lambda: bool(parts.services.running),
+        ready=parts.takes_work,
         in_thread=parts.in_thread,
         more_metrics=lambda: None if parts.extensions is None else parts.extensions.metrics(),
         look_at_activity=lambda: None if parts.extensions is None else parts.extensions.look_at_activity(),

@@ -135,6 +135,7 @@ class StatusCommand(Command):
     """``jupyterd status``."""
 
     name = "jupyterd-status"
+
     def parser(self) -> argparse.ArgumentParser:
         """See :class:`Command`."""
         return parser()

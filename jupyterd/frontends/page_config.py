@@ -1,4 +1,4 @@
-"""What a page of JupyterLab or Notebook is told about its server (``jupyter-config-data``)."""
+"""Page configuration: what a page of JupyterLab or Notebook is told about its server (``jupyter-config-data``)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The settings of the server itself: one line an operator writes, one trait. No behaviour beyond reading them."""
+"""Settings of the server itself: one line an operator writes, one trait. No behaviour beyond reading them."""
 
 from __future__ import annotations
 

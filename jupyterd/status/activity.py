@@ -1,4 +1,4 @@
-"""When the server was last used, and when it started."""
+"""Activity: when the server was last used, and when it started."""
 
 from __future__ import annotations
 
