@@ -1,4 +1,4 @@
-"""A daemon inside another program: built from a ``ServerApp``, started with a reactor that runs or is run here."""
+"""Embedded daemon: built from a ``ServerApp``, started with a reactor that runs or is run here."""
 
 from __future__ import annotations
 

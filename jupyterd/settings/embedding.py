@@ -1,4 +1,4 @@
-"""The server inside another program: what ``ServerApp`` offers beyond its settings, one short step each.
+"""Embedding: what ``ServerApp`` offers to a program that the server is part of, one short step each.
 
     app = ServerApp()
     app.initialize(["--port=0"])
