@@ -1,4 +1,4 @@
-"""The server as operators and extensions know it: its settings, URLs, files and commands."""
+"""Server as operators and extensions know it: its settings, URLs, files and commands."""
 
 from __future__ import annotations
 

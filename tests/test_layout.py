@@ -31,15 +31,21 @@ LEAVES = {
 }  # fmt: skip
 MIDDLE = {"web", "auth", "events"}
 FEATURES = {
-    "commands", "config", "contents", "dashboard", "frontends", "gateway", "hub", "kernels", "kernelspecs",
-    "nbconvert", "outputs",
-    "sessions", "status", "supervision", "terminals",
+    "commands", "config", "contents", "dashboard", "extensions", "frontends", "gateway", "hub", "kernels",
+    "kernelspecs", "nbconvert", "outputs", "sessions", "status", "supervision", "terminals",
 }  # fmt: skip
 SETTINGS = {"settings", "testing"}
 """What turns a command line and files into settings: above the features' own classes, below what builds the server."""
-RANKS = [LEAVES, MIDDLE, FEATURES, SETTINGS, {"app"}, {"tap"}, {"__main__"}, {"serverapp", "singleuser"}]
+TOP = [{"app"}, {"tap"}, {"foreground"}, {"__main__"}, {"serverapp", "singleuser", "extension_host"}]
+RANKS = [LEAVES, MIDDLE, FEATURES, SETTINGS, *TOP]
 
 NEIGHBOURS = {
+    "extensions": {
+        "contents.managers.sync_or_async",
+        "contents.service",
+        "kernels.manager",
+        "kernelspecs.manager",
+    },
     "commands": {"supervision.running_servers"},
     "gateway": {
         "kernels.messages.server_session",
@@ -48,6 +54,7 @@ NEIGHBOURS = {
         "kernels.process.launcher",
         "kernels.manager",
         "kernels.messages.wire",
+        "kernels.zeromq.network",
         "kernelspecs.manager",
         "sessions.manager",
     },
@@ -198,13 +205,24 @@ def test_txzmq_is_imported_in_one_file() -> None:
 
 def test_the_reactor_is_imported_in_tap_alone() -> None:
     importers = {i.importer for i in imports() if reaches(i, "twisted.internet.reactor")}
-    assert importers <= {"jupyterd.tap", "jupyterd.__main__"}
+    assert importers <= {"jupyterd.tap"}
 
 
 def test_the_reference_is_not_needed() -> None:
     """Tornado's names are for classes written against it, and imported for them alone."""
     hosts = {"jupyterd.contents.managers.foreign"}
-    wrong = [i for i in imports() if reaches(i, "jupyter_server", "tornado", "terminado") and i.importer not in hosts]
+    wrong = [
+        i
+        for i in imports()
+        if reaches(i, "jupyter_server", "tornado", "terminado")
+        and i.importer not in hosts
+        and part(i.importer) != "extension_host"
+    ]
+    assert not wrong, shown(wrong)
+
+
+def test_nothing_of_the_daemon_imports_the_extension_host() -> None:
+    wrong = [i for i in imports() if reaches(i, "jupyterd.extension_host") and part(i.importer) != "extension_host"]
     assert not wrong, shown(wrong)
 
 
@@ -267,6 +285,28 @@ def test_the_face_of_a_package(package: str) -> None:
         assert getattr(face, name).__name__ == name
     with pytest.raises(AttributeError):
         _ = face.nothing
+
+
+RIDDLES = {
+    "after", "from", "how", "it", "never", "that", "the", "until", "what", "when", "where", "whether", "which", "who",
+    "whom", "whose", "why",
+}  # fmt: skip
+"""Words that nobody searches for."""
+
+
+def test_a_module_is_found_by_its_first_word() -> None:
+    """The first line begins with the noun, or the verb, that one would search for."""
+    for name, path in modules():
+        first = (ast.get_docstring(nodes(path)[0]) or "").split("\n")[0]  # type: ignore[arg-type]
+        word = re.split(r"[\s,:]", first, maxsplit=1)[0].lower()
+        assert word not in {"", *RIDDLES}, f"{name}: {first}"
+
+
+def test_the_design_names_files_that_are_there() -> None:
+    text = (HOUSE / "docs" / "design.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:\w+/)+\w*(?:\.\w+)?)`", text)) - {"tests/test_layout.py"}
+    assert len(named) > 20
+    assert [name for name in sorted(named) if not (PACKAGE / name).exists()] == []
 
 
 def test_documentation_names_no_module_inside_a_feature() -> None:

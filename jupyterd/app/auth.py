@@ -1,4 +1,4 @@
-"""From settings to the guard: what operators wrote, under the names they know, and the warnings they get for it."""
+"""Guard and logins of a daemon, from its settings: where they are mounted, and the warnings that operators get."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def mount(root: Root, guard: Callable[[], Guard]) -> None:
 
         return ReportResource().app.resource()
 
-    root.mount("/api/me", identity, auth="", exact=True)
+    root.mount("/api/me", identity, auth="", writes="api", exact=True)
     root.mount("/api/security/csp-report", reports, auth="csp", exact=True, reports=True, max_body=SMALL_BODY)
 
 

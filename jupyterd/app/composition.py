@@ -1,4 +1,4 @@
-"""The composition root: puts the daemon together, each object once and each prefix once.
+"""Composition root: puts the daemon together, each object once and each prefix once.
 
 Read :func:`jupyterd` from its top: the objects (:class:`~jupyterd.app.parts.Parts`), what each feature answers, what
 runs beside requests. Features are imported by what builds them, resources at their first request: what the first
@@ -7,6 +7,8 @@ answer does not need is not loaded before it.
 
 from __future__ import annotations
 
+import os
+from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from twisted.logger import Logger
@@ -42,7 +44,8 @@ def compose(parts: Parts) -> None:
 def _mount_server(parts: Parts) -> None:
     """The server itself: ``/api``, metrics, events, logins."""
     root, server = parts.root, parts.server
-    status.mount(root, parts.settings, lambda: status.resource(parts))
+    more_static = None if parts.extensions is None else parts.extensions.static
+    status.mount(root, parts.settings, lambda: status.resource(parts), more_static)
     dashboard.mount(root, parts)
     status.mount_events(root, lambda: parts.bus, parts.in_thread)
     auth.warn(server, tls=bool(server.certfile or server.ssl_options))
@@ -92,20 +95,28 @@ def _mount_front_ends(parts: Parts) -> None:
 
 def _add_services(parts: Parts) -> None:
     """What runs from the start: culling, watching, ports. What is made at a first request joins its stage then."""
+    from jupyterd.web.websocket.open_sockets import Goodbye
+
     services, server, reactor = parts.services, parts.server, parts.reactor
     if parts.gateway is not None:
         services.add(Stage.BACKENDS, parts.gateway.service)
     services.add(Stage.DOMAINS, parts.kernels_service)
     if server.terminals_enabled:
         services.add(Stage.DOMAINS, parts.terminals)
+    if parts.extensions is not None:
+        services.add(Stage.RECORDS, parts.extensions.host)
     if parts.hub is not None:
         services.add(Stage.PORTS, parts.hub.service(lambda: parts.guard, parts.activity))
     if server.shutdown_no_activity_timeout > 0:
         services.add(Stage.PORTS, status.idle_stop(parts))
+    restarts = None
     if server.autoreload:
-        from jupyterd.supervision.autoreload import Autoreload
+        from jupyterd.supervision.autoreload import Autoreload, again
+        from jupyterd.supervision.notify import service_variables
 
-        services.add(Stage.PORTS, Autoreload(reactor, parts.in_thread))
+        restarts = Autoreload(reactor, parts.in_thread, restart=partial(again, service_variables(os.environ)))
+        services.add(Stage.PORTS, restarts)
+    services.add(Stage.PORTS, Goodbye(reactor, parts.site.open_sockets, lambda: bool(restarts and restarts.restarting)))
     services.add(Stage.PORTS, parts.log_lines)
     services.add(Stage.PORTS, parts.stalls)
     services.add(Stage.PORTS, parts.front)

@@ -1,8 +1,8 @@
-"""The front ends of a daemon, from its settings and what is installed, and where they are mounted."""
+"""Front ends of a daemon, from its settings and what is installed, and where they are mounted."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +33,7 @@ class FrontEnds:
     :param contents: gives the contents service.
     :param kernels: gives the kernel manager.
     :param provider: gives the identity provider, which knows what each page is told.
+    :param page_config: what server extensions tell the pages; None where there are none.
     :ivar serves: whether something is mounted at a path of one segment.
     """
 
@@ -47,6 +48,7 @@ class FrontEnds:
         contents: Callable[[], Contents],
         kernels: Callable[[], Any],
         provider: Callable[[], Any],
+        page_config: Callable[[], Awaitable[Mapping[str, Any]]] | None = None,
     ) -> None:
         self._settings = settings
         self._server = settings.server
@@ -56,6 +58,7 @@ class FrontEnds:
         self._contents = contents
         self._kernels = kernels
         self._provider = provider
+        self._page_config = page_config
         self.serves: Callable[[str], bool] = lambda path: False
         self.lab_package = self._wanted("jupyterlab")
         self.notebook_package = self._wanted("notebook")
@@ -79,8 +82,8 @@ class FrontEnds:
 
         assert self.lab_package is not None
         lab = LabApp(package=self.lab_package, config=self._settings.config, log=self._server.log)
-        if lab.collaborative:
-            self.log.warn("LabApp.collaborative has no effect: jupyter-collaboration is not served")
+        if lab.collaborative and not self._server.jpserver_extensions.get("jupyter_server_ydoc"):
+            self.log.warn("LabApp.collaborative has no effect: jupyter-collaboration is not installed")
         return lab
 
     @cached_property
@@ -112,10 +115,11 @@ class FrontEnds:
             return str(self.lab.default_url)
         return str(self.notebook.default_url) if self.notebook_package is not None else None
 
-    def surroundings(self) -> Surroundings:
-        """What pages are told of the server, now."""
+    async def surroundings(self) -> Surroundings:
+        """What pages are told of the server, now; extensions are waited for."""
         from jupyterd.frontends.page_config import Surroundings
 
+        extra = {} if self._page_config is None else await self._page_config()
         server, manager, provider = self._server, self._contents().manager, self._provider()
         return Surroundings(
             base_url=server.base_url,
@@ -128,7 +132,8 @@ class FrontEnds:
             allow_hidden=bool(getattr(manager, "allow_hidden", False)),
             delete_to_trash=getattr(manager, "delete_to_trash", None),
             untracked_message_types=list(getattr(self._kernels(), "untracked_message_types", ())),
-            extra={**server.tornado_settings.get("page_config_data", {}), **self._ours()},
+            nbclassic=self._page_config is not None and bool(server.jpserver_extensions.get("nbclassic")),
+            extra={**server.tornado_settings.get("page_config_data", {}), **extra, **self._ours()},
         )
 
     def _ours(self) -> dict[str, Any]:
@@ -272,7 +277,7 @@ def _mount_shared(root: Root, fronts: FrontEnds) -> None:
         shipped = [os.path.join(fronts.notebook_package, "custom")] if fronts.notebook_package else []
         return CustomFiles(fronts.assets, [*fronts._server.static_custom_path, *shipped]).app.resource()
 
-    root.mount("/lab/api", api, auth="")
+    root.mount("/lab/api", api, auth="", writes="config")  # a user's settings and workspaces
     root.mount(["/static/lab", "/lab/extensions", "/lab/api/themes"], files, auth="", public=True, page=True)
     root.mount("/custom", custom, auth="", page=True)
 
@@ -288,9 +293,9 @@ def _mount_lab(root: Root, fronts: FrontEnds) -> None:
         return fronts.administration.app.resource()
 
     root.mount(["/lab", "/doc"], pages, auth="", page=True)
+    # Whoever changes the installation, or installs packages, may do anything.
     open_to_all = ["/lab/api/plugins", "/lab/api/build", "/lab/api/news", "/lab/api/update"]
-    root.mount(open_to_all, administration, auth="", exact=True)
-    # Whoever may install packages may do anything.
+    root.mount(open_to_all, administration, auth="", writes="server", exact=True)
     root.mount("/lab/api/extensions", administration, auth="server", exact=True)
 
 

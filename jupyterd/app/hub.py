@@ -1,4 +1,4 @@
-"""The Hub's part of the composition: where a JupyterHub has started the server, it says who comes in."""
+"""Hub of a daemon: where a JupyterHub has started the server, it says who comes in."""
 
 from __future__ import annotations
 

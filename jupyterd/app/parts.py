@@ -1,4 +1,4 @@
-"""The objects of one daemon: each is named once, and made when it is first asked for.
+"""Objects of one daemon: each is named once, and made when it is first asked for.
 
 Modules are imported by what needs them: what the first answer does not need is not loaded before it. Nothing depends
 on which is asked for first: what runs has a stage (:mod:`jupyterd.supervision.stages`).
@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from jupyterd.contents.thread_pools import Lanes
 from jupyterd.dashboard.log_lines import LogLines
 from jupyterd.status.activity import Activity
+from jupyterd.status.counters import EventCounters
 from jupyterd.supervision.stages import Stage, Stages
 from jupyterd.system.daemon_directory import DaemonDirectory, local_places
 from jupyterd.system.threads import Threads
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
     from jupyterd.config.manager import ConfigManager
     from jupyterd.contents.service import Contents
     from jupyterd.events.bus import EventBus
+    from jupyterd.extensions.inquiry import Inquiry
     from jupyterd.gateway.kernelspecs import GatewaySpecs
     from jupyterd.kernels.channels.policy import Observer
     from jupyterd.kernels.manager import MappingKernelManager
@@ -64,6 +66,7 @@ class Parts:
         self.root = Root(self.server.base_url)
         self.pools: list[Threads] = []
         self.log_lines = LogLines()
+        self.counters = EventCounters()
         # Threads start with the first calls: a pool that nobody uses costs nothing.
         self.in_thread = self._threads("jupyterd", 4)  # short work of all features: parsing, SQLite, kernelspecs
         self.log_threads = self._threads("kernel-logs", 4)  # a disk that hangs holds up nothing else
@@ -79,6 +82,10 @@ class Parts:
         self.services.add(Stage.THREADS, threads)
         self.pools.append(threads)
         return threads
+
+    def takes_work(self) -> bool:
+        """The daemon has started, is not about to end, and its threads work."""
+        return bool(self.services.running) and all(pool.works() for pool in self.pools)
 
     def _last_uses(self) -> list[Callable[[], float | None]]:
         uses: list[Callable[[], float | None]] = [lambda: self.kernels.last_activity]
@@ -162,6 +169,7 @@ class Parts:
 
     def emit(self, schema_id: str, data: dict[str, Any]) -> None:
         """Tell the event bus."""
+        self.counters.count(schema_id, data)
         self.bus.emit(schema_id, data)
 
     # -- objects that several features use
@@ -350,7 +358,16 @@ class Parts:
             contents=lambda: self.contents,
             kernels=lambda: self.kernels,
             provider=lambda: self.guard.provider,
+            page_config=None if self.extensions is None else self.extensions.page_config,
         )
+
+    @cached_property
+    def extensions(self) -> Inquiry | None:
+        """Server extensions in their host; None, and nothing of them loaded, where there are none."""
+        from jupyterd.app.extensions import build, wanted
+
+        names = wanted(self.settings)
+        return build(self, names) if names else None
 
     @cached_property
     def front(self) -> Front:

@@ -1,4 +1,4 @@
-"""Requests that a foreign page made: XSRF tokens, the Origin of API calls and websockets, the Referer of files."""
+"""Cross-site requests: XSRF tokens, the Origin of API calls and websockets, the Referer of files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ XSRF_COOKIE_DAYS = 30
 
 
 class Forgery:
-    """The checks of one server. Each names, in its answer, what it misses.
+    """Checks against cross-site requests, of one server. Each names, in its answer, what it misses.
 
     :param guard: whose settings count, as they are at each request.
     """
@@ -39,6 +39,8 @@ class Forgery:
             return None
         if reading and request.user is None:
             return None  # not let in anyway; the login page comes first
+        if mount.own_xsrf and self._origin_allowed(request):
+            return None
         if not self._origin_allowed(request):
             complaint = f"Blocking Cross Origin request from {_shown(request.getHeader('origin'))}."
             status = 404
@@ -131,7 +133,7 @@ class Forgery:
 
 def _may_come(request: Request, mount: Mount) -> bool:
     """Whether a token may be in the body: a form, from somebody known or for the login, that is held in memory."""
-    if mount.body is not None or not (mount.form or request.user is not None):
+    if (mount.body is not None and not mount.form) or not (mount.form or request.user is not None):
         return False
     return forms.is_form(request.getHeader("content-type") or "")
 

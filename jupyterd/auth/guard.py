@@ -1,4 +1,4 @@
-"""The guard: decides on every request before any resource, and before a byte of its body is kept.
+"""Guard: decides on every request before any resource, and before a byte of its body is kept.
 
 In this order: is the Host ours, who asks, is the request forged by a foreign page, is who asks known, does a
 foreign origin ask, may they. A route can not forget any of it.
@@ -128,7 +128,8 @@ class Guard:
         request.user = handler.current_user = user
         by_token = request.token_authenticated = user is not None and self.provider.is_token_authenticated(handler)
         request.cors = self._cors(request, by_token)
-        if request.method == b"OPTIONS" and (mount is None or not mount.page):
+        asked_elsewhere = mount is not None and (mount.page or (mount.forwarded and user is not None))
+        if request.method == b"OPTIONS" and not asked_elsewhere:
             return self._preflight()
         if mount is None:
             return Refusal(404) if user is not None or self.tell_unknown_paths else self._login_first(request)
@@ -171,13 +172,17 @@ class Guard:
         return Refusal(302, location=f"{self.base_url}login?{urlencode({'next': _without_token(uri)})}")
 
     def _may(self, request: Request, handler: Handler, mount: Mount) -> Verdict | Deferred[Verdict]:
-        if self._everybody_may or not mount.auth or mount.public:
+        if self._everybody_may or mount.public:
             return None
-        action = "read" if handler.request.method in READING else mount.action
+        reading = handler.request.method in READING
+        resource = mount.auth if reading else mount.writes or mount.auth
+        if not resource:
+            return None
+        action = "read" if reading else mount.action
         if mount.websocket:
             action = "execute"
-        allowed = self.authorizer.is_authorized(handler, request.user, action, mount.auth)
-        refusal = Refusal(403, f"User is not authorized to {action} on resource: {mount.auth}.")
+        allowed = self.authorizer.is_authorized(handler, request.user, action, resource)
+        refusal = Refusal(403, f"User is not authorized to {action} on resource: {resource}.")
         if isinstance(allowed, Awaitable):
             return from_asyncio(allowed).addCallback(lambda yes: None if yes else refusal)
         return None if allowed else refusal
@@ -196,7 +201,7 @@ class Guard:
     # -- guessing
 
     def _guessing(self, request: Request, handler: Handler) -> bool:
-        """Whether a token is shown that is not even looked at, since its sender guesses faster than it is told."""
+        """Whether to refuse unread: this address has more wrong guesses waiting than ``LONGEST_DELAY``."""
         if not len(self.delay) or not 0 < len(self.provider.token or "") < STRONG_TOKEN:
             return False
         return bool(self.provider.get_token(handler)) and self.delay.backlog(self.remote_ip(request)) > LONGEST_DELAY

@@ -61,12 +61,16 @@ class ServerClient:
         :param path: below its URL, not quoted.
         :raises CommandError: it refuses, or is not there.
         """
+        return self.ask_raw(method, quote(path), body)
+
+    def ask_raw(self, method: str, path: str, body: Any = None) -> Any:
+        """The same for a path that is quoted, and may have a query."""
         headers = {"Authorization": f"token {self.token}"} if self.token else {}
         data = None
         if body is not None:
             data, headers["Content-Type"] = json.dumps(body), "application/json"
         try:
-            answer = fetch(self.url + quote(path), method, data, headers)
+            answer = fetch(self.url + path, method, data, headers)
         except HTTPError as error:
             raise CommandError(_reason(error)) from None
         except (OSError, ValueError) as error:

@@ -1,4 +1,4 @@
-"""The event bus: features tell it what happens, websockets and logging handlers hear it.
+"""Event bus: features tell it what happens, websockets and logging handlers hear it.
 
 ``jupyter_events`` takes long and much memory to import, for validating what comes from outside. Events of our own
 features need none of that: they go straight to who listens. It is loaded when the operator has configured handlers
@@ -38,6 +38,7 @@ class EventBus:
     def __init__(self, config: Config) -> None:
         self._config = config
         self._listeners: list[Listener] = []
+        self._schemas: dict[str, None] = {}
         self._recorded = bool(config.get("EventLogger", {}).get("handlers"))
 
     def emit(self, schema_id: str, data: dict[str, Any]) -> None:
@@ -86,7 +87,26 @@ class EventBus:
         for path in sorted(glob(os.path.join(SCHEMAS, "*.yaml"))):
             with open(path, encoding="utf-8") as file:
                 logger.register_event_schema(file.read())
+        for schema in self._schemas:
+            self._register(logger, schema)
         return logger
+
+    def add_schema(self, schema: str) -> None:
+        """Know events of another program.
+
+        :param schema: JSON or YAML. One that can not be used, or whose id is known already, is left out.
+        """
+        if schema in self._schemas:
+            return
+        self._schemas[schema] = None
+        if "logger" in self.__dict__:
+            self._register(self.logger, schema)
+
+    def _register(self, logger: Any, schema: str) -> None:
+        try:
+            logger.register_event_schema(schema)
+        except Exception as error:  # noqa: BLE001 - its kinds are jupyter_events' own
+            self.log.debug("an event schema is left out: {error}", error=str(error))
 
     def _record(self, schema_id: str, data: dict[str, Any], timestamp: datetime | None) -> None:
         try:

@@ -35,7 +35,11 @@ class NotebookPages:
     api = json_api(app)
 
     def __init__(
-        self, notebook: JupyterNotebookApp, around: Callable[[], Surroundings], in_thread: InThread, kind_of: KindOf
+        self,
+        notebook: JupyterNotebookApp,
+        around: Callable[[], Awaitable[Surroundings]],
+        in_thread: InThread,
+        kind_of: KindOf,
     ) -> None:
         self._notebook = notebook
         self._around = around
@@ -86,7 +90,8 @@ class NotebookPages:
         return await self._page(call, "terminals.html")
 
     async def _page(self, call: Call, template: str, **extra: Any) -> Reply:
-        return page(await self._in_thread(self._render, self._around().shown_to(call.request), template, extra))
+        around = (await self._around()).shown_to(call.request)
+        return page(await self._in_thread(self._render, around, template, extra))
 
     def _render(self, around: Surroundings, template: str, extra: dict[str, Any]) -> bytes:
         settings = notebook_page(self._notebook, around, notebook_version(self._notebook.package))

@@ -1,4 +1,4 @@
-"""What a page of JupyterLab or Notebook is told about its server (``jupyter-config-data``)."""
+"""Page configuration: what a page of JupyterLab or Notebook is told about its server (``jupyter-config-data``)."""
 
 from __future__ import annotations
 
@@ -37,6 +37,7 @@ class Surroundings:
     :param preferred_path: the directory that is opened first, below the root; empty for the root.
     :param delete_to_trash: None where the contents manager has no such setting.
     :param server_version: the version of the Jupyter Server API, as three numbers.
+    :param nbclassic: the classic notebook is served too.
     :param extra: ``page_config_data`` that an operator or another feature adds.
     """
 
@@ -51,6 +52,7 @@ class Surroundings:
     delete_to_trash: bool | None = None
     server_version: tuple[int, int, int] = (2, 21, 1)
     untracked_message_types: list[str] = field(default_factory=list)
+    nbclassic: bool = False
     extra: Mapping[str, Any] = field(default_factory=dict)
     of_page: Callable[[Any], Mapping[str, Any]] | None = None
 
@@ -123,7 +125,7 @@ def notebook_page(app: JupyterNotebookApp, around: Surroundings, version: str) -
         "frontendUrl": url_path_join(around.base_url, "/"),
         "exposeAppInBrowser": app.expose_app_in_browser,
         "preferredPath": posixpath.normpath("/" + around.preferred_path),
-        "nbclassic_enabled": False,
+        "nbclassic_enabled": around.nbclassic,
         "notebookVersion": json.dumps(around.server_version),
     }
     page.setdefault("jupyterConfigDir", jupyter_config_dir())

@@ -1,4 +1,4 @@
-"""What a JupyterHub that has started the server wants of its settings."""
+"""Hub's settings: what a JupyterHub that has started the server wants of them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""From a command line to everything an operator has set: files, environment and options in one traitlets Config."""
+"""Loading of settings: from a command line to files, environment and options in one traitlets Config."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from typing import Any, cast
 from traitlets import TraitError
 from traitlets.config import Config
 
-from jupyterd.compat.class_names import CLASSES, STOCK, known_classes, ours, resolve
+from jupyterd.compat.class_names import CLASSES, ours, resolve
+from jupyterd.extensions.discovery import JUPYTEXT, LANGUAGE_SERVERS, SERVED, enabled, is_installed
 from jupyterd.gateway import is_set
 from jupyterd.settings.checks import BadSettings, check_classes, check_values, resolved, warn_of_misspelt_classes
 from jupyterd.settings.command_line import BadOption
@@ -20,13 +21,7 @@ from jupyterd.settings.config_files import ConfigFileError
 from jupyterd.settings.deprecated import NO_EFFECT, NO_EFFECT_ELSEWHERE
 from jupyterd.settings.server_app import ServerApp
 
-__all__ = ["CLASSES", "STOCK", "BadSettings", "Settings", "known_classes", "load", "ours", "resolve"]
-
-# Extensions of the Jupyter Server whose work is done here.
-SERVED = frozenset(
-    {"jupyter_lsp", "jupyter_server_terminals", "jupyterlab", "jupyterlab_server", "notebook", "notebook_shim"}
-)
-
+__all__ = ["BadSettings", "Settings", "act", "load"]
 
 @dataclass(frozen=True)
 class Settings:
@@ -196,8 +191,10 @@ def _warn_of_no_effect(server: ServerApp) -> None:
 
 
 def _warn_of_extensions(server: ServerApp) -> None:
-    for name, enabled in sorted(server.jpserver_extensions.items()):
-        if enabled and name not in SERVED:
-            server.log.warning(
-                "The server extension %s is enabled, but jupyterd does not load server extensions.", name
-            )
+    for name in enabled(server.jpserver_extensions):
+        if name in SERVED:
+            continue
+        if not is_installed(name):
+            server.log.warning("The server extension %s is enabled, but not installed.", name)
+        elif not server.extension_host and name not in (*JUPYTEXT, LANGUAGE_SERVERS):
+            server.log.warning("The server extension %s is enabled, but ServerApp.extension_host is off.", name)

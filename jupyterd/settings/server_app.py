@@ -15,6 +15,7 @@ from traitlets.config import Config, Configurable
 from traitlets.config.loader import DeferredConfig
 
 from jupyterd import __version__
+from jupyterd.commands import COMMANDS
 from jupyterd.log import application_log
 from jupyterd.settings.aliases import ALIASES, FLAGS, IGNORED_FLAGS
 from jupyterd.settings.command_line import BadOption, parse
@@ -58,8 +59,7 @@ jupyterd run a.ipynb -p alpha 1   # have it run a notebook
         "list": (JupyterServerListApp, "List the servers that run."),
         "stop": (JupyterServerStopApp, "Stop the server on a port or UNIX socket."),
         "password": (JupyterPasswordApp, "Set a password."),
-        "run": ("jupyterd.commands.run.RunCommand", "Have a server run a notebook."),
-        "runs": ("jupyterd.commands.runs.RunsCommand", "The runs of a notebook."),
+        **COMMANDS,
     }
     info_file = Unicode()
     browser_open_file = Unicode()

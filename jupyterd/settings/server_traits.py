@@ -1,4 +1,4 @@
-"""The settings of the server itself: one line an operator writes, one trait. No behaviour beyond reading them."""
+"""Settings of the server itself: one line an operator writes, one trait. No behaviour beyond reading them."""
 
 from __future__ import annotations
 
@@ -221,6 +221,19 @@ class ServerTraits(HTTPTraits, MovedTraits):
 
     jpserver_extensions = Dict(value_trait=Bool(), config=True, help="Extensions by module name: whether to load them.")
     server_extensions = Dict(config=True, help="Deprecated, use jpserver_extensions.")
+    extension_host = Bool(
+        True, config=True, help="Run server extensions written for the Jupyter Server, in a process of their own."
+    )
+    extension_host_start_timeout = Float(120.0, config=True, help="Seconds within which all extensions must be loaded.")
+    extension_host_wait = Float(60.0, config=True, help="Seconds for which a request waits for its extension to load.")
+    extension_host_memory_limit = Integer(
+        0, config=True, help="Bytes of resident memory at which the extensions' process is started anew; 0: no limit."
+    )
+    extension_host_stall_timeout = Float(
+        300.0,
+        config=True,
+        help="Seconds for which an extension may block the others before their process is started anew; 0: for ever.",
+    )
     extra_services = List(Unicode(), config=True, help="Modules with request handlers that win over the server's own.")
     reraise_server_extension_failures = Bool(False, config=True, help="Stop when an extension does not load.")
     record_http_request_metrics = Bool(True, config=True, help="Measure how long requests take, for /metrics.")

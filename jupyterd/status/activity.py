@@ -1,4 +1,4 @@
-"""When the server was last used, and when it started."""
+"""Activity: when the server was last used, and when it started."""
 
 from __future__ import annotations
 
@@ -22,10 +22,14 @@ class Activity:
 
     def __init__(self, clock: Any, others: Sequence[Callable[[], float | None]] = ()) -> None:
         self._clock = clock
-        self._others = others
+        self._others = list(others)
         self.started: float = clock.seconds()
         self._used: float = self.started
         self._offset = time.time() - self.started
+
+    def also(self, when: Callable[[], float | None]) -> None:
+        """Count what another part tells as use; see ``others``."""
+        self._others.append(when)
 
     def request(self, request: Request) -> None:
         """A request was answered."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
 from twisted.logger import Logger
@@ -27,7 +27,10 @@ class StatusResource:
     :param kernels: how many kernels run.
     :param connections: open websockets to kernels.
     :param stop: ends the daemon, soon.
-    :param ready: whether the daemon takes work: it has started, and is not about to end.
+    :param more_metrics: those of server extensions, in Prometheus's text format; None where there are none.
+    :param look_at_activity: brings ``activity`` up to date about server extensions; None where there are none.
+    :param ready: whether the daemon takes work: it has started, is not about to end, and has
+        threads.
     """
 
     app = Routes()
@@ -41,6 +44,8 @@ class StatusResource:
     stop: Callable[[], None]
     ready: Callable[[], bool]
     in_thread: InThread
+    more_metrics: Callable[[], Awaitable[bytes] | None] = lambda: None
+    look_at_activity: Callable[[], Awaitable[None] | None] = lambda: None
 
     @api(("GET", "HEAD"), "/api")
     @api(("GET", "HEAD"), "/api/")
@@ -51,6 +56,8 @@ class StatusResource:
     @api(("GET", "HEAD"), "/api/status")
     async def status(self, call: Call) -> object:
         """How much runs, and when it was last used."""
+        if (looked := self.look_at_activity()) is not None:
+            await looked
         return {
             "connections": self.connections(),
             "kernels": self.kernels(),
@@ -73,7 +80,11 @@ class StatusResource:
     @api(("GET", "HEAD"), "/metrics")
     async def prometheus(self, call: Call) -> object:
         """Metrics."""
-        body, media_type = await self.in_thread(self.metrics.render, call.header("accept") or "")
+        more = self.more_metrics()
+        accept = (call.header("accept") or "") if more is None else PLAIN  # the format that theirs are in
+        body, media_type = await self.in_thread(self.metrics.render, accept)
+        if more is not None:
+            body += await more
         return Reply(body, media_type)
 
     @api(("GET", "HEAD"), "/healthz")
@@ -86,4 +97,4 @@ class StatusResource:
     async def takes_work(self, call: Call) -> object:
         """Whether to send work here: 200 or 503."""
         ready = self.ready()
-        return Reply(b"ok\n" if ready else b"stopping\n", PLAIN, 200 if ready else 503, {"Cache-Control": "no-store"})
+        return Reply(b"ok\n" if ready else b"not ready\n", PLAIN, 200 if ready else 503, {"Cache-Control": "no-store"})

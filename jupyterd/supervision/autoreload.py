@@ -1,17 +1,16 @@
-"""Starting again when a Python file changes: for those who develop the server or an extension (``--autoreload``)."""
+"""Autoreload: starting again when a Python file changes, for those who develop the server or an extension."""
 
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from twisted.application.service import Service
 from twisted.internet.defer import Deferred
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
+from jupyterd.system.periodic import Periodic
 from jupyterd.system.threads import InThread
 
 LOOK_SECONDS = 1.0
@@ -23,19 +22,25 @@ def python_files() -> list[str]:
     return [name for name in files if name and name.endswith(".py")]
 
 
-def again() -> None:
-    """Replace this process by a new one with the same command line."""
-    os.execv(sys.executable, [sys.executable, *sys.orig_argv[1:]])  # noqa: S606 - it is our own
+def again(variables: Mapping[str, str]) -> None:
+    """Replace this process by a new one with the same command line.
+
+    :param variables: what it gets beside the environment, which has them no more: children must not.
+    """
+    command = [sys.executable, *sys.orig_argv[1:]]
+    os.execve(sys.executable, command, {**os.environ, **variables})  # noqa: S606 - it is our own
 
 
-class Autoreload(Service):
+class Autoreload(Periodic):
     """Stops the daemon when a file changes, and starts it again once all has stopped.
 
     :param reactor: its last event is what the new start waits for.
     :param files: names what is watched.
     :param restart: called after the reactor has stopped.
+    :ivar restarting: it has stopped the daemon.
     """
 
+    first_at_once = True
     log = Logger()
 
     def __init__(
@@ -43,28 +48,23 @@ class Autoreload(Service):
         reactor: Any,
         in_thread: InThread,
         files: Callable[[], Iterable[str]] = python_files,
-        restart: Callable[[], None] = again,
+        *,
+        restart: Callable[[], None],
     ) -> None:
+        super().__init__(reactor)
         self._reactor = reactor
         self._in_thread = in_thread
         self._files = files
         self._restart = restart
+        self.restarting = False
         self._seen: dict[str, float] = {}
-        self._loop = LoopingCall(self._look)
-        self._loop.clock = reactor
 
-    def startService(self) -> None:
-        """Begin to watch."""
-        super().startService()
-        self._loop.start(LOOK_SECONDS)
+    def interval(self) -> float:
+        """A second."""
+        return LOOK_SECONDS
 
-    def stopService(self) -> None:
-        """Watch no more."""
-        super().stopService()
-        if self._loop.running:
-            self._loop.stop()
-
-    def _look(self) -> Deferred[None]:
+    def turn(self) -> Deferred[None]:
+        """Compare the files with what they were."""
         return self._in_thread(_times, list(self._files())).addCallback(self._compare)
 
     def _compare(self, times: dict[str, float]) -> None:
@@ -73,7 +73,8 @@ class Autoreload(Service):
         if not changed or not self.running:
             return
         self.log.info("{name} has changed, starting again", name=changed[0])
-        self._loop.stop()
+        self.no_more()
+        self.restarting = True
         self._reactor.addSystemEventTrigger("after", "shutdown", self._restart)
         self._reactor.stop()
 

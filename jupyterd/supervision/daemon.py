@@ -1,4 +1,4 @@
-"""The outermost service: logs, limits, signals, and an end that comes in any case."""
+"""Daemon: the outermost service, logs, limits, signals, and an end that comes in any case."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from twisted.logger import ILogObserver, Logger
 
 from jupyterd import log as logs
 from jupyterd.supervision import open_files as limits
-from jupyterd.supervision.notify import Notify, Watchdog, watchdog_seconds
+from jupyterd.supervision.notify import Notify, Watchdog, keep_from_children, watchdog_seconds
 from jupyterd.supervision.server_settings import Server
 from jupyterd.supervision.signals import Signals, ask_on_terminal, has_terminal
 from jupyterd.supervision.sockets import CannotListen
@@ -109,9 +109,10 @@ class Daemon(MultiService):
             self.log.critical("{error}", error=error)
             self._give_up(str(error))
             raise
+        keep_from_children(os.environ)
 
     def startService(self) -> None:
-        """Start all services; what is there then is there for good, and not looked through again for garbage."""
+        """Start all services, and freeze the garbage collector's view of what the start has made (``gc.freeze``)."""
         super().startService()
         gc.freeze()
 

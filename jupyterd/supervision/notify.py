@@ -1,16 +1,30 @@
-"""Words to the service manager: that we are there, that we go, and that we are alive."""
+"""Notifications to the service manager (``sd_notify``): that we are there, that we go, and that we are alive."""
 
 from __future__ import annotations
 
 import os
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
-from twisted.application.service import Service
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
+
+from jupyterd.system.periodic import Periodic
+
+
+def service_variables(environment: Mapping[str, str]) -> dict[str, str]:
+    """Where the service manager listens and how often it wants to hear: for this process and no other."""
+    return {name: value for name, value in environment.items() if name.startswith(("NOTIFY_SOCKET", "WATCHDOG_"))}
+
+
+def keep_from_children(environment: MutableMapping[str, str]) -> None:
+    """Take these variables away once they are read, and those of sockets: a kernel could tell the service manager lies.
+
+    Source: sd_notify(3), sd_watchdog_enabled(3), sd_listen_fds(3).
+    """
+    for name in [*service_variables(environment), *(name for name in environment if name.startswith("LISTEN_"))]:
+        del environment[name]
 
 
 class Notify:
@@ -53,28 +67,24 @@ class Notify:
             self.log.warn("the service manager can not be told {lines}: {error}", lines=lines, error=error)
 
 
-class Watchdog(Service):
+class Watchdog(Periodic):
     """Tells the service manager that the reactor still turns, twice as often as it asks for.
 
     :param seconds: how long it waits before it takes us for dead; 0: it does not watch.
     """
 
     def __init__(self, clock: Any, say: Callable[[str], None], seconds: float) -> None:
+        super().__init__(clock)
         self._seconds = seconds
-        self._loop = LoopingCall(say, "WATCHDOG=1")
-        self._loop.clock = clock
+        self._say = say
 
-    def startService(self) -> None:
-        """Begin."""
-        super().startService()
-        if self._seconds > 0:
-            self._loop.start(self._seconds / 2, now=False)
+    def interval(self) -> float:
+        """Half of what the service manager waits."""
+        return self._seconds / 2
 
-    def stopService(self) -> None:
-        """End."""
-        super().stopService()
-        if self._loop.running:
-            self._loop.stop()
+    def turn(self) -> None:
+        """Say it."""
+        self._say("WATCHDOG=1")
 
 
 def watchdog_seconds(environment: Mapping[str, str]) -> float:

@@ -1,4 +1,4 @@
-"""Which resource answers a path: a tree of mounted prefixes.
+"""Root: which resource answers a path, by a tree of mounted prefixes.
 
 The segments stay whole, so that each resource's routes are written, and found by grep, as the paths that clients send.
 """
@@ -11,7 +11,21 @@ from functools import cache
 from typing import Any, Protocol
 from urllib.parse import unquote
 
+from twisted.internet.defer import Deferred
 from twisted.web.resource import IResource
+
+
+class Overlay(Protocol):
+    """Answers paths before the mounts do; see :class:`jupyterd.extensions.overlay.Overlay`."""
+
+    def find(self, request: Any, segments: Sequence[str] | None) -> Mount | None:
+        """The mount that answers a request, None for the server's own."""
+
+    def expected(self, request: Any) -> Mount | None:
+        """What stands for the mount of a request that somebody may answer soon; None where nobody will."""
+
+    def ready(self) -> Deferred[None]:
+        """Fires when it is known who answers; its failure is the answer."""
 
 
 class BodySink(Protocol):
@@ -37,6 +51,8 @@ class Mount:
     :param prefix: segments, ``*`` for any one segment.
     :param factory: makes the resource, at the first request.
     :param auth: the authorizer's name of what lies here (``contents``, ``kernels`` ...).
+    :param writes: the same for requests that change something, where that has another name, or where reading has none:
+        any known user may read then.
     :param action: the authorizer's word for requests that change something: ``write``, or ``execute`` where they run
         code. Reading is ``read`` in any case.
     :param public: answered without credentials.
@@ -48,6 +64,8 @@ class Mount:
     :param untrusted: serves what users wrote: its pages run in a sandbox, and foreign pages may not embed it.
     :param form: its POSTs are HTML forms, which carry their XSRF token in the body.
     :param reports: takes what browsers send by themselves, without an XSRF token.
+    :param own_xsrf: has an XSRF check of its own: of ours only the one of the Origin is done.
+    :param forwarded: its requests go to another process, which has a say in what their answers look like.
     """
 
     prefix: tuple[str, ...]
@@ -63,6 +81,9 @@ class Mount:
     form: bool = False
     reports: bool = False
     action: str = "write"
+    own_xsrf: bool = False
+    forwarded: bool = False
+    writes: str = ""
 
     def resource(self) -> IResource:
         """The resource; made once for all mounts of the same factory."""
@@ -86,6 +107,7 @@ class Root:
         # Hubs give names as they stand in URLs: /user/me%40here/
         self._base = [unquote(segment) for segment in base_url.split("/") if segment]
         self._top = _Node()
+        self.overlay: Overlay | None = None
         self._factories: dict[Callable[[], IResource], Callable[[], IResource]] = {}
 
     def mount(
@@ -104,6 +126,7 @@ class Root:
         form: bool = False,
         reports: bool = False,
         action: str = "write",
+        writes: str = "",
     ) -> list[Mount]:
         """Let what ``factory`` makes answer each prefix and all below it; of two prefixes the longer one wins.
 
@@ -117,6 +140,7 @@ class Root:
                 Mount(
                     tuple(segment for segment in prefix.split("/") if segment),
                     once, auth, public, page, exact, body, max_body, websocket, untrusted, form, reports, action,
+                    writes=writes,
                 )
             )
             for prefix in ([prefixes] if isinstance(prefixes, str) else prefixes)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import websocket
 
 from tests.real.daemon import Daemon, running, until
 from tests.real.tab import NEVER_DROPS, V1, Message, Tab, of_type, once, parent_id, printed
@@ -209,3 +212,36 @@ def test_what_a_kernel_replies_when_it_ends_by_itself_is_heard(daemon: Daemon) -
     assert reply["content"]["status"] == "ok"
     tab.close()
     assert daemon.ask("DELETE", f"/api/kernels/{kernel}").status == 204
+
+
+def test_kernels_and_terminals_know_nothing_of_the_service_manager(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager:
+        manager.bind(str(tmp_path / "notify"))
+        manager.settimeout(20)
+        told = {"NOTIFY_SOCKET": str(tmp_path / "notify"), "WATCHDOG_USEC": "60000000", "LISTEN_PID": "1"}
+        with running(tmp_path, **told, LISTEN_FDS="1", LISTEN_FDNAMES="x", LISTEN_PIDFDID="2") as daemon:
+            assert manager.recv(1000).startswith(b"READY=1")
+            tab = Tab(daemon, daemon.start_kernel()).ready()
+            code = "import os; [name for name in os.environ if name.startswith(('NOTIFY', 'WATCHDOG', 'LISTEN'))]"
+            (result,) = of_type(tab.until_done(tab.execute(code)), "execute_result")
+            assert result["content"]["data"]["text/plain"] == "[]"
+            tab.close()
+            daemon.json("POST", "/api/terminals")
+            for pid in daemon.children():
+                environment = Path(f"/proc/{pid}/environ").read_bytes()
+                assert b"NOTIFY_SOCKET" not in environment
+                assert b"LISTEN_" not in environment
+        assert manager.recv(1000) == b"STOPPING=1"
+
+
+def test_open_websockets_are_closed_with_a_reason_when_it_stops(tmp_path: Path) -> None:
+    with running(tmp_path) as daemon:
+        tab = Tab(daemon, daemon.start_kernel()).ready()
+        begun = time.monotonic()
+        daemon.process.send_signal(signal.SIGTERM)
+        while (frame := tab.socket.recv_frame()).opcode != websocket.ABNF.OPCODE_CLOSE:
+            pass
+        assert int.from_bytes(frame.data[:2], "big") == 1001
+        tab.socket.send_close()
+        assert daemon.process.wait(20) == 0
+        assert time.monotonic() - begun < 10

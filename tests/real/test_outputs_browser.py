@@ -50,7 +50,7 @@ plt.show()
 NUMBERS = "".join(f"{i}\n" for i in range(1, 61))
 
 KNOWN = ("reading 'schema'", "Comm not found for comm id")
-"""What pages complain about on every server: Notebook 7.6 throws the first, second pages hear of the first one's comms."""
+"""What pages complain of on every server: Notebook 7.6 throws the first, second pages hear of the others' comms."""
 
 
 class Pages:

@@ -23,7 +23,7 @@ from zope.interface import directlyProvides
 
 from jupyterd.supervision.daemon import EXIT_SECONDS, LEAVE_SECONDS, STOP_SECONDS, Daemon
 from jupyterd.supervision.listener import Front
-from jupyterd.supervision.notify import Notify, Watchdog, watchdog_seconds
+from jupyterd.supervision.notify import Notify, Watchdog, keep_from_children, service_variables, watchdog_seconds
 from jupyterd.supervision.open_files import raise_open_files
 from jupyterd.supervision.sockets import CannotListen
 from jupyterd.supervision.stages import Stage, Stages
@@ -62,7 +62,6 @@ class Listening(MemoryReactorClock):
         self.adopted.append((socket.fromfd(descriptor, family, socket.SOCK_STREAM).getsockname(), factory))
         self.ports.append(Port())
         return self.ports[-1]
-
 
     def callFromThread(self, function: Any, *args: Any) -> None:
         """Nobody is at home."""
@@ -392,6 +391,16 @@ def test_the_watchdog_is_fed_in_time() -> None:
     watchdog.stopService()
     clock.advance(50)
     assert len(said) == 2
+
+
+def test_no_child_gets_what_the_service_manager_told_the_daemon() -> None:
+    environment = {
+        "NOTIFY_SOCKET": "/n", "WATCHDOG_USEC": "1", "WATCHDOG_PID": "2", "LISTEN_FDS": "1", "LISTEN_PIDFDID": "3",
+        "PATH": "/bin", "LISTENER": "mine",
+    }  # fmt: skip
+    assert service_variables(environment) == {"NOTIFY_SOCKET": "/n", "WATCHDOG_USEC": "1", "WATCHDOG_PID": "2"}
+    keep_from_children(environment)
+    assert environment == {"PATH": "/bin", "LISTENER": "mine"}
 
 
 def test_nobody_watches() -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from twisted.internet.testing import MemoryReactorClock
 
-from jupyterd.supervision.autoreload import Autoreload, python_files
+from jupyterd.supervision.autoreload import Autoreload, again, python_files
 from jupyterd.supervision.idle_stop import IdleStop
 from jupyterd.testing.deferreds import at_once
 
@@ -79,19 +80,30 @@ def test_a_changed_file_starts_it_again(tmp_path: Path) -> None:
     triggers: list[tuple[Any, ...]] = []
     reactor.addSystemEventTrigger = lambda *trigger: triggers.append(trigger)  # type: ignore[method-assign]
     service = Autoreload(
-        reactor, at_once, lambda: [str(watched), str(tmp_path / "gone.py")], lambda: restarted.append(1)
+        reactor, at_once, lambda: [str(watched), str(tmp_path / "gone.py")], restart=lambda: restarted.append(1)
     )
     reactor.running = True
     service.startService()
     reactor.advance(1)
     assert triggers == []
+    assert not service.restarting
     os.utime(watched, (1, 1))
     reactor.advance(1)
     [(phase, event, restart)] = triggers
     assert (phase, event, reactor.hasStopped) == ("after", "shutdown", True)
+    assert service.restarting
     restart()
     assert restarted == [1]
     service.stopService()
+
+
+def test_the_new_process_gets_what_the_service_manager_told_the_old_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    executed: list[Any] = []
+    monkeypatch.setattr(os, "execve", lambda *arguments: executed.append(arguments))
+    again({"NOTIFY_SOCKET": "/run/notify"})
+    [(_, command, environment)] = executed
+    assert command[1:] == sys.orig_argv[1:]
+    assert (environment["NOTIFY_SOCKET"], environment["PATH"]) == ("/run/notify", os.environ["PATH"])
 
 
 def test_it_watches_what_is_loaded() -> None:

@@ -10,12 +10,16 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet.error import ConnectionDone
+from twisted.internet.task import Clock
+from twisted.python.failure import Failure
 
 from jupyterd.testing.http import Connection, MemorySite
 from jupyterd.web.api import Routes, json_api
 from jupyterd.web.call import Call
 from jupyterd.web.root import Root
 from jupyterd.web.websocket.compression import LARGEST, Compression, offer
+from jupyterd.web.websocket.open_sockets import GOING_AWAY, PATIENCE, SERVICE_RESTART, Goodbye
 from jupyterd.web.websocket.protocol import SocketProtocol
 
 DEFLATE = "permessage-deflate"
@@ -260,3 +264,62 @@ def test_options(options: Any, compression: Compression | None) -> None:
 def test_options_that_are_none(options: Any) -> None:
     with pytest.raises(ValueError, match="expected|is a number"):
         Compression.of(options)
+
+
+# -- when the daemon stops
+
+
+def goodbye_of(protocol: Echo, clock: Clock, restarts: bool = False) -> Goodbye:
+    return Goodbye(clock, protocol.factory.open_sockets, lambda: restarts)
+
+
+@pytest.mark.parametrize(("restarts", "code"), [(False, GOING_AWAY), (True, SERVICE_RESTART)])
+def test_open_websockets_are_told_that_the_server_goes(restarts: bool, code: int) -> None:
+    connection, _, protocol = opened()
+    stopped = goodbye_of(protocol, Clock(), restarts).stopService()
+    [(first, payload)] = frames(connection.received())
+    assert (first, int.from_bytes(payload[:2], "big")) == (0x80 | CLOSE, code)
+    assert payload[2:].startswith(b"The server ")
+    assert not stopped.called, "the client has not answered"
+    connection.send(frame(CLOSE, payload[:2]))
+    connection.transport.protocol.connectionLost(Failure(ConnectionDone()))
+    assert stopped.called
+
+
+def test_who_does_not_answer_is_not_waited_for_long() -> None:
+    _, _, protocol = opened()
+    clock = Clock()
+    stopped = goodbye_of(protocol, clock).stopService()
+    clock.advance(PATIENCE - 0.1)
+    assert not stopped.called
+    clock.advance(0.1)
+    assert stopped.called
+
+
+def test_nothing_follows_a_goodbye() -> None:
+    connection, _, protocol = opened()
+    told: list[str] = []
+    protocol.paused = lambda: told.append("paused")  # type: ignore[method-assign]
+    protocol.resumed = lambda: told.append("resumed")  # type: ignore[method-assign]
+    protocol.go_away(GOING_AWAY, "")
+    protocol.go_away(GOING_AWAY, "")
+    protocol.resumeProducing()
+    protocol.sendMessage(b"late")
+    assert told == ["paused"]
+    assert [first & 15 for first, _ in frames(connection.received())] == [CLOSE]
+
+
+def test_who_comes_while_all_leave_leaves_too() -> None:
+    _, _, first = opened()
+    sockets = first.factory.open_sockets
+    connection, _, late = opened()
+    sockets.leave(GOING_AWAY, "x")
+    connection.received()
+    sockets.opened(late)
+    assert [kind & 15 for kind, _ in frames(connection.received())] == [CLOSE]
+
+
+def test_without_any_the_stop_does_not_wait() -> None:
+    connection, _, protocol = opened()
+    connection.transport.protocol.connectionLost(Failure(ConnectionDone()))
+    assert goodbye_of(protocol, Clock()).stopService().called

@@ -1,4 +1,4 @@
-"""Which notebooks' outputs this user has made or accepted: signatures, as nbformat makes and stores them.
+"""Trust: which notebooks' outputs this user has made or accepted, by signatures as nbformat makes and stores them.
 
 The database and the secret are the reference's, so what was trusted there is trusted here. Whatever happens to them, a
 notebook can be opened (untrusted) and saved (unsigned).

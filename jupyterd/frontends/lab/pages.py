@@ -54,7 +54,7 @@ class LabPages:
     def __init__(
         self,
         lab: LabApp,
-        around: Callable[[], Surroundings],
+        around: Callable[[], Awaitable[Surroundings]],
         in_thread: InThread,
         metadata: Callable[[], Awaitable[dict[str, Any]]],
     ) -> None:
@@ -90,7 +90,8 @@ class LabPages:
         if self._lab.extension_manager not in MANAGERS and not self._lab.core_mode:
             self._manager = self._manager or await self._metadata()
             extra["extensionManager"] = self._manager
-        return page(await self._in_thread(self._render, self._around().shown_to(call.request), extra))
+        around = (await self._around()).shown_to(call.request)
+        return page(await self._in_thread(self._render, around, extra))
 
     def _render(self, around: Surroundings, extra: dict[str, Any]) -> bytes:
         settings = lab_page(self._lab, around, next(self._store_ids))

@@ -1,4 +1,4 @@
-"""The sockets of one kernel as they are now: opened, signed for, paused, closed and opened anew."""
+"""Sockets of one kernel: opened, signed for, paused, closed and opened anew."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from uuid import uuid4
 from jupyterd.kernels.messages.adapter import OURS, adapted
 from jupyterd.kernels.messages.signing import HISTORY, Signer
 from jupyterd.kernels.messages.wire import DELIMITER, Parts
+from jupyterd.kernels.zeromq.network import Opening
 
 if TYPE_CHECKING:
     from jupyterd.kernels.channels.settings import ZMQChannelsWebsocketConnection
-    from jupyterd.kernels.zeromq.sockets import Batch, Network, Socket
+    from jupyterd.kernels.zeromq.network import Batch, Network, Socket
 
 
 class Line:
-    """One kernel's.
+    """The sockets of one kernel.
 
     :param network: where sockets come from; the reactor's ZeroMQ context if None.
     :ivar version: the major version of the messaging protocol that the kernel speaks.
@@ -58,7 +59,7 @@ class Line:
         network = self.network or self._zeromq()
         identity = uuid4().hex.encode()  # the kernel asks for input where a request came from: one for all channels
         for channel, take in received.items():
-            self._sockets[channel] = network.open(channel, info, identity, take, partial(writable, channel))
+            self._sockets[channel] = network.open(Opening(channel, info, identity, take, partial(writable, channel)))
 
     def close(self) -> None:
         """Close the sockets."""

@@ -1,4 +1,4 @@
-"""The websocket of one tab: frames to its kernel, and from the log at its cursor.
+"""Websocket protocol of one tab: frames to its kernel, and from the log at its cursor.
 
 Frames are written to the transport as the log made them, many messages in one write. A tab that reads slower than
 its kernel speaks pauses its cursor and nothing else; one whose kernel takes nothing is not read.
@@ -89,7 +89,12 @@ class ChannelsProtocol(SocketProtocol):
 
     def _note_end(self, reason: Failure) -> None:
         if self._receipts is not None:
-            self._receipts.ended(reason, said_goodbye=self.remoteCloseCode in GOODBYE)
+            self._receipts.ended(reason, said_goodbye=self._said_goodbye)
+
+    @property
+    def _said_goodbye(self) -> bool:
+        """The client has closed it; what it answers to our goodbye is none of its own."""
+        return self.remoteCloseCode in GOODBYE and not self.going_away
 
     def onPong(self, payload: bytes) -> None:
         """The client has read all that was written before a ping."""
@@ -101,7 +106,7 @@ class ChannelsProtocol(SocketProtocol):
         """See :class:`SocketProtocol`."""
         cursor, self._cursor = self._cursor, None
         if cursor is not None:
-            self._channels.detach(cursor, self, said_goodbye=self.remoteCloseCode in GOODBYE)
+            self._channels.detach(cursor, self, said_goodbye=self._said_goodbye)
         self._pending.clear()
 
     def onMessage(self, payload: bytes, isBinary: bool) -> None:

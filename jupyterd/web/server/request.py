@@ -1,4 +1,4 @@
-"""One request: it is judged when its head is complete, before a byte of its body is kept.
+"""Request: it is judged when its head is complete, before a byte of its body is kept.
 
 twisted.web reads a whole body, without limit, before any resource runs. Here the mount is found, the guard asked and
 the body's size checked first; who is refused gets the answer at once and the rest of the body is thrown away as it
@@ -20,6 +20,7 @@ from twisted.web.http import datetimeToString
 from twisted.web.iweb import INonQueuedRequestFactory
 from zope.interface import provider
 
+from jupyterd.errors import JupyterdError
 from jupyterd.web import errors
 from jupyterd.web.refusal import Refusal
 from jupyterd.web.server.head import complaint, parse_query, segments_of
@@ -30,9 +31,12 @@ if TYPE_CHECKING:
     from twisted.logger import Logger
 
     from jupyterd.system.threads import InThread
-    from jupyterd.web.root import Mount, Root
+    from jupyterd.web.root import Mount, Overlay, Root
     from jupyterd.web.websocket.compression import Compression
 
+
+RETRY_SECONDS = "5"
+"""When to ask again for what does not answer yet."""
 
 XSRF_FORM_BYTES = 1024 * 1024
 """A form that has its XSRF token in the body is held, and searched, before anybody knows who has sent it."""
@@ -111,6 +115,8 @@ class Request(server.Request):
     content: Any
     mount: Mount | None = None
     segments: list[str]
+    below_base = False
+    """The path lies below ``base_url``."""
     user: Any = None
     token_authenticated = False
     host_header = ""
@@ -125,7 +131,7 @@ class Request(server.Request):
     arrived = False
     """The whole body has come."""
     _malformed = False
-    """Where the next request begins, such a client may see otherwise: nothing after it is read."""
+    """The framing is ambiguous (request smuggling): the connection is closed after this answer."""
     _admitted = False
     _refusal: Refusal | None = None
     _answered_early = False
@@ -145,7 +151,7 @@ class Request(server.Request):
         self._declared = length
         try:
             self._find_mount()
-            verdict = self._refusal or self.site.gate.admit(self, self.mount)
+            verdict = self._refusal or self._verdict()
         except Exception:  # noqa: BLE001 - whatever fails here, nobody is let in
             self.site.defects.failure("could not decide on {method} request", method=self.method)
             verdict = Refusal(500, "Unhandled error")
@@ -170,8 +176,41 @@ class Request(server.Request):
         segments = segments_of(path) if self._refusal is None else None
         below = None if segments is None else self.site.root.below_base(segments)
         if below is not None:
-            self.segments = below
-            self.mount = self.site.root.find(below)
+            self.segments, self.below_base = below, True
+        self._choose_mount()
+
+    def _choose_mount(self) -> None:
+        root = self.site.root
+        self.mount = None
+        if self._refusal is None and root.overlay is not None:
+            self.mount = root.overlay.find(self, self.segments if self.below_base else None)
+        if self.mount is None and self.below_base:
+            self.mount = root.find(self.segments)
+
+    def _verdict(self) -> Refusal | Deferred[Refusal | None] | None:
+        overlay = self.site.root.overlay
+        expected = None if overlay is None else overlay.expected(self)
+        if overlay is None or expected is None:
+            return self.site.gate.admit(self, self.mount)
+        # Who may not come in at all is told now; the others are judged when it is known by what they ask for.
+        self.mount = expected
+        return Deferred.fromCoroutine(self._judged_late(expected, overlay))
+
+    async def _judged_late(self, expected: Mount, overlay: Overlay) -> Refusal | None:
+        refusal = await self._admit(expected)
+        if refusal is not None:
+            return refusal
+        try:
+            await overlay.ready()
+        except JupyterdError as error:
+            status, message, reason = errors.describe(error) or (500, "", None)
+            return Refusal(status, message, reason, headers=(("Retry-After", RETRY_SECONDS),))
+        self._choose_mount()
+        return await self._admit(self.mount)
+
+    async def _admit(self, mount: Mount | None) -> Refusal | None:
+        verdict = self.site.gate.admit(self, mount)
+        return await verdict if isinstance(verdict, Deferred) else verdict
 
     def parseCookies(self) -> None:
         """Left to who needs them."""

@@ -1,4 +1,4 @@
-"""The HTTP side of the daemon: one factory of all connections, and what its requests share."""
+"""Site: the factory of all HTTP connections, and what their requests share."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from jupyterd.web.server.channel import Channel
 from jupyterd.web.server.request import Gate, Request
 from jupyterd.web.server.timeouts import Patience
 from jupyterd.web.websocket.compression import Compression
+from jupyterd.web.websocket.open_sockets import OpenSockets
 
 if TYPE_CHECKING:
     from jupyterd.system.threads import InThread
@@ -62,6 +63,7 @@ class Site(server.Site):
         self.compression = compression
         self._access = access
         self.error_page = error_page or plain
+        self.open_sockets = OpenSockets()
 
     def startFactory(self) -> None:
         """Nothing to open: the access log is an event, not a file."""

@@ -42,6 +42,7 @@ class SocketProtocol(WebSocketServerProtocol):
     The transport tells when the client reads slower than we write: :meth:`paused` and :meth:`resumed`.
 
     :ivar user: who opened it.
+    :ivar going_away: we close it, and send nothing more.
     :cvar max_message: bytes that a message from the client may have, inflated; a larger one ends the connection.
     """
 
@@ -52,6 +53,7 @@ class SocketProtocol(WebSocketServerProtocol):
     ping_interval = 0.0
     ping_timeout = 0.0
     _perMessageCompress: Any
+    going_away = False
     _full = False
     _unanswered: bytes | None = None
 
@@ -80,6 +82,14 @@ class SocketProtocol(WebSocketServerProtocol):
 
             self._perMessageCompress = Deflate(agreed, wanted.level)
         self.opened()
+        self.factory.open_sockets.opened(self)
+
+    def go_away(self, code: int, reason: str) -> None:
+        """Close it, with any code: Autobahn has those below 3000 not for applications, and we are the server."""
+        if not self.going_away:
+            self.going_away = True
+            self.paused()
+            self.sendCloseFrame(code=code, reasonUtf8=reason.encode())
 
     def onPing(self, payload: bytes) -> None:
         """Answer, unless the client does not read: then the last one is answered when it does (RFC 6455, 5.5.3)."""
@@ -90,6 +100,8 @@ class SocketProtocol(WebSocketServerProtocol):
 
     def sendMessage(self, payload: bytes, isBinary: bool = False, **options: Any) -> None:
         """Send a message; Autobahn would hold the client's limit against it."""
+        if self.going_away:
+            return
         limit, self.maxMessagePayloadSize = self.maxMessagePayloadSize, 0
         try:
             super().sendMessage(payload, isBinary, doNotCompress=len(payload) > LARGEST, **options)
@@ -98,6 +110,7 @@ class SocketProtocol(WebSocketServerProtocol):
 
     def onClose(self, wasClean: bool, code: int, reason: str) -> None:
         """The connection is gone."""
+        self.factory.open_sockets.closed(self)
         self.closed(code, reason or "")
 
     def opened(self) -> None:
@@ -123,7 +136,8 @@ class SocketProtocol(WebSocketServerProtocol):
         payload, self._unanswered = self._unanswered, None
         if payload is not None:
             self.sendPong(payload)
-        self.resumed()
+        if not self.going_away:
+            self.resumed()
 
     def stopProducing(self) -> None:
         """Called by the transport when it is gone; :meth:`closed` follows."""
@@ -155,6 +169,7 @@ def _factory_of(site: Any) -> WebSocketServerFactory:
         factory = site.websockets = WebSocketServerFactory(reactor=site.reactor)
         factory.setProtocolOptions(allowedOrigins=["*"], allowNullOrigin=True, tcpNoDelay=False)
         factory.compression = site.compression
+        factory.open_sockets = site.open_sockets
         if site.compression is not None:
             from jupyterd.web.websocket.deflate import accepting
 

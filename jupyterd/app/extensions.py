@@ -1,0 +1,132 @@
+"""Server extensions of a daemon, from the parts: the host that runs them, and where it is laid over the mounts."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+from jupyterd.app import contents, kernels
+from jupyterd.extensions.discovery import JUPYTEXT, hosted
+from jupyterd.web.root import Root
+
+if TYPE_CHECKING:
+    from jupyterd.auth.guard import Guard
+    from jupyterd.contents.service import Contents
+    from jupyterd.events.bus import EventBus
+    from jupyterd.extensions.host import ExtensionHost, HostSettings
+    from jupyterd.extensions.inquiry import Inquiry
+    from jupyterd.kernels.manager import MappingKernelManager
+    from jupyterd.sessions.manager import SessionManager
+    from jupyterd.settings.load import Settings
+    from jupyterd.settings.server_app import ServerApp
+    from jupyterd.status.activity import Activity
+    from jupyterd.system.threads import InThread
+
+
+class Around(Protocol):
+    """What the host needs of the daemon's parts."""
+
+    reactor: Any
+    settings: Settings
+    server: ServerApp
+    root: Root
+    activity: Activity
+
+    @property
+    def in_thread(self) -> InThread: ...
+    @property
+    def guard(self) -> Guard: ...
+    @property
+    def bus(self) -> EventBus: ...
+    @property
+    def kernels(self) -> MappingKernelManager: ...
+    @property
+    def sessions(self) -> SessionManager: ...
+    @property
+    def contents(self) -> Contents: ...
+
+
+def wanted(settings: Settings) -> list[str]:
+    """The extensions that need a host; none where the operator wants none."""
+    server = settings.server
+    return hosted(server.jpserver_extensions, JUPYTEXT, server.config) if server.extension_host else []
+
+
+def build(parts: Around, extensions: list[str]) -> Inquiry:
+    """The host, not yet started, and what it can be asked; its routes are laid over the mounts."""
+    from jupyterd.extensions.bridge import EventBridge
+    from jupyterd.extensions.forwarding import Connections, Forwarder
+    from jupyterd.extensions.host import ExtensionHost
+    from jupyterd.extensions.inquiry import Inquiry
+    from jupyterd.extensions.overlay import Overlay
+    from jupyterd.system.daemon_directory import DaemonDirectory, local_places
+
+    bridge = EventBridge(lambda: parts.bus, parts.reactor.stop)
+    host = ExtensionHost(
+        parts.reactor,
+        _settings(parts.settings),
+        wanted=extensions,
+        directory=DaemonDirectory("jupyterd-host-", local_places()),
+        setup=lambda: _setup(parts),
+        kernels=lambda: parts.kernels,
+        heard=bridge.heard,
+        listen=lambda path: _listen(parts, host, path),
+        in_thread=parts.in_thread,
+    )
+    bridge.serve(host)
+    connections = Connections(parts.reactor, lambda: host.socket)
+    forwarder = Forwarder(host, lambda: parts.guard, connections)
+    parts.root.overlay = Overlay(host, forwarder)
+    parts.activity.also(lambda: host.last_activity)
+    return Inquiry(host, connections)
+
+
+def _settings(settings: Settings) -> HostSettings:
+    from jupyterd.extensions.host import HostSettings
+
+    server = settings.server
+    return HostSettings(
+        argv=settings.argv,
+        directory=settings.directory,
+        base_url=server.base_url,
+        start_timeout=server.extension_host_start_timeout,
+        wait=server.extension_host_wait,
+        memory_limit=server.extension_host_memory_limit,
+        stall_timeout=server.extension_host_stall_timeout,
+    )
+
+
+def _setup(parts: Around) -> Mapping[str, Any]:
+    """What each run of the host is told of the server."""
+    server, provider = parts.server, parts.guard.provider
+    return {
+        "port": server.port,
+        "ip": server.ip,
+        "sock": server.sock,
+        "base_url": server.base_url,
+        "token": str(getattr(provider, "token", "") or ""),
+        "root_dir": os.path.abspath(server.root_dir),
+        "log_level": server.log_level,
+    }
+
+
+def _listen(parts: Around, host: ExtensionHost, path: str) -> Any:
+    """Open the socket on which the host asks the daemon; it is in a directory that its owner alone can enter."""
+    from jupyterd.extensions.private_api import HostAPI, HostGate
+    from jupyterd.web.server.site import Site
+
+    private = Root("/")
+    contents.mount(private, lambda: parts.contents, lambda *_, **__: b"")
+    kernels.mount_sessions(private, lambda: parts.sessions)
+    private.mount("/host", lambda: HostAPI(parts.kernels, lambda: parts.contents).app.resource(), auth="")
+    site = Site(
+        private,
+        HostGate(host.key, host.mirror.refresh),
+        reactor=parts.reactor,
+        in_thread=parts.in_thread,
+        max_body=parts.server.max_body_size,
+        max_held=parts.server.max_buffer_size,
+    )
+    site.noisy = False
+    return parts.reactor.listenUNIX(path, site, mode=0o600)

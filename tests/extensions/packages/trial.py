@@ -1,0 +1,285 @@
+"""A server extension as others write them: it asks for everything, and does what it likes."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import time
+from typing import Any
+
+import psutil
+from jupyter_server.base.handlers import APIHandler, JupyterHandler
+from jupyter_server.extension.handler import ExtensionHandlerMixin  # noqa: F401 - a common import
+from jupyter_server.utils import url_path_join
+from tornado import web
+from tornado.websocket import WebSocketHandler
+
+SCHEMA = """
+"$id": https://trial.example/said/v1
+version: "1"
+title: Said
+personal-data: true
+type: object
+properties:
+  words: {type: string}
+required: [words]
+"""
+HEARD: list[Any] = []
+
+
+class Echo(APIHandler):
+    auth_resource = "trial"
+
+    @web.authenticated
+    def get(self, rest: str = "") -> None:
+        user = self.current_user
+        self.set_header("Access-Control-Allow-Origin", "*")
+        self.finish(
+            json.dumps(
+                {
+                    "uri": self.request.uri,
+                    "headers": dict(self.request.headers.get_all()),
+                    "ip": self.request.remote_ip,
+                    "protocol": self.request.protocol,
+                    "user": user.username,
+                    "by_token": self.token_authenticated,
+                    "base_url": self.base_url,
+                    "root": self.contents_manager.root_dir,
+                    "connection_url": self.serverapp.connection_url,
+                    "server_token": self.identity_provider.token,
+                    "psutil": psutil.Process().pid,
+                    "pid": os.getpid(),
+                }
+            )
+        )
+
+    @web.authenticated
+    def post(self, rest: str = "") -> None:
+        self.set_status(201)
+        self.finish(json.dumps({"bytes": len(self.request.body)}))
+
+
+class Page(JupyterHandler):
+    @web.authenticated
+    def get(self) -> None:
+        self.set_cookie("trial", "1")
+        self.finish(f"<form>{self.xsrf_form_html()}</form>")
+
+    @web.authenticated
+    def post(self) -> None:
+        self.finish("took " + self.get_argument("text"))
+
+
+class OwnXsrf(JupyterHandler):
+    def check_xsrf_cookie(self) -> None:
+        """Forms of other programs have no token."""
+
+    @web.authenticated
+    def post(self) -> None:
+        self.finish("took it")
+
+
+class Stream(JupyterHandler):
+    @web.authenticated
+    async def get(self) -> None:
+        self.set_header("Content-Type", "text/event-stream")
+        for number in range(int(self.get_argument("count", "3"))):
+            self.write(f"data: {number}\n\n")
+            await self.flush()
+            await asyncio.sleep(float(self.get_argument("pause", "0.3")))
+
+
+class Big(JupyterHandler):
+    @web.authenticated
+    async def get(self) -> None:
+        block = b"x" * 1024 * 1024
+        for _ in range(int(self.get_argument("mb"))):
+            self.write(block)
+            await self.flush()
+
+
+@web.stream_request_body
+class Upload(JupyterHandler):
+    async def prepare(self) -> None:
+        await super().prepare()
+        self.request.connection.set_max_body_size(1 << 40)
+        self.count = 0
+
+    async def data_received(self, chunk: bytes) -> None:
+        self.count += len(chunk)
+        await asyncio.sleep(float(self.request.headers.get("X-Pause", "0")))
+
+    @web.authenticated
+    def put(self) -> None:
+        self.finish(str(self.count))
+
+
+class Socket(WebSocketHandler, JupyterHandler):
+    async def get(self, *args: Any, **kwargs: Any) -> None:
+        if self.current_user is None:
+            raise web.HTTPError(403)
+        if self.get_argument("refuse", ""):
+            raise web.HTTPError(418)
+        await asyncio.sleep(float(self.get_argument("slow", "0")))
+        await super().get(*args, **kwargs)
+
+    def select_subprotocol(self, subprotocols: list[str]) -> str | None:
+        return "abc" if "abc" in subprotocols else None
+
+    def get_compression_options(self) -> dict[str, Any]:
+        return {}
+
+    def on_message(self, message: Any) -> None:
+        if message == "close":
+            self.close(4404, "not here")
+        else:
+            self.write_message(message, binary=isinstance(message, bytes))
+
+
+class Misdeed(APIHandler):
+    @web.authenticated
+    async def get(self, what: str) -> None:
+        if what == "block":
+            time.sleep(float(self.get_argument("seconds")))
+        elif what == "exit":
+            os._exit(3)
+        elif what == "leave":
+            raise SystemExit(1)
+        elif what == "raise":
+            raise RuntimeError("on purpose")
+        elif what == "header":
+            self.set_header("X-Long", "x" * int(self.get_argument("bytes")))
+        elif what == "descriptors":
+            os.close(4)
+            os.close(3)
+        elif what == "print":
+            print("printed by an extension", flush=True)
+        elif what == "half":
+            self.set_header("Content-Length", "1000")
+            self.write("half")
+            await self.flush()
+            os._exit(4)
+        elif what == "stop":
+            self.serverapp.stop()
+        elif what == "child":
+            process = await asyncio.create_subprocess_exec("sleep", "1000", start_new_session=True)
+            self.finish(json.dumps(process.pid))
+            return
+        elif what == "routes":
+            self.serverapp.web_app.add_handlers(".*$", [(url_path_join(self.base_url, "/later/(.*)"), Echo)])
+        self.finish("{}")
+
+
+class Kernels(APIHandler):
+    @web.authenticated
+    async def get(self) -> None:
+        manager = self.kernel_manager
+        ids = manager.list_kernel_ids()
+        self.finish(
+            json.dumps(
+                {
+                    "ids": ids,
+                    "count": len(manager),
+                    "states": [manager.get_kernel(each).execution_state for each in ids],
+                    "models": manager.list_kernels(),
+                    "sessions": await self.session_manager.list_sessions(),
+                },
+                default=str,
+            )
+        )
+
+    @web.authenticated
+    async def post(self) -> None:
+        body = self.get_json_body() or {}
+        manager = self.kernel_manager
+        kernel_id = await manager.start_kernel(kernel_name="python3", env={**os.environ, **body["env"]}, path="")
+        assert kernel_id in manager
+        client = manager.get_kernel(kernel_id).client()
+        client.start_channels()
+        await client.wait_for_ready(timeout=60)
+        said: list[str] = []
+
+        def hook(message: Any) -> None:
+            if message["msg_type"] == "stream":
+                said.append(message["content"]["text"])
+
+        await client._async_execute_interactive(body["code"], output_hook=hook, timeout=60)
+        client.stop_channels()
+        await manager.shutdown_kernel(kernel_id, now=True)
+        self.finish(json.dumps({"said": "".join(said), "gone": kernel_id not in manager}))
+
+
+class Contents(APIHandler):
+    @web.authenticated
+    async def get(self, path: str) -> None:
+        try:
+            model = await self.contents_manager.get(path, format=self.get_argument("format", None))
+        except web.HTTPError as error:
+            self.finish(json.dumps({"error": str(error.log_message), "status": error.status_code}))
+            return
+        self.finish(json.dumps({"model": model, "modified": type(model["last_modified"]).__name__}, default=str))
+
+    @web.authenticated
+    async def put(self, path: str) -> None:
+        saved = await self.contents_manager.save(
+            {"type": "file", "format": "text", "content": "by the extension"}, path
+        )
+        await self.contents_manager.create_checkpoint(path)
+        moved = await self.contents_manager.update({"path": path + ".moved"}, path)
+        exists = await self.contents_manager.file_exists(path)
+        listed = await self.contents_manager.list_checkpoints(moved["path"])
+        self.finish(json.dumps({"saved": saved["path"], "moved": moved["path"], "exists": exists, "kept": len(listed)}))
+
+
+class Events(APIHandler):
+    @web.authenticated
+    def get(self) -> None:
+        self.finish(json.dumps(HEARD))
+
+    @web.authenticated
+    def post(self) -> None:
+        self.event_logger.emit(schema_id="https://trial.example/said/v1", data={"words": "from the extension"})
+        self.finish("{}")
+
+
+def _jupyter_server_extension_points() -> list[dict[str, str]]:
+    return [{"module": "trial"}]
+
+
+def _load_jupyter_server_extension(app: Any) -> None:
+    print("loaded by print")
+    base = app.base_url
+
+    def at(path: str, handler: Any) -> tuple[str, Any]:
+        return url_path_join(base, path), handler
+
+    app.web_app.add_handlers(
+        ".*$",
+        [
+            at("/trial/echo(/.*)?", Echo),
+            at("/trial/page", Page),
+            at("/trial/own-xsrf", OwnXsrf),
+            at("/trial/stream", Stream),
+            at("/trial/big", Big),
+            at("/trial/upload", Upload),
+            at("/trial/ws", Socket),
+            at("/trial/misdeed/(.*)", Misdeed),
+            at("/trial/kernels", Kernels),
+            at("/trial/contents/(.*)", Contents),
+            at("/trial/events", Events),
+            at("/api/contents/(.*)/stolen", Echo),
+            at("/login", Echo),
+            at("/(.*)", Echo),
+        ],
+    )
+    app.web_app.settings.setdefault("page_config_data", {})["trialWord"] = "from the trial"
+    app.event_logger.register_event_schema(SCHEMA)
+
+    async def listener(logger: Any, schema_id: str, data: Any) -> None:
+        HEARD.append({"schema": schema_id, "data": data})
+
+    app.event_logger.add_listener(
+        schema_id="https://events.jupyter.org/jupyter_server/contents_service/v1", listener=listener
+    )
+    app.event_logger.add_listener(schema_id="https://trial.example/said/v1", listener=listener)
