@@ -237,7 +237,12 @@ def _pack(chunk: Chunk) -> Iterable[Bytes]:
         yield from parts
 
 
+_FOUR = Struct("<5I").pack
+
+
 def _lengths(parts: Sequence[Bytes]) -> bytes:
+    if len(parts) == 4:  # no buffers, as most have none
+        return _FOUR(4, *map(len, parts))
     return Struct(f"<{len(parts) + 1}I").pack(len(parts), *map(len, parts))
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 SLACK = 8 * 1024 * 1024
 """Bytes over the limit that may be in memory while the disk is written. Above them outputs are dropped, and the log
 says so, rather than that the kernel is not read: a kernel that is not read drops silently. Where there is nothing more
-to drop, twice as much may be there, of large messages as much; above that the kernel is not read until it is written."""
+to drop, twice as much may be there, of large messages as much; above that the kernel is not read for a while."""
 
 LARGE = 64 * 1024
 """Messages of so many bytes on average may wait in the kernel for clients that are reading, before they go to disk.
