@@ -36,7 +36,7 @@ FEATURES = {
 }  # fmt: skip
 SETTINGS = {"settings", "testing"}
 """What turns a command line and files into settings: above the features' own classes, below what builds the server."""
-TOP = [{"app"}, {"tap"}, {"foreground"}, {"__main__"}, {"serverapp", "singleuser", "extension_host"}]
+TOP = [{"app"}, {"tap"}, {"foreground"}, {"__main__"}, {"embedding"}, {"serverapp", "singleuser", "extension_host"}]
 RANKS = [LEAVES, MIDDLE, FEATURES, SETTINGS, *TOP]
 
 NEIGHBOURS = {
@@ -301,6 +301,17 @@ def test_the_face_of_a_package(package: str) -> None:
         assert getattr(face, name).__name__ == name
     with pytest.raises(AttributeError):
         _ = face.nothing
+
+
+WHOLE = {"conformance", "deploy", "examples", "fuzz", "packaging", "real", "soak"}
+"""Folders of tests of the whole, which are no part's."""
+
+
+def test_tests_lie_where_their_modules_do() -> None:
+    tests = HOUSE / "tests"
+    folders = {path.parent.relative_to(tests) for path in tests.rglob("test_*.py")}
+    elsewhere = [str(folder) for folder in folders if folder.parts and folder.parts[0] not in WHOLE]
+    assert [folder for folder in sorted(elsewhere) if not (PACKAGE / folder).is_dir()] == []
 
 
 RIDDLES = {
