@@ -36,7 +36,7 @@ FEATURES = {
 }  # fmt: skip
 SETTINGS = {"settings", "testing"}
 """What turns a command line and files into settings: above the features' own classes, below what builds the server."""
-TOP = [{"app"}, {"tap"}, {"foreground"}, {"__main__"}, {"serverapp", "singleuser", "extension_host"}]
+TOP = [{"app"}, {"tap"}, {"foreground"}, {"__main__"}, {"embedding"}, {"serverapp", "singleuser", "extension_host"}]
 RANKS = [LEAVES, MIDDLE, FEATURES, SETTINGS, *TOP]
 
 NEIGHBOURS = {

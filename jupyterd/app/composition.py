@@ -106,7 +106,7 @@ def _add_services(parts: Parts) -> None:
     if parts.extensions is not None:
         services.add(Stage.RECORDS, parts.extensions.host)
     if parts.hub is not None:
-        services.add(Stage.PORTS, parts.hub.service(lambda: parts.guard, parts.activity))
+        services.add(Stage.PORTS, parts.hub.service(lambda: parts.guard, parts.activity, lambda: parts.kernels))
     if server.shutdown_no_activity_timeout > 0:
         services.add(Stage.PORTS, status.idle_stop(parts))
     restarts = None

@@ -24,6 +24,7 @@ from jupyterd.settings.server_app import ServerApp
 __all__ = ["BadSettings", "Settings", "act", "load"]
 
 
+
 @dataclass(frozen=True)
 class Settings:
     """What a daemon is built from.
@@ -97,6 +98,18 @@ def load(argv: Sequence[str]) -> Settings:
         raise BadSettings(" ".join(str(error).split())) from error
     except OSError as error:
         raise BadSettings(f"{error.filename or 'the working directory'}: {error.strerror}") from error
+
+
+def checked(server: ServerApp) -> Settings:
+    """What a server has read, or its program has set.
+
+    :raises BadSettings: a value is not one, or two of them exclude each other.
+    """
+    try:
+        _check(server)
+        return Settings(server, tuple(server.argv))
+    except (TraitError, BadSettings) as error:
+        raise BadSettings(" ".join(str(error).split())) from error
 
 
 def act(settings: Settings) -> bool:

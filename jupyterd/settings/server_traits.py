@@ -42,7 +42,12 @@ _MEBIBYTE = 1024 * 1024
 
 
 class ServerTraits(HTTPTraits, MovedTraits):
-    """Names and meanings are those of the Jupyter Server 2.21."""
+    """Names and meanings are those of the Jupyter Server 2.21.
+
+    :ivar find_extensions: extensions that have enabled themselves count.
+    """
+
+    find_extensions = True
 
     # -- where it listens
 
