@@ -287,6 +287,17 @@ def test_the_face_of_a_package(package: str) -> None:
         _ = face.nothing
 
 
+WHOLE = {"conformance", "deploy", "examples", "fuzz", "packaging", "real", "soak"}
+"""Folders of tests of the whole, which are no part's."""
+
+
+def test_tests_lie_where_their_modules_do() -> None:
+    tests = HOUSE / "tests"
+    folders = {path.parent.relative_to(tests) for path in tests.rglob("test_*.py")}
+    elsewhere = [str(folder) for folder in folders if folder.parts and folder.parts[0] not in WHOLE]
+    assert [folder for folder in sorted(elsewhere) if not (PACKAGE / folder).is_dir()] == []
+
+
 RIDDLES = {
     "after", "from", "how", "it", "never", "that", "the", "until", "what", "when", "where", "whether", "which", "who",
     "whom", "whose", "why",

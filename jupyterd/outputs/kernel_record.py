@@ -354,6 +354,7 @@ class KernelRecord:
             "ended": execution.ended,
             "outputs": said.outputs,
             "clear_next": said.clears_next,
+            "idle": said.idle,
             "last_msg_id": said.last_msg_id,
             "input_request": execution.input_model(),
             "saved": execution.in_file,
