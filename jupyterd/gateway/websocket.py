@@ -16,7 +16,7 @@ from zope.interface import implementer
 from jupyterd.errors import Unavailable
 from jupyterd.gateway.client import path_of
 from jupyterd.gateway.credentials import Credentials
-from jupyterd.gateway.interfaces import End
+from jupyterd.gateway.interfaces import LinkEnd
 from jupyterd.gateway.settings import GatewayClient
 from jupyterd.kernels.messages.wire import CODEC_JSON, CODEC_V1, V1, BadFrame, BadMessage, Codec, Parts
 from jupyterd.web.websocket.protocol import QuietLog
@@ -36,9 +36,9 @@ class GatewayProtocol(WebSocketClientProtocol):
     log = QuietLog(Logger("jupyterd.gateway.websocket"))
     tcpNoDelay = True  # read before the options of the factory are copied
 
-    def __init__(self, end: End) -> None:
+    def __init__(self, end: LinkEnd) -> None:
         super().__init__()
-        self._end: End | None = end
+        self._end: LinkEnd | None = end
         self.opening: Deferred[GatewayProtocol] = Deferred(lambda _: self.leave())
         self.full = False
         self.codec: Codec = CODEC_JSON
@@ -137,7 +137,7 @@ class _Factory(WebSocketClientFactory):
 
     noisy = False
 
-    def __init__(self, end: End, **values: Any) -> None:
+    def __init__(self, end: LinkEnd, **values: Any) -> None:
         super().__init__(**values)
         self._end = end
 
@@ -167,7 +167,7 @@ class Dialer:
         self._policy = policy
         self._ping = ping
 
-    async def dial(self, kernel_id: str, session: str, end: End) -> GatewayProtocol:
+    async def dial(self, kernel_id: str, session: str, end: LinkEnd) -> GatewayProtocol:
         """An open one.
 
         :raises Exception: there is none to be had.

@@ -14,7 +14,6 @@ from jupyterd.app.parts import Parts
 from jupyterd.gateway.kernelspecs import GatewaySpecs
 from jupyterd.gateway.launcher import GatewayLauncher
 from jupyterd.gateway.managers import GatewayMappingKernelManager, GatewaySessionManager
-from jupyterd.gateway.polling import GatewayWatch
 from jupyterd.gateway.token_renewal import GatewayTokenRenewerBase
 from jupyterd.kernels.process.process_launcher import ProcessLauncher
 from jupyterd.kernels.service import KernelsService
