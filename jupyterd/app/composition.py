@@ -95,11 +95,13 @@ def _mount_front_ends(parts: Parts) -> None:
 
 def _add_services(parts: Parts) -> None:
     """What runs from the start: culling, watching, ports. What is made at a first request joins its stage then."""
+    from jupyterd.system.memory import Trimming
     from jupyterd.web.websocket.open_sockets import Goodbye
 
     services, server, reactor = parts.services, parts.server, parts.reactor
     if parts.gateway is not None:
         services.add(Stage.BACKENDS, parts.gateway.service)
+    services.add(Stage.THREADS, Trimming(reactor, parts.activity.last))
     services.add(Stage.DOMAINS, parts.kernels_service)
     if server.terminals_enabled:
         services.add(Stage.DOMAINS, parts.terminals)
