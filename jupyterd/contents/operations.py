@@ -16,6 +16,7 @@ from mmap import mmap
 from typing import Any
 
 from jupyterd.contents.answers import Answer, answer_of, answer_of_any, encode_found, tag_of
+from jupyterd.contents.files.beneath import LeadsOut, open_beneath
 from jupyterd.contents.managers import generic as composites
 from jupyterd.contents.managers import reading
 from jupyterd.contents.managers.filemanager import FileContentsManager
@@ -27,7 +28,6 @@ from jupyterd.contents.paths import OutsideRoot, clean
 from jupyterd.contents.raw_upload import RawUpload
 from jupyterd.contents.steps import MARK, Step
 from jupyterd.errors import Forbidden, Invalid, NotFound, PreconditionFailed
-from jupyterd.system.beneath import LeadsOut, open_beneath
 
 Buffer = bytes | mmap
 TYPES = ("directory", "file", "notebook")
