@@ -94,6 +94,7 @@ def _settings(settings: Settings) -> HostSettings:
         wait=server.extension_host_wait,
         memory_limit=server.extension_host_memory_limit,
         stall_timeout=server.extension_host_stall_timeout,
+        contents=server.hosted_contents,
     )
 
 

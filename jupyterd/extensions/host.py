@@ -45,6 +45,7 @@ class HostSettings:
     :param start_timeout: seconds within which it must have loaded all extensions.
     :param wait: seconds for which a request waits for it.
     :param memory_limit: bytes of resident memory, at which it is started anew; 0 for no limit.
+    :param contents: the contents manager that the host answers for contents with; empty where the daemon does.
     :param stall_timeout: seconds for which an extension may block its loop, before it is started anew; 0 for ever.
     """
 
@@ -55,6 +56,7 @@ class HostSettings:
     wait: float = 60.0
     memory_limit: int = 0
     stall_timeout: float = 300.0
+    contents: str = ""
 
 
 @dataclass
@@ -405,7 +407,8 @@ class ExtensionHost(Service):
             tell()
 
     def _has_routes(self, message: dict[str, Any]) -> None:
-        self.routes = Routes(map(Route.of, message["routes"]), self.settings.base_url)
+        routes = map(Route.of, message["routes"])
+        self.routes = Routes(routes, self.settings.base_url, bool(self.settings.contents))
         for route, why in self.routes.refused:
             self.log.warn(
                 "the route {pattern} of {name} is not followed: {why}",
