@@ -46,7 +46,7 @@ NEIGHBOURS = {
         "kernels.manager",
         "kernelspecs.manager",
     },
-    "commands": {"supervision.running_servers"},
+    "commands": {"extensions.discovery", "supervision.running_servers"},
     "gateway": {
         "kernels.messages.server_session",
         "kernels.channels.settings",

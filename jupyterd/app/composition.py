@@ -13,7 +13,18 @@ from typing import TYPE_CHECKING, Any, cast
 
 from twisted.logger import Logger
 
-from jupyterd.app import auth, contents, dashboard, frontends, kernels, nbconvert, outputs, status, terminals
+from jupyterd.app import (
+    auth,
+    contents,
+    dashboard,
+    extensions,
+    frontends,
+    kernels,
+    nbconvert,
+    outputs,
+    status,
+    terminals,
+)
 from jupyterd.app.parts import Parts
 from jupyterd.supervision.stages import Stage, Stages
 
@@ -50,6 +61,7 @@ def _mount_server(parts: Parts) -> None:
     status.mount_events(root, lambda: parts.bus, parts.in_thread)
     auth.warn(server, tls=bool(server.certfile or server.ssl_options))
     auth.mount(root, lambda: parts.guard)
+    extensions.mount(root, parts.server, lambda: parts.extensions)
     if parts.hub is not None:
         parts.hub.mount(root, lambda: parts.guard)
     else:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 from jupyterd.app import contents, kernels
-from jupyterd.extensions.discovery import JUPYTEXT, hosted
+from jupyterd.extensions.discovery import JUPYTEXT, enabled, hosted
 from jupyterd.web.root import Root
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from jupyterd.contents.service import Contents
     from jupyterd.events.bus import EventBus
     from jupyterd.extensions.host import ExtensionHost, HostSettings
-    from jupyterd.extensions.inquiry import Inquiry
+    from jupyterd.extensions.http.inquiry import Inquiry
     from jupyterd.kernels.manager import MappingKernelManager
     from jupyterd.sessions.manager import SessionManager
     from jupyterd.settings.load import Settings
@@ -53,12 +53,25 @@ def wanted(settings: Settings) -> list[str]:
     return hosted(server.jpserver_extensions, JUPYTEXT, server.config) if server.extension_host else []
 
 
+def mount(root: Root, server: ServerApp, inquiry: Callable[[], Inquiry | None]) -> None:
+    """``/api/extensions``."""
+
+    def resource() -> Any:
+        from jupyterd.extensions.resource import ExtensionsResource
+
+        found = inquiry()
+        host = None if found is None else found.host
+        return ExtensionsResource(enabled(server.jpserver_extensions), lambda: (), host).app.resource()
+
+    root.mount("/api/extensions", resource, auth="server")
+
+
 def build(parts: Around, extensions: list[str]) -> Inquiry:
     """The host, not yet started, and what it can be asked; its routes are laid over the mounts."""
     from jupyterd.extensions.bridge import EventBridge
-    from jupyterd.extensions.forwarding import Connections, Forwarder
     from jupyterd.extensions.host import ExtensionHost
-    from jupyterd.extensions.inquiry import Inquiry
+    from jupyterd.extensions.http.forwarding import Connections, Forwarder
+    from jupyterd.extensions.http.inquiry import Inquiry
     from jupyterd.extensions.overlay import Overlay
     from jupyterd.system.daemon_directory import DaemonDirectory, local_places
 
@@ -114,7 +127,7 @@ def _setup(parts: Around) -> Mapping[str, Any]:
 
 def _listen(parts: Around, host: ExtensionHost, path: str) -> Any:
     """Open the socket on which the host asks the daemon; it is in a directory that its owner alone can enter."""
-    from jupyterd.extensions.private_api import HostAPI, HostGate
+    from jupyterd.extensions.http.private_api import HostAPI, HostGate
     from jupyterd.web.server.site import Site
 
     private = Root("/")

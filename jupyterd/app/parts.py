@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from jupyterd.config.manager import ConfigManager
     from jupyterd.contents.service import Contents
     from jupyterd.events.bus import EventBus
-    from jupyterd.extensions.inquiry import Inquiry
+    from jupyterd.extensions.http.inquiry import Inquiry
     from jupyterd.gateway.kernelspecs import GatewaySpecs
     from jupyterd.kernels.channels.policy import Observer
     from jupyterd.kernels.manager import MappingKernelManager

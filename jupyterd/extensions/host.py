@@ -92,6 +92,9 @@ class ExtensionHost(Service):
     :param setup: what each run is told beyond the key and the sockets: token, port, root directory ...
     :param kernels: all kernels, now.
     :param heard: takes what the host tells that is not about itself (events, schemas, a wish to stop).
+    :ivar loading: the extension that is just being loaded.
+    :ivar excluded: extensions that are left out, each with the reason.
+    :ivar history: what went wrong: the last :data:`MOST_REMEMBERED` times, each with ``time`` and ``what``.
     :param listen: opens the private socket that the host asks the daemon on; called once.
     """
 
@@ -128,7 +131,7 @@ class ExtensionHost(Service):
         self._process: HostProcess | None = None
         self._mark = ""
         self._port: Any = None
-        self._loading = ""
+        self.loading = ""
         self._suspects: dict[str, int] = {}
         self.excluded: dict[str, str] = {}
         self._failures = 0
@@ -195,7 +198,7 @@ class ExtensionHost(Service):
     def unavailable(self) -> Unavailable:
         """Why it does not answer, for a client."""
         if self.state == "starting":
-            what = f"it is loading {self._loading}" if self._loading else "it is starting"
+            what = f"it is loading {self.loading}" if self.loading else "it is starting"
         elif self.state == "waiting":
             what = f"{self.history[-1]['what']}; it is started again in a moment" if self.history else "it has ended"
         else:
@@ -243,7 +246,7 @@ class ExtensionHost(Service):
 
     def _start(self) -> None:
         self._cancel()
-        self.state, self._loading = "starting", ""
+        self.state, self.loading = "starting", ""
         self._since = self.reactor.seconds()
         self._mark = secrets.token_hex(8)
         self.mirror.forget()
@@ -283,7 +286,7 @@ class ExtensionHost(Service):
     def _overdue(self) -> None:
         if self._process is not None:
             seconds = self.settings.start_timeout
-            what = f"it has not loaded {self._loading}" if self._loading else "it has not started"
+            what = f"it has not loaded {self.loading}" if self.loading else "it has not started"
             self._process.break_off(f"{what} within {seconds:g} seconds")
 
     def _ended(self, process: HostProcess, why: str) -> None:
@@ -315,7 +318,7 @@ class ExtensionHost(Service):
 
     def _blame(self, why: str) -> None:
         """Leave an extension out that has ended the host while it was loaded: twice, where a signal did."""
-        name = self._loading
+        name = self.loading
         if not name or self.state != "starting":
             return
         self._suspects[name] = self._suspects.get(name, 0) + 1
@@ -370,7 +373,7 @@ class ExtensionHost(Service):
             self.log.warn("the extension host said something odd: {error}", error=repr(error))
 
     def _is_loading(self, message: dict[str, Any]) -> None:
-        self._loading = str(message["extension"])
+        self.loading = str(message["extension"])
 
     def _extension_failed(self, message: dict[str, Any]) -> None:
         name, error = str(message["extension"]), str(message["error"])
@@ -391,7 +394,7 @@ class ExtensionHost(Service):
         )
         self._has_routes(message)
         self._cancel()
-        self.state, self._loading = "ready", ""
+        self.state, self.loading = "ready", ""
         seconds = self.reactor.seconds() - self._since
         self._since = self.reactor.seconds()
         working = [name for name, each in extensions.items() if not each.error]

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.defer import Deferred
 from twisted.web.resource import IResource
 
-from jupyterd.extensions.forwarding import ForwardedResource, Forwarder
+from jupyterd.extensions.http.forwarding import ForwardedResource, Forwarder
+from jupyterd.extensions.http.websocket import WebSocketResource
 from jupyterd.extensions.routes import Route, is_of_contents, is_reserved
-from jupyterd.extensions.websocket import WebSocketResource
 from jupyterd.web.root import Mount
 
 if TYPE_CHECKING:
