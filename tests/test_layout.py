@@ -43,6 +43,7 @@ NEIGHBOURS = {
     "extensions": {
         "contents.managers.sync_or_async",
         "contents.service",
+        "frontends.static_files",
         "kernels.manager",
         "kernelspecs.manager",
     },

@@ -48,6 +48,7 @@ def compose(parts: Parts) -> None:
     _mount_kernels(parts)
     _mount_documents(parts)
     _mount_front_ends(parts)
+    _ = parts.native_extensions  # last: they take what is left
     _add_services(parts)
     _make_what_is_set(parts)
 
@@ -61,7 +62,7 @@ def _mount_server(parts: Parts) -> None:
     status.mount_events(root, lambda: parts.bus, parts.in_thread)
     auth.warn(server, tls=bool(server.certfile or server.ssl_options))
     auth.mount(root, lambda: parts.guard)
-    extensions.mount(root, parts.server, lambda: parts.extensions)
+    extensions.mount(root, parts.server, lambda: parts.extensions, lambda: parts.native_extensions)
     if parts.hub is not None:
         parts.hub.mount(root, lambda: parts.guard)
     else:
@@ -171,6 +172,8 @@ def reload(parts: Parts, levels: Levels | None = None) -> None:
             parts.access_log.verbose = settings.verbose
         if parts.front.certificates is not None:
             parts.front.certificates.reload()
+        if parts.extensions is not None:
+            parts.extensions.host.reload()
     except (BadSettings, BadCertificate, TraitError) as error:
         log.error("reload: {error}", error=str(error))
     else:

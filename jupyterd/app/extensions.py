@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
+
+from twisted.logger import Logger
 
 from jupyterd.app import contents, kernels
 from jupyterd.extensions.discovery import JUPYTEXT, enabled, hosted
 from jupyterd.web.root import Root
 
 if TYPE_CHECKING:
+    from twisted.application.service import IService
+
     from jupyterd.auth.guard import Guard
     from jupyterd.contents.service import Contents
     from jupyterd.events.bus import EventBus
     from jupyterd.extensions.host import ExtensionHost, HostSettings
     from jupyterd.extensions.http.inquiry import Inquiry
+    from jupyterd.extensions.native import NativeExtensions
     from jupyterd.kernels.manager import MappingKernelManager
     from jupyterd.sessions.manager import SessionManager
     from jupyterd.settings.load import Settings
     from jupyterd.settings.server_app import ServerApp
     from jupyterd.status.activity import Activity
     from jupyterd.system.threads import InThread
+
+log = Logger()
 
 
 class Around(Protocol):
@@ -53,15 +60,21 @@ def wanted(settings: Settings) -> list[str]:
     return hosted(server.jpserver_extensions, JUPYTEXT, server.config) if server.extension_host else []
 
 
-def mount(root: Root, server: ServerApp, inquiry: Callable[[], Inquiry | None]) -> None:
+def mount(
+    root: Root,
+    server: ServerApp,
+    inquiry: Callable[[], Inquiry | None],
+    native: Callable[[], NativeExtensions | None],
+) -> None:
     """``/api/extensions``."""
 
     def resource() -> Any:
         from jupyterd.extensions.resource import ExtensionsResource
 
-        found = inquiry()
+        found, ours = inquiry(), native()
         host = None if found is None else found.host
-        return ExtensionsResource(enabled(server.jpserver_extensions), lambda: (), host).app.resource()
+        loaded = [] if ours is None else ours.loaded
+        return ExtensionsResource(enabled(server.jpserver_extensions), lambda: loaded, host).app.resource()
 
     root.mount("/api/extensions", resource, auth="server")
 
@@ -80,6 +93,7 @@ def build(parts: Around, extensions: list[str]) -> Inquiry:
         parts.reactor,
         _settings(parts.settings),
         wanted=extensions,
+        again=lambda: _again(parts.settings, host),
         directory=DaemonDirectory("jupyterd-host-", local_places()),
         setup=lambda: _setup(parts),
         kernels=lambda: parts.kernels,
@@ -93,6 +107,43 @@ def build(parts: Around, extensions: list[str]) -> Inquiry:
     parts.root.overlay = Overlay(host, forwarder)
     parts.activity.also(lambda: host.last_activity)
     return Inquiry(host, connections)
+
+
+def _again(settings: Settings, host: ExtensionHost) -> Iterable[str]:
+    """The extensions that need a host by the files as they are now; as before, where those can not be used."""
+    from jupyterd.settings.load import BadSettings
+
+    try:
+        return wanted(settings.again())
+    except BadSettings as error:
+        log.error("the extensions stay as they are: {error}", error=str(error))
+        return host.wanted
+
+
+def load_native(parts: Around, add: Callable[[IService], None]) -> NativeExtensions | None:
+    """Extensions of jupyterd itself, mounted and not yet started; None where none is installed."""
+    from jupyterd.extensions import native
+
+    found = native.find()
+    if not found:
+        return None
+
+    def make(name: str) -> native.Native:
+        return native.Native(
+            name=name,
+            base_url=parts.server.base_url,
+            config=parts.server.config,
+            reactor=parts.reactor,
+            in_thread=parts.in_thread,
+            kernels=lambda: parts.kernels,
+            sessions=lambda: parts.sessions,
+            contents=lambda: parts.contents,
+            bus=lambda: parts.bus,
+        )
+
+    extensions = native.NativeExtensions(make, native.switched_on(parts.server.jpserver_extensions))
+    extensions.load(found, parts.root, add)
+    return extensions
 
 
 def _settings(settings: Settings) -> HostSettings:

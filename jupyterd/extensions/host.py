@@ -88,6 +88,7 @@ class ExtensionHost(Service):
     """Runs the host, and knows its routes.
 
     :param wanted: the extensions that it loads.
+    :param again: reads the configuration again, and tells which it loads then.
     :param directory: where its sockets are.
     :param setup: what each run is told beyond the key and the sockets: token, port, root directory ...
     :param kernels: all kernels, now.
@@ -106,6 +107,7 @@ class ExtensionHost(Service):
         settings: HostSettings,
         *,
         wanted: Iterable[str],
+        again: Callable[[], Iterable[str]],
         directory: DaemonDirectory,
         setup: Callable[[], Mapping[str, Any]],
         kernels: Callable[[], Iterable[Kernel]],
@@ -116,6 +118,7 @@ class ExtensionHost(Service):
         self.reactor = reactor
         self.settings = settings
         self.wanted = tuple(wanted)
+        self._again = again
         self.key = secrets.token_bytes(32)
         self.mirror = Mirror(kernels, self._send)
         self.routes = Routes((), settings.base_url)
@@ -235,6 +238,7 @@ class ExtensionHost(Service):
         if forgiving:
             self.excluded.clear()
             self._suspects.clear()
+        self.wanted = tuple(self._again())
         self._failures = 0
         self._cancel()
         if self._process is None:
@@ -243,6 +247,11 @@ class ExtensionHost(Service):
             self.state = "restarting"
             self._process.terminate()
             self._timer = self.reactor.callLater(STOP_SECONDS, self._process.kill)
+
+    def reload(self) -> None:
+        """Start the host anew if other extensions are enabled than those that it runs."""
+        if self.running and set(self._again()) != set(self.wanted):
+            self.restart()
 
     def _start(self) -> None:
         self._cancel()

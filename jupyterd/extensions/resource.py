@@ -55,7 +55,7 @@ class ExtensionsResource:
             "state": host.state,
             "pid": host.pid,
             "memory": resident(host.pid) if host.pid else 0,
-            "loading": host.loading,
+            "loading": host.loading if host.state == "starting" else "",
             "history": host.history,
         }
 
