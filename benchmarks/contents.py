@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.harness import TOKEN, Case, Figures, Server, main
-from benchmarks.process import TICK, Growth, rss
+from benchmarks.process import TICK, Cost, Growth, rss
 
 MIB = 1 << 20
 
@@ -275,6 +275,22 @@ def large_files(server: Server) -> Figures:
     return figures
 
 
+def downloads(server: Server) -> Figures:
+    """What a large file costs that the system has in its memory."""
+    path = server.root / "large.bin"
+    with path.open("wb") as file:
+        for _ in range(200):
+            file.write(os.urandom(MIB))
+    send(server, "GET", "/files/large.bin")
+    with Cost(server.pid) as cost:
+        for _ in range(5):
+            send(server, "GET", "/files/large.bin")
+    return {
+        "download 200 MiB: CPU, ms a MiB": 1000 * cost.cpu / 1000,
+        "download 200 MiB: MiB a second": 1000 / cost.wall,
+    }
+
+
 def base64_upload(server: Server) -> Figures:
     body = server.home / "upload.json"
     content = base64.b64encode(os.urandom(50_000_000)).decode()
@@ -289,6 +305,7 @@ CASES = [
     Case("notebooks", notebooks),
     Case("stalls", stalls),
     Case("large", large_files),
+    Case("downloads", downloads),
     Case("base64", base64_upload),
 ]
 

@@ -37,7 +37,6 @@ autodoc_mock_imports: list[str] = []
 
 html_theme = "furo"
 html_title = f"jupyterd {release}"
-html_static_path = ["_static"]
 html_show_sphinx = False
 html_copy_source = False
 

@@ -55,6 +55,7 @@ NEIGHBOURS = {
         "kernels.process.launcher",
         "kernels.manager",
         "kernels.messages.wire",
+        "kernels.zeromq.network",
         "kernelspecs.manager",
         "sessions.manager",
     },

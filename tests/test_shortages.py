@@ -10,14 +10,14 @@ from typing import Any
 
 import pytest
 
-from jupyterd.app.composition import House
+from jupyterd.app.parts import Parts
 from tests.auth.test_house import TOKEN, built, knocking, routes
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 
 
 @pytest.fixture
-def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[House]:
+def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Parts]:
     house = built(tmp_path, monkeypatch, "--ServerApp.cookie_secret_file=" + str(tmp_path / "secret/file"))
     yield house
     house.in_thread.stopService()
@@ -49,7 +49,7 @@ def files_in(directory: Path) -> set[str]:
 
 @pytest.mark.parametrize(("method", "path", "body"), WRITES, ids=[f"{method} {path}" for method, path, _ in WRITES])
 def test_a_full_disk_is_told(
-    house: House, here: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, path: str, body: Any
+    house: Parts, here: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str, path: str, body: Any
 ) -> None:
     site = knocking(house)
     headers = {"Authorization": f"token {TOKEN}"}
@@ -67,7 +67,7 @@ def test_a_full_disk_is_told(
 
 
 @pytest.mark.parametrize("length", [300, 30_000])
-def test_names_that_are_too_long(house: House, here: None, length: int) -> None:
+def test_names_that_are_too_long(house: Parts, here: None, length: int) -> None:
     """Whatever is asked for by a name that no file can have, the server has no defect."""
     site, name = knocking(house), "y" * length
     headers = {"Authorization": f"token {TOKEN}"}

@@ -65,7 +65,7 @@ def mount(root: Root, guard: Callable[[], Guard]) -> None:
 
         return ReportResource().app.resource()
 
-    root.mount("/api/me", identity, auth="", exact=True)
+    root.mount("/api/me", identity, auth="", writes="api", exact=True)
     root.mount("/api/security/csp-report", reports, auth="csp", exact=True, reports=True, max_body=SMALL_BODY)
 
 

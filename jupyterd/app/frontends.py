@@ -282,7 +282,7 @@ def _mount_shared(root: Root, fronts: FrontEnds) -> None:
         shipped = [os.path.join(fronts.notebook_package, "custom")] if fronts.notebook_package else []
         return CustomFiles(fronts.assets, [*fronts._server.static_custom_path, *shipped]).app.resource()
 
-    root.mount("/lab/api", api, auth="")
+    root.mount("/lab/api", api, auth="", writes="config")  # a user's settings and workspaces
     root.mount(["/static/lab", "/lab/extensions", "/lab/api/themes"], files, auth="", public=True, page=True)
     root.mount("/custom", custom, auth="", page=True)
 
@@ -298,9 +298,9 @@ def _mount_lab(root: Root, fronts: FrontEnds) -> None:
         return fronts.administration.app.resource()
 
     root.mount(["/lab", "/doc"], pages, auth="", page=True)
+    # Whoever changes the installation, or installs packages, may do anything.
     open_to_all = ["/lab/api/plugins", "/lab/api/build", "/lab/api/news", "/lab/api/update"]
-    root.mount(open_to_all, administration, auth="", exact=True)
-    # Whoever may install packages may do anything.
+    root.mount(open_to_all, administration, auth="", writes="server", exact=True)
     root.mount("/lab/api/extensions", administration, auth="server", exact=True)
 
 

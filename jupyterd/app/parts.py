@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from jupyterd.contents.thread_pools import Lanes
 from jupyterd.dashboard.log_lines import LogLines
 from jupyterd.status.activity import Activity
+from jupyterd.status.counters import EventCounters
 from jupyterd.supervision.stages import Stage, Stages
 from jupyterd.system.daemon_directory import DaemonDirectory, local_places
 from jupyterd.system.threads import Threads
@@ -66,6 +67,7 @@ class Parts:
         self.root = Root(self.server.base_url)
         self.pools: list[Threads] = []
         self.log_lines = LogLines()
+        self.counters = EventCounters()
         # Threads start with the first calls: a pool that nobody uses costs nothing.
         self.in_thread = self._threads("jupyterd", 4)  # short work of all features: parsing, SQLite, kernelspecs
         self.log_threads = self._threads("kernel-logs", 4)  # a disk that hangs holds up nothing else
@@ -81,6 +83,10 @@ class Parts:
         self.services.add(Stage.THREADS, threads)
         self.pools.append(threads)
         return threads
+
+    def takes_work(self) -> bool:
+        """The daemon has started, is not about to end, and its threads work."""
+        return bool(self.services.running) and all(pool.works() for pool in self.pools)
 
     def _last_uses(self) -> list[Callable[[], float | None]]:
         uses: list[Callable[[], float | None]] = [lambda: self.kernels.last_activity]
@@ -164,6 +170,7 @@ class Parts:
 
     def emit(self, schema_id: str, data: dict[str, Any]) -> None:
         """Tell the event bus."""
+        self.counters.count(schema_id, data)
         self.bus.emit(schema_id, data)
 
     # -- objects that several features use

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from jupyterd.app.parts import Parts
     from jupyterd.events.bus import EventBus
     from jupyterd.settings.load import Settings
+    from jupyterd.status.counters import Row
     from jupyterd.status.resource import StatusResource
     from jupyterd.supervision.idle_stop import IdleStop
     from jupyterd.system.threads import InThread
@@ -33,15 +34,71 @@ def resource(parts: Parts) -> StatusResource:
 
     return StatusResource(
         activity=parts.activity,
-        metrics=Metrics(parts.request_times, parts.activity, lambda: parts.kernels.running(), connections, terminals),
+        metrics=Metrics(
+            parts.request_times,
+            parts.activity,
+            lambda: parts.kernels.running(),
+            connections,
+            terminals,
+            lambda: metric_rows(parts),
+        ),
         kernels=lambda: len(parts.kernels.living()),
         connections=connections,
         stop=lambda: parts.reactor.callLater(STOP_DELAY, parts.reactor.stop),
-        ready=lambda: bool(parts.services.running),
+        ready=parts.takes_work,
         in_thread=parts.in_thread,
         more_metrics=lambda: None if parts.extensions is None else parts.extensions.metrics(),
         look_at_activity=lambda: None if parts.extensions is None else parts.extensions.look_at_activity(),
     )
+
+
+MOST_KERNELS = 50
+"""Kernels that have metrics of their own: those with the largest logs."""
+
+
+def metric_rows(parts: Parts) -> list[Row]:
+    """Metrics of reactor, threads, kernels' logs, refusals and events."""
+    from jupyterd.status.counters import Row
+    from jupyterd.supervision.stalls import BUCKETS
+
+    turns = parts.stalls.turns
+    pools = [pool.describe() for pool in parts.pools]
+    logs = [(kernel.id, kernel.channels) for kernel in parts.kernels]
+    logs = sorted(logs, key=lambda one: -one[1].messages.store.bytes)[:MOST_KERNELS]
+    refused: dict[tuple[str, ...], int] = {}
+    for _, channels in logs:
+        for reason, count in channels.refused.items():
+            refused[(reason,)] = refused.get((reason,), 0) + count
+
+    def of_kernels(name: str, text: str, value: Callable[[Any], float], kind: str = "gauge") -> Row:
+        return Row(name, text, kind, {(one,): value(channels.messages) for one, channels in logs}, ("kernel_id",))
+
+    def of_pools(name: str, text: str, value: str) -> Row:
+        return Row(name, text, "gauge", {(pool["name"],): pool[value] for pool in pools}, ("pool",))
+
+    return [
+        Row(
+            "jupyterd_reactor_turn_seconds",
+            "turns of the reactor, between two waits",
+            "histogram",
+            {(): list(turns.counts)},
+            buckets=BUCKETS,
+            sum=turns.total,
+        ),
+        Row("jupyterd_reactor_stalls", "turns longer than stall_seconds", "counter", {(): parts.stalls.stalls}),
+        of_pools("jupyterd_threads_busy", "calls under way", "busy"),
+        of_pools("jupyterd_threads_waiting", "calls in line", "waiting"),
+        of_kernels("jupyterd_kernel_messages", "messages in a kernel's log", lambda log: log.next - 1, "counter"),
+        of_kernels("jupyterd_kernel_log_memory_bytes", "log of a kernel in memory", lambda log: log.store.bytes),
+        of_kernels("jupyterd_kernel_log_disk_bytes", "log of a kernel on disk", lambda log: log.store.spill.bytes),
+        of_kernels(
+            "jupyterd_kernel_lag_messages",
+            "messages that the slowest websocket has still to get",
+            lambda log: max([log.next - cursor.position for cursor in log.attached], default=0),
+        ),
+        Row("jupyterd_messages_refused", "messages of kernels not taken", "counter", refused, ("reason",)),
+        *parts.counters.rows(),
+    ]
 
 
 def idle_stop(parts: Parts) -> IdleStop:

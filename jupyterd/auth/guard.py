@@ -172,13 +172,17 @@ class Guard:
         return Refusal(302, location=f"{self.base_url}login?{urlencode({'next': _without_token(uri)})}")
 
     def _may(self, request: Request, handler: Handler, mount: Mount) -> Verdict | Deferred[Verdict]:
-        if self._everybody_may or not mount.auth or mount.public:
+        if self._everybody_may or mount.public:
             return None
-        action = "read" if handler.request.method in READING else mount.action
+        reading = handler.request.method in READING
+        resource = mount.auth if reading else mount.writes or mount.auth
+        if not resource:
+            return None
+        action = "read" if reading else mount.action
         if mount.websocket:
             action = "execute"
-        allowed = self.authorizer.is_authorized(handler, request.user, action, mount.auth)
-        refusal = Refusal(403, f"User is not authorized to {action} on resource: {mount.auth}.")
+        allowed = self.authorizer.is_authorized(handler, request.user, action, resource)
+        refusal = Refusal(403, f"User is not authorized to {action} on resource: {resource}.")
         if isinstance(allowed, Awaitable):
             return from_asyncio(allowed).addCallback(lambda yes: None if yes else refusal)
         return None if allowed else refusal

@@ -45,13 +45,13 @@ class ConfigResource:
     @api("PUT", "/api/config/<section>", status=204)
     async def put(self, call: Call, section: str) -> None:
         """Store the body as the section."""
-        data = await call.json_object(required=True)
+        data = await call.json_object()
         await self._write(self._sections.set, _checked(section), data)
 
     @api("PATCH", "/api/config/<section>")
     async def patch(self, call: Call, section: str) -> Any:
         """Put the body into the section; null deletes."""
-        data = await call.json_object(required=True)
+        data = await call.json_object()
         return await self._write(self._sections.update, _checked(section), data)
 
     async def _write(self, change: Callable[[str, Any], Any], section: str, data: dict[str, Any]) -> Any:

@@ -7,6 +7,7 @@ one thread. Source: the reference's ``services/contents/handlers.py``.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from jupyterd.contents.paths import OutsideRoot, clean
 from jupyterd.contents.raw_upload import RawUpload
 from jupyterd.contents.steps import MARK, Step
 from jupyterd.errors import Forbidden, Invalid, NotFound, PreconditionFailed
+from jupyterd.system.beneath import LeadsOut, open_beneath
 
 Buffer = bytes | mmap
 TYPES = ("directory", "file", "notebook")
@@ -364,25 +366,47 @@ async def resolve(manager: Any, path: str) -> str | None:
     return await settled(manager.resolve_path(path))
 
 
+async def is_entry(manager: Any, path: str, above: str, wanted: bool) -> bool:
+    """Whether a path whose end could be a verb is the path of an entry: there is one, or there may be one.
+
+    :param above: the path without its end.
+    :param wanted: the verb is one that can be meant; then an entry that is not there is not.
+    """
+    if await settled(manager.file_exists(path)) or await settled(manager.dir_exists(path)):
+        return True
+    return not wanted and bool(await settled(manager.dir_exists(above)))
+
+
 async def file_exists(manager: Any, path: str) -> bool:
     """There is a file at the path."""
     return bool(await settled(manager.file_exists(path)))
 
 
-async def locate(manager: FileContentsManager, path: str) -> str:
-    """Where the bytes of a file are on disk.
+async def open_file(manager: FileContentsManager, path: str) -> tuple[int, str]:
+    """A descriptor of a file's bytes, and the path on disk.
 
-    A link that leads out of the root is refused here, though ``get`` follows it. Source: the reference's ``/files``.
+    A link that leads out of the root is refused here, though ``get`` follows it; whatever becomes of the links on the
+    way meanwhile, what is opened lies below the root. Source: the reference's ``/files``.
 
     :raises NotFound: nothing there, or hidden.
     :raises Forbidden: a directory, a special file, or out of the root.
     """
     os_path, status = reading.look(manager, clean(path))
-    real, root = os.path.realpath(os_path), os.path.realpath(manager.root_dir)
-    if not real.startswith(root.rstrip(os.sep) + os.sep):
-        raise Forbidden(f"{clean(path)} is not in root static directory")
-    if stat.S_ISLNK(status.st_mode):
-        raise NotFound("")
-    if not stat.S_ISREG(status.st_mode):
-        raise Forbidden(f"{clean(path)} is not a file")
-    return real
+    special = Forbidden(f"{clean(path)} is not a file")
+    if not (stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode)):
+        raise special
+    with manager.perm_to_403(os_path):
+        try:
+            fd, real = open_beneath(manager.root_dir, os_path, os.O_RDONLY | os.O_NONBLOCK)
+        except LeadsOut:
+            raise Forbidden(f"{clean(path)} is not in root static directory") from None
+        except (FileNotFoundError, NotADirectoryError):
+            raise NotFound("") from None
+        except OSError as error:
+            if error.errno in (errno.ENXIO, errno.ENODEV):  # it has become a socket, or a device
+                raise special from None
+            raise
+    if not stat.S_ISREG(os.fstat(fd).st_mode):
+        os.close(fd)
+        raise special
+    return fd, real

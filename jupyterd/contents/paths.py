@@ -94,11 +94,6 @@ def is_unlistable(os_path: str, status: os.stat_result) -> bool:
     return bool(getattr(status, "st_flags", 0) & UF_HIDDEN)
 
 
-def is_servable(mode: int) -> bool:
-    """Files and directories are; a fifo, a socket or a device is never opened."""
-    return stat.S_ISREG(mode) or stat.S_ISDIR(mode)
-
-
 class HideGlobs:
     """Which names a listing leaves out.
 

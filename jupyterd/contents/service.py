@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 import orjson
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.defer import Deferred, DeferredLock, fail
 
 from jupyterd.contents import operations
 from jupyterd.contents.answers import Answer
@@ -32,7 +32,7 @@ from jupyterd.contents.thread_pools import Lanes
 from jupyterd.contents.upload_expiry import Expiry
 from jupyterd.contents.worker.parent import LARGE, Workshop, can_delegate
 from jupyterd.system.keyed_locks import KeyedLocks
-from jupyterd.system.threads import InThread
+from jupyterd.system.threads import InThread, NoThread
 
 T = TypeVar("T")
 Operation = Callable[..., Coroutine[Any, Any, T]]
@@ -321,17 +321,28 @@ class AsyncioThread:
     def __init__(self, reactor: Any) -> None:
         self._reactor = reactor
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._thread: Thread | None = None
 
     def run(self, coroutine: Coroutine[Any, Any, T]) -> Deferred[T]:
         """The coroutine's result, in the reactor's thread."""
         if self._loop is None:
-            self._loop = asyncio.new_event_loop()
-            self._thread = Thread(target=self._loop.run_forever, name="contents-asyncio", daemon=True)
-            self._thread.start()
+            try:
+                self._loop = self._start()
+            except RuntimeError as error:
+                coroutine.close()
+                return fail(NoThread(f"The server can not start a thread just now: {error}"))
         done: Deferred[T] = Deferred()
         asyncio.run_coroutine_threadsafe(self._finish(coroutine, done), self._loop)
         return done
+
+    @staticmethod
+    def _start() -> asyncio.AbstractEventLoop:
+        loop = asyncio.new_event_loop()
+        try:
+            Thread(target=loop.run_forever, name="contents-asyncio", daemon=True).start()
+        except BaseException:
+            loop.close()
+            raise
+        return loop
 
     async def _finish(self, coroutine: Coroutine[Any, Any, T], done: Deferred[T]) -> None:
         try:
@@ -342,8 +353,7 @@ class AsyncioThread:
             self._reactor.callFromThread(done.callback, result)
 
     def stop(self) -> None:
-        """End the loop."""
-        if self._loop is not None and self._thread is not None:
+        """End the loop, after what runs in it just now; who stops does not wait for what may hang."""
+        if self._loop is not None:
             self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join(timeout=5)
             self._loop = None

@@ -9,10 +9,23 @@ from jupyterd.errors import Invalid
 from jupyterd.events.bus import EventBus
 from jupyterd.system.threads import InThread
 from jupyterd.web.api import Routes, json_api
+from jupyterd.web.body_schema import Body
 from jupyterd.web.call import Call
 
 if TYPE_CHECKING:
     from jupyterd.events.protocol import EventsProtocol
+
+
+EVENT = Body(
+    {
+        "type": "object",
+        "required": ["schema_id", "version", "data"],
+        "properties": {"schema_id": {"type": "string"}, "version": {}, "data": {"type": "object"}, "timestamp": {}},
+    },
+    absent="No JSON data provided",
+    other="Missing `schema_id` in the JSON request body.",
+    missing="Missing `{name}` in the JSON request body.",
+)
 
 
 class EventsResource:
@@ -25,21 +38,14 @@ class EventsResource:
         self._bus = bus
         self._in_thread = in_thread
 
-    @api("POST", "/api/events", status=204)
+    @api("POST", "/api/events", status=204, body=EVENT)
     async def emit(self, call: Call) -> None:
         """Emit an event: ``schema_id``, ``version``, ``data``, and maybe ``timestamp``.
 
         :raises Invalid: something is missing, or the schema does not allow it.
         """
-        body = await call.json()
-        if body is None:
-            raise Invalid("No JSON data provided")
-        for key in ("schema_id", "version", "data"):
-            if not isinstance(body, dict) or key not in body:
-                raise Invalid(f"Missing `{key}` in the JSON request body.")
+        body = await call.json_object()
         schema_id, data = body["schema_id"], body["data"]
-        if not isinstance(schema_id, str) or not isinstance(data, dict):
-            raise Invalid("`schema_id` is a string, `data` is an object.")
         await self._in_thread(lambda: self._bus.logger)  # the first time, its imports take a second
         self._bus.emit_from_client(schema_id, str(body["version"]), data, when(body.get("timestamp")))
 

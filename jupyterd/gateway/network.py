@@ -9,7 +9,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from jupyterd.gateway.interfaces import Backoff, Dial, Place
 from jupyterd.gateway.link import Link
-from jupyterd.kernels.messages.wire import Bytes
+from jupyterd.kernels.zeromq.network import Opening
 
 
 class LinkNetwork:
@@ -25,19 +25,12 @@ class LinkNetwork:
         self._others = others
         self._last: tuple[bytes, Link] | None = None
 
-    def open(
-        self,
-        channel: str,
-        info: dict[str, Any],
-        identity: bytes,
-        received: Callable[[list[list[Bytes]]], None],
-        writable: Callable[[], None],
-    ) -> Any:
-        """As :class:`jupyterd.kernels.zeromq.sockets.Network`: four sockets, one identity."""
-        place = info.get("place")
+    def open(self, opening: Opening) -> Any:
+        """As :class:`jupyterd.kernels.zeromq.network.Network`: four sockets, one identity."""
+        place = opening.info.get("place")
         if not isinstance(place, Place):
-            return self._others().open(channel, info, identity, received, writable)
-        if self._last is None or self._last[0] != identity:
-            self._last = (identity, Link(self._clock, place, self._dial, self._backoff))
+            return self._others().open(opening)
+        if self._last is None or self._last[0] != opening.identity:
+            self._last = (opening.identity, Link(self._clock, place, self._dial, self._backoff))
             place.listener.linked(self._last[1])
-        return self._last[1].add(channel, received, writable)
+        return self._last[1].add(opening.channel, opening.received, opening.writable)

@@ -5,18 +5,17 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import Any
 
-from twisted.application.service import Service
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from jupyterd.errors import JupyterdError, NotFound, TimedOut, Unavailable, Upstream
 from jupyterd.gateway.client import Gateway, Unusable
 from jupyterd.gateway.launcher import GatewayLauncher
+from jupyterd.system.periodic import Periodic
 
 
-class GatewayWatch(Service):
+class GatewayWatch(Periodic):
     """Asks every ``poll_interval`` seconds, while a kernel of ours is there.
 
     :param close: closes the connections to the gateway in the end.
@@ -25,28 +24,26 @@ class GatewayWatch(Service):
     log = Logger()
 
     def __init__(self, clock: IReactorTime, gateway: Gateway, launcher: GatewayLauncher, close: Any) -> None:
+        super().__init__(clock)
         self._gateway = gateway
         self._launcher = launcher
         self._close = close
         self._reached = True
         self._asking: Deferred[None] | None = None
-        self._loop = LoopingCall(self._ask)
-        self._loop.clock = clock
 
-    def startService(self) -> None:
-        """Begin to ask."""
-        super().startService()
-        self._loop.start(self._gateway.settings.poll_interval, now=False)
+    def interval(self) -> float:
+        """``poll_interval`` of the gateway's settings."""
+        return float(self._gateway.settings.poll_interval)
 
     def stopService(self) -> Deferred[Any]:
         """Ask no more."""
         super().stopService()
-        self._loop.stop()
         if self._asking is not None:
             self._asking.cancel()
         return maybeDeferred(self._close)
 
-    def _ask(self) -> Deferred[None]:
+    def turn(self) -> Deferred[None]:
+        """Ask once."""
         self._asking = Deferred.fromCoroutine(self.look())
         return self._asking.addErrback(
             lambda failure: self.log.failure("the gateway's kernels can not be read", failure)

@@ -5,13 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
-from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IReactorTime
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
 from jupyterd.kernels.settings import CULL_INTERVAL
+from jupyterd.system.periodic import Periodic
 
 if TYPE_CHECKING:
     from jupyterd.kernels.kernel import Kernel
@@ -36,7 +35,7 @@ def idle_too_long(kernel: Kernel, settings: MappingKernelSettings, now: float) -
     return idle
 
 
-class Culler(Service):
+class Culler(Periodic):
     """Looks for idle kernels every ``cull_interval`` seconds, where ``cull_idle_timeout`` is above 0.
 
     :param kernels: gives all kernels.
@@ -52,19 +51,16 @@ class Culler(Service):
         kernels: Callable[[], Iterable[Kernel]],
         shut_down: Callable[[str], Deferred[Any]],
     ) -> None:
+        super().__init__(clock)
         self._settings = settings
-        self._clock = clock
         self._kernels = kernels
         self._shut_down = shut_down
-        self._loop = LoopingCall(self.cull)
-        self._loop.clock = clock
 
-    def startService(self) -> None:
-        """Begin to look."""
-        super().startService()
+    def interval(self) -> float:
+        """``cull_interval``, where kernels are culled."""
         settings = self._settings
         if settings.cull_idle_timeout <= 0:
-            return
+            return 0.0
         if settings.cull_interval <= 0:
             self.log.warn(
                 "Invalid value for 'cull_interval' detected ({interval}) - using default value ({default}).",
@@ -77,15 +73,9 @@ class Culler(Service):
             timeout=settings.cull_idle_timeout,
             interval=settings.cull_interval,
         )
-        self._loop.start(settings.cull_interval, now=False)
+        return float(settings.cull_interval)
 
-    def stopService(self) -> None:
-        """Look no more."""
-        super().stopService()
-        if self._loop.running:
-            self._loop.stop()
-
-    def cull(self) -> None:
+    def turn(self) -> None:
         """Shut down each kernel that is idle for too long."""
         now = self._clock.seconds()
         for kernel in list(self._kernels()):

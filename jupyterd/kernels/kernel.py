@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
@@ -29,11 +30,13 @@ class Kernel:
 
     :param clock: wall-clock time.
     :param untracked: message types that do not count as its user's activity.
+    :param await_forgetting: sets the time after which it is forgotten, when it is dead.
     """
 
     id: str
     clock: IReactorTime
     untracked: frozenset[str]
+    await_forgetting: Callable[[Kernel], IDelayedCall]
     execution_state: str = "starting"
     reason: str = ""
     last_activity: float = field(init=False)
@@ -50,7 +53,6 @@ class Kernel:
     """Held while its process is being started or stopped."""
     ending: Deferred[None] | None = None
     """Fires when it is shut down; None while nobody wants it to be."""
-    forgetting: IDelayedCall | None = None
     process: KernelProcess = field(init=False)
     channels: KernelChannels = field(init=False)
     _first_word: Deferred[Death | None] | None = None
@@ -131,12 +133,6 @@ class Kernel:
         self.launched_at = self.clock.seconds()
         self.running, self.spoke = True, False
 
-    def remember(self) -> None:
-        """It is not to be forgotten by the time that was set."""
-        if self.forgetting is not None:
-            self.forgetting.cancel()
-            self.forgetting = None
-
     # -- the machine's body
 
     def enter(self, state: str) -> None:
@@ -152,6 +148,10 @@ class Kernel:
         self.channels.lose(death.reason)
         self.channels.announce("status", {"execution_state": state})
         self.channels.disconnect()
+
+    def forget_later(self) -> IDelayedCall:
+        """It is dead: set the time after which it is forgotten."""
+        return self.await_forgetting(self)
 
     # -- for others
 

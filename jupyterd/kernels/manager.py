@@ -18,7 +18,7 @@ from jupyterd.errors import Failed, Invalid, NotFound
 from jupyterd.kernels.channels.kernel_channels import KernelChannels
 from jupyterd.kernels.channels.policy import Observer
 from jupyterd.kernels.events import Report
-from jupyterd.kernels.kernel import Kernel, isoformat
+from jupyterd.kernels.kernel import Kernel
 from jupyterd.kernels.process.external import ExternalKernels, ExternalProcess
 from jupyterd.kernels.process.launcher import Launcher, Order
 from jupyterd.kernels.restarter import Runner
@@ -158,11 +158,6 @@ class MappingKernelManager(MappingKernelSettings):
         """When any kernel was last active, or shut down; seconds since the epoch."""
         return max([self._last_activity, *(kernel.last_activity for kernel in self)])
 
-    @property
-    def last_activity_text(self) -> str:
-        """The same as Jupyter's models give it."""
-        return isoformat(self.last_activity)
-
     def cwd_for_path(self, path: str) -> str:
         """The directory that an API path stands for, or the nearest above it that exists; blocks."""
         root = self.root_dir
@@ -247,6 +242,7 @@ class MappingKernelManager(MappingKernelSettings):
         return kernel
 
     async def _abandon(self, kernel: Kernel) -> None:
+        kernel.life.terminate()
         try:
             await self._release(kernel)
         except Exception:  # noqa: BLE001 - why it did not start is what its client is told
@@ -289,7 +285,6 @@ class MappingKernelManager(MappingKernelSettings):
             kernel.life.restart()
             kernel.channels.hold()
             kernel.reason, kernel.failures = "", 0
-            kernel.remember()
             await self._runner.run_again(kernel, now=now)
         except Exception as error:
             self._report.failed("restart", kernel.process.name, kernel_id, error)
@@ -336,7 +331,6 @@ class MappingKernelManager(MappingKernelSettings):
         try:
             await kernel.process.stop(now=now)
         finally:
-            kernel.remember()
             self._kernels.pop(kernel.id, None)
             kernel.channels.close("Kernel shut down")
             kernel.heard()
@@ -367,7 +361,7 @@ class MappingKernelManager(MappingKernelSettings):
         kernel.channels.disconnect()
 
     def _new_kernel(self, kernel_id: str) -> Kernel:
-        return Kernel(kernel_id, self.clock, frozenset(self.untracked_message_types))
+        return Kernel(kernel_id, self.clock, frozenset(self.untracked_message_types), self._runner.forget_later)
 
     def _adopt(self, connection: Mapping[str, Any]) -> str:
         kernel = self._new_kernel(str(uuid.uuid4()))

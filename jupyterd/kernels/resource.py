@@ -6,11 +6,15 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import quote
 
-from jupyterd.errors import Failed, Invalid, JupyterdError
+from jupyterd.errors import Failed, JupyterdError
 from jupyterd.kernels.manager import MappingKernelManager, NoSuchKernel
 from jupyterd.kernelspecs.manager import NoSuchKernelSpec
 from jupyterd.web.api import Routes, json_api
+from jupyterd.web.body_schema import Body
 from jupyterd.web.call import Call
+
+TEXT = {"type": "string", "nullable": True}
+START = Body({"type": "object", "properties": {"name": TEXT, "path": TEXT, "kernel_id": TEXT}}, required=False)
 
 
 class KernelsResource:
@@ -33,19 +37,12 @@ class KernelsResource:
         wanted = await self._wanted()
         return [model for model in models if model["execution_state"] != "dead" or model["id"] in wanted]
 
-    @api("POST", "/api/kernels", status=201)
+    @api("POST", "/api/kernels", status=201, body=START)
     async def start(self, call: Call) -> dict[str, Any]:
         """Start one: ``name``, ``path`` and ``kernel_id`` may be given."""
-        body = await call.json(default={})
-        if body is None:
-            body = {}
-        if not isinstance(body, dict):
-            raise Invalid("The request body must be a JSON object")
-        path = body.get("path")
+        body = await call.json_object()
         try:
-            kernel = await self._kernels.start(
-                _text(body, "name"), path=None if path is None else str(path), kernel_id=_text(body, "kernel_id")
-            )
+            kernel = await self._kernels.start(body.get("name"), path=body.get("path"), kernel_id=body.get("kernel_id"))
         except NoSuchKernelSpec as error:
             raise Failed(error.message) from error
         call.set_header("Location", f"{call.base_url}api/kernels/{quote(kernel.id, safe='')}")
@@ -77,10 +74,3 @@ class KernelsResource:
             raise Failed("Exception restarting kernel") from error
         except JupyterdError as error:
             raise Failed(f"Exception restarting kernel: {error.message}") from error
-
-
-def _text(body: dict[str, Any], name: str) -> str | None:
-    value = body.get(name)
-    if value is not None and not isinstance(value, str):
-        raise Invalid(f"{name} must be a string")
-    return value

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from twisted.internet.defer import Deferred
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -153,11 +153,12 @@ class Runner:
         self.log.error("Kernel {kernel_id} died: {reason}", kernel_id=kernel.id, reason=death.reason)
         kernel.life.lost(death)
         self.report.death(kernel.process.name, kernel.id, death, restarting=False)
-        kernel.remember()
-        kernel.forgetting = self.clock.callLater(self.settings.dead_kernel_timeout, self._forget, kernel)
+
+    def forget_later(self, kernel: Kernel) -> IDelayedCall:
+        """Forget a kernel that is dead when ``dead_kernel_timeout`` is over."""
+        return self.clock.callLater(self.settings.dead_kernel_timeout, self._forget, kernel)
 
     def _forget(self, kernel: Kernel) -> None:
-        kernel.forgetting = None
-        if kernel.execution_state == "dead" and kernel.ending is None:
+        if kernel.ending is None:
             self.log.info("Kernel {kernel_id} is dead, forgetting it", kernel_id=kernel.id)
             self.forget(kernel).addErrback(self._unexpected, kernel)

@@ -12,11 +12,11 @@ from urllib.parse import quote
 from jupyter_core.paths import jupyter_config_dir
 
 from jupyterd.contents.managers.sync_or_async import settled
-from jupyterd.errors import Invalid
 from jupyterd.nbconvert.converter import Converted, Converter
 from jupyterd.nbconvert.formats import Formats
 from jupyterd.utils import url_escape, url_path_join
 from jupyterd.web.api import Routes, json_api
+from jupyterd.web.body_schema import Body
 from jupyterd.web.call import Call, Reply
 
 if TYPE_CHECKING:
@@ -24,6 +24,16 @@ if TYPE_CHECKING:
 
 NO_CACHE = "no-store, no-cache, must-revalidate, max-age=0"
 HTML = "text/html; charset=UTF-8"
+
+
+NOTEBOOK = Body(
+    {
+        "type": "object",
+        "required": ["content"],
+        "properties": {"name": {"type": "string"}, "content": {"type": "object"}},
+    },
+    missing="The request body needs name and content of a notebook",
+)
 
 
 class NbconvertResource:
@@ -77,13 +87,11 @@ class NbconvertResource:
         call.set_header("Cache-Control", NO_CACHE)
         return self._reply(call, converted, title, (call.arg("download") or "").lower() == "true")
 
-    @api("POST", "/nbconvert/<form>")
+    @api("POST", "/nbconvert/<form>", body=NOTEBOOK)
     async def convert_body(self, call: Call, form: str) -> Reply:
         """A notebook of the request in another format: ``{"name": ..., "content": ...}``."""
-        body = await call.json_object(required=True)
-        name, notebook = body.get("name", "notebook.ipynb"), body.get("content")
-        if not isinstance(notebook, dict) or not isinstance(name, str):
-            raise Invalid("The request body needs name and content of a notebook")
+        body = await call.json_object()
+        name, notebook = body.get("name", "notebook.ipynb"), body["content"]
         title = os.path.splitext(name)[0]
         resources = {"metadata": {"name": title}, "config_dir": jupyter_config_dir()}
         converted = await self._converter.convert(form, notebook, resources, gone=call.gone)

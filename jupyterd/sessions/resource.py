@@ -11,7 +11,24 @@ from jupyterd.errors import Failed, Invalid, JupyterdError
 from jupyterd.kernels.manager import NoSuchKernelSpec
 from jupyterd.sessions.manager import NotStarted, SessionManager, Wanted
 from jupyterd.web.api import Routes, json_api
+from jupyterd.web.body_schema import Body
 from jupyterd.web.call import Call, Reply
+
+TEXT = {"type": "string", "nullable": True}
+_OLD = {"type": "object", "nullable": True, "properties": {"name": TEXT, "path": TEXT}}
+SESSION = Body(
+    {
+        "type": "object",
+        "properties": {
+            "path": TEXT,
+            "name": TEXT,
+            "type": TEXT,
+            "kernel": {"type": "object", "properties": {"id": TEXT, "name": TEXT}},
+            "notebook": _OLD,
+        },
+    },
+    absent="No JSON data provided",
+)
 
 
 class SessionsResource:
@@ -29,20 +46,17 @@ class SessionsResource:
         """All sessions."""
         return await self._sessions.list_models()
 
-    @api("POST", "/api/sessions", status=201)
+    @api("POST", "/api/sessions", status=201, body=SESSION)
     async def create(self, call: Call) -> dict[str, Any] | Reply:
         """The session of a document, new if it has none."""
-        body = _with_old_names(await _body(call), "name", "path")
+        body = _with_old_names(await call.json_object(), "name", "path")
         for field in ("path", "type"):
             if field not in body:
                 raise Invalid(f"Missing field in JSON data: {field}")
-        kernel = _kernel(body)
-        path = _text(body, "path")
-        kind = _text(body, "type")
+        kernel, path, kind = body.get("kernel", {}), body["path"], body["type"]
         if path is None or kind is None:
             raise Invalid("path and type must be strings")
-        kernel_name = _text(kernel, "name") or None
-        wanted = Wanted(path, kind, _text(body, "name"), kernel_name, _text(kernel, "id") or None)
+        wanted = Wanted(path, kind, body.get("name"), kernel.get("name") or None, kernel.get("id") or None)
         try:
             model = await self._sessions.create(wanted)
         except NoSuchKernelSpec as error:
@@ -68,16 +82,16 @@ class SessionsResource:
         """One session."""
         return await self._sessions.get(session_id)
 
-    @api("PATCH", "/api/sessions/<session_id>")
+    @api("PATCH", "/api/sessions/<session_id>", body=SESSION)
     async def change(self, call: Call, session_id: str) -> dict[str, Any] | Reply:
         """Rename a session's document, or give it another kernel: one that runs, by id, or a new one, by name."""
-        body = _with_old_names(await _body(call), "path")
+        body = _with_old_names(await call.json_object(), "path")
         await self._sessions.get(session_id)
-        changes: dict[str, Any] = {field: _text(body, field) for field in ("path", "name", "type") if field in body}
-        kernel = _kernel(body)
-        kernel_id, kernel_name = kernel.get("id"), _text(kernel, "name")
+        changes: dict[str, Any] = {field: body[field] for field in ("path", "name", "type") if field in body}
+        kernel = body.get("kernel", {})
+        kernel_id, kernel_name = kernel.get("id"), kernel.get("name")
         if kernel_id is not None:
-            changes["kernel_id"], kernel_name = str(kernel_id), None
+            changes["kernel_id"], kernel_name = kernel_id, None
         try:
             return await self._sessions.update(session_id, changes, kernel_name)
         except NotStarted as error:  # told to the client as the reference does
@@ -93,44 +107,15 @@ class SessionsResource:
         await self._sessions.delete(session_id)
 
 
-async def _body(call: Call) -> dict[str, Any]:
-    body = await call.json()
-    if body is None:
-        raise Invalid("No JSON data provided")
-    if not isinstance(body, dict):
-        raise Invalid("The request body must be a JSON object")
-    return body
-
-
 def _with_old_names(body: dict[str, Any], *names: str) -> dict[str, Any]:
     """Clients of the first version of this API have the path in ``notebook``, under one of ``names``."""
     old = body.get("notebook")
     if old is None:
         return body
-    if not isinstance(old, dict):
-        raise Invalid("notebook must be a JSON object")
     for name in names:
         if name in old:
             return {**body, "type": "notebook", "path": old[name]}
     return body if "path" in names[:1] else {**body, "type": "notebook"}
-
-
-def _kernel(body: dict[str, Any]) -> dict[str, Any]:
-    kernel = body.get("kernel", {})
-    if not isinstance(kernel, dict):
-        raise Invalid("kernel must be a JSON object")
-    return kernel
-
-
-def _text(body: dict[str, Any], name: str) -> str | None:
-    value = body.get(name)
-    if value is not None and not isinstance(value, str):
-        raise Invalid(f"{name} must be a string")
-    try:
-        (value or "").encode()
-    except UnicodeEncodeError:
-        raise Invalid(f"{name} holds half of a character") from None
-    return value
 
 
 def _not_available(message: str, short: str) -> Reply:

@@ -12,7 +12,7 @@ from typing import Any, cast
 from traitlets import TraitError
 from traitlets.config import Config
 
-from jupyterd.compat.class_names import CLASSES, STOCK, known_classes, ours, resolve
+from jupyterd.compat.class_names import CLASSES, ours, resolve
 from jupyterd.extensions.discovery import JUPYTEXT, LANGUAGE_SERVERS, SERVED, enabled, hosted, is_installed
 from jupyterd.gateway import is_set
 from jupyterd.settings.checks import BadSettings, check_classes, check_values, resolved, warn_of_misspelt_classes
@@ -21,7 +21,7 @@ from jupyterd.settings.config_files import ConfigFileError
 from jupyterd.settings.deprecated import NO_EFFECT, NO_EFFECT_ELSEWHERE
 from jupyterd.settings.server_app import ServerApp
 
-__all__ = ["CLASSES", "STOCK", "BadSettings", "Settings", "known_classes", "load", "ours", "resolve"]
+__all__ = ["BadSettings", "Settings", "act", "load"]
 
 @dataclass(frozen=True)
 class Settings:

@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from jupyterd import __version__
 from jupyterd.status.activity import Activity
+from jupyterd.status.counters import Row
 from jupyterd.status.version import API_VERSION
 from jupyterd.web.server.request import Request
 
@@ -49,6 +50,7 @@ class Metrics:
     :param kernels: how many kernels run, by the kernelspec's name.
     :param connections: open websockets to kernels.
     :param terminals: how many terminals run.
+    :param more: rows of other parts; their labels are bounded.
     """
 
     def __init__(
@@ -58,12 +60,14 @@ class Metrics:
         kernels: Callable[[], Mapping[str, int]],
         connections: Callable[[], int],
         terminals: Callable[[], int],
+        more: Callable[[], Iterable[Row]] = tuple,
     ) -> None:
         self._times = times
         self._activity = activity
         self._kernels = kernels
         self._connections = connections
         self._terminals = terminals
+        self._more = more
         self._registry: Any = None
 
     def render(self, accept: str) -> tuple[bytes, str]:
@@ -97,6 +101,8 @@ class Metrics:
             ("jupyter_server_active_duration_seconds", "from the start to the last use", last - started),
         ):
             yield GaugeMetricFamily(name, text, value=value)
+        for row in self._more():
+            yield family_of(row)
         yield InfoMetricFamily("jupyter_server", "the Jupyter Server API's version", value={"version": API_VERSION})
         yield InfoMetricFamily("jupyterd", "jupyterd's version", value={"version": __version__})
 
@@ -108,11 +114,32 @@ class Metrics:
             "duration of HTTP requests in seconds, by where they were answered",
             labels=["method", "handler", "status_code"],
         )
-        bounds = [*(str(bound) for bound in BUCKETS), "+Inf"]
         for key, counts in self._times.counts.items():
-            total, buckets = 0, []
-            for bound, count in zip(bounds, counts, strict=True):
-                total += count
-                buckets.append((bound, total))
+            buckets = cumulative(BUCKETS, counts)
             family.add_metric(key, buckets, sum_value=self._times.sums[key])
         return family
+
+
+def cumulative(bounds: Iterable[float], counts: Iterable[int]) -> list[tuple[str, int]]:
+    """Counts by bucket as Prometheus has them: each with those below it, the last without a bound."""
+    total, found = 0, []
+    for bound, count in zip([*(str(bound) for bound in bounds), "+Inf"], counts, strict=True):
+        total += count
+        found.append((bound, total))
+    return found
+
+
+def family_of(row: Row) -> Any:
+    """A row as prometheus_client has it."""
+    from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+
+    if row.kind == "histogram":
+        histogram = HistogramMetricFamily(row.name, row.help, labels=row.labels)
+        for labels, counts in row.values.items():
+            histogram.add_metric(labels, cumulative(row.buckets, counts), sum_value=row.sum)
+        return histogram
+    kind = CounterMetricFamily if row.kind == "counter" else GaugeMetricFamily
+    family = kind(row.name, row.help, labels=row.labels)
+    for labels, value in row.values.items():
+        family.add_metric(labels, value)
+    return family

@@ -29,7 +29,8 @@ class StatusResource:
     :param stop: ends the daemon, soon.
     :param more_metrics: those of server extensions, in Prometheus's text format; None where there are none.
     :param look_at_activity: brings ``activity`` up to date about server extensions; None where there are none.
-    :param ready: whether the daemon takes work: it has started, and is not about to end.
+    :param ready: whether the daemon takes work: it has started, is not about to end, and has
+        threads.
     """
 
     app = Routes()
@@ -96,4 +97,4 @@ class StatusResource:
     async def takes_work(self, call: Call) -> object:
         """Whether to send work here: 200 or 503."""
         ready = self.ready()
-        return Reply(b"ok\n" if ready else b"stopping\n", PLAIN, 200 if ready else 503, {"Cache-Control": "no-store"})
+        return Reply(b"ok\n" if ready else b"not ready\n", PLAIN, 200 if ready else 503, {"Cache-Control": "no-store"})

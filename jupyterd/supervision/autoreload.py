@@ -7,11 +7,10 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from twisted.application.service import Service
 from twisted.internet.defer import Deferred
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
 
+from jupyterd.system.periodic import Periodic
 from jupyterd.system.threads import InThread
 
 LOOK_SECONDS = 1.0
@@ -32,7 +31,7 @@ def again(variables: Mapping[str, str]) -> None:
     os.execve(sys.executable, command, {**os.environ, **variables})  # noqa: S606 - it is our own
 
 
-class Autoreload(Service):
+class Autoreload(Periodic):
     """Stops the daemon when a file changes, and starts it again once all has stopped.
 
     :param reactor: its last event is what the new start waits for.
@@ -41,6 +40,7 @@ class Autoreload(Service):
     :ivar restarting: it has stopped the daemon.
     """
 
+    first_at_once = True
     log = Logger()
 
     def __init__(
@@ -51,27 +51,20 @@ class Autoreload(Service):
         *,
         restart: Callable[[], None],
     ) -> None:
+        super().__init__(reactor)
         self._reactor = reactor
         self._in_thread = in_thread
         self._files = files
         self._restart = restart
         self.restarting = False
         self._seen: dict[str, float] = {}
-        self._loop = LoopingCall(self._look)
-        self._loop.clock = reactor
 
-    def startService(self) -> None:
-        """Begin to watch."""
-        super().startService()
-        self._loop.start(LOOK_SECONDS)
+    def interval(self) -> float:
+        """A second."""
+        return LOOK_SECONDS
 
-    def stopService(self) -> None:
-        """Watch no more."""
-        super().stopService()
-        if self._loop.running:
-            self._loop.stop()
-
-    def _look(self) -> Deferred[None]:
+    def turn(self) -> Deferred[None]:
+        """Compare the files with what they were."""
         return self._in_thread(_times, list(self._files())).addCallback(self._compare)
 
     def _compare(self, times: dict[str, float]) -> None:
@@ -80,7 +73,7 @@ class Autoreload(Service):
         if not changed or not self.running:
             return
         self.log.info("{name} has changed, starting again", name=changed[0])
-        self._loop.stop()
+        self.no_more()
         self.restarting = True
         self._reactor.addSystemEventTrigger("after", "shutdown", self._restart)
         self._reactor.stop()

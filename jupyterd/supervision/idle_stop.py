@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from twisted.application.service import Service
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
+
+from jupyterd.system.periodic import Periodic
 
 LOOK_SECONDS = 60.0
 """How often it is looked at: the server may live that much longer than it was told."""
 
 
-class IdleStop(Service):
+class IdleStop(Periodic):
     """Stops the server after a time without kernels, terminals and activity (``shutdown_no_activity_timeout``).
 
     :param clock: the reactor.
@@ -34,31 +34,24 @@ class IdleStop(Service):
         last_used: Callable[[], float],
         stop: Callable[[], None],
     ) -> None:
-        self._clock = clock
+        super().__init__(clock)
         self._timeout = timeout
         self._busy = busy
         self._last_used = last_used
         self._stop = stop
-        self._loop = LoopingCall(self._look)
-        self._loop.clock = clock
 
-    def startService(self) -> None:
-        """Begin to look."""
-        super().startService()
-        if self._timeout > 0:
-            self.log.info("Will shut down after {seconds} seconds with no kernels.", seconds=self._timeout)
-            self._loop.start(LOOK_SECONDS, now=False)
+    def interval(self) -> float:
+        """A minute, where there is a time after which it ends."""
+        if self._timeout <= 0:
+            return 0.0
+        self.log.info("Will shut down after {seconds} seconds with no kernels.", seconds=self._timeout)
+        return LOOK_SECONDS
 
-    def stopService(self) -> None:
-        """Look no more."""
-        super().stopService()
-        if self._loop.running:
-            self._loop.stop()
-
-    def _look(self) -> None:
+    def turn(self) -> None:
+        """Stop the server, if nobody has used it for so long."""
         unused = self._clock.seconds() - self._last_used()
         if self._busy() or unused <= self._timeout:
             return
-        self._loop.stop()
+        self.no_more()
         self.log.info("No kernels for {seconds} seconds; shutting down.", seconds=int(unused))
         self._stop()

@@ -8,9 +8,9 @@ import time
 from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
-from twisted.application.service import Service
-from twisted.internet.task import LoopingCall
 from twisted.logger import Logger
+
+from jupyterd.system.periodic import Periodic
 
 
 def service_variables(environment: Mapping[str, str]) -> dict[str, str]:
@@ -67,28 +67,24 @@ class Notify:
             self.log.warn("the service manager can not be told {lines}: {error}", lines=lines, error=error)
 
 
-class Watchdog(Service):
+class Watchdog(Periodic):
     """Tells the service manager that the reactor still turns, twice as often as it asks for.
 
     :param seconds: how long it waits before it takes us for dead; 0: it does not watch.
     """
 
     def __init__(self, clock: Any, say: Callable[[str], None], seconds: float) -> None:
+        super().__init__(clock)
         self._seconds = seconds
-        self._loop = LoopingCall(say, "WATCHDOG=1")
-        self._loop.clock = clock
+        self._say = say
 
-    def startService(self) -> None:
-        """Begin."""
-        super().startService()
-        if self._seconds > 0:
-            self._loop.start(self._seconds / 2, now=False)
+    def interval(self) -> float:
+        """Half of what the service manager waits."""
+        return self._seconds / 2
 
-    def stopService(self) -> None:
-        """End."""
-        super().stopService()
-        if self._loop.running:
-            self._loop.stop()
+    def turn(self) -> None:
+        """Say it."""
+        self._say("WATCHDOG=1")
 
 
 def watchdog_seconds(environment: Mapping[str, str]) -> float:

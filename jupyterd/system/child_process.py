@@ -8,13 +8,13 @@ import sys
 from contextlib import suppress
 from typing import Any
 
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.error import ProcessDone
 from twisted.internet.interfaces import IReactorProcess, IReactorTime
 from twisted.internet.protocol import ProcessProtocol
 from twisted.python.failure import Failure
 
-from jupyterd.errors import Failed, TimedOut, TooLarge
+from jupyterd.errors import Failed, TimedOut, TooLarge, Unavailable
 
 STDERR_KEPT = 16 * 1024
 
@@ -89,6 +89,10 @@ class Conversation(ProcessProtocol):
             last = stderr.rpartition("\n")[2]
             done.errback(ChildFailed(last or str(reason.value), stderr))
 
+    def never_ran(self) -> None:
+        """There is no child."""
+        self._timer.cancel()
+
     def _overdue(self) -> None:
         self._end(TimedOut(f"No result within {self._timeout:g} seconds"))
 
@@ -118,6 +122,7 @@ def run_module(
     :param timeout: seconds.
     :param limit: bytes of output.
     :raises ChildFailed: it ended with another status than 0; the message is the last line that it said.
+    :raises Unavailable: the system gives no process.
     :raises TimedOut: it was killed for taking longer.
     :raises TooLarge: it was killed for saying more.
     """
@@ -125,5 +130,9 @@ def run_module(
     conversation = Conversation(reactor, data, timeout, limit)
     done = conversation.done
     command = [sys.executable, "-c", BOOT, module, *arguments]
-    process.spawnProcess(conversation, sys.executable, command, env=dict(os.environ), path=None)
+    try:
+        process.spawnProcess(conversation, sys.executable, command, env=dict(os.environ), path=None)
+    except OSError as error:
+        conversation.never_ran()
+        return fail(Unavailable(f"No process could be started: {error.strerror or error}"))
     return done

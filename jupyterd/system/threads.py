@@ -13,10 +13,12 @@ from threading import Thread
 from typing import Any, ParamSpec, Protocol, TypeVar
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred
+from twisted.internet.defer import Deferred, fail
 from twisted.internet.interfaces import IReactorFromThreads
+from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from jupyterd.errors import Unavailable
 from jupyterd.system.asyncio_bridge import caller_from_threads
 
 P = ParamSpec("P")
@@ -29,6 +31,10 @@ class InThread(Protocol):
     def __call__(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Deferred[T]: ...
 
 
+class NoThread(Unavailable):
+    """The system gives no thread."""
+
+
 class Threads(Service):
     """A thread pool that lives as long as its service; threads start with the first calls.
 
@@ -37,6 +43,8 @@ class Threads(Service):
     :param size: the largest number of threads, hence of calls under way at once; more calls wait in line.
     """
 
+    log = Logger()
+
     def __init__(self, reactor: IReactorFromThreads, name: str, size: int) -> None:
         self._reactor = reactor
         self._pool_name = name
@@ -44,6 +52,7 @@ class Threads(Service):
         self._calls: SimpleQueue[tuple[Deferred[Any], Callable[[], Any]] | None] = SimpleQueue()
         self._threads: list[Thread] = []
         self._under_way = 0
+        self._short = False
         self._stopped: Deferred[None] | None = None
 
     @cached_property
@@ -61,20 +70,38 @@ class Threads(Service):
         self._stopped = None
 
     def __call__(self, function: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Deferred[T]:
-        """Run ``function`` in one of the pool's threads; when they have ended, in a thread for this call alone."""
+        """Run ``function`` in one of the pool's threads; when they have ended, in a thread for this call alone.
+
+        :raises NoThread: by the Deferred, where the pool has none and the system gives it none; later calls try again.
+        """
+        if self._stopped is not None or len(self._threads) < min(self._under_way + 1, self._size):
+            started = self._start_thread()
+            if not started and (self._stopped is not None or not self._threads):
+                return fail(NoThread("The server can not start a thread just now"))
         done: Deferred[T] = Deferred()
         self._under_way += 1
-        if self._stopped is not None or len(self._threads) < min(self._under_way, self._size):
-            self._start_thread()
         self._calls.put((done, lambda: function(*args, **kwargs)))
         if self._stopped is not None:
             self._calls.put(None)
         return done
 
-    def _start_thread(self) -> None:
+    def _start_thread(self) -> bool:
+        """Whether the system gave one; with fewer than wanted, calls wait in line."""
         thread = Thread(target=self._work, name=f"{self._pool_name}-{len(self._threads)}", daemon=True)
+        try:
+            thread.start()
+        except (RuntimeError, MemoryError) as error:  # the limit of processes, of a container's pids, of memory
+            if not self._short:
+                self.log.error("no thread for {pool}: {error}", pool=self._pool_name, error=str(error))
+            self._short = True
+            return False
+        self._short = False
         self._threads.append(thread)
-        thread.start()
+        return True
+
+    def works(self) -> bool:
+        """Whether a call finds a thread; one is tried where there was none."""
+        return not self._short or bool(self._threads) or self._start_thread()
 
     def _work(self) -> None:
         """A thread's life."""

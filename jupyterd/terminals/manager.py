@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import time
@@ -15,7 +16,7 @@ from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 
-from jupyterd.errors import Failed, Invalid, NotFound
+from jupyterd.errors import Failed, Invalid, NotFound, Unavailable
 from jupyterd.terminals.settings import DEFAULT_CULL_INTERVAL, Shell, TerminalManager
 from jupyterd.terminals.terminal import COLUMNS, ROWS, Terminal
 
@@ -108,7 +109,8 @@ class Terminals(Service):
                 usePTY=True,
             )
         except OSError as error:
-            raise Failed(f"No terminal could be started: {error.strerror or error}") from None
+            kind = Unavailable if error.errno in (errno.EAGAIN, errno.ENOMEM) else Failed
+            raise kind(f"No terminal could be started: {error.strerror or error}") from None
 
     def _forget(self, terminal: Terminal) -> None:
         self.last_activity = max(self.last_activity or 0.0, terminal.last_activity)

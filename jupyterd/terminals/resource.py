@@ -5,14 +5,18 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
-from jupyterd.errors import Invalid
 from jupyterd.system.threads import InThread
 from jupyterd.terminals.manager import Terminals
 from jupyterd.web.api import Routes, json_api
+from jupyterd.web.body_schema import Body
 from jupyterd.web.call import Call
 
 if TYPE_CHECKING:
     from jupyterd.terminals.protocol import TerminalProtocol
+
+
+TEXT = {"type": "string", "nullable": True}
+START = Body({"type": "object", "properties": {"name": TEXT, "cwd": TEXT}}, required=False)
 
 
 class TerminalsResource:
@@ -35,13 +39,11 @@ class TerminalsResource:
         """All terminals."""
         return self._terminals.list()
 
-    @api("POST", "/api/terminals")
+    @api("POST", "/api/terminals", body=START)
     async def create(self, call: Call) -> object:
         """Start one: ``name`` and ``cwd`` may be given."""
         body = await call.json_object()
         name, directory = body.get("name"), body.get("cwd")
-        if not all(value is None or isinstance(value, str) for value in (name, directory)):
-            raise Invalid("name and cwd are strings")
         if directory is not None:
             directory = await self._in_thread(existing, directory, self._root_dir)
         return self._terminals.model(self._terminals.create(name, directory))

@@ -28,3 +28,8 @@ def result_of(deferred: Deferred[T]) -> T:
         failures[0].raiseException()
     assert results, "the Deferred has not fired"
     return results[0]  # type: ignore[no-any-return]
+
+
+async def allowed(_: Any) -> bool:
+    """Yes: in place of a question to the authorizer."""
+    return True

@@ -10,11 +10,12 @@ import orjson
 
 from jupyterd.kernels.messages.signing import Signer
 from jupyterd.kernels.messages.wire import Bytes, Parts
+from jupyterd.kernels.zeromq.network import Opening
 
 
 @dataclass(eq=False)
 class MemorySocket:
-    """One channel's socket; see :class:`jupyterd.kernels.zeromq.sockets.Socket`.
+    """One channel's socket; see :class:`jupyterd.kernels.zeromq.network.Socket`.
 
     :ivar sent: what came from the server, each ``[delimiter, signature, *parts]``.
     :ivar full: sends have to wait.
@@ -64,7 +65,7 @@ class MemorySocket:
 
 @dataclass(eq=False)
 class MemoryKernel:
-    """A kernel that says what the test says; see :class:`jupyterd.kernels.zeromq.sockets.Network`.
+    """A kernel that says what the test says; see :class:`jupyterd.kernels.zeromq.network.Network`.
 
     :ivar sockets: the newest socket of each channel.
     """
@@ -82,17 +83,11 @@ class MemoryKernel:
         ports = {f"{channel}_port": 1 for channel in ("shell", "control", "stdin", "iopub", "hb")}
         return {**ports, "transport": "tcp", "ip": "127.0.0.1", "key": self.key.decode()}
 
-    def open(
-        self,
-        channel: str,
-        info: dict[str, Any],
-        identity: bytes,
-        received: Callable[[list[list[Bytes]]], None],
-        writable: Callable[[], None],
-    ) -> MemorySocket:
+    def open(self, opening: Opening) -> MemorySocket:
         """A new socket."""
-        self.sockets[channel] = MemorySocket(channel, identity, received, writable)
-        return self.sockets[channel]
+        made = MemorySocket(opening.channel, opening.identity, opening.received, opening.writable)
+        self.sockets[opening.channel] = made
+        return made
 
     def message(
         self,

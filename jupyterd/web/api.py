@@ -16,6 +16,7 @@ from werkzeug.exceptions import HTTPException
 from werkzeug.routing import PathConverter
 
 from jupyterd.web import errors
+from jupyterd.web.body_schema import Body
 from jupyterd.web.call import Call, Reply, encode
 from jupyterd.web.served import Served
 from jupyterd.web.server.request import Request
@@ -67,12 +68,18 @@ class JSONApi:
 
     def __init__(self, app: Routes) -> None:
         self._app = app
+        self.bodies: dict[tuple[str, str], Body] = {}
+        """What routes take, by method and path."""
         app.url_map.strict_slashes = False
         app.url_map.merge_slashes = False
         app.url_map.converters["path"] = _AnyPath
 
-    def __call__(self, methods: str | tuple[str, ...], path: str, status: int = 200) -> Callable[[Method], Method]:
+    def __call__(
+        self, methods: str | tuple[str, ...], path: str, status: int = 200, body: Body | None = None
+    ) -> Callable[[Method], Method]:
         """Route ``methods`` of ``path`` to the decorated method.
+
+        :param body: what :meth:`Call.json_object` has to be.
 
         The method's return value becomes the answer: JSON; nothing for None with 204; a :class:`Reply`; or a
         :class:`Served`. What it raises becomes an error of :mod:`jupyterd.web.errors`. A client that goes away
@@ -82,12 +89,14 @@ class JSONApi:
         def decorate(method: Method) -> Method:
             @wraps(method)
             def endpoint(resource: Any, request: Request, **values: Any) -> Any:
-                call = Call(request, status)
+                call = Call(request, status, body)
                 return run(call, method(resource, call, **values))
 
             names = [methods] if isinstance(methods, str) else list(methods)
             endpoint.__name__ = f"{method.__name__} {path} {names[0]}"
             self._app.route(path, methods=names)(endpoint)
+            if body is not None:
+                self.bodies.update({(name, path): body for name in names})
             return method
 
         return decorate

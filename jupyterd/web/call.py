@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 
 from jupyterd.errors import Invalid
 from jupyterd.system import strict_json
+from jupyterd.web.body_schema import Body
 from jupyterd.web.server.request import Request
 
 PARSE_IN_THREAD = 64 * 1024
@@ -28,18 +29,21 @@ class Reply:
     headers: Mapping[str, str] = field(default_factory=dict)
 
 
+ANY_OBJECT = Body({"type": "object"})
+
+
 class Call:
     """One request, as a route's method sees it.
 
     :ivar status: the status of the answer; the route's default until the method sets it.
     """
 
-    __slots__ = ("_gone", "request", "status")
+    __slots__ = ("_expected", "request", "status")
 
-    def __init__(self, request: Request, status: int) -> None:
+    def __init__(self, request: Request, status: int, body: Body | None = None) -> None:
         self.request = request
         self.status = status
-        self._gone: Deferred[None] | None = None
+        self._expected = body
 
     @property
     def user(self) -> Any:
@@ -96,15 +100,12 @@ class Call:
             return await self.request.site.in_thread(parse, body)
         return parse(body)
 
-    async def json_object(self, required: bool = False) -> dict[str, Any]:
-        """The body as a JSON object; an empty one where there is no body and none is ``required``.
+    async def json_object(self) -> dict[str, Any]:
+        """The body as the JSON object that its route declares; any object where it declares nothing.
 
-        :raises Invalid: not JSON, not an object, or missing.
+        :raises Invalid: not JSON, or not what the route takes.
         """
-        value = await self.json(None if required else {})
-        if not isinstance(value, dict):
-            raise Invalid("The request body must be a JSON object")
-        return value
+        return (self._expected or ANY_OBJECT).checked(await self.json())
 
     @property
     def gone(self) -> Deferred[None]:

@@ -20,6 +20,7 @@ from zope.interface import implementer
 
 from jupyterd.errors import Forbidden, NotFound
 from jupyterd.system.threads import InThread
+from jupyterd.web.sendfile import SendfileProducer, can_send
 from jupyterd.web.served import Served
 from jupyterd.web.server.request import Request
 
@@ -30,6 +31,10 @@ STRANGERS_CHUNK = 64 * 1024
 """The same for who is not known, of whom there may be many."""
 
 log = Logger()
+
+
+FLAGS = os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC
+"""How a file is opened that may turn out to be none."""
 
 
 @dataclass(frozen=True)
@@ -51,11 +56,19 @@ def open_regular(path: str) -> Opened:
     :raises Forbidden: not readable.
     """
     try:
-        fd = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+        fd = os.open(path, FLAGS)
     except PermissionError:
         raise Forbidden("Permission denied") from None
     except OSError:
         raise NotFound("No such file") from None
+    return opened_by(fd)
+
+
+def opened_by(fd: int) -> Opened:
+    """The same of what is open already; a descriptor of something else is closed.
+
+    :raises NotFound: not a regular file.
+    """
     status = os.fstat(fd)
     if not stat.S_ISREG(status.st_mode):
         os.close(fd)
@@ -106,15 +119,20 @@ class FileReply(Served):
     :param content_type: None to tell it from the name.
     :param headers: more response headers.
     :param in_thread: where it is read; None for where the site does its own work.
+    :param opened: the file, where it is open already.
     """
 
     path: str
     content_type: str | None = None
     headers: Mapping[str, str] = field(default_factory=dict)
     in_thread: InThread | None = None
+    opened: Opened | None = None
 
     def serve(self, request: Request) -> None:
         """Open the file in a thread, then send it."""
+        if self.opened is not None:
+            self._send(self.opened, request)
+            return
         opening = (self.in_thread or request.site.in_thread)(open_regular, self.path)
         opening.addCallback(self._send, request)
         opening.addErrback(self._failed, request)
@@ -171,7 +189,8 @@ class FileReply(Served):
             request.write(b"")
             request.finish()
             return
-        FileProducer(opened.file, start, end, request, self.in_thread or request.site.in_thread).begin()
+        producer = SendfileProducer if can_send(request, end - start) else FileProducer
+        producer(opened.file, start, end, request, self.in_thread or request.site.in_thread).begin()
 
 
 def unchanged(request: Request, opened: Opened) -> bool:

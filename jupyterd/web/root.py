@@ -51,6 +51,8 @@ class Mount:
     :param prefix: segments, ``*`` for any one segment.
     :param factory: makes the resource, at the first request.
     :param auth: the authorizer's name of what lies here (``contents``, ``kernels`` ...).
+    :param writes: the same for requests that change something, where that has another name, or where reading has none:
+        any known user may read then.
     :param action: the authorizer's word for requests that change something: ``write``, or ``execute`` where they run
         code. Reading is ``read`` in any case.
     :param public: answered without credentials.
@@ -81,6 +83,7 @@ class Mount:
     action: str = "write"
     own_xsrf: bool = False
     forwarded: bool = False
+    writes: str = ""
 
     def resource(self) -> IResource:
         """The resource; made once for all mounts of the same factory."""
@@ -123,6 +126,7 @@ class Root:
         form: bool = False,
         reports: bool = False,
         action: str = "write",
+        writes: str = "",
     ) -> list[Mount]:
         """Let what ``factory`` makes answer each prefix and all below it; of two prefixes the longer one wins.
 
@@ -136,6 +140,7 @@ class Root:
                 Mount(
                     tuple(segment for segment in prefix.split("/") if segment),
                     once, auth, public, page, exact, body, max_body, websocket, untrusted, form, reports, action,
+                    writes=writes,
                 )
             )
             for prefix in ([prefixes] if isinstance(prefixes, str) else prefixes)

@@ -200,3 +200,63 @@ def test_who_may_not_execute_runs_no_code(tmp_path: Any, monkeypatch: pytest.Mon
         assert answer.status == 403, path
         assert answer.json()["message"] == "User is not authorized to execute on resource: kernels."
     assert site.request("GET", "/api/kernels/k/execute", headers=headers).status == 404  # there is no such kernel
+
+
+class OnlyRead(Authorizer):
+    """Whoever is known may look."""
+
+    asked: list[tuple[str, str]]
+
+    def is_authorized(self, handler: Any, user: Any, action: str, resource: str) -> bool:
+        self.asked.append((action, resource))
+        return action == "read"
+
+
+READABLE = {"/login", "/logout", "/api/security/csp-report"}
+"""What everybody may do to themselves; and what browsers tell by themselves, which changes nothing."""
+
+
+def test_who_may_only_read_changes_nothing_by_any_method_of_any_mount(parts: Parts) -> None:
+    authorizer = OnlyRead()
+    authorizer.asked = []
+    parts.guard.authorizer, parts.guard._everybody_may = authorizer, False
+    site, walked, wrong = knocking(parts), 0, []
+    for mount in parts.root.mounts():
+        if mount.public and ("/" + "/".join(mount.prefix)) in READABLE:
+            continue
+        for path in routes(mount):
+            for method in ("POST", "PUT", "PATCH", "DELETE", "PROPFIND", "MKCOL"):
+                headers = {"Authorization": f"token {TOKEN}"}
+                answer = site.request(method, path, body=b"{}", headers=headers)
+                walked += 1
+                # Where nothing is to be asked, nothing takes a change either.
+                expected = (403, 404, 405, 413) if mount.public or not (mount.auth or mount.writes) else (403,)
+                if answer.status not in expected:
+                    wrong.append((method, path, answer.status))
+            if mount.websocket:
+                assert site.request("GET", path, headers={**UPGRADE, **headers}).status == 403, path
+    assert wrong == []
+    assert walked > 200
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "resource"),
+    [
+        ("PUT", "/lab/api/settings/x", "config"),
+        ("PUT", "/lab/api/workspaces/x", "config"),
+        ("DELETE", "/lab/api/workspaces/x", "config"),
+        ("POST", "/lab/api/plugins", "server"),
+        ("POST", "/lab/api/extensions", "server"),
+        ("POST", "/lab/api/build", "server"),
+        ("DELETE", "/lab/api/build", "server"),
+        ("PATCH", "/api/me", "api"),
+    ],
+)
+def test_what_is_asked_of_an_authorizer_before_a_change(parts: Parts, method: str, path: str, resource: str) -> None:
+    authorizer = OnlyRead()
+    authorizer.asked = []
+    parts.guard.authorizer, parts.guard._everybody_may = authorizer, False
+    headers = {"Authorization": f"token {TOKEN}"}
+    answer = knocking(parts).request(method, path, body=b"{}", headers=headers)
+    assert (answer.status, authorizer.asked) == (403, [("write", resource)])
+    assert f"write on resource: {resource}" in answer.json()["message"]

@@ -382,3 +382,42 @@ def test_view_and_the_old_address(client: Any) -> None:
     assert client.ask("GET", "/view/nope").status == 404
     moved = client.ask("GET", "/api/notebooks/a%20b.html")
     assert (moved.status, moved.header("location")) == (302, "/api/contents/a%20b.html")
+
+
+@pytest.mark.parametrize("name", ["trust", "checkpoints", "checkpoints/checkpoint", "checkpoints/trust"])
+@pytest.mark.parametrize("folder", ["", "d/", "d/checkpoints/"])
+def test_entries_that_are_called_as_what_is_done_to_them(client: Any, folder: str, name: str) -> None:
+    path = folder + name
+    (client.root / path).parent.mkdir(parents=True, exist_ok=True)
+    assert client.put(path, text("x")).status == 201
+    assert client.get(path)["content"] == "x"
+    assert client.put(path, text("y")).status == 200
+    assert client.ask("POST", f"/api/contents/{path}/checkpoints").status == 201
+    assert len(client.get(f"{path}/checkpoints")) == 1
+    assert client.ask("PATCH", f"/api/contents/{path}", {"path": "moved"}).status == 200
+    assert client.ask("PATCH", "/api/contents/moved", {"path": path}).status == 200
+    assert client.ask("DELETE", f"/api/contents/{path}").status == 204
+    assert not (client.root / path).exists()
+
+
+@pytest.mark.parametrize("name", ["trust", "checkpoints"])
+@pytest.mark.parametrize("folder", ["", "d/"])
+def test_folders_that_are_called_so(client: Any, folder: str, name: str) -> None:
+    path = folder + name
+    (client.root / path).mkdir(parents=True)
+    assert client.get(path)["type"] == "directory"
+    made = client.ask("POST", f"/api/contents/{path}", {"type": "notebook"})
+    assert (made.status, made.json()["path"].strip("/")) == (201, f"{path}/Untitled.ipynb")
+    assert client.ask("POST", f"/api/contents/{path}/Untitled.ipynb/trust").status == 201
+    assert len(client.get(f"{path}/Untitled.ipynb/checkpoints")) == 1
+
+
+def test_what_is_done_to_an_entry_is_done_where_no_entry_is_called_so(client: Any) -> None:
+    (client.root / "d").mkdir()
+    assert client.put("a.txt", text("x")).status == 201
+    assert client.get("a.txt/checkpoints") == []
+    assert client.get("d/checkpoints") == []
+    assert client.ask("GET", "/api/contents/checkpoints").status == 404
+    assert client.ask("GET", "/api/contents/trust").status == 404
+    for method, path in (("GET", "a.txt/trust"), ("PUT", "a.txt/trust"), ("PUT", "a.txt/checkpoints")):
+        assert client.ask(method, f"/api/contents/{path}", text("x") if method == "PUT" else None).status == 405

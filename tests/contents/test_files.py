@@ -136,3 +136,73 @@ def test_a_client_that_goes_away_leaves_nothing(client: Any) -> None:
 
     connection.protocol.connectionLost(Failure(ConnectionLost()))
     assert os.listdir(client.root) == []
+
+
+@pytest.fixture
+def linked(client: Any) -> Any:
+    """Links that lead out of the root, and links that do not."""
+    (client.root / "d").mkdir()
+    (client.root / "d/a.txt").write_text("old")
+    outside = client.root.parent / "elsewhere"
+    outside.mkdir()
+    (outside / "file").write_text("theirs")
+    (client.root / "out").symlink_to("../elsewhere")
+    (client.root / "out.txt").symlink_to("../elsewhere/file")
+    (client.root / "new-out.txt").symlink_to("../elsewhere/new")
+    (client.root / "in").symlink_to("d")
+    (client.root / "in.txt").symlink_to(client.root / "d/a.txt")
+    (client.root / "new-in.txt").symlink_to("d/new.txt")
+    return client
+
+
+@pytest.mark.parametrize("path", ["out/file", "out/new", "out.txt", "new-out.txt"])
+def test_nothing_is_put_out_of_the_root(linked: Any, path: str) -> None:
+    outside = linked.root.parent / "elsewhere"
+    for body in (b"mine", b"m" * 3_000_000):
+        answer = upload(linked, path, body)
+        assert (answer.status, answer.json()["message"]) == (403, f"{path} is not in root static directory")
+    assert os.listdir(outside) == ["file"]
+    assert (outside / "file").read_text() == "theirs"
+
+
+@pytest.mark.parametrize(
+    ("path", "real", "status"),
+    [("in/a.txt", "a.txt", 200), ("in.txt", "a.txt", 200), ("in/b.txt", "b.txt", 201), ("new-in.txt", "new.txt", 201)],
+)
+def test_links_within_the_root_are_followed(linked: Any, path: str, real: str, status: int) -> None:
+    for body, expected in ((b"first", status), (b"m" * 3_000_000, 200)):
+        assert upload(linked, path, body).status == expected
+        assert (linked.root / "d" / real).read_bytes() == body
+        assert linked.ask("GET", f"/files/{path}").body == body
+    assert (linked.root / "in.txt").is_symlink()
+    assert sorted(os.listdir(linked.root / "d")) == sorted({"a.txt", real})
+    assert not [fd for fd in os.listdir("/proc/self/fd") if is_of(fd, linked.root)]
+
+
+def is_of(fd: str, root: Any) -> bool:
+    try:
+        return os.readlink(f"/proc/self/fd/{fd}").startswith(str(root))
+    except OSError:
+        return False
+
+
+@pytest.mark.parametrize("what", ["d", "d/a.txt"])
+def test_a_link_that_is_swapped_in_under_an_upload_is_not_followed(linked: Any, what: str) -> None:
+    """After the head came, and before the last byte did."""
+    outside = linked.root.parent / "elsewhere"
+    (outside / "a.txt").write_text("theirs")
+    connection = linked.site.connect()
+    head = b"PUT /files/d/a.txt HTTP/1.1\r\nHost: x\r\nContent-Length: 3000000\r\n\r\n"
+    connection.send(head + b"m" * 2_000_000)
+    os.rename(linked.root / what, linked.root / "moved")
+    os.symlink(outside if what == "d" else outside / "a.txt", linked.root / what)
+    connection.send(b"m" * 1_000_000)
+    assert connection.received().startswith(b"HTTP/1.1 20")
+    assert (outside / "a.txt").read_text() == "theirs"
+    assert sorted(os.listdir(outside)) == ["a.txt", "file"]
+
+
+@pytest.mark.parametrize("directory", ["a.txt", "none", "a.txt/b"])
+def test_no_file_is_put_below_what_is_no_directory(client: Any, directory: str) -> None:
+    (client.root / "a.txt").touch()
+    assert upload(client, f"{directory}/x", b"x").status == 404

@@ -12,6 +12,7 @@ from jupyterd.gateway.interfaces import Backoff, Place
 from jupyterd.gateway.link import EARLY, Link
 from jupyterd.gateway.network import LinkNetwork
 from jupyterd.gateway.repeated_messages import REMEMBERED, Repeats
+from jupyterd.kernels.zeromq.network import Opening
 from tests.gateway.theirs import Dial, TheirSocket
 
 BACKOFF = Backoff(1.0, 5.0, 3, jitter=lambda: 0.5)
@@ -67,18 +68,20 @@ class Side:
         info = {"place": Place("there", "session", life, self.owner), "key": b""}
         self.sockets = {
             channel: self.network.open(
-                channel,
-                info,
-                b"identity %d" % life,
-                lambda batch, channel=channel: self.batches.append((channel, batch)),  # type: ignore[misc]
-                lambda channel=channel: self.writable.append(channel),  # type: ignore[misc]
+                Opening(
+                    channel,
+                    info,
+                    b"identity %d" % life,
+                    lambda batch, channel=channel: self.batches.append((channel, batch)),  # type: ignore[misc]
+                    lambda channel=channel: self.writable.append(channel),  # type: ignore[misc]
+                )
             )
             for channel in CHANNELS
         }
 
-    def open(self, channel: str, *arguments: Any) -> str:
+    def open(self, opening: Opening) -> str:
         """In place of ZeroMQ."""
-        self.others.append(channel)
+        self.others.append(opening.channel)
         return "zmq"
 
     @property
@@ -115,7 +118,7 @@ def test_four_channels_have_one_connection_and_messages_keep_their_order() -> No
 
 def test_a_kernel_that_runs_here_has_zeromq() -> None:
     side = Side()
-    assert side.network.open("iopub", {"ip": "127.0.0.1"}, b"", lambda _: None, lambda: None) == "zmq"
+    assert side.network.open(Opening("iopub", {"ip": "127.0.0.1"}, b"", lambda _: None, lambda: None)) == "zmq"
     assert side.others == ["iopub"]
 
 

@@ -17,7 +17,7 @@ from jupyterd.gateway.websocket import Dialer, GatewayProtocol
 from jupyterd.kernels.channels.kernel_channels import KernelChannels
 from jupyterd.kernels.channels.settings import ZMQChannelsWebsocketConnection
 from jupyterd.kernels.websocket.resource import ChannelsResource
-from jupyterd.testing.deferreds import at_once
+from jupyterd.testing.deferreds import allowed, at_once
 from jupyterd.testing.http import MemorySite, MemoryTransport
 from jupyterd.testing.kernel_sockets import MemoryKernel
 from tests.gateway.theirs import Kit, outcome
@@ -100,7 +100,7 @@ class Both:
         self.channels.connect(self.kernel.info)
         self.kernel.answer_kernel_info()
         self.asked: list[Any] = []
-        resource = ChannelsResource(self._channels_of).app.resource()
+        resource = ChannelsResource(self._channels_of, allowed).app.resource()
         self.site.root.mount("/api/kernels/*/channels", lambda: resource, auth="kernels", websocket=True)
         self.ear = Ear()
         self.dialer = Ours(self.site.reactor, self.kit.settings, self.kit.credentials, None, (30.0, 30.0))

@@ -22,6 +22,7 @@ from jupyterd.kernels.channels.settings import ZMQChannelsWebsocketConnection
 from jupyterd.kernels.messages.wire import CODEC_JSON, CODEC_V1, V1
 from jupyterd.kernels.websocket.resource import ChannelsResource
 from jupyterd.system.threads import Threads
+from jupyterd.testing.deferreds import allowed
 from jupyterd.testing.http import OpenGate
 from jupyterd.web.root import Root
 from jupyterd.web.server.site import Site
@@ -126,7 +127,7 @@ class Kit:
             spill_dir=os.path.join(directory, "spill"), observer=self.watch,
         )  # fmt: skip
         root = Root()
-        root.mount("/api/kernels/*/channels", lambda: ChannelsResource(lambda _: self.channels).app.resource(),
+        root.mount("/api/kernels/*/channels", lambda: ChannelsResource(lambda _: self.channels, allowed).app.resource(),
                    auth="kernels", websocket=True)  # fmt: skip
         self.threads.startService()
         site = Site(root, OpenGate(), reactor=reactor, in_thread=self.threads, max_body=1 << 20)

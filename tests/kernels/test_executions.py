@@ -14,7 +14,7 @@ from jupyterd.kernels.channels.kernel_channels import KernelChannels
 from jupyterd.kernels.channels.policy import MessagePolicy
 from jupyterd.kernels.channels.settings import ZMQChannelsWebsocketConnection
 from jupyterd.kernels.websocket.resource import ChannelsResource
-from jupyterd.testing.deferreds import at_once
+from jupyterd.testing.deferreds import allowed, at_once
 from jupyterd.testing.http import MemorySite
 from jupyterd.testing.kernel_sockets import MemoryKernel
 from tests.kernels.test_channels import Watch
@@ -41,7 +41,7 @@ class Kit:
 
         for name in ("log", "execute"):
             self.site.root.mount(
-                f"/api/kernels/*/{name}", lambda: ChannelsResource(find).app.resource(), auth="kernels"
+                f"/api/kernels/*/{name}", lambda: ChannelsResource(find, allowed).app.resource(), auth="kernels"
             )
 
     def post(self, headers=None, **body):

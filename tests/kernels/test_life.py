@@ -5,6 +5,8 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from twisted.internet.interfaces import IDelayedCall
+from twisted.internet.task import Clock
 
 from jupyterd.kernels.lifecycle import kernel_life
 from jupyterd.kernels.process.death import Death
@@ -16,12 +18,16 @@ class Recorder:
     def __init__(self) -> None:
         self.states = ["starting"]
         self.deaths: list[tuple[Death, str]] = []
+        self.clock = Clock()
 
     def enter(self, state: str) -> None:
         self.states.append(state)
 
     def tell_death(self, death: Death, state: str) -> None:
         self.deaths.append((death, state))
+
+    def forget_later(self) -> IDelayedCall:
+        return self.clock.callLater(60.0, self.states.append, "forgotten")
 
 
 def lived(*events: str) -> Recorder:
@@ -52,6 +58,27 @@ def test_states_follow_events(events: tuple[str, ...], states: list[str]) -> Non
 @pytest.mark.parametrize("down", ["restart", "died", "lost"])
 def test_late_messages_do_not_bring_a_stopped_kernel_back(down: str) -> None:
     assert lived("idle", down, "busy", "idle", "starts").states == lived("idle", down).states
+
+
+@pytest.mark.parametrize(
+    ("events", "forgotten"),
+    [
+        (("lost",), True),
+        (("lost", "lost", "died", "busy"), True),
+        (("lost", "restart"), False),
+        (("lost", "launched"), False),
+        (("lost", "terminate"), False),
+        (("lost", "restart", "launched", "idle", "lost"), True),
+        (("died", "launched"), False),
+    ],
+)
+def test_a_dead_kernel_is_forgotten_after_its_time_unless_it_is_not_dead_any_more(
+    events: tuple[str, ...], forgotten: bool
+) -> None:
+    body = lived(*events)
+    assert len([call for call in body.clock.getDelayedCalls() if call.active()]) == forgotten
+    body.clock.advance(60.0)
+    assert ("forgotten" in body.states) == forgotten
 
 
 def test_clients_are_told_of_each_death() -> None:

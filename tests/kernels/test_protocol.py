@@ -16,7 +16,7 @@ from jupyterd.kernels.channels.kernel_channels import KernelChannels
 from jupyterd.kernels.channels.settings import ZMQChannelsWebsocketConnection
 from jupyterd.kernels.messages.wire import CODEC_V1, V1
 from jupyterd.kernels.websocket.resource import ChannelsResource
-from jupyterd.testing.deferreds import at_once
+from jupyterd.testing.deferreds import allowed, at_once
 from jupyterd.testing.http import MemorySite
 from jupyterd.testing.kernel_sockets import MemoryKernel
 from tests.kernels.test_channels import Watch
@@ -49,7 +49,10 @@ class Kit:
             return self.channels
 
         self.site.root.mount(
-            "/api/kernels/*/channels", lambda: ChannelsResource(find).app.resource(), auth="kernels", websocket=True
+            "/api/kernels/*/channels",
+            lambda: ChannelsResource(find, allowed).app.resource(),
+            auth="kernels",
+            websocket=True,
         )
 
     def open(self, protocol="", session="s", kernel="k", headers=""):

@@ -13,6 +13,7 @@ from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
+from jupyterd.kernels.zeromq.network import Opening
 from jupyterd.kernels.zeromq.sockets import (
     DELIMITER,
     TURN_MESSAGES,
@@ -55,7 +56,7 @@ class Wire:
         self.writable = 0
         transport, ip = ("ipc", f"{directory}/k") if directory else ("tcp", "127.0.0.1")
         info = {"transport": transport, "ip": ip, f"{channel}_port": port}
-        self.ours = network_of(reactor).open(channel, info, b"id", self.turns.append, self.room)
+        self.ours = network_of(reactor).open(Opening(channel, info, b"id", self.turns.append, self.room))
 
     def room(self) -> None:
         self.writable += 1

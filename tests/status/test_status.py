@@ -8,16 +8,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from twisted.internet.testing import MemoryReactorClock
 
 import jupyterd
+from jupyterd.events.resource import EventsResource
 from jupyterd.frontends.static_files import Assets
+from jupyterd.kernels.resource import KernelsResource
+from jupyterd.kernels.websocket.resource import ChannelsResource
+from jupyterd.nbconvert.resource import NbconvertResource
+from jupyterd.sessions.resource import SessionsResource
 from jupyterd.status.activity import Activity
 from jupyterd.status.lsp import NoLanguageServers
 from jupyterd.status.metrics import Metrics, RequestTimes
 from jupyterd.status.resource import StatusResource
 from jupyterd.status.static_files import OwnFiles
 from jupyterd.status.version import API_VERSION, API_VERSION_INFO
+from jupyterd.terminals.resource import TerminalsResource
 from jupyterd.testing.deferreds import at_once
 from jupyterd.testing.http import MemorySite
 from jupyterd.web.root import Root
@@ -157,7 +164,8 @@ def test_buckets_are_cumulative() -> None:
 
 ROUTE = re.compile(r"@api(\.websocket)?\(([^\n]*?)\"(/[^\"]*)\"")
 UNTOLD = ("/lab", "/doc", "/tree", "/notebooks", "/edit", "/consoles", "/terminals/<path", "/custom", "/static", "/lsp")
-UNTOLD += ("/login", "/logout", "/favicon.ico", "/robots.txt", "/api/notebooks", "/api/security", "/host")
+UNTOLD += ("/login", "/logout", "/favicon.ico", "/robots.txt", "/host")
+UNTOLD += ("/api/notebooks", "/api/security")
 
 
 def routes() -> set[tuple[str, str]]:
@@ -175,8 +183,6 @@ def routes() -> set[tuple[str, str]]:
 
 
 def test_the_description_of_the_api_tells_of_each_route_and_of_no_other() -> None:
-    import yaml
-
     answer = House().site.request("GET", "/api/spec.yaml")
     assert answer.header("content-type") == "text/x-yaml"
     spec = yaml.safe_load(answer.body)
@@ -191,6 +197,45 @@ def test_the_description_of_the_api_tells_of_each_route_and_of_no_other() -> Non
     assert {(method, path) for method, path in told if "/checkpoints" not in path} == {
         (method, path) for method, path in routes() if "/checkpoints" not in path
     }
+
+
+class Once(yaml.SafeLoader):
+    """Refuses a key that is there twice: the second would hide the first."""
+
+    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
+        keys = [key.value for key, _ in node.value]
+        assert len(set(keys)) == len(keys), keys
+        return super().construct_mapping(node, deep)
+
+
+def resolved(schema: Any, spec: Any) -> Any:
+    """A schema without its references and remarks."""
+    if isinstance(schema, list):
+        return [resolved(each, spec) for each in schema]
+    if not isinstance(schema, dict):
+        return schema
+    if "$ref" in schema:
+        return resolved(spec["components"]["schemas"][schema["$ref"].rpartition("/")[2]], spec)
+    return {key: resolved(value, spec) for key, value in schema.items() if key != "description" or value == {}}
+
+
+def test_what_the_description_says_of_bodies_is_what_is_checked() -> None:
+    spec = yaml.load((Path(jupyterd.__file__).parent / "status" / "openapi.yaml").read_text(), Once)
+    told = {
+        (method.upper(), path): resolved(route["requestBody"]["content"]["application/json"]["schema"], spec)
+        for path, methods in spec["paths"].items()
+        for method, route in methods.items()
+        if isinstance(route, dict) and "requestBody" in route
+    }
+    checked = {
+        (method, re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", path).replace("{form}", "{format}")): body.schema
+        for resource in (
+            ChannelsResource, EventsResource, KernelsResource, NbconvertResource, SessionsResource, TerminalsResource
+        )
+        for (method, path), body in resource.api.bodies.items()
+    }  # fmt: skip
+    elsewhere = {route for route in told if route[1].startswith("/api/contents")}  # parsed and checked off the reactor
+    assert {route: schema for route, schema in told.items() if route not in elsewhere} == checked
 
 
 @pytest.mark.parametrize(

@@ -63,7 +63,6 @@ class Listening(MemoryReactorClock):
         self.ports.append(Port())
         return self.ports[-1]
 
-
     def callFromThread(self, function: Any, *args: Any) -> None:
         """Nobody is at home."""
 

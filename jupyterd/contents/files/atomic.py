@@ -62,13 +62,14 @@ def write_all(
 class Replacement:
     """A file's new content while it is written; the old is there until :meth:`commit`.
 
+    :param follow: write what a link leads to; else a link is refused.
     :raises Invalid: a fifo, a socket, a device is there, or a link that leads to itself: none is ever opened.
     :raises IsADirectoryError: a directory is.
     :raises PermissionError: the file is there and may not be written.
     """
 
-    def __init__(self, os_path: str, *, atomic: bool = True) -> None:
-        self.target = os.path.realpath(os_path) if os.path.islink(os_path) else os_path
+    def __init__(self, os_path: str, *, atomic: bool = True, follow: bool = True) -> None:
+        self.target = os.path.realpath(os_path) if follow and os.path.islink(os_path) else os_path
         self.size = 0
         self._old = _status_of(self.target)
         self._temporary: str | None = None
@@ -76,7 +77,7 @@ class Replacement:
         directory = os.path.dirname(self.target)
         self._in_place = not atomic or _must_stay(self._old, directory)
         if self._in_place and not atomic:
-            self._file = open(self.target, "wb", buffering=0)  # noqa: SIM115 - closed by commit or abort
+            self._file = open(self.target, "wb", buffering=0, opener=_no_link)  # noqa: SIM115 - closed by commit or abort
         else:
             self._open_aside(directory)
 
@@ -156,7 +157,7 @@ class Replacement:
         assert self._temporary is not None
         beside = recovery.put_aside(self._temporary, self.target)
         self._temporary = None
-        with open(self.target, "r+b", buffering=0) as file:
+        with open(self.target, "r+b", buffering=0, opener=_no_link) as file:
             _reserve(file.fileno(), self.size)
             self._file.seek(0)
             while chunk := self._file.read(1 << 20):
@@ -182,6 +183,11 @@ class Replacement:
         if self._file is not None:
             self._file.close()
             self._file = None
+
+
+def _no_link(path: str, flags: int) -> int:
+    """Open what is there itself: links were followed before, one that has come since is not."""
+    return os.open(path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
 
 
 def _status_of(target: str) -> os.stat_result | None:

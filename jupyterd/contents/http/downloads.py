@@ -21,7 +21,7 @@ from jupyterd.errors import NotFound, Unsupported
 from jupyterd.web import errors
 from jupyterd.web.api import Routes, json_api
 from jupyterd.web.call import Call, Reply
-from jupyterd.web.files import FileReply
+from jupyterd.web.files import FileReply, opened_by
 from jupyterd.web.served import Served
 
 BYTES = "application/octet-stream"
@@ -83,11 +83,11 @@ class FilesResource:
         if call.arg("download") or name.endswith(".ipynb"):
             headers["Content-Disposition"] = attachment(name)
         if isinstance(self._contents.manager, FileContentsManager):
-            os_path = await self._contents.ask(operations.locate, path)
+            fd, os_path = await self._contents.ask(operations.open_file, path)
             kind = content_type_of(name)
             if kind == BYTES:  # a link may say less than the name of what it leads to
                 kind = content_type_of(os_path.rpartition("/")[2])
-            return FileReply(os_path, content_type=kind, headers=headers, in_thread=self._contents.lanes.read)
+            return FileReply(os_path, kind, headers, self._contents.lanes.read, opened_by(fd))
         data = await self._contents.ask(read_any, path)
         return Reply(data, content_type=content_type_of(name), headers=headers)
 

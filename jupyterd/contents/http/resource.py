@@ -55,7 +55,7 @@ class ContentsResource:
         path = path_of(call)
         if self._below is not None and self._below.knows(path):
             return await self._below.answer(call, path) or Reply(status=204)
-        target = Target.parse(path).only("", "checkpoints")
+        target = await self._target(path, "checkpoints")
         if target.verb == "checkpoints":
             versions = call.arg("versions") in ("1", "true")
             return Reply(await self._contents.ask(operations.list_checkpoints, target.path, versions))
@@ -71,7 +71,7 @@ class ContentsResource:
     async def put(self, call: Call, path: str = "") -> Reply | Served:
         """Save."""
         path, body, tags = path_of(call), call.request.content, call.header("if-match")
-        Target.parse(path).only("")
+        await self._target(path)
         if not isinstance(body, Sink):
             return self._reply(call, await self._contents.put(path, call.body(), tags))
         data = body.in_memory()
@@ -90,7 +90,7 @@ class ContentsResource:
         path = path_of(call)
         if self._below is not None and self._below.knows(path):
             return await self._below.answer(call, path) or Reply(status=204)
-        target = Target.parse(path)
+        target = await self._target(path, "trust", "checkpoints", "checkpoint")
         if target.verb == "trust":
             await self._contents.run(operations.trust, target.path)
             return Reply(b"", content_type="text/html; charset=UTF-8", status=201)
@@ -113,7 +113,7 @@ class ContentsResource:
     async def patch(self, call: Call, path: str = "") -> Reply | Served:
         """Rename or move."""
         path, body = path_of(call), call.body()
-        Target.parse(path).only("")
+        await self._target(path)
         new = operations.parse_body(body).value.get("path", path)
         answer = await self._contents.move(path, new if isinstance(new, str) else path, body)
         return self._reply(call, answer)
@@ -126,12 +126,25 @@ class ContentsResource:
         if self._below is not None and self._below.knows(path):
             await self._below.answer(call, path)
             return
-        target = Target.parse(path).only("", "checkpoint")
+        target = await self._target(path, "checkpoint")
         contents, checkpoint = self._contents, target.checkpoint
         if checkpoint is not None:
             await contents.run(operations.delete_checkpoint, target.path, checkpoint)
         else:
             await contents.delete(path)
+
+    async def _target(self, path: str, *verbs: str) -> Target:
+        """What is asked for: the entry of that path, where there is one; else what is to be done to the one above.
+
+        The root and directories have no checkpoints and no trust: what can not be done to them is meant for an entry.
+
+        :param verbs: what this method does to an entry.
+        :raises MethodNotAllowed: the entry above does not do that.
+        """
+        target = Target.parse(path)
+        if target.verb != "" and await self._contents.ask(operations.is_entry, path, target.path, target.kind in verbs):
+            return Target(path)
+        return target.only("", *verbs)
 
     def body(self, request: Any) -> Sink | None:
         """A large body goes to a temporary file while it comes."""
@@ -170,20 +183,24 @@ class Target:
     def parse(cls, path: str) -> Target:
         """Source: the reference's routes, ``<path>/checkpoints``, ``<path>/checkpoints/<id>``, ``<path>/trust``."""
         parent, _, last = path.rpartition("/")
-        if last in ("checkpoints", "trust"):
+        if last in ("checkpoints", "trust") and parent.strip("/"):
             return cls(parent, last)
         above, _, before = parent.rpartition("/")
-        if before == "checkpoints" and _CHECKPOINT_ID.match(last):
+        if before == "checkpoints" and _CHECKPOINT_ID.match(last) and above.strip("/"):
             return cls(above, before, last)
         return cls(path)
+
+    @property
+    def kind(self) -> str:
+        """What is to be done, ``checkpoint`` where it is done to one of them."""
+        return "checkpoint" if self.checkpoint is not None else self.verb
 
     def only(self, *verbs: str) -> Target:
         """Itself, where what is asked can be done to it.
 
         :raises MethodNotAllowed: it can not.
         """
-        verb = "checkpoint" if self.checkpoint is not None else self.verb
-        if verb not in verbs:
+        if self.kind not in verbs:
             raise MethodNotAllowed()
         return self
 

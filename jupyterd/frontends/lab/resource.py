@@ -228,7 +228,7 @@ class LabAdministration:
 
 
 async def _instruction(call: Call, key: str) -> tuple[Any, str, str | None]:
-    body = await call.json_object(required=True)
+    body = await call.json_object()
     if "cmd" not in body or key not in body:
         raise Invalid(f"The request body needs cmd and {key}")
     name, version = body[key], body.get("extension_version")

@@ -35,7 +35,7 @@ from jupyterd.kernels.messages.wire import (
 )
 
 if TYPE_CHECKING:
-    from jupyterd.kernels.zeromq.sockets import Batch
+    from jupyterd.kernels.zeromq.network import Batch
 
 
 class _State(msgspec.Struct, gc=False):
@@ -158,7 +158,6 @@ class Hearing:
         parent_before = parent_bytes
         policy = self._policy
         untracked = policy.untracked_message_types
-        hook: Callable[[str, Parts], None] | None = getattr(self._observer, "iopub_message", None)
         messages: list[Parts] = []
         active = False
         for message in batch:
@@ -181,8 +180,6 @@ class Hearing:
                 self._status(message[3], parent)
             elif msg_type == "error" and not policy.allow_tracebacks:
                 message[3] = policy.shown(message[3])
-            if hook is not None:
-                hook(msg_type, message)
             active = active or self._busy or msg_type not in untracked or parent.msg_type not in untracked
             messages.append(message)
         self._parent = (parent_bytes, parent)

@@ -30,7 +30,7 @@ from jupyterd.kernels.messages.wire import Parts
 if TYPE_CHECKING:
     from jupyterd.kernels.channels.send_queue import Sender
     from jupyterd.kernels.channels.settings import ZMQChannelsWebsocketConnection
-    from jupyterd.kernels.zeromq.sockets import Batch, Network
+    from jupyterd.kernels.zeromq.network import Batch, Network
     from jupyterd.system.threads import InThread
 
 

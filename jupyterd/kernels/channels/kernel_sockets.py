@@ -10,10 +10,11 @@ from uuid import uuid4
 from jupyterd.kernels.messages.adapter import OURS, adapted
 from jupyterd.kernels.messages.signing import HISTORY, Signer
 from jupyterd.kernels.messages.wire import DELIMITER, Parts
+from jupyterd.kernels.zeromq.network import Opening
 
 if TYPE_CHECKING:
     from jupyterd.kernels.channels.settings import ZMQChannelsWebsocketConnection
-    from jupyterd.kernels.zeromq.sockets import Batch, Network, Socket
+    from jupyterd.kernels.zeromq.network import Batch, Network, Socket
 
 
 class Line:
@@ -58,7 +59,7 @@ class Line:
         network = self.network or self._zeromq()
         identity = uuid4().hex.encode()  # the kernel asks for input where a request came from: one for all channels
         for channel, take in received.items():
-            self._sockets[channel] = network.open(channel, info, identity, take, partial(writable, channel))
+            self._sockets[channel] = network.open(Opening(channel, info, identity, take, partial(writable, channel)))
 
     def close(self) -> None:
         """Close the sockets."""

@@ -13,7 +13,7 @@ from typing import Any, Protocol
 
 from twisted.logger import Logger
 
-from jupyterd.errors import Failed, JupyterdError, OutOfSpace
+from jupyterd.errors import Failed, JupyterdError, OutOfSpace, Unavailable
 from jupyterd.kernels.process.death import Death, oom_counter, oom_kills
 from jupyterd.kernels.process.launcher import KernelProcess, Order
 from jupyterd.kernels.process.transport import port_taken, socket_address, takes_ipc
@@ -21,6 +21,9 @@ from jupyterd.kernels.process.watch import PollingWatch, ProcessWatch, StandardE
 from jupyterd.kernels.settings import KernelRestarter, MappingKernelSettings, with_sections
 from jupyterd.system.asyncio_bridge import from_asyncio
 from jupyterd.system.daemon_directory import DaemonDirectory
+
+SHORTAGES = (errno.ENOSPC, errno.EDQUOT, errno.EAGAIN, errno.ENOMEM)
+"""What may work later: a full disk, the limit of processes, of a container's pids, of memory."""
 
 
 class Specs(Protocol):
@@ -216,6 +219,8 @@ class ClientProcess:
     def _named(self, error: OSError) -> JupyterdError:
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             return OutOfSpace(f"No space left on device: {self._order.kernel_id} can not be started")
+        if error.errno in (errno.EAGAIN, errno.ENOMEM):
+            return Unavailable(f"The system has no process for a kernel just now: {error.strerror}")
         return Failed(f"The kernel can not be started: {error}")
 
     async def start(self) -> None:
@@ -245,7 +250,7 @@ class ClientProcess:
         except Exception as error:  # what a provisioner raises is its own
             said = self._stderr.drain() if self._stderr is not None else ""
             await self._clean_up(shut_down=False)
-            if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            if isinstance(error, OSError) and error.errno in SHORTAGES:
                 raise self._named(error) from error
             raise Failed(f"{error}\n{said}" if said else str(error)) from error
         self._stopping = False

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Any
 from twisted.logger import Logger
 
 from jupyterd.errors import Forbidden, Invalid
-from jupyterd.kernels.channels.executions import OPTIONS, Execution
+from jupyterd.kernels.channels.executions import Execution
 from jupyterd.kernels.log.entries import entries
 from jupyterd.web.api import Routes, json_api
+from jupyterd.web.body_schema import Body
 from jupyterd.web.call import Call
 
 if TYPE_CHECKING:
@@ -21,9 +22,32 @@ MOST = 1000
 """Messages in one answer."""
 
 
-async def anybody(call: Call) -> bool:
-    """Who may come here may change notebooks too."""
-    return True
+LONGEST_KEY = 255
+
+EXECUTE = Body(
+    {
+        "type": "object",
+        "required": ["code"],
+        "additionalProperties": False,
+        "properties": {
+            "code": {"type": "string"},
+            "silent": {"type": "boolean"},
+            "store_history": {"type": "boolean"},
+            "user_expressions": {"type": "object"},
+            "stop_on_error": {"type": "boolean"},
+            "allow_stdin": {"type": "boolean"},
+            "metadata": {"type": "object"},
+            "idempotency_key": {"type": "string", "nullable": True, "minLength": 1, "maxLength": LONGEST_KEY},
+            "path": {"type": "string", "nullable": True},
+            "cell_id": {"type": "string", "nullable": True, "minLength": 1, "maxLength": 64},
+        },
+    },
+    missing="{name} must be a string",
+)
+INPUT = Body(
+    {"type": "object", "required": ["value"], "properties": {"value": {"type": "string"}}},
+    missing="{name} must be a string",
+)
 
 
 class ChannelsResource:
@@ -40,7 +64,7 @@ class ChannelsResource:
     def __init__(
         self,
         channels_of: Callable[[str], KernelChannels],
-        may_write: Callable[[Call], Awaitable[bool]] = anybody,
+        may_write: Callable[[Call], Awaitable[bool]],
     ) -> None:
         self._channels_of, self._may_write = channels_of, may_write
 
@@ -74,11 +98,11 @@ class ChannelsResource:
         following = found[-1]["seq"] + 1 if found else max(since, log.oldest)
         return {"kernel_id": kernel_id, "oldest": log.oldest, "next": following, "end": log.next, "messages": found}
 
-    @api("POST", "/api/kernels/<kernel_id>/execute", status=202)
+    @api("POST", "/api/kernels/<kernel_id>/execute", status=202, body=EXECUTE)
     async def execute(self, call: Call, kernel_id: str) -> dict[str, Any]:
         """Run code; the answer has the id under which its outputs are read."""
         channels = self._channels_of(kernel_id)
-        body = await call.json_object(required=True)
+        body = await call.json_object()
         request, metadata, key = _request(body, call.header("idempotency-key"))
         records = await self._may_write(call)
         if "notebook_path" in metadata and not records:
@@ -105,14 +129,11 @@ class ChannelsResource:
             return Lines(execution, since)
         return await _state(execution, since, limit)
 
-    @api("POST", "/api/kernels/<kernel_id>/execute/<execution_id>/input", status=204)
+    @api("POST", "/api/kernels/<kernel_id>/execute/<execution_id>/input", status=204, body=INPUT)
     async def answer(self, call: Call, kernel_id: str, execution_id: str) -> None:
         """Give the input that it waits for."""
         execution = self._channels_of(kernel_id).executions[execution_id]
-        value = (await call.json_object(required=True)).get("value")
-        if not isinstance(value, str):
-            raise Invalid("value must be a string")
-        execution.answer(value)
+        execution.answer((await call.json_object())["value"])
 
     @api("DELETE", "/api/kernels/<kernel_id>/execute/<execution_id>", status=204)
     async def forget(self, call: Call, kernel_id: str, execution_id: str) -> None:
@@ -138,13 +159,11 @@ def _number(call: Call, name: str, default: int) -> int:
     return value
 
 
-def _cell(path: Any, cell_id: Any) -> dict[str, str]:
+def _cell(path: str | None, cell_id: str | None) -> dict[str, str]:
     if path is None and cell_id is None:
         return {}
-    if not isinstance(path, str) or not path.strip("/"):
+    if path is None or not path.strip("/"):
         raise Invalid("path must be the path of a notebook")
-    if cell_id is not None and (not isinstance(cell_id, str) or not 0 < len(cell_id) <= 64):
-        raise Invalid("cell_id must be a string of 1 to 64 characters")
     named = {} if cell_id is None else {"cellId": cell_id}
     return {"notebook_path": path.strip("/"), **named}
 
@@ -154,19 +173,12 @@ def _request(body: dict[str, Any], key: str | None) -> tuple[dict[str, Any], dic
 
     ``path`` and ``cell_id`` say whose outputs these are; they are in the request's metadata, as front ends send them.
 
-    :raises Invalid: a field is missing, unknown or of the wrong type.
+    :raises Invalid: a path that is none, or a key in the request's head that is too long.
     """
     body = dict(body)
-    code, metadata = body.pop("code", None), body.pop("metadata", {})
+    code, metadata = body.pop("code"), body.pop("metadata", {})
     key = body.pop("idempotency_key", key)
-    if not isinstance(code, str):
-        raise Invalid("code must be a string")
-    if not isinstance(metadata, dict):
-        raise Invalid("metadata must be an object")
-    if key is not None and (not isinstance(key, str) or not 0 < len(key) <= 255):
-        raise Invalid("idempotency_key must be a string of 1 to 255 characters")
+    if key is not None and not 0 < len(key) <= LONGEST_KEY:
+        raise Invalid(f"idempotency_key must be a string of 1 to {LONGEST_KEY} characters")
     metadata = {**metadata, **_cell(body.pop("path", None), body.pop("cell_id", None))}
-    for name, value in body.items():
-        if name not in OPTIONS or type(value) is not type(OPTIONS[name]):
-            raise Invalid(f"{name} is not known, or of the wrong type")
     return {"code": code, **body}, metadata, key

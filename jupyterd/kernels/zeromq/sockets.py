@@ -6,16 +6,16 @@ flooding kernel leaves the reactor to others, takes its reactor from who makes i
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, Protocol
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import zmq
 from twisted.logger import Logger
 from txzmq import ZmqConnection, ZmqEndpoint, ZmqEndpointType, ZmqFactory
 
-from jupyterd.kernels.messages.wire import DELIMITER, Bytes, Parts
+from jupyterd.kernels.messages.wire import DELIMITER, Parts
 from jupyterd.kernels.zeromq.high_water import HighWater
+from jupyterd.kernels.zeromq.network import Batch, Opening, Socket
 
 TURN_MESSAGES = 128
 TURN_BYTES = 512 * 1024
@@ -32,45 +32,6 @@ SEND_LIMIT = 1000
 
 _NOBLOCK = int(zmq.NOBLOCK)
 _MORE = _NOBLOCK | int(zmq.SNDMORE)
-Batch = list[list[Bytes]]
-
-
-class Socket(Protocol):
-    """One channel to one kernel."""
-
-    def send(self, parts: Parts) -> bool:
-        """Send a message; False if it has to wait until ``writable`` is called."""
-
-    def drain(self) -> bool:
-        """Read, now, what has arrived; whether that is all there is."""
-
-    def pause(self) -> None:
-        """Read nothing more."""
-
-    def resume(self) -> None:
-        """Read again."""
-
-    def close(self) -> None:
-        """Close; nothing is called afterwards."""
-
-
-class Network(Protocol):
-    """Where sockets come from."""
-
-    def open(
-        self,
-        channel: str,
-        info: dict[str, Any],
-        identity: bytes,
-        received: Callable[[Batch], None],
-        writable: Callable[[], None],
-    ) -> Socket:
-        """Connect to ``channel`` of the kernel of ``info``.
-
-        :param received: called with the messages of one turn, each ``[signature, header, parent, metadata,
-            content, *buffers]``.
-        :param writable: called when a send that had to wait may be tried again.
-        """
 
 
 class ZeroMQ(ZmqFactory):
@@ -91,16 +52,9 @@ class ZeroMQ(ZmqFactory):
             connection.close(linger=0)
         self.context.destroy(linger=0)
 
-    def open(
-        self,
-        channel: str,
-        info: dict[str, Any],
-        identity: bytes,
-        received: Callable[[Batch], None],
-        writable: Callable[[], None],
-    ) -> Socket:
-        """See :class:`Network`."""
-        return KernelSocket(self, channel, info, identity, received, writable)
+    def open(self, opening: Opening) -> Socket:
+        """See :class:`~jupyterd.kernels.zeromq.network.Network`."""
+        return KernelSocket(self, opening)
 
 
 _networks: WeakKeyDictionary[Any, ZeroMQ] = WeakKeyDictionary()
@@ -120,26 +74,19 @@ def address(info: dict[str, Any], channel: str) -> str:
 
 
 class KernelSocket(ZmqConnection):
-    """A channel's socket; see :class:`Socket`."""
+    """A channel's socket; see :class:`~jupyterd.kernels.zeromq.network.Socket`."""
 
     log = Logger()
 
-    def __init__(
-        self,
-        factory: ZeroMQ,
-        channel: str,
-        info: dict[str, Any],
-        identity: bytes,
-        received: Callable[[Batch], None],
-        writable: Callable[[], None],
-    ) -> None:
+    def __init__(self, factory: ZeroMQ, opening: Opening) -> None:
+        channel, info = opening.channel, opening.info
         self.socketType = zmq.SUB if channel == "iopub" else zmq.DEALER
-        self._received = received
-        self._writable = writable
+        self._received = opening.received
+        self._writable = opening.writable
         self._pausing = self._paused = False
         self._waiting = False
         self._limit = HighWater(lambda mark: self.socket.set(zmq.RCVHWM, mark))
-        super().__init__(factory, None, identity)
+        super().__init__(factory, None, opening.identity)
         self.socket.set(zmq.SNDHWM, SEND_LIMIT)
         self.socket.set(zmq.RCVHWM, self._limit.mark)
         _encrypt(self.socket, info)

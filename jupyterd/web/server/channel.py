@@ -137,8 +137,11 @@ class Channel(http.HTTPChannel):
             patience.head(self)
         elif self.waiting is patience.bodies or (self.waiting is patience.heads and self._known):
             patience.bodies.add(self)
+        inside = (
+            self._busyReceiving
+        )  # what came behind a body, given back after the answer: it is looked at further out
         LineReceiver.dataReceived(self, data)
-        if self.line_mode and not self._lingering and b"\n" in self._buffer:
+        if not inside and self.line_mode and not self._lingering and b"\n" in self._buffer:
             # What is left has no line end in it: a lone LF, which others may take for one (RFC 9112, section 2.2).
             self._refuse(400, "A header line does not end with CR LF")
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from queue import SimpleQueue
-from threading import Event, current_thread
+from threading import Event, Thread, current_thread
 from threading import enumerate as all_threads
 from typing import Any
 
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
 
-from jupyterd.system.threads import Threads
+from jupyterd.system.threads import NoThread, Threads
 
 PATIENCE = 30.0
 
@@ -154,3 +154,47 @@ def test_what_comes_after_the_end_is_done_in_a_thread_that_ends(loop: Loop) -> N
     assert thread.name.startswith("late")
     thread.join(PATIENCE)
     assert not [each for each in all_threads() if "late" in each.name]
+
+
+def test_a_thread_that_can_not_start_fails_that_call_and_the_pool_heals(
+    loop: Loop, threads: Threads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with RLIMIT_NPROC, or a container's limit of pids."""
+
+    def start(self: Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Thread, "start", start)
+        failed = collect(threads(int, "1"))
+        assert failed[0].check(NoThread)
+        assert not threads.works()
+    assert collect_one(loop, threads, int, "7") == 7
+    assert threads.works()
+    assert collect_one(loop, threads, lambda: current_thread().name) == "test-0"
+    go, entered = Event(), Event()
+
+    def hold() -> None:
+        entered.set()
+        go.wait(PATIENCE)
+
+    first = collect(threads(hold))
+    assert entered.wait(PATIENCE)
+    with monkeypatch.context() as patched:
+        patched.setattr(Thread, "start", start)
+        second = collect(threads(int, "2"))  # it waits for the thread that there is
+        assert threads.works()
+    go.set()
+    loop.turn()
+    loop.turn()
+    assert (first, second) == ([None], [2])
+    assert collect(threads.stopService()) == [None]
+
+
+def test_readiness_tries_a_thread(threads: Threads, monkeypatch: pytest.MonkeyPatch) -> None:
+    with monkeypatch.context() as patched:
+        patched.setattr(Thread, "start", lambda self: (_ for _ in ()).throw(RuntimeError("can't start new thread")))
+        assert threads.works()  # nothing failed so far: nothing is tried
+        collect(threads(int, "1"))
+        assert not threads.works()
+    assert threads.works()
