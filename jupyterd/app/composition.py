@@ -26,6 +26,7 @@ from jupyterd.app import (
     terminals,
 )
 from jupyterd.app.parts import Parts
+from jupyterd.extensions.discovery import LANGUAGE_SERVERS
 from jupyterd.supervision.stages import Stage, Stages
 
 if TYPE_CHECKING:
@@ -57,7 +58,8 @@ def _mount_server(parts: Parts) -> None:
     """The server itself: ``/api``, metrics, events, logins."""
     root, server = parts.root, parts.server
     more_static = None if parts.extensions is None else parts.extensions.static
-    status.mount(root, parts.settings, lambda: status.resource(parts), more_static)
+    hosted = () if parts.extensions is None else parts.extensions.host.wanted
+    status.mount(root, parts.settings, lambda: status.resource(parts), more_static, LANGUAGE_SERVERS in hosted)
     dashboard.mount(root, parts)
     status.mount_events(root, lambda: parts.bus, parts.in_thread)
     auth.warn(server, tls=bool(server.certfile or server.ssl_options))
