@@ -54,10 +54,14 @@ class Around(Protocol):
     def contents(self) -> Contents: ...
 
 
-def wanted(settings: Settings) -> list[str]:
-    """The extensions that need a host; none where the operator wants none."""
+def wanted(settings: Settings) -> list[str] | None:
+    """The extensions that a host runs; None where there is to be no host: nothing needs one, or it is switched off.
+
+    ``extra_services`` are request handlers for the host too.
+    """
     server = settings.server
-    return hosted(server.jpserver_extensions, JUPYTEXT, server.config) if server.extension_host else []
+    names = hosted(server.jpserver_extensions, JUPYTEXT, server.config) if server.extension_host else []
+    return names if names or (server.extension_host and server.extra_services) else None
 
 
 def mount(
@@ -114,7 +118,7 @@ def _again(settings: Settings, host: ExtensionHost) -> Iterable[str]:
     from jupyterd.settings.load import BadSettings
 
     try:
-        return wanted(settings.again())
+        return wanted(settings.again()) or ()
     except BadSettings as error:
         log.error("the extensions stay as they are: {error}", error=str(error))
         return host.wanted

@@ -376,7 +376,7 @@ class Parts:
         from jupyterd.app.extensions import build, wanted
 
         names = wanted(self.settings)
-        return build(self, names) if names else None
+        return None if names is None else build(self, names)
 
     @cached_property
     def front(self) -> Front:

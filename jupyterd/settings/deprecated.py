@@ -32,7 +32,6 @@ BASES = {
 # Settings that are read and change nothing here.
 NO_EFFECT = frozenset(
     {
-        "extra_services",
         "kernel_websocket_connection_class",
         "reraise_server_extension_failures",
     }
