@@ -1,4 +1,4 @@
-"""Where log events go: stdlib loggers into twisted.logger, lines as the Jupyter Server has them, no secrets."""
+"""Log events: stdlib loggers into twisted.logger, lines as the Jupyter Server has them, no secrets."""
 
 from __future__ import annotations
 

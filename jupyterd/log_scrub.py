@@ -1,4 +1,4 @@
-"""No secret reaches a log: one observer stands in front of all others and takes tokens, cookies and passwords out.
+"""Log scrubbing: one observer stands in front of all others and takes tokens, cookies and passwords out.
 
 Control characters, which a path or a header may hold, become visible escapes.
 

@@ -36,7 +36,7 @@ FEATURES = {
 }  # fmt: skip
 SETTINGS = {"settings", "testing"}
 """What turns a command line and files into settings: above the features' own classes, below what builds the server."""
-TOP = [{"app"}, {"tap"}, {"foreground"}, {"__main__"}, {"serverapp", "singleuser", "extension_host"}]
+TOP = [{"app"}, {"tap"}, {"foreground"}, {"__main__"}, {"embedding"}, {"serverapp", "singleuser", "extension_host"}]
 RANKS = [LEAVES, MIDDLE, FEATURES, SETTINGS, *TOP]
 
 NEIGHBOURS = {
@@ -286,6 +286,28 @@ def test_the_face_of_a_package(package: str) -> None:
         assert getattr(face, name).__name__ == name
     with pytest.raises(AttributeError):
         _ = face.nothing
+
+
+RIDDLES = {
+    "after", "from", "how", "it", "never", "that", "the", "until", "what", "when", "where", "whether", "which", "who",
+    "whom", "whose", "why",
+}  # fmt: skip
+"""Words that nobody searches for."""
+
+
+def test_a_module_is_found_by_its_first_word() -> None:
+    """The first line begins with the noun, or the verb, that one would search for."""
+    for name, path in modules():
+        first = (ast.get_docstring(nodes(path)[0]) or "").split("\n")[0]  # type: ignore[arg-type]
+        word = re.split(r"[\s,:]", first, maxsplit=1)[0].lower()
+        assert word not in {"", *RIDDLES}, f"{name}: {first}"
+
+
+def test_the_design_names_files_that_are_there() -> None:
+    text = (HOUSE / "docs" / "design.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`((?:\w+/)+\w*(?:\.\w+)?)`", text)) - {"tests/test_layout.py"}
+    assert len(named) > 20
+    assert [name for name in sorted(named) if not (PACKAGE / name).exists()] == []
 
 
 def test_documentation_names_no_module_inside_a_feature() -> None:

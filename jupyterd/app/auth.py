@@ -1,4 +1,4 @@
-"""From settings to the guard: what operators wrote, under the names they know, and the warnings they get for it."""
+"""Guard and logins of a daemon, from its settings: where they are mounted, and the warnings that operators get."""
 
 from __future__ import annotations
 

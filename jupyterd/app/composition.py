@@ -1,4 +1,4 @@
-"""The composition root: puts the daemon together, each object once and each prefix once.
+"""Composition root: puts the daemon together, each object once and each prefix once.
 
 Read :func:`jupyterd` from its top: the objects (:class:`~jupyterd.app.parts.Parts`), what each feature answers, what
 runs beside requests. Features are imported by what builds them, resources at their first request: what the first
@@ -121,7 +121,7 @@ def _add_services(parts: Parts) -> None:
     if parts.extensions is not None:
         services.add(Stage.RECORDS, parts.extensions.host)
     if parts.hub is not None:
-        services.add(Stage.PORTS, parts.hub.service(lambda: parts.guard, parts.activity))
+        services.add(Stage.PORTS, parts.hub.service(lambda: parts.guard, parts.activity, lambda: parts.kernels))
     if server.shutdown_no_activity_timeout > 0:
         services.add(Stage.PORTS, status.idle_stop(parts))
     restarts = None

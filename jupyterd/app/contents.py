@@ -1,4 +1,4 @@
-"""The contents service of a daemon, from its settings, and where its resources are."""
+"""Contents service of a daemon, from its settings, and where its resources are mounted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The front ends of a daemon, from its settings and what is installed, and where they are mounted."""
+"""Front ends of a daemon, from its settings and what is installed, and where they are mounted."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The gateway's part of the composition: its client, its launcher and its network, from the settings."""
+"""Gateway of a daemon: its client, its launcher and its network, from the settings."""
 
 from __future__ import annotations
 

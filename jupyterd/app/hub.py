@@ -1,10 +1,10 @@
-"""The Hub's part of the composition: where a JupyterHub has started the server, it says who comes in."""
+"""Hub of a daemon: where a JupyterHub has started the server, it says who comes in."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from jupyterd.auth.guard import Guard
     from jupyterd.hub.settings import HubOAuth
+    from jupyterd.kernels.kernel import Kernel
     from jupyterd.settings.server_app import ServerApp
     from jupyterd.status.activity import Activity
     from jupyterd.web.root import Root
@@ -96,7 +97,9 @@ class HubSide:
         paths = ["/login", "/logout", "/oauth_callback"]
         root.mount(paths, pages, auth="", public=True, page=True, exact=True, max_body=0)
 
-    def service(self, guard: Callable[[], Guard], activity: Activity) -> MultiService:
+    def service(
+        self, guard: Callable[[], Guard], activity: Activity, kernels: Callable[[], Iterable[Kernel]]
+    ) -> MultiService:
         """What talks to the Hub while the server runs."""
         services = MultiService()
         _Mark().setServiceParent(services)
@@ -112,11 +115,16 @@ class HubSide:
         if place.hub_activity_url and place.hub_activity_interval:
             from jupyterd.hub.activity import ActivityReports
 
+            def last_use() -> float:
+                if any(kernel.execution_state == "busy" for kernel in kernels()):
+                    return float(self._reactor.seconds())  # a cell that says nothing works all the same
+                return activity.last_work()
+
             url = place.hub_activity_url
             ActivityReports(
                 self._reactor,
                 lambda body: self.hub.post(url, body),
-                activity.last,
+                last_use,
                 activity.text,
                 float(place.hub_activity_interval),
                 place.server_name,

@@ -1,4 +1,4 @@
-"""Where kernels, their channels, kernelspecs and sessions are mounted."""
+"""Mounts of kernels, their channels, kernelspecs and sessions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where conversions are mounted."""
+"""Mounts of conversions."""
 
 from __future__ import annotations
 

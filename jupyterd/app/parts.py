@@ -1,4 +1,4 @@
-"""The objects of one daemon: each is named once, and made when it is first asked for.
+"""Objects of one daemon: each is named once, and made when it is first asked for.
 
 Modules are imported by what needs them: what the first answer does not need is not loaded before it. Nothing depends
 on which is asked for first: what runs has a stage (:mod:`jupyterd.supervision.stages`).

@@ -1,4 +1,4 @@
-"""The server's own account of itself, from the parts, and where it is mounted; its events too."""
+"""Status of a daemon: its account of itself, from the parts, and where it is mounted; its events too."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The terminals of a daemon, from its settings, and where they are mounted."""
+"""Terminals of a daemon, from its settings, and where they are mounted."""
 
 from __future__ import annotations
 

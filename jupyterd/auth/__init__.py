@@ -1,4 +1,4 @@
-"""Who asks, and what they may: identity, cookies, XSRF, origins, authorization, the guard in front of all.
+"""Authentication and authorization: identity, cookies, XSRF, origins, the guard in front of all.
 
 What operators' own classes and configuration files use can be imported from here; it is loaded when it is first used.
 """

@@ -1,4 +1,4 @@
-"""Who may do what: the authorizer's interface, and the stock one that trusts everybody who is logged in."""
+"""Authorizers: who may do what. The interface, and the stock one that trusts everybody who is logged in."""
 
 from __future__ import annotations
 

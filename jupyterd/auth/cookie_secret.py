@@ -1,4 +1,4 @@
-"""The key that cookies are signed with: a private file's content, mixed with the password and the token."""
+"""Cookie secret: the key that cookies are signed with, a private file's content mixed with password and token."""
 
 from __future__ import annotations
 

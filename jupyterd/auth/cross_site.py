@@ -1,4 +1,4 @@
-"""Requests that a foreign page made: XSRF tokens, the Origin of API calls and websockets, the Referer of files."""
+"""Cross-site requests: XSRF tokens, the Origin of API calls and websockets, the Referer of files."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ XSRF_COOKIE_DAYS = 30
 
 
 class Forgery:
-    """The checks of one server. Each names, in its answer, what it misses.
+    """Checks against cross-site requests, of one server. Each names, in its answer, what it misses.
 
     :param guard: whose settings count, as they are at each request.
     """

@@ -1,4 +1,4 @@
-"""The guard: decides on every request before any resource, and before a byte of its body is kept.
+"""Guard: decides on every request before any resource, and before a byte of its body is kept.
 
 In this order: is the Host ours, who asks, is the request forged by a foreign page, is who asks known, does a
 foreign origin ask, may they. A route can not forget any of it.
@@ -201,7 +201,7 @@ class Guard:
     # -- guessing
 
     def _guessing(self, request: Request, handler: Handler) -> bool:
-        """Whether a token is shown that is not even looked at, since its sender guesses faster than it is told."""
+        """Whether to refuse unread: this address has more wrong guesses waiting than ``LONGEST_DELAY``."""
         if not len(self.delay) or not 0 < len(self.provider.token or "") < STRONG_TOKEN:
             return False
         return bool(self.provider.get_token(handler)) and self.delay.backlog(self.remote_ip(request)) > LONGEST_DELAY

@@ -1,4 +1,4 @@
-"""Guessing costs time: each wrong password or token from an address makes its next answer slower.
+"""Delays against guessing: each wrong password or token from an address makes its next answer slower.
 
 Kept for the addresses that guessed last, a bounded number of them. Sending the same wrong secret again, as a
 program with an outdated token does, is not guessing and changes nothing.

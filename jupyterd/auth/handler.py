@@ -1,4 +1,4 @@
-"""What identity providers and authorizers are shown of a request: what they use of a Tornado handler.
+"""Handler: a request as identity providers and authorizers see it, with what they use of a Tornado handler.
 
 Nothing is parsed before it is asked for; a request with a token in its header costs one small object.
 """

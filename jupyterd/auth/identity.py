@@ -1,4 +1,4 @@
-"""Who asks: identity providers, with the names and settings that operators and their subclasses know."""
+"""Identity providers: who a request comes from, with the names and settings that operators and subclasses know."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The login and logout pages."""
+"""Login and logout pages."""
 
 from __future__ import annotations
 

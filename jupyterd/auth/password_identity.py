@@ -1,4 +1,4 @@
-"""The stock identity provider: one password or token for the server, names made by chance."""
+"""Stock identity provider: one password or token for the server, names made by chance."""
 
 from __future__ import annotations
 

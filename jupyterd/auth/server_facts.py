@@ -1,4 +1,4 @@
-"""What a request's handler and the cross-site checks know of the server they run in: a part of the guard."""
+"""Server facts: what a request's handler and the cross-site checks know of the server, as a part of the guard."""
 
 from __future__ import annotations
 

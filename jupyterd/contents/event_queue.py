@@ -1,4 +1,4 @@
-"""Events on their way from the threads in which files are worked on to the bus, which is the reactor's."""
+"""Event queue, from the threads in which files are worked on to the bus, which is the reactor's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What each request of the contents API does to a contents manager, whichever it is.
+"""Operations of the contents API on a contents manager, whichever it is.
 
 The functions are written for synchronous and asynchronous managers alike (see
 :mod:`jupyterd.contents.managers.sync_or_async`): with the built-in ones each runs as a whole in

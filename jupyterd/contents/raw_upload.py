@@ -1,4 +1,4 @@
-"""A file uploaded as it is: ``PUT /files/<path>``, of any size, in constant memory. An addition to the Jupyter API."""
+"""Raw uploads: ``PUT /files/<path>``, of any size, in constant memory. An addition to the Jupyter API."""
 
 from __future__ import annotations
 

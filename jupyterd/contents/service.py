@@ -1,4 +1,4 @@
-"""The contents of this server, for resources: each operation off the reactor, saves of one path one after the other."""
+"""Contents service, for resources: each operation off the reactor, saves of one path one after the other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What others do to a notebook while it is read, saved or changed here, in whichever process that happens."""
+"""Steps of others on a notebook while it is read, saved or changed here, in whichever process that happens."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Threads for work on users' files, by what they may wait for: a disk that is slow to write must not stop who reads."""
+"""Thread pools for users' files, by what they may wait for: a disk that is slow to write must not stop who reads."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from jupyterd.system.threads import InThread
 
 @dataclass(frozen=True)
 class Lanes:
-    """One queue each.
+    """Three thread pools, so that no kind of work waits behind another.
 
     :param write: what changes files, and waits for the disk to have it.
     :param read: listings, files, downloads.

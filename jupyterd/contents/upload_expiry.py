@@ -1,4 +1,4 @@
-"""Uploads that were abandoned go, though nobody uploads anything after them."""
+"""Expiry of uploads that were abandoned, though nobody uploads anything after them."""
 
 from __future__ import annotations
 

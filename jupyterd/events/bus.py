@@ -1,4 +1,4 @@
-"""The event bus: features tell it what happens, websockets and logging handlers hear it.
+"""Event bus: features tell it what happens, websockets and logging handlers hear it.
 
 ``jupyter_events`` takes long and much memory to import, for validating what comes from outside. Events of our own
 features need none of that: they go straight to who listens. It is loaded when the operator has configured handlers

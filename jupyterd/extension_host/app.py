@@ -1,4 +1,4 @@
-"""The server as extensions see it: the Jupyter Server's own ``ServerApp``, on the daemon's managers."""
+"""Server as extensions see it: the Jupyter Server's own ``ServerApp``, on the daemon's managers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The contents managers of extensions, asynchronous and synchronous: files are read and written by the daemon.
+"""Contents managers of extensions, asynchronous and synchronous: files are read and written by the daemon.
 
 So each save is made once, atomically, with its event, its trust and its versions.
 """

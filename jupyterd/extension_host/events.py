@@ -1,4 +1,4 @@
-"""The event logger of extensions, joined to the daemon's bus: schemas and events pass both ways, each once."""
+"""Event logger of extensions, joined to the daemon's bus: schemas and events pass both ways, each once."""
 
 from __future__ import annotations
 

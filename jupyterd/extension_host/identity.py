@@ -1,4 +1,4 @@
-"""Who asks, and what they may: found out by the daemon; the configured authorizer is asked here too."""
+"""Identity in the extension host: found out by the daemon; the configured authorizer is asked here too."""
 
 from __future__ import annotations
 

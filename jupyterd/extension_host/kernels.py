@@ -1,4 +1,4 @@
-"""The kernel manager of extensions: a mirror of the daemon's, synchronously right; what is done, the daemon does."""
+"""Kernel manager of extensions: a mirror of the daemon's, synchronously right; what is done, the daemon does."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The two pipes to the daemon: numbered updates come on one, what the host has to tell goes on the other."""
+"""Two pipes to the daemon: numbered updates come on one, what the host has to tell goes on the other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The rules of the web application that are extensions', described for the daemon."""
+"""Rules of the web application that are extensions', described for the daemon."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The host's HTTP server: requests that the daemon has not signed are refused before anything looks at them.
+"""Host's HTTP server: requests that the daemon has not signed are refused before anything looks at them.
 
 The signature is taken out of the headers here: no handler, proxied application, kernel or log sees it.
 """

@@ -1,4 +1,4 @@
-"""The session manager of extensions: the daemon's."""
+"""Session manager of extensions: the daemon's."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What extensions take their process for: ``psutil.Process()`` is the server, and its metrics have theirs."""
+"""Shims of the extension host: ``psutil.Process()`` is the server, and its metrics have theirs."""
 
 from __future__ import annotations
 

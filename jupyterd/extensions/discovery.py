@@ -1,4 +1,4 @@
-"""Which server extensions are enabled, and which of them the extension host has to run."""
+"""Discovery of server extensions: which are enabled, and which of them the extension host has to run."""
 
 from __future__ import annotations
 

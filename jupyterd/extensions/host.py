@@ -1,4 +1,4 @@
-"""The life of the extension host: started, watched, started again, stopped; no HTTP."""
+"""Life of the extension host: started, watched, started again, stopped; no HTTP."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the extension host knows of the kernels: pushed to it in numbered updates, the events among them.
+"""Mirror of the kernels in the extension host: pushed to it in numbered updates, the events among them.
 
 Extensions ask synchronously which kernels there are. A request that is forwarded carries the number of the last
 update; the host answers it when it has taken that one.

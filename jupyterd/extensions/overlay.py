@@ -1,4 +1,4 @@
-"""What extensions answer, laid over the server's own mounts: asked first for each request's mount."""
+"""Overlay of extensions' routes on the server's own mounts: asked first for each request's mount."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The extension host's process, seen from the daemon: two pipes of JSON lines, and what it prints, for the log."""
+"""Extension host's process, seen from the daemon: two pipes of JSON lines, and what it prints, for the log."""
 
 from __future__ import annotations
 

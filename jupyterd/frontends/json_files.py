@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from glob import glob
 from typing import Any
@@ -10,6 +11,7 @@ from jupyter_core.paths import jupyter_config_path
 from twisted.logger import Logger
 
 from jupyterd.config_manager import recursive_update
+from jupyterd.errors import Failed
 from jupyterd.system import strict_json
 from jupyterd.system.replace_file import replace_file
 
@@ -65,8 +67,14 @@ def replace(path: str, text: str, mode: int = 0o600) -> None:
     """Write a file in one step: readers, and a crash, find the old text or the new one.
 
     :param mode: of a new file, less what the umask takes.
-    :raises OSError: it can not be written; the old file is as it was.
+    :raises OSError: the disk is full; the old file is as it was.
+    :raises Failed: it can not be written for another reason, as in a home that is read-only.
     """
     path = os.path.realpath(path)  # a link stays one
-    os.makedirs(os.path.dirname(path), exist_ok=True)
-    replace_file(path, text, mode)
+    try:
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        replace_file(path, text, mode)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
+        raise Failed(f"{path} can not be written: {error.strerror}") from error

@@ -1,4 +1,4 @@
-"""What lies at ``/``: the way to the front end, and a word to who posts there."""
+"""Landing page: what lies at ``/``, the way to the front end, and a word to who posts there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a front end's package and its data lie, without importing it."""
+"""Packages of front ends: where they and their data lie, without importing them."""
 
 from __future__ import annotations
 

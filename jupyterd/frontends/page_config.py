@@ -1,4 +1,4 @@
-"""What a page of JupyterLab or Notebook is told about its server (``jupyter-config-data``)."""
+"""Page configuration: what a page of JupyterLab or Notebook is told about its server (``jupyter-config-data``)."""
 
 from __future__ import annotations
 
@@ -156,4 +156,7 @@ def _of_application(app: LabServerApp, around: Surroundings) -> dict[str, Any]:
     for name in PAGE_TRAITS:
         if name.endswith("_url"):
             settings[camel_case(f"full_{name}")] = below(around.base_url, getattr(app, name))
+    server = around.extra.get("hubServerName")
+    if server:  # several servers of one user have several tabs in one browser
+        settings["appName"] = f"{settings['appName']} ({server})"
     return settings

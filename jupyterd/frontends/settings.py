@@ -1,4 +1,4 @@
-"""What operators set about JupyterLab and Notebook, under the class and trait names that they know."""
+"""Settings of JupyterLab and Notebook, under the class and trait names that operators know."""
 
 from __future__ import annotations
 

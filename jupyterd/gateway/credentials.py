@@ -1,4 +1,4 @@
-"""What each request to the gateway shows: token, basic authentication, the operator's headers, cookies."""
+"""Credentials: what each request to the gateway shows, token, basic authentication, the operator's headers, cookies."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a link, its kernel's owner and its websocket know of each other."""
+"""Interfaces between a link, its kernel's owner and its websocket."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Redialling(Protocol):
 
 
 class Listener(Protocol):
-    """Whose kernel it is."""
+    """Owner of a kernel, who hears of its link."""
 
     def linked(self, link: Redialling) -> None:
         """There is a new connection."""
@@ -45,7 +45,7 @@ class Listener(Protocol):
 
 
 class End(Protocol):
-    """What an open websocket tells."""
+    """Our end of a websocket: what it tells."""
 
     def received(self, channel: str, parts: list[Bytes]) -> None:
         """A message came; :meth:`turn` follows."""

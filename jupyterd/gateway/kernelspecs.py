@@ -1,4 +1,4 @@
-"""The gateway's kernelspecs, as our clients see them."""
+"""Gateway's kernelspecs, as our clients see them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which requests a lost connection may have swallowed: found out when there is a new one, and answered with an error.
+"""Lost requests: what a lost connection may have swallowed, found out on the next one, answered with an error.
 
 A connection may be dead for a while before anybody notices. What was sent in that time is neither known to have
 arrived, nor could it be sent again: it would run twice. The kernel handles its shell channel in order, so when a
@@ -21,7 +21,7 @@ WHY = "The connection to the gateway was lost when this was sent: it did not rea
 
 
 class Doubts:
-    """Those of one link."""
+    """Requests of one link that may be lost."""
 
     def __init__(self, author: Author) -> None:
         self._author = author
@@ -41,7 +41,7 @@ class Doubts:
                 del self._unheard[next(iter(self._unheard))]
 
     def lost(self) -> None:
-        """So was the connection."""
+        """Note that the connection is lost: every request without an answer is now in doubt."""
         self._doubtful = dict(self._unheard)
         self._probe = None
 

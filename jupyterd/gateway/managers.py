@@ -1,4 +1,4 @@
-"""The class names that a gateway's clients have in their configuration: settings written for them count here."""
+"""Class names that a gateway's clients have in their configuration: settings written for them count here."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the sockets of a daemon's kernels come from when there is a gateway."""
+"""Network of a gateway: where the sockets of a daemon's kernels come from when there is one."""
 
 from __future__ import annotations
 

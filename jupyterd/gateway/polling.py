@@ -1,4 +1,4 @@
-"""The gateway is asked from time to time which kernels it has: it may end one, or come back itself, without a word."""
+"""Polling of the gateway's kernels: it may end one, or come back itself, without a word."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Messages that a gateway says again after a lost connection, although they had arrived."""
+"""Repeated messages: what a gateway says again after a lost connection, although it had arrived."""
 
 from __future__ import annotations
 

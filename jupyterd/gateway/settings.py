@@ -1,4 +1,4 @@
-"""Where the gateway is and how it is spoken to, under the class and trait names that operators already write."""
+"""Settings of the gateway: where it is and how it is spoken to, by the names that operators already write."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the token for the gateway comes from, each time that one is needed."""
+"""Token renewal: where the token for the gateway comes from, each time that one is needed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The client side of a kernel's websocket, by Autobahn; imported when the first kernel of a gateway starts."""
+"""Websocket client of a gateway's kernel, by Autobahn; imported when the first one starts."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the Hub has said of tokens: bounded, for a time, and asked once however many wait for it."""
+"""Cache of what the Hub has said of tokens: bounded, for a time, asked once however many wait for it."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ AT_ONCE = 8
 """Requests under way at the same time; the others wait."""
 MOST_WAITING = 256
 """Requests that wait; one more is not made: somebody tries tokens."""
-KNOWN_ALIVE = 10.0
+KNOWN_ALIVE = 2.0
 """Seconds for which a Hub that has answered is taken to be there."""
 KNOWN_AWAY = 2.0
 """Seconds for which one that has not is taken to be away."""

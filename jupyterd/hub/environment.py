@@ -1,4 +1,4 @@
-"""What a Hub tells the server that it starts: the ``JUPYTERHUB_*`` variables, as settings (pure)."""
+"""Environment of a server that a Hub starts: the ``JUPYTERHUB_*`` variables, as settings (pure)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What can go wrong with the Hub."""
+"""Errors of the Hub."""
 
 from __future__ import annotations
 

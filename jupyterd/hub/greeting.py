@@ -1,4 +1,4 @@
-"""The first words with the Hub: whether it can be reached, and whether both are of an age."""
+"""First words with the Hub: whether it can be reached, and whether both are of an age."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The identity provider of a server below a Hub: the Hub says who a token belongs to, and what they may."""
+"""Identity provider of a server below a Hub: the Hub says who a token belongs to, and what they may."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The settings of a server below a Hub, by the names that operators know: ``HubOAuth`` and ``JupyterHubSingleUser``."""
+"""Settings of a server below a Hub, by the names that operators know: ``HubOAuth`` and ``JupyterHubSingleUser``."""
 
 from __future__ import annotations
 

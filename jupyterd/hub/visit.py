@@ -1,4 +1,4 @@
-"""What is known of one request while it is judged."""
+"""Visit: what is known of one request while it is judged."""
 
 from __future__ import annotations
 

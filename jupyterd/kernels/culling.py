@@ -1,4 +1,4 @@
-"""Kernels that nobody uses are shut down."""
+"""Culling: kernels that nobody uses are shut down."""
 
 from __future__ import annotations
 

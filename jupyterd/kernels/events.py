@@ -1,4 +1,4 @@
-"""What happens to kernels, told to the event bus."""
+"""Events of kernels, told to the event bus."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ DEATHS = "https://events.jupyter.org/jupyterd/kernel_death/v1"
 
 @dataclass(frozen=True)
 class Report:
-    """Puts it into words.
+    """Puts what happens to kernels into events.
 
     :param emit: takes a schema's id and an event's data.
     """

@@ -1,4 +1,4 @@
-"""One kernel's record: what it is doing, since when, and why it last died."""
+"""Kernel: one kernel's record, what it is doing, since when, and why it last died."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A kernel's life as a typed state machine; its picture is in docs/kernels.md.
+"""Lifecycle of a kernel as a typed state machine; its picture is in docs/kernels.md.
 
 The machine knows which event may follow which; what is done about it is its :class:`Body`'s.
 """
@@ -14,7 +14,7 @@ from jupyterd.kernels.process.death import Death
 
 
 class Life(Protocol):
-    """What can happen to a kernel."""
+    """Inputs of the machine: what can happen to a kernel."""
 
     def starts(self) -> None:
         """It says that it starts."""
@@ -42,7 +42,7 @@ class Life(Protocol):
 
 
 class Body(Protocol):
-    """What the machine acts on."""
+    """Outputs of the machine: what it acts on."""
 
     def enter(self, state: str) -> None:
         """The kernel is now in ``state``."""

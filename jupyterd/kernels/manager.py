@@ -1,4 +1,4 @@
-"""All kernels of one server: started, listed, interrupted, restarted, shut down; no HTTP."""
+"""Manager of all kernels of one server: started, listed, interrupted, restarted, shut down; no HTTP."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kernels' processes: launched, waited for, run again when they end, given up."""
+"""Restarter: kernels' processes launched, waited for, run again when they end, given up."""
 
 from __future__ import annotations
 

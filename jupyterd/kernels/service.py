@@ -1,4 +1,4 @@
-"""The life of all kernels within the daemon's own: culled while it runs, ended when it stops."""
+"""Service of all kernels within the daemon: culled while it runs, ended when it stops."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The settings of kernels' lives, under the class names that operators already write."""
+"""Settings of kernels, under the class names that operators already write."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""jupyter_client's finder of kernelspecs, without the import of IPython that it does to learn one path."""
+"""Finder of kernelspecs, jupyter_client's, without the import of IPython that it does to learn one path."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which kernels are installed: jupyter_client's finder, or an operator's, asked in a thread and remembered."""
+"""Kernelspecs that are installed: jupyter_client's finder, or an operator's, asked in a thread and remembered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs in a child process: converts one notebook, or names the media types of exporters."""
+"""Child process of conversions: converts one notebook, or names the media types of exporters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which formats there are: entry points, and the media types of nbconvert's own exporters."""
+"""Formats of conversions: entry points, and the media types of nbconvert's own exporters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is remembered of one run of one cell, beside what the message log has of it."""
+"""Executions of cells: what is remembered of one run of one cell, beside what the message log has of it."""
 
 from __future__ import annotations
 

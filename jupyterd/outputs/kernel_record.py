@@ -1,4 +1,4 @@
-"""What one kernel's cells are doing, and where in its log their outputs begin."""
+"""Record of one kernel's cells: what they are doing, and where in its log their outputs begin."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The outputs of all kernels' cells: which are not in their notebooks yet, and when they are written there.
+"""Recorder of all kernels' outputs: which are not in their notebooks yet, and when they are written there.
 
 They are written when the pages that show them are gone for longer than their grace, when another page opens the
 notebook, when the kernel ends and when the daemon stops. While such a page is there it saves them itself.

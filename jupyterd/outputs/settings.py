@@ -1,4 +1,4 @@
-"""The settings of recorded outputs."""
+"""Settings of recorded outputs."""
 
 from __future__ import annotations
 

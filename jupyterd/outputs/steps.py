@@ -1,4 +1,4 @@
-"""What is done to a notebook while it is saved or written: run by the contents service, in a thread or its child."""
+"""Steps on a notebook while it is saved or written: run by the contents service, in a thread or its child."""
 
 from __future__ import annotations
 

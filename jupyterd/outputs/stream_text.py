@@ -1,4 +1,4 @@
-"""The text of a stream as a terminal leaves it: carriage returns and backspaces applied, within a bound.
+"""Text of a stream as a terminal leaves it: carriage returns and backspaces applied, within a bound.
 
 A carriage return that is followed by more deletes its line, a backspace the character before it, but no line's end.
 Source: nbclient, ``coalesce_streams``.

@@ -1,4 +1,4 @@
-"""What the server wrote into notebooks by itself, so that a client that did not see it does not undo it."""
+"""Written cells: what the server wrote into notebooks by itself, so that a client that did not see it keeps it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The table of sessions, in SQLite, with the reference's columns so that either server reads the other's file."""
+"""Session table, in SQLite, with the reference's columns so that either server reads the other's file."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The short names of the command line: aliases and flags of ``jupyter server``, and those of ``jupyter lab``."""
+"""Short names of the command line: aliases and flags of ``jupyter server``, and those of ``jupyter lab``."""
 
 from __future__ import annotations
 

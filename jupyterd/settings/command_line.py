@@ -1,4 +1,4 @@
-"""The command line: aliases, flags and ``--Class.trait=value``, read into a traitlets Config."""
+"""Command line: aliases, flags and ``--Class.trait=value``, read into a traitlets Config."""
 
 from __future__ import annotations
 

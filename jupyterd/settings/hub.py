@@ -1,4 +1,4 @@
-"""What a JupyterHub that has started the server wants of its settings."""
+"""Hub's settings: what a JupyterHub that has started the server wants of them."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from jupyter_core.paths import ENV_CONFIG_PATH, jupyter_path
 from traitlets import TraitError
 from traitlets.config import Config
 
+from jupyterd.hub import runtime_dir
 from jupyterd.hub.environment import defaults_of, flag, is_set, missing, settings_of
 from jupyterd.settings.config_files import load_named
 
@@ -32,6 +33,9 @@ def of_hub(server: ServerTraits) -> None:
     lacking = missing(os.environ)
     if lacking:
         raise TraitError(f"a JupyterHub starts its servers with {', '.join(lacking)} in the environment")
+    instead = runtime_dir.ensure(os.environ)
+    if instead is not None:
+        server.log.warning("The home can not be written: what runs keeps its files in %s", instead)
     config = Config(defaults_of(os.environ))
     config.merge(load_named(server, FILE))
     config.merge(server.config)

@@ -1,4 +1,4 @@
-"""From a command line to everything an operator has set: files, environment and options in one traitlets Config."""
+"""Loading of settings: from a command line to files, environment and options in one traitlets Config."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ from jupyterd.settings.deprecated import NO_EFFECT, NO_EFFECT_ELSEWHERE
 from jupyterd.settings.server_app import ServerApp
 
 __all__ = ["BadSettings", "Settings", "act", "load"]
+
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -96,6 +98,18 @@ def load(argv: Sequence[str]) -> Settings:
         raise BadSettings(" ".join(str(error).split())) from error
     except OSError as error:
         raise BadSettings(f"{error.filename or 'the working directory'}: {error.strerror}") from error
+
+
+def checked(server: ServerApp) -> Settings:
+    """What a server has read, or its program has set.
+
+    :raises BadSettings: a value is not one, or two of them exclude each other.
+    """
+    try:
+        _check(server)
+        return Settings(server, tuple(server.argv))
+    except (TraitError, BadSettings) as error:
+        raise BadSettings(" ".join(str(error).split())) from error
 
 
 def act(settings: Settings) -> bool:

@@ -1,4 +1,4 @@
-"""The settings of the server itself: one line an operator writes, one trait. No behaviour beyond reading them."""
+"""Settings of the server itself: one line an operator writes, one trait. No behaviour beyond reading them."""
 
 from __future__ import annotations
 
@@ -42,7 +42,12 @@ _MEBIBYTE = 1024 * 1024
 
 
 class ServerTraits(HTTPTraits, MovedTraits):
-    """Names and meanings are those of the Jupyter Server 2.21."""
+    """Names and meanings are those of the Jupyter Server 2.21.
+
+    :ivar find_extensions: extensions that have enabled themselves count.
+    """
+
+    find_extensions = True
 
     # -- where it listens
 

@@ -1,1 +1,1 @@
-"""What the server tells of itself: version, activity, metrics, health, its API's description; its own files."""
+"""Status: version, activity, metrics, health, the API's description; the server's own files."""

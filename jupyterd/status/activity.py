@@ -1,8 +1,9 @@
-"""When the server was last used, and when it started."""
+"""Activity: when the server was last used, and when it started."""
 
 from __future__ import annotations
 
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from datetime import datetime, timezone
 from typing import Any
@@ -11,6 +12,9 @@ from jupyterd.web.server.request import Request
 
 # Asking about activity is none: a monitor must not keep an idle server alive.
 QUIET = frozenset({("api",), ("api", "status"), ("api", "resolvePath"), ("api", "security", "csp-report")})
+
+MOST_ASKED = 256
+"""Paths that are remembered, the ones asked for last."""
 
 
 class Activity:
@@ -25,6 +29,8 @@ class Activity:
         self._others = list(others)
         self.started: float = clock.seconds()
         self._used: float = self.started
+        self._worked: float = self.started
+        self._asked: OrderedDict[bytes, None] = OrderedDict()
         self._offset = time.time() - self.started
 
     def also(self, when: Callable[[], float | None]) -> None:
@@ -38,6 +44,23 @@ class Activity:
             return
         if request.code not in (401, 403, 404):
             self._used = self._clock.seconds()
+            if not self._polls(request):
+                self._worked = self._used
+
+    def _polls(self, request: Request) -> bool:
+        """Whether a page asks again what it has asked before: it does so while nobody is there to look at it."""
+        if request.method not in (b"GET", b"HEAD"):
+            return False
+        known = request.path in self._asked
+        self._asked[request.path] = None
+        self._asked.move_to_end(request.path)
+        if len(self._asked) > MOST_ASKED:
+            self._asked.popitem(last=False)
+        return known
+
+    def last_work(self) -> float:
+        """When somebody last did something with it, in the clock's seconds; a page that is left open does nothing."""
+        return max([self._worked, *(when() or 0.0 for when in self._others)])
 
     def last(self) -> float:
         """When anything was last used, in the clock's seconds."""

@@ -1,4 +1,4 @@
-"""The server's own small files: icons, style, ``/robots.txt``."""
+"""Static files of the server's own: icons, style, ``/robots.txt``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The version that clients ask for."""
+"""Version that clients ask for."""
 
 API_VERSION = "2.21.1"
 """The release of the Jupyter Server whose API this is.

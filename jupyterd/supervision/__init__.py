@@ -1,1 +1,1 @@
-"""The daemon among its neighbours: ports, signals, the service manager, the files that tell of it."""
+"""Supervision: ports, signals, the service manager, the files that tell of the daemon, its end."""

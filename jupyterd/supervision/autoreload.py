@@ -1,4 +1,4 @@
-"""Starting again when a Python file changes: for those who develop the server or an extension (``--autoreload``)."""
+"""Autoreload: starting again when a Python file changes, for those who develop the server or an extension."""
 
 from __future__ import annotations
 

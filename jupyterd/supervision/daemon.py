@@ -1,4 +1,4 @@
-"""The outermost service: logs, limits, signals, and an end that comes in any case."""
+"""Daemon: the outermost service, logs, limits, signals, and an end that comes in any case."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ class Daemon(MultiService):
         keep_from_children(os.environ)
 
     def startService(self) -> None:
-        """Start all services; what is there then is there for good, and not looked through again for garbage."""
+        """Start all services, and freeze the garbage collector's view of what the start has made (``gc.freeze``)."""
         super().startService()
         gc.freeze()
 

@@ -1,4 +1,4 @@
-"""A server that nobody uses stops itself, where the operator wants that."""
+"""Idle stop: a server that nobody uses stops itself, where the operator wants that."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The server's front: it listens, tells where, and is the first to stop."""
+"""Listener: opens the ports, tells where, and is the first to stop."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Words to the service manager: that we are there, that we go, and that we are alive."""
+"""Notifications to the service manager (``sd_notify``): that we are there, that we go, and that we are alive."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Limits of the system that a server with many kernels and tabs runs into."""
+"""Open files: the limit that a server with many kernels and tabs runs into."""
 
 from __future__ import annotations
 

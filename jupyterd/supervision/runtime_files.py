@@ -1,4 +1,4 @@
-"""The files in the runtime directory by which tools and browsers find a running server."""
+"""Runtime files: by which tools and browsers find a running server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What supervision has to know of the server's settings."""
+"""Server settings that supervision has to know."""
 
 from __future__ import annotations
 

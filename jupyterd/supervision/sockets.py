@@ -1,4 +1,4 @@
-"""Opening what the server listens on: ports on several addresses, a UNIX socket, what the service manager gives."""
+"""Sockets to listen on: ports on several addresses, a UNIX socket, what the service manager gives."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the server says and opens when it is there."""
+"""Startup messages: what the server says and opens when it is there."""
 
 from __future__ import annotations
 

@@ -12,6 +12,10 @@ if TYPE_CHECKING:
     from OpenSSL.SSL import Context
 
 
+SESSION = b"jupyterd"
+"""Whose TLS sessions a client may take up again, with the certificate that it showed then."""
+
+
 class BadCertificate(Exception):
     """A certificate, key or authority can not be used; one line for a person."""
 
@@ -65,6 +69,7 @@ class Certificates:
                 reading = options["ca_certs"]
                 context.load_verify_locations(reading)
                 context.set_verify(_demand(options.get("cert_reqs", 2)), _trust_openssl)
+                context.set_session_id(SESSION)  # else a client that was here before is turned away
             if options.get("ciphers"):
                 context.set_cipher_list(options["ciphers"].encode())
         except (SSL.Error, OSError) as error:

@@ -1,1 +1,1 @@
-"""The operating system: threads, child processes, directories and sockets of this machine."""
+"""Operating system: threads, child processes, directories and sockets of this machine."""

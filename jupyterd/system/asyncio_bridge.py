@@ -1,4 +1,4 @@
-"""The seam to asyncio: jupyter_client and users' asynchronous classes are asyncio, jupyterd's own code is Twisted.
+"""Asyncio bridge: jupyter_client and users' asynchronous classes are asyncio, jupyterd's own code is Twisted.
 
 Both run on one event loop. An asyncio awaitable must be a task of that loop before a Twisted coroutine can wait for it.
 """

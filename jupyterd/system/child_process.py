@@ -1,4 +1,4 @@
-"""Work in a child process: what takes long, needs much memory, or drags in libraries that the daemon does without."""
+"""Child process: what takes long, needs much memory, or drags in libraries that the daemon does without."""
 
 from __future__ import annotations
 

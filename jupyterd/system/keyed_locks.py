@@ -1,4 +1,4 @@
-"""One after the other, by name: what is done to a path, a session, a kernel waits for what is done to the same one."""
+"""Keyed locks: what is done to a path, a session, a kernel waits for what is done to the same one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is kept out of memory: a grammar that a library loads for a check that nothing here makes.
+"""Lean imports: a grammar that a library loads for a check that nothing here makes is kept out of memory.
 
 jsonschema looks for ``rfc3987_syntax`` while it is imported, to check strings of the format ``iri``. Where that package
 is installed it builds a parser from a grammar: 0.85 s of CPU time and 17 MB for every process that imports nbformat or

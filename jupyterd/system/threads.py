@@ -1,4 +1,4 @@
-"""Blocking work, off the reactor: one named thread pool for each duty.
+"""Thread pools for blocking work, off the reactor: one for each duty, by name.
 
 Each duty has its own pool, so that a hung network mount can not stop kernels from starting. Handing work over is a good
 part of what a small request costs: a pool is one queue without conditions around it.

@@ -1,4 +1,4 @@
-"""All terminals of the daemon."""
+"""Manager of all terminals of the daemon."""
 
 from __future__ import annotations
 

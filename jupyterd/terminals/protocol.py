@@ -1,4 +1,4 @@
-"""One client of a terminal. Messages are JSON arrays, the first item tells their kind.
+"""Websocket protocol of a terminal's client. Messages are JSON arrays, the first item tells their kind.
 
 From the client: ``["stdin", text]``, ``["set_size", rows, columns, height, width]``. To the client: ``["setup", {}]``
 at the beginning, ``["stdout", text]``, and ``["disconnect", 1]`` when the process has ended. Source: terminado.

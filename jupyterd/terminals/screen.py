@@ -1,4 +1,4 @@
-"""What a terminal has written last: enough to paint it again for a client that comes, or comes back."""
+"""Screen of a terminal: what it wrote last, enough to paint it again for a client that comes, or comes back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What operators set about terminals, and the command and environment that follow from it."""
+"""Settings of terminals, and the command and environment that follow from them."""
 
 from __future__ import annotations
 

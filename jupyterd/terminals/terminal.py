@@ -1,4 +1,4 @@
-"""One terminal: a process on a pseudo-terminal, its screen, and the clients that show it."""
+"""Terminal: a process on a pseudo-terminal, its screen, and the clients that show it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A kernel's channels without ZeroMQ: for tests, ours and those of extensions."""
+"""Sockets of a kernel without ZeroMQ: for tests, ours and those of extensions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Klein with JSON both ways: a route is a method that takes a :class:`Call` and returns a value."""
+"""API routes: Klein with JSON both ways, a route is a method that takes a :class:`Call` and returns a value."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Routes(Klein):
 
 
 class _Routed(Resource):
-    """Asks the route that fits."""
+    """Resource of the routes: asks the one that fits."""
 
     isLeaf = True
 

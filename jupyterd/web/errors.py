@@ -1,4 +1,4 @@
-"""The one table from kinds of failure to HTTP status codes, and the JSON that clients read."""
+"""Errors as HTTP: the one table from kinds of failure to status codes, and the JSON that clients read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the guard answers itself, before any resource is asked."""
+"""Refusal: what the guard answers itself, before any resource is asked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which resource answers a path: a tree of mounted prefixes.
+"""Root: which resource answers a path, by a tree of mounted prefixes.
 
 The segments stay whole, so that each resource's routes are written, and found by grep, as the paths that clients send.
 """

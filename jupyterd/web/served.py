@@ -1,4 +1,4 @@
-"""What a route may return in place of a value: something that writes its response itself."""
+"""Served: what a route may return in place of a value, something that writes its response itself."""
 
 from __future__ import annotations
 

@@ -266,12 +266,10 @@ def test_launching_a_browser(jupyter_home: Path, monkeypatch: pytest.MonkeyPatch
     assert opened == [Path(made.browser_open_file).as_uri()]
 
 
-def test_starting_serves_what_the_command_line_says(jupyter_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_launching_serves_what_the_command_line_says(jupyter_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     served: list[list[str]] = []
     monkeypatch.setattr("jupyterd.__main__.main", served.append)
-    made = ServerApp()
-    made.initialize(["--allow-root", "--port=9"])
-    made.start()
+    ServerApp.launch_instance(["--allow-root", "--port=9"])
     assert served == [["--allow-root", "--port=9"]]
 
 

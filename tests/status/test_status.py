@@ -98,6 +98,23 @@ def test_what_counts_as_use(path: str, counts: bool) -> None:
     assert (house.activity.last() == house.activity.started + 10) is counts
 
 
+def test_what_a_page_asks_again_is_no_work() -> None:
+    house = House()
+    for _ in range(3):
+        house.reactor.advance(10)
+        house.site.request("GET", "/api/spec.yaml")
+    assert house.activity.last() == house.activity.started + 30
+    assert house.activity.last_work() == house.activity.started + 10
+
+
+def test_the_paths_that_are_remembered_are_bounded() -> None:
+    house = House()
+    for number in range(300):
+        house.site.request("GET", f"/api/spec.yaml?{number}")
+    assert len(house.activity._asked) == 1
+    assert House([lambda: 5000.0]).activity.last_work() == 5000.0
+
+
 def test_kernels_and_terminals_count_as_use() -> None:
     house = House([lambda: None, lambda: 1234.0])
     assert house.activity.last() == 1234.0

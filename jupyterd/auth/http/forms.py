@@ -1,4 +1,4 @@
-"""The fields of an HTML form in a request's body, of both kinds that browsers send (pure, bounded).
+"""Fields of an HTML form in a request's body, of both kinds that browsers send (pure, bounded).
 
 Source: HTML, "Form submission"; RFC 7578 (multipart/form-data).
 """

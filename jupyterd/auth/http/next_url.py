@@ -1,4 +1,4 @@
-"""Where a login may lead: inside this server, or to an origin that the operator listed (pure)."""
+"""Next URL of a login: inside this server, or at an origin that the operator listed (pure)."""
 
 from __future__ import annotations
 

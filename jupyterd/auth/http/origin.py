@@ -1,4 +1,4 @@
-"""Who may talk to this server from which page: the Host, Origin and Referer rules (pure).
+"""Host, Origin and Referer rules: who may talk to this server from which page (pure).
 
 A browser tells where a request comes from; these rules keep foreign pages, and names that an attacker points at
 this machine (DNS rebinding), away from a user's session.

@@ -1,4 +1,4 @@
-"""Where a request really came from: the client's address and scheme, as a trusted reverse proxy tells them (pure)."""
+"""Proxy headers: the client's address and scheme, as a trusted reverse proxy tells them (pure)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Who is at the other end of a UNIX socket: the kernel knows (SO_PEERCRED, Linux)."""
+"""Peer of a UNIX socket: the kernel knows whose process it is (SO_PEERCRED, Linux)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Never half a file: the new content is written aside, flushed, and renamed over the old.
+"""Atomic writes: the new content is written aside, flushed, and renamed over the old; never half a file.
 
 Mode, owner, group, extended attributes (POSIX ACLs are such) and the target of a symbolic link are kept. Where a
 rename would break something, the file is overwritten in place, with the new content kept whole beside it until the

@@ -1,4 +1,4 @@
-"""Names that only one gets, whoever else asks for them, in this process or another: made or moved there in one step."""
+"""Exclusive names: made, or moved to, in one step, so that nobody else gets them, in this process or another."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the system refuses, as failures that a client may be told."""
+"""OSErrors as failures that a client may be told."""
 
 from __future__ import annotations
 

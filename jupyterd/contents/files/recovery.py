@@ -1,4 +1,4 @@
-"""Where new content lies whole while a file is overwritten in place, and how it is brought back from there."""
+"""Recovery of files overwritten in place: where the new content lies whole meanwhile, and how it is brought back."""
 
 from __future__ import annotations
 

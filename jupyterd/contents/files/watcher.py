@@ -1,4 +1,4 @@
-"""Changes behind a client's back: a file that was opened here and is written or removed by another program.
+"""Watcher of opened files: tells who has one open that another program wrote or removed it.
 
 The directories of opened files are watched by inotify, where there is one, the least recently used given up when there
 are too many. What this server saves itself is known by its tag and is no change.

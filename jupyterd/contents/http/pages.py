@@ -1,4 +1,4 @@
-"""What lies around the contents API: ``/view``, ``/api/resolvePath`` and the old ``/api/notebooks``."""
+"""Pages and paths around the contents API: ``/view``, ``/api/resolvePath`` and the old ``/api/notebooks``."""
 
 from __future__ import annotations
 

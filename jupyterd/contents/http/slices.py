@@ -1,4 +1,4 @@
-"""Large answers, a slice at a time: memory holds what the client is about to take."""
+"""Slices of large answers: memory holds what the client is about to take."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ class SliceProducer:
 
 
 class MemorySlices(SliceProducer):
-    """Of bytes."""
+    """Slices of bytes."""
 
     def __init__(self, request: Request, body: bytes) -> None:
         super().__init__(request, len(body))

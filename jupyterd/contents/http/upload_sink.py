@@ -1,4 +1,4 @@
-"""Request bodies on their way to a file: a block at a time, written in threads; the client waits for the disk."""
+"""Upload sink: a request's body on its way to a file, a block at a time, in threads; the client waits for the disk."""
 
 from __future__ import annotations
 

@@ -41,7 +41,7 @@ class _Upload:
 
 
 class Uploads:
-    """The uploads under way.
+    """Uploads under way.
 
     :param timeout: seconds after which one that gets no more pieces is dropped.
     :param now: the time, in seconds.

@@ -1,4 +1,4 @@
-"""What every contents manager can do in terms of its primitives: new, copy, rename with checkpoints, trust.
+"""Generic operations of every contents manager, by its primitives: new, copy, rename with checkpoints, trust.
 
 The primitives are ``dir_exists``, ``file_exists``, ``is_hidden``, ``get``, ``save``, ``delete_file`` and
 ``rename_file``. Source: the reference's ``ContentsManager``, part 2 and 3.

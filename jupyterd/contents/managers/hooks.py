@@ -1,4 +1,4 @@
-"""The operator's functions around a save."""
+"""Hooks: the operator's functions around a save."""
 
 from __future__ import annotations
 

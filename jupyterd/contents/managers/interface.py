@@ -1,4 +1,4 @@
-"""What a contents manager is asked for, and what it gets for that: the methods that operators override.
+"""Interface of contents managers: the methods that operators override, and what they may use.
 
 Source: the reference's ``ContentsManager``; names and arguments are kept.
 """

@@ -1,4 +1,4 @@
-"""Files and directories that go, or go elsewhere: deleted, renamed, copied. In the calling thread."""
+"""Deleting, renaming and copying files and directories, in the calling thread."""
 
 from __future__ import annotations
 
@@ -115,7 +115,7 @@ def _across(old: str, new: str) -> None:
 
 
 def copy(manager: FileTree, from_path: str, to_path: str | None) -> Model | None:
-    """Copy what no hook and no subclass has to see the content of; None for anything else, which goes another way."""
+    """Copy on disk; None where a hook or a subclass must see the content: then it is copied through get and save."""
     copied = _copy_directory(manager, from_path, to_path)
     return copied if copied is not None else _copy_plain_file(manager, from_path, to_path)
 
@@ -124,11 +124,7 @@ def _copy_plain_file(manager: FileTree, from_path: str, to_path: str | None) -> 
     """A block at a time: in a model the file would be several times in memory."""
     path = paths.clean(from_path)
     os_from, status = look(manager, path)
-    if (
-        not stat.S_ISREG(status.st_mode)
-        or status.st_size > manager.max_content_bytes
-        or path.endswith(".ipynb")
-    ):
+    if not stat.S_ISREG(status.st_mode) or status.st_size > manager.max_content_bytes or path.endswith(".ipynb"):
         return None
     ours = all(getattr(type(manager), name).__module__.startswith("jupyterd.") for name in ("get", "save", "_keep"))
     if manager.pre_save_hooks or not ours:

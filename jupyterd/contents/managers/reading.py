@@ -1,4 +1,4 @@
-"""Models of what is in files and directories, in the calling thread."""
+"""Reading: models of what is in files and directories, in the calling thread."""
 
 from __future__ import annotations
 

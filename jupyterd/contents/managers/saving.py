@@ -1,4 +1,4 @@
-"""What clients save, on its way to disk, in the calling thread."""
+"""Saving: what clients send, on its way to disk, in the calling thread."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One body for synchronous and asynchronous contents managers.
+"""Synchronous or asynchronous contents managers, called by one body.
 
 What is written here as ``async def`` waits only through :func:`settled`. With a manager whose methods return plain
 values it never suspends and :func:`at_once` runs it in the calling thread; with one whose methods are asyncio

@@ -1,4 +1,4 @@
-"""The last versions of each notebook, kept without copying: what a save replaces keeps its inode under another name.
+"""Versions of notebooks, kept without copying: what a save replaces keeps its inode under another name.
 
 They lie in ``.ipynb_checkpoints/versions/`` beside the notebook. Only where the file was overwritten in place is a copy
 made.

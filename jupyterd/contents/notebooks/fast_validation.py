@@ -1,4 +1,4 @@
-"""Notebooks as nearly all are: valid, told without the schema.
+"""Fast validation: notebooks as nearly all are, told to be valid without the schema.
 
 What is called ordinary here is valid by nbformat's schema of version 4.4 or 4.5, and of a shape in which lines can be
 joined and split without asking. What is not ordinary may be valid all the same: nbformat decides.

@@ -1,4 +1,4 @@
-"""Signatures of saved notebooks are written a moment later, together: a crash can lose those of that moment only."""
+"""Commits of signatures, a moment after the save and together: a crash can lose those of that moment only."""
 
 from __future__ import annotations
 

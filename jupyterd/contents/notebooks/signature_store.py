@@ -1,4 +1,4 @@
-"""The SQLite store of signatures that all Jupyter programs of a user share: nbformat's, for any thread.
+"""Signature store that all Jupyter programs of a user share: nbformat's SQLite file, for any thread.
 
 A commit is the dearest part of saving a small notebook. In a server new signatures are known at once, and written
 together a moment later.

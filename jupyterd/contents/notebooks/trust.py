@@ -1,4 +1,4 @@
-"""Which notebooks' outputs this user has made or accepted: signatures, as nbformat makes and stores them.
+"""Trust: which notebooks' outputs this user has made or accepted, by signatures as nbformat makes and stores them.
 
 The database and the secret are the reference's, so what was trusted there is trusted here. Whatever happens to them, a
 notebook can be opened (untrusted) and saved (unsigned).
@@ -34,7 +34,8 @@ def make_notary(later: Later | None = None, **kwargs: Any) -> NotebookNotary:
     section = getattr(parent, "config", kwargs.get("config", {})).get("NotebookNotary", {})
     if "data_dir" not in section:
         kwargs["data_dir"] = jupyter_data_dir()
-        os.makedirs(kwargs["data_dir"], mode=0o700, exist_ok=True)
+        with suppress(OSError):  # a home that can not be written; what is missing is told below
+            os.makedirs(kwargs["data_dir"], mode=0o700, exist_ok=True)
     if "store_factory" in section:
         return NotebookNotary(**kwargs)
     notary = NotebookNotary(store_factory=MemorySignatureStore, **kwargs)

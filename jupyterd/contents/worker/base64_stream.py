@@ -1,4 +1,4 @@
-"""A large file inside JSON, decoded a block at a time: neither the text nor the file is ever whole in memory."""
+"""Base64 inside JSON, decoded a block at a time: neither the text nor the file is ever whole in memory."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The child process of :mod:`jupyterd.contents.worker.parent`: one line of JSON asks, one line answers.
+"""Child process of :mod:`jupyterd.contents.worker.parent`: one line of JSON asks, one line answers.
 
 It ends when its input does, or when nothing was asked for a while.
 """

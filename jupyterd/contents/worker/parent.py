@@ -1,4 +1,4 @@
-"""Large notebooks are parsed, checked and written by a child process: it has an interpreter lock of its own.
+"""Parent of the worker: large notebooks are parsed, checked and written by a child with its own interpreter lock.
 
 The process is started with the first one, kept while it is used, and ends by itself when it is idle.
 """

@@ -1,4 +1,4 @@
-"""What the extension host asks of the daemon: kernels, sessions, contents; on a socket that it alone can use."""
+"""Private API of the extension host: kernels, sessions, contents; on a socket that it alone can use."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The plugins that pages of JupyterLab and Notebook get from jupyterd itself: ``plugin.js``, written by hand.
+"""Plugins that pages of JupyterLab and Notebook get from jupyterd itself: ``plugin.js``, written by hand.
 
 A federated extension as JupyterLab loads them: a script that puts a container into ``window._JUPYTERLAB``.
 """

@@ -1,4 +1,4 @@
-"""The end of a kernel's log: its websockets are closed when they have read what it said last."""
+"""Closing of a kernel's log: its websockets are closed when they have read what it said last."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ looks for it, and shows its user an error."""
 
 
 class Farewell:
-    """One kernel's.
+    """Closes the log of one kernel, and its websockets when they have read what it said last.
 
     :param clock: the reactor's.
     """

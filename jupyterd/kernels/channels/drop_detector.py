@@ -1,4 +1,4 @@
-"""How many messages a kernel has dropped, as far as its own numbers tell.
+"""Drop detector: how many messages a kernel has dropped, as far as its own numbers tell.
 
 A kernel drops what it says on iopub when it is not read for long, and when its own threads do not run for long; ZeroMQ
 tells nobody. ipykernel, and what is built on it, numbers its messages: an id ends with the process and a number, one
@@ -24,7 +24,7 @@ _numbered = re.compile(r"(.+_\d+)_(\d{1,15})").fullmatch
 
 
 class Drops:
-    """Those of one kernel's process."""
+    """Counts the messages that one kernel's process has dropped."""
 
     def __init__(self) -> None:
         self._begin("", 0)

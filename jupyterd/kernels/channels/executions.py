@@ -1,4 +1,4 @@
-"""Code run for clients that keep no websocket: handed in once, its outputs read later, from the kernel's log.
+"""Executions over REST, without a websocket: code handed in once, its outputs read later, from the kernel's log.
 
 An execution has a cursor of its own: the log keeps, in memory or on disk, what was said from the moment it was
 handed in. Once it is done and small, its messages are copied and the log is free to go on.

@@ -1,4 +1,4 @@
-"""What one kernel says: verified, its state read from it, put into the log for all or for who asked."""
+"""Messages from one kernel: verified, its state read from them, put into the log for all or for who asked."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def _read_state(content: Bytes) -> _State:
 
 
 class Hearing:
-    """One kernel's.
+    """Takes the messages of one kernel.
 
     :ivar watchers: who is told of each message in answer to a request, by the request's id; told with None when it
         is lost.

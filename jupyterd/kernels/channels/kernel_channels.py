@@ -1,4 +1,4 @@
-"""One kernel's channels: one set of ZeroMQ sockets, one message log, any number of websockets."""
+"""Channels of one kernel: one set of ZeroMQ sockets, one message log, any number of websockets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The sockets of one kernel as they are now: opened, signed for, paused, closed and opened anew."""
+"""Sockets of one kernel: opened, signed for, paused, closed and opened anew."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Line:
-    """One kernel's.
+    """The sockets of one kernel.
 
     :param network: where sockets come from; the reactor's ZeroMQ context if None.
     :ivar version: the major version of the messaging protocol that the kernel speaks.

@@ -1,4 +1,4 @@
-"""The end of a request whose ``idle`` never comes.
+"""Missing ``idle``: the end of a request whose status never comes, supplied here.
 
 A client waits for both, the reply and ``idle`` on iopub. A kernel drops what it says on iopub when it is not read for
 long (a daemon that was stopped, a machine that swapped), and the last of it first: its cell would run for ever.
@@ -23,7 +23,7 @@ class _Open:
 
 
 class Endings:
-    """One kernel's.
+    """The requests of one kernel whose ``idle`` is missing.
 
     :param clock: the reactor's.
     :param missing: called with the header of a request that was replied to, and whose ``idle`` is missing, and with

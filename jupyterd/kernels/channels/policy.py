@@ -1,4 +1,4 @@
-"""What the manager's settings say about messages, and who is told what a kernel says."""
+"""Policy of messages: what the manager's settings say about them, and who is told what a kernel says."""
 
 from __future__ import annotations
 

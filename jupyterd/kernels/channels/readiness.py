@@ -1,4 +1,4 @@
-"""Until a kernel answers and its iopub is heard.
+"""Readiness: waits until a kernel answers and its iopub is heard.
 
 A subscription takes its time: what a kernel says before it is heard by nobody. So it is asked for its info, on the
 channel that answers first, until something comes on iopub as well; what clients say waits until then.
@@ -19,7 +19,7 @@ NUDGE = 0.25
 
 
 class Readiness:
-    """One kernel's.
+    """Waits for one kernel.
 
     :param ask: sends a ``kernel_info_request`` on a channel; the Deferred gets the reply; gives the request's id.
     :param unask: the replies to these requests do not matter any more.

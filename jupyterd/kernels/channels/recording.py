@@ -1,4 +1,4 @@
-"""Who is told which cells a kernel runs, so that their outputs can be read from its log later."""
+"""Recording interface: who is told which cells a kernel runs, so that outputs can be read from its log later."""
 
 from __future__ import annotations
 

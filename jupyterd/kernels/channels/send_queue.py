@@ -1,4 +1,4 @@
-"""What goes to a kernel, in order, held back while the kernel does not take it."""
+"""Send queue to a kernel: messages in order, held back while the kernel does not take them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Sender(Protocol):
 
 @dataclass(eq=False)
 class Outbox:
-    """One channel's way to the kernel.
+    """Queue of messages to one channel of a kernel.
 
     :param post: signs a message, for a restarted kernel may have another key, and sends it whole, or returns False:
         then :meth:`flush` is called when it may be tried again.

@@ -1,4 +1,4 @@
-"""What the server itself asks a kernel, and the answers."""
+"""Requests of the server's own to a kernel, and the replies."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Reply = dict[str, Any]
 
 
 class Inquiries:
-    """One kernel's.
+    """The server's own requests to one kernel.
 
     :param clock: the reactor's.
     :param send: sends the parts of a message on a channel.

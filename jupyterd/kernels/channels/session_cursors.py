@@ -1,4 +1,4 @@
-"""Sessions' places in a kernel's log, kept while their clients are away."""
+"""Cursors of sessions in a kernel's log, kept while their clients are away."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ABSENT = 256
 
 
 class Places:
-    """One kernel's.
+    """The cursors of one kernel's sessions.
 
     :param clock: the reactor's.
     """

@@ -1,4 +1,4 @@
-"""The settings of kernel connections, under the class name operators already write."""
+"""Settings of kernel connections, under the class name operators already write."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What clients say to one kernel: held back until the kernel takes it, remembered until it is replied to."""
+"""Messages to one kernel: held back until the kernel takes them, remembered until they are replied to."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LONGEST = 4096
 
 
 class Asked(NamedTuple):
-    """A request of a client's.
+    """A client's request that has no reply yet.
 
     :ivar header: its bytes; empty where they are too many.
     """
@@ -38,7 +38,7 @@ class Asked(NamedTuple):
 
 
 class Requests:
-    """One kernel's.
+    """Messages of clients to one kernel.
 
     :param post: sends a message on a channel, or returns False: then :meth:`flush` follows when it may be tried again.
     :param hold: bytes of one client that may wait on a channel before it is paused.

@@ -1,4 +1,4 @@
-"""What a message log is made of: the messages that one turn of one channel brought, numbered."""
+"""Chunk of a message log: the messages that one turn of one channel brought, numbered."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Neighbouring ``stream`` messages made one, for a client that gets them late.
+"""Coalescing of neighbouring ``stream`` messages, for a client that gets them late.
 
 Only messages of the same request and the same stream, without metadata and buffers, that follow each other
 directly: the text that the client sees, and its order among all other outputs, are the same.

@@ -1,4 +1,4 @@
-"""A client's place in a kernel's message log."""
+"""Cursor: a client's position in a kernel's message log."""
 
 from __future__ import annotations
 
@@ -31,10 +31,10 @@ class Client(Protocol):
         """Take whole frames; the number of bytes it has taken in all."""
 
     def unacknowledged(self) -> int:
-        """How many of them its peer has not acknowledged, as far as that is known."""
+        """Bytes that its peer has not acknowledged, as far as that is known."""
 
     def unanswered(self) -> int:
-        """How many of them may have to be sent again, however it ends."""
+        """Bytes for which neither TCP nor a pong has confirmed receipt: they may have to be sent again."""
 
 
 class Cursor:

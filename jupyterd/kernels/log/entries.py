@@ -1,4 +1,4 @@
-"""Messages of the log as REST clients get them."""
+"""Entries: messages of the log as REST clients get them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What stands in a log for messages that had to go: it covers their numbers and tells how many they were."""
+"""Lost messages: what stands in a log for those that had to go, their numbers and how many they were."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One kernel's message log: append-only, numbered, read through cursors.
+"""Message log of one kernel: append-only, numbered, read through cursors.
 
 A client that keeps up gets each chunk as it is appended and never reads the log. A client that lags, or is away, has a
 position; what it still needs is kept for it in order (:mod:`jupyterd.kernels.log.store`).

@@ -1,4 +1,4 @@
-"""The rate limits of the reference, as a function of when messages came and how large they were.
+"""Rate limits of the reference, as a function of when messages came and how large they were.
 
 Off by default (``ZMQChannelsWebsocketConnection.limit_rate``): the log bounds memory without dropping. Source: the
 reference's documented behaviour of ``iopub_msg_rate_limit``, ``iopub_data_rate_limit`` and ``rate_limit_window``,
@@ -39,7 +39,7 @@ PASS, HOLD = Verdict(), Verdict(False)
 
 @dataclass
 class RateLimit:
-    """One client's rates.
+    """Rates of one client.
 
     :param messages: messages a second; 0 or less for no limit.
     :param bytes: bytes of ``stream`` messages a second; 0 or less for no limit.

@@ -1,4 +1,4 @@
-"""What a kernel's log keeps on disk: blocks of chunks in segment files, oldest first.
+"""Spill of a kernel's log to disk: blocks of chunks in segment files, oldest first.
 
 A block is written in one go and read in one go; the index of blocks is in memory. A segment file goes when no
 cursor needs it. At the quota the oldest segments are compacted: their ``stream`` messages go, then what is displayed;
@@ -237,7 +237,12 @@ def _pack(chunk: Chunk) -> Iterable[Bytes]:
         yield from parts
 
 
+_FOUR = Struct("<5I").pack
+
+
 def _lengths(parts: Sequence[Bytes]) -> bytes:
+    if len(parts) == 4:  # no buffers, as most have none
+        return _FOUR(4, *map(len, parts))
     return Struct(f"<{len(parts) + 1}I").pack(len(parts), *map(len, parts))
 
 

@@ -1,4 +1,4 @@
-"""What is kept of a kernel's messages: the newest in memory, older ones on disk, as long as somebody needs them.
+"""Store of a kernel's messages: the newest in memory, older ones on disk, as long as somebody needs them.
 
 All is done in the reactor's thread but reading and writing files.
 """
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
     from jupyterd.system.threads import InThread
 
 SLACK = 8 * 1024 * 1024
-"""What may be in memory beyond the limit while the disk is being written. Then outputs go, and a client is told: of
-what a kernel that is not read can not send, nobody is told. Where they are not enough, or large, twice as much may be
-there, or as much; then the kernel is not read until it is written."""
+"""Bytes over the limit that may be in memory while the disk is written. Above them outputs are dropped, and the log
+says so, rather than that the kernel is not read: a kernel that is not read drops silently. Where there is nothing more
+to drop, twice as much may be there, of large messages as much; above that the kernel is not read for a while."""
 
 LARGE = 64 * 1024
 """Messages of so many bytes on average may wait in the kernel for clients that are reading, before they go to disk.

@@ -1,4 +1,4 @@
-"""Kernels that speak version 4 of the messaging protocol: what they say and are told, put into version 5 and back.
+"""Adapter for kernels that speak version 4 of the messaging protocol: put into version 5 and back.
 
 The adapting itself is jupyter_client's. Source: its documentation, "Messaging in Jupyter", changes.
 """

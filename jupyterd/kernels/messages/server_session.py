@@ -1,4 +1,4 @@
-"""Messages that the server itself says: to a kernel, or to a kernel's clients.
+"""Session of the server's own: messages that it says to a kernel, or to a kernel's clients.
 
 Source: jupyter_client documentation, "Messaging in Jupyter", general message format.
 """

@@ -1,4 +1,4 @@
-"""Why a kernel's process ended, in words: its exit status, the system's out-of-memory killer, its last lines."""
+"""Death of a kernel's process, in words: its exit status, the system's out-of-memory killer, its last lines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kernels that others started and whose connection files lie in a directory: listed, used, never stopped."""
+"""External kernels, which others started and whose connection files lie in a directory: listed, used, never stopped."""
 
 from __future__ import annotations
 

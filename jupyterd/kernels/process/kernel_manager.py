@@ -1,4 +1,4 @@
-"""jupyter_client's kernel manager, with events in place of its polls and our channels in place of its sockets."""
+"""Kernel manager of jupyter_client, with events in place of its polls and our channels in place of its sockets."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a kernel needs of whatever runs it: the one interface to processes, gateways and memory."""
+"""Launcher interface: what a kernel needs of whatever runs it, processes, a gateway or memory."""
 
 from __future__ import annotations
 
@@ -96,7 +96,7 @@ class KernelProcess(Protocol):
 
 
 class Launcher(Protocol):
-    """Where kernels come from."""
+    """Launcher: where kernels come from."""
 
     async def process(self, order: Order, ended: Callable[[Death], None]) -> KernelProcess:
         """Prepare a kernel; nothing runs yet.

@@ -1,4 +1,4 @@
-"""Processes that die with this one, even if it is killed: the system sees to it, asked by util-linux's ``setpriv``.
+"""Parent-death signal: processes die with this one, even if it is killed, by util-linux's ``setpriv``.
 
 Asking from Python between fork and exec would copy the daemon's page tables and stop the reactor for ten milliseconds
 at each start, and is unsafe in a process with threads.

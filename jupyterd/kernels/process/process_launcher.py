@@ -1,4 +1,4 @@
-"""Kernels as jupyter_client's provisioners run them: local processes, or whatever a kernelspec's provisioner makes."""
+"""Process launcher: kernels as jupyter_client's provisioners run them, local processes or what a kernelspec says."""
 
 from __future__ import annotations
 

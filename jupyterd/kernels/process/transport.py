@@ -1,4 +1,4 @@
-"""What kernels are spoken with over: UNIX sockets where they take them, else TCP."""
+"""Transport to kernels: UNIX sockets where they take them, else TCP."""
 
 from __future__ import annotations
 

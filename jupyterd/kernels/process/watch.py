@@ -1,4 +1,4 @@
-"""Descriptors that the reactor reads on a kernel's behalf: its standard error, and the end of its process."""
+"""Watches on a kernel's process: its standard error, and its end, as descriptors that the reactor reads."""
 
 from __future__ import annotations
 

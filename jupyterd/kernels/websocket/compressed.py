@@ -1,4 +1,4 @@
-"""A tab that compresses: the log's frames are written compressed, and the log is told of them as it knows them.
+"""Compression of a kernel's websocket: translates bytes acknowledged on the wire back to bytes of the log.
 
 The log goes back to what a lost client has not confirmed, counted in bytes of its own frames; on the wire they are
 others.

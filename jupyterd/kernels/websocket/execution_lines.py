@@ -1,4 +1,4 @@
-"""An execution's messages as they come: one JSON document a line, then how it ended."""
+"""Lines of an execution as they come: one JSON document each, then how it ended."""
 
 from __future__ import annotations
 

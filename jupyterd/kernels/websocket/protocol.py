@@ -1,4 +1,4 @@
-"""The websocket of one tab: frames to its kernel, and from the log at its cursor.
+"""Websocket protocol of one tab: frames to its kernel, and from the log at its cursor.
 
 Frames are written to the transport as the log made them, many messages in one write. A tab that reads slower than
 its kernel speaks pauses its cursor and nothing else; one whose kernel takes nothing is not read.

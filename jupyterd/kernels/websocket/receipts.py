@@ -1,4 +1,4 @@
-"""What of a websocket's bytes its client has received, as far as that can be known.
+"""Receipts: which bytes of a websocket its client has acknowledged, by TCP or by pongs.
 
 Two things tell. The system knows what the peer's TCP has confirmed: exact, also for a connection that breaks, but
 behind a proxy or a tunnel the peer is not the client, and a client that resets its connection throws away what it

@@ -22,7 +22,7 @@ TURN_BYTES = 512 * 1024
 """What one socket may read before the reactor serves the others."""
 
 DRAIN_TURNS = 64
-"""What is read at once of what a kernel has said, where something must come behind it; it may go on speaking."""
+"""At most so many turns are read when iopub is drained before a message of the server's is appended."""
 
 SHARED = 16 * 1024
 """A part of so many bytes is not copied out of ZeroMQ's memory."""

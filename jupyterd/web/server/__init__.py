@@ -1,1 +1,1 @@
-"""The HTTP server: twisted.web's site, channel and request, made stricter and bounded in time."""
+"""HTTP server: twisted.web's site, channel and request, made stricter and bounded in time."""

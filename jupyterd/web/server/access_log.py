@@ -1,4 +1,4 @@
-"""One event for each answered request, at the level that its status deserves."""
+"""Access log: one event for each answered request, at the level that its status deserves."""
 
 from __future__ import annotations
 

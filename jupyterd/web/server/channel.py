@@ -1,4 +1,4 @@
-"""One connection: twisted.web's parser, stricter, and with an answer for every head that it does not take."""
+"""Channel: one connection, twisted.web's parser made stricter, with an answer for every head that it does not take."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Bodies in chunks, read more strictly: what a proxy in front might read differently is refused.
+"""Chunked bodies, read more strictly: what a proxy in front might read differently is refused.
 
 Source: RFC 9112, section 7.1.
 """

@@ -1,4 +1,4 @@
-"""The head of a request, read: its path, its query, what is wrong with it beyond what the parser knows (pure).
+"""Head of a request: its path, its query, what is wrong with it beyond what the parser knows (pure).
 
 Source: RFC 9112, sections 3.2 and 3.2.1.
 """

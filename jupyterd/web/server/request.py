@@ -1,4 +1,4 @@
-"""One request: it is judged when its head is complete, before a byte of its body is kept.
+"""Request: it is judged when its head is complete, before a byte of its body is kept.
 
 twisted.web reads a whole body, without limit, before any resource runs. Here the mount is found, the guard asked and
 the body's size checked first; who is refused gets the answer at once and the rest of the body is thrown away as it
@@ -131,7 +131,7 @@ class Request(server.Request):
     arrived = False
     """The whole body has come."""
     _malformed = False
-    """Where the next request begins, such a client may see otherwise: nothing after it is read."""
+    """The framing is ambiguous (request smuggling): the connection is closed after this answer."""
     _admitted = False
     _refusal: Refusal | None = None
     _answered_early = False

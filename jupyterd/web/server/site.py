@@ -1,4 +1,4 @@
-"""The HTTP side of the daemon: one factory of all connections, and what its requests share."""
+"""Site: the factory of all HTTP connections, and what their requests share."""
 
 from __future__ import annotations
 

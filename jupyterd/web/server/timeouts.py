@@ -1,4 +1,4 @@
-"""How long the server waits for its clients, and how many of them may keep it waiting at once.
+"""Timeouts of clients, and how many of them may keep the server waiting at once.
 
 A connection that sends no head, half of one, or half of a body, or that does not take its answer, costs memory and a
 descriptor. It is closed when its time is over, or earlier: when too many wait, the one that has waited longest makes
@@ -101,7 +101,7 @@ def most_waiting() -> int:
 
 
 class Patience:
-    """The ways of waiting.
+    """Timeouts of one server: a queue for each way of waiting.
 
     :param head: seconds for a request's head, from the connection or the head's first byte on; also for the
         whole body of somebody who is not known.

@@ -1,4 +1,4 @@
-"""How much of what was written to a connection its peer has not taken."""
+"""Unacknowledged bytes: how much of what was written to a connection its peer has not taken."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whether, and how, the messages of websockets are compressed: the operator's options and the client's offers (pure).
+"""Compression of websockets' messages: the operator's options and the client's offers (pure).
 
 Source: RFC 7692, section 7 (permessage-deflate).
 """

@@ -1,4 +1,4 @@
-"""The open websockets of a site, told to go away when the daemon stops."""
+"""Open websockets of a site, told to go away when the daemon stops."""
 
 from __future__ import annotations
 

@@ -12,6 +12,9 @@ from tests.real.hub.hub import RealHub, running
 VERSIONS = os.environ.get("JUPYTERD_HUB_VERSIONS", "5").split(",")
 """JupyterHubs that the behaviours of a server are held against; the gate takes one of them."""
 
+long = pytest.mark.skipif("JUPYTERD_HUB_STORIES" not in os.environ, reason="set JUPYTERD_HUB_STORIES=1")
+"""What the gate leaves out."""
+
 SPAWNING = """
 def prepare(spawner):
     told = json.loads(os.environ["HUB_TEST"])

@@ -19,8 +19,8 @@ from urllib.error import HTTPError
 from urllib.parse import urlencode, urlsplit
 from urllib.request import HTTPCookieProcessor, HTTPRedirectHandler, Request, build_opener
 
+from tests.real import programs
 from tests.real.daemon import BIN, free_port, until
-from tests.real.hub import programs
 
 ADMIN = "admin-token-of-a-service-0123456789abcdef"
 CONFIG = """
@@ -47,9 +47,9 @@ c.Spawner.start_timeout = c.Spawner.http_timeout = 60
 c.Spawner.environment = {"PATH": os.environ["PATH"], **told["environment"]}
 c.JupyterHub.services = [{"name": "tests", "api_token": told["admin"]}, *told.get("services", [])]
 c.JupyterHub.load_roles = [
-    {"name": "tests", "services": ["tests"], "scopes": ["admin:users", "admin:servers", "access:servers", "shares",
-     "admin:groups", "tokens", "read:metrics"]},
-    {"name": "user", "scopes": ["self", "shares!user"]},
+    {"name": "tests", "services": ["tests"], "scopes": ["admin:users", "admin:servers", "access:servers", "tokens",
+     "admin:groups", "read:metrics", *(["shares"] if told["shares"] else [])]},
+    {"name": "user", "scopes": ["self", *(["shares!user"] if told["shares"] else [])]},
 ]
 exec(told["more"])
 """
@@ -188,7 +188,7 @@ class RealHub:
         told = {
             "port": self.port, "hub_port": self.hub_port, "api_port": self.api_port, "home": str(self.home),
             "proxy": str(proxy), "command": self.command, "environment": dict(self.environment), "admin": ADMIN,
-            "more": self.more,
+            "more": self.more, "shares": not self.version.startswith("4"),
         }  # fmt: skip
         env = {
             **kept,
@@ -252,7 +252,7 @@ class RealHub:
 
     def server(self, name: str, server: str = "") -> Any:
         """What the Hub knows of a server; None where it does not run."""
-        servers = self.api("GET", f"/users/{name}?include_stopped_servers").get("servers", {})
+        servers = self.api("GET", f"/users/{name}").get("servers", {})
         return servers.get(server)
 
     def spawn(self, name: str, server: str = "") -> str:
@@ -277,14 +277,13 @@ class RealHub:
 
     def pid(self, name: str, server: str = "") -> int:
         """The process of a server."""
-        state = self.api("GET", f"/users/{name}")  # the service may not see the state: look for the process instead
-        del state
         prefix = f"/user/{name}/{server}/" if server else f"/user/{name}/"
         for entry in Path("/proc").iterdir():
             with suppress(OSError):
                 if entry.name.isdigit() and b"singleuser" in (entry / "cmdline").read_bytes():
                     told = (entry / "environ").read_bytes().split(b"\0")
-                    mine = f"JUPYTERHUB_API_URL=http://127.0.0.1:{self.hub_port}/hub/api".encode() in told
+                    urls = [each for each in told if each.startswith(b"JUPYTERHUB_API_URL=")]
+                    mine = urls and urls[0].endswith(f":{self.hub_port}/hub/api".encode())
                     if mine and f"JUPYTERHUB_SERVICE_PREFIX={prefix}".encode() in told:
                         return int(entry.name)
         raise AssertionError(f"no process of {prefix}")

@@ -1,4 +1,4 @@
-"""JupyterHub and its proxy, each in an environment of its own: nothing of them is installed beside the daemon.
+"""Foreign programs, each in an environment of its own: nothing of them is installed beside the daemon.
 
 They are installed once, below ``JUPYTERD_TEST_CACHE`` (default: ``~/.cache/jupyterd-tests``), and used again.
 """
@@ -22,13 +22,23 @@ PATIENCE = 900
 
 def hub(version: str) -> Path:
     """The directory of the commands of a JupyterHub of this version (``5``, ``4.1``)."""
-    place = CACHE / f"jupyterhub-{version}-py{sys.version_info.major}.{sys.version_info.minor}"
+    return _python(f"jupyterhub-{version}", "jupyterhub", f"jupyterhub=={version}.*", "jupyterhub-idle-culler")
+
+
+def enterprise_gateway() -> Path:
+    """The directory of the commands of Jupyter Enterprise Gateway, which wants an old jupyter_client and ipykernel."""
+    needed = ("jupyter_enterprise_gateway>=3.3", "jupyter_client<7", "ipykernel<7", "pyzmq<25")
+    return _python("enterprise-gateway", "jupyter-enterprisegateway", *needed)
+
+
+def _python(name: str, command: str, *packages: str) -> Path:
+    place = CACHE / f"{name}-py{sys.version_info.major}.{sys.version_info.minor}"
 
     def install() -> None:
         _run(sys.executable, "-m", "venv", str(place))
-        _run(str(place / "bin" / "pip"), "install", "-q", f"jupyterhub=={version}.*", "jupyterhub-idle-culler")
+        _run(str(place / "bin" / "pip"), "install", "-q", *packages)
 
-    return _installed(place, place / "bin" / "jupyterhub", install) / "bin"
+    return _installed(place, place / "bin" / command, install) / "bin"
 
 
 def proxy() -> Path:
