@@ -10,7 +10,7 @@ from traitlets.config import Configurable
 from twisted.application.service import Service
 
 from jupyterd.errors import TooLarge
-from jupyterd.extensions.native import Native
+from jupyterd.extensions import Native
 from jupyterd.web.api import Routes, json_api
 from jupyterd.web.call import Call
 from jupyterd.web.websocket.protocol import SocketProtocol

@@ -44,6 +44,8 @@ class HostApp(ServerApp):
     """Runs extensions; it is made, loaded and served by :mod:`jupyterd.extension_host.__main__`."""
 
     name = "jupyter-server"
+    find_extensions = False
+    """The daemon has found them (read by :func:`jupyterd.settings.config_files.load_files`)."""
     link: Link
     setup: Mapping[str, Any]
     api: DaemonAPI

@@ -342,7 +342,8 @@ def test_a_moved_setting_that_is_none_is_not_set(user: Path) -> None:
 
 def test_a_setting_without_effect_is_told(told: pytest.LogCaptureFixture) -> None:
     stock_class = "jupyter_server.services.kernels.connection.channels.ZMQChannelsWebsocketConnection"
-    load([f"--ServerApp.kernel_websocket_connection_class={stock_class}", "--ServerApp.reraise_server_extension_failures=True"])
+    other = "--ServerApp.reraise_server_extension_failures=True"
+    load([f"--ServerApp.kernel_websocket_connection_class={stock_class}", other])
     assert "ServerApp.reraise_server_extension_failures has no effect here." in told.text
     assert "kernel_websocket_connection_class" not in told.text
 
