@@ -24,7 +24,6 @@ from jupyterd.settings.server_app import ServerApp
 __all__ = ["BadSettings", "Settings", "act", "load"]
 
 
-
 @dataclass(frozen=True)
 class Settings:
     """What a daemon is built from.
@@ -197,12 +196,12 @@ def _below_root(server: ServerApp) -> str:
 
 
 def _warn_of_no_effect(server: ServerApp) -> None:
-    for name in sorted(NO_EFFECT & set(server.config.get("ServerApp", {}))):
+    for name in sorted(NO_EFFECT.keys() & set(server.config.get("ServerApp", {}))):
         if ours(getattr(server, name)) != server.trait_defaults(name):
-            server.log.warning("ServerApp.%s has no effect here.", name)
+            server.log.warning("ServerApp.%s has no effect here: %s.", name, NO_EFFECT[name])
     for section, given in server.config.items():
-        for name in sorted(NO_EFFECT_ELSEWHERE & set(given)):
-            server.log.warning("%s.%s has no effect here.", section, name)
+        for name in sorted(NO_EFFECT_ELSEWHERE.keys() & set(given)):
+            server.log.warning("%s.%s has no effect here: %s.", section, name, NO_EFFECT_ELSEWHERE[name])
 
 
 def _leave_to_the_host(server: ServerApp) -> None:

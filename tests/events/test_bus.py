@@ -18,7 +18,7 @@ from jupyterd.events.resource import EventsResource
 from jupyterd.testing.deferreds import at_once
 from jupyterd.testing.http import MemorySite
 from jupyterd.web.root import Root
-from tests.sockets import Socket
+from tests.memory_websocket import Socket
 
 CONTENTS = "https://events.jupyter.org/jupyter_server/contents_service/v1"
 KERNELS = "https://events.jupyter.org/jupyter_server/kernel_actions/v1"

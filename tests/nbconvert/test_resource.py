@@ -21,7 +21,7 @@ from jupyterd.system.child_process import ChildFailed, run_module
 from jupyterd.testing.deferreds import at_once, result_of
 from jupyterd.testing.http import MemorySite
 from jupyterd.web.root import Root
-from tests.children import Child, ChildReactor
+from tests.memory_children import Child, ChildReactor
 
 NOTEBOOK = {"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
 MODIFIED = datetime(2026, 3, 7, 10, 0, tzinfo=timezone.utc)

@@ -17,7 +17,7 @@ from jupyterd.kernels.messages.wire import frame_head
 from jupyterd.kernels.websocket.compressed import SqueezedChannelsProtocol, messages
 from jupyterd.kernels.websocket.protocol import ChannelsProtocol
 from jupyterd.web.websocket.compression import LARGEST, Compression
-from tests.kernels.test_protocol import TEXT, Kit, masked, said
+from tests.kernels.websocket.test_protocol import TEXT, Kit, masked, said
 
 
 @pytest.fixture

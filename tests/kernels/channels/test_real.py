@@ -26,8 +26,8 @@ from jupyterd.testing.deferreds import allowed
 from jupyterd.testing.http import OpenGate
 from jupyterd.web.root import Root
 from jupyterd.web.server.site import Site
-from tests.kernels.test_channels import Watch
-from tests.kernels.test_wire import read_v1
+from tests.kernels.channels.test_kernel_channels import Watch
+from tests.kernels.messages.test_wire import read_v1
 from tests.real.tab import NEVER_DROPS
 
 pytestmark = pytest.mark.real

@@ -24,7 +24,7 @@ from jupyterd.terminals.terminal import PATIENCE
 from jupyterd.testing.deferreds import at_once
 from jupyterd.testing.http import MemorySite
 from jupyterd.web.root import Root
-from tests.sockets import Socket
+from tests.memory_websocket import Socket
 
 
 @dataclass

@@ -12,8 +12,8 @@ from twisted.internet.defer import Deferred
 from jupyterd.errors import Failed, Invalid
 from jupyterd.frontends.lab.extension_manager import Builder, ExtensionManager, NoBuild, has_source_extensions
 from jupyterd.testing.deferreds import result_of
-from tests.children import ChildReactor
 from tests.frontends.conftest import write
+from tests.memory_children import ChildReactor
 
 APP = {"app_dir": "/app", "labextensions_path": ["/ext"]}
 

@@ -19,8 +19,8 @@ from jupyterd.kernels.websocket.resource import ChannelsResource
 from jupyterd.testing.deferreds import allowed, at_once
 from jupyterd.testing.http import MemorySite
 from jupyterd.testing.kernel_sockets import MemoryKernel
-from tests.kernels.test_channels import Watch
-from tests.kernels.test_wire import frames, read_v1
+from tests.kernels.channels.test_kernel_channels import Watch
+from tests.kernels.messages.test_wire import frames, read_v1
 
 
 def masked(payload: bytes, opcode: int) -> bytes:
