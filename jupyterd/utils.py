@@ -117,9 +117,9 @@ def origin_matches_pat(allow_origin_pat: str, origin: str) -> bool:
 # -- paths
 
 
-def expand_path(path: str) -> str:
+def expand_path(s: str) -> str:
     """``$VARS`` and ``~names`` expanded, as a shell does it."""
-    return os.path.expandvars(os.path.expanduser(path))
+    return os.path.expandvars(os.path.expanduser(s))
 
 
 def samefile_simple(path: str, other_path: str) -> bool:

@@ -26,17 +26,17 @@ MOST_IN_A_FOLDER = 16
 OURS = re.compile(r"jupyterd(\.\w+)+")
 
 LEAVES = {
-    "", "compat", "config_manager", "errors", "log", "log_scrub", "log_styles", "system", "traittypes",
+    "", "compat", "config_manager", "errors", "keeper", "log", "log_scrub", "log_styles", "system", "traittypes",
     "transutils", "utils",
 }  # fmt: skip
 MIDDLE = {"web", "auth", "events"}
 FEATURES = {
     "commands", "config", "contents", "dashboard", "extensions", "frontends", "gateway", "hub", "kernels",
-    "kernelspecs", "nbconvert", "outputs", "sessions", "status", "supervision", "terminals",
+    "kernelspecs", "nbconvert", "outputs", "sessions", "state", "status", "supervision", "terminals",
 }  # fmt: skip
 SETTINGS = {"settings", "testing"}
 """What turns a command line and files into settings: above the features' own classes, below what builds the server."""
-TOP = [{"app"}, {"tap"}, {"foreground"}, {"__main__"}, {"serverapp", "singleuser", "extension_host"}]
+TOP = [{"app"}, {"tap"}, {"foreground"}, {"__main__"}, {"embedding"}, {"serverapp", "singleuser", "extension_host"}]
 RANKS = [LEAVES, MIDDLE, FEATURES, SETTINGS, *TOP]
 
 NEIGHBOURS = {
@@ -58,7 +58,7 @@ NEIGHBOURS = {
         "kernelspecs.manager",
         "sessions.manager",
     },
-    "kernels": {"kernelspecs.manager"},
+    "kernels": {"kernelspecs.manager", "state.kept", "state.store"},
     "nbconvert": {"contents.managers.sync_or_async", "contents.service"},
     "outputs": {
         "contents.operations",
@@ -72,6 +72,8 @@ NEIGHBOURS = {
         "sessions.manager",
     },
     "sessions": {"kernels.manager"},
+    "supervision": {"state.directory"},
+    "terminals": {"state.kept", "state.store"},
     "status": {"frontends.static_files", "kernels.manager", "terminals.manager"},
 }
 """The modules of other features that a feature may know: their domain, never their HTTP."""
@@ -226,6 +228,20 @@ def test_nothing_of_the_daemon_imports_the_extension_host() -> None:
     assert not wrong, shown(wrong)
 
 
+def test_the_keeper_is_a_program_of_its_own() -> None:
+    """It imports the standard library and pyzmq; the daemon imports of it what both sides have to know."""
+    inside = [i for i in imports() if part(i.importer) == "keeper"]
+    allowed = set(sys.stdlib_module_names) | {"zmq"}
+    wrong = [i for i in inside if i.target.split(".")[0] not in allowed and part(i.target) != "keeper"]
+    shared = {"wire", "record", "screen", "processes", "launch"}
+    wrong += [
+        i
+        for i in ours()
+        if part(i.target) == "keeper" and part(i.importer) != "keeper" and i.target.split(".")[2] not in shared
+    ]
+    assert not wrong, shown(wrong)
+
+
 @pytest.mark.parametrize("module", ["twisted.plugins.jupyterd_plugin", "jupyterd.tap"])
 def test_options_leave_the_choice_of_the_reactor_open(module: str) -> None:
     """The plugin and option parsing import neither the reactor nor what imports it."""
@@ -285,6 +301,17 @@ def test_the_face_of_a_package(package: str) -> None:
         assert getattr(face, name).__name__ == name
     with pytest.raises(AttributeError):
         _ = face.nothing
+
+
+WHOLE = {"conformance", "deploy", "examples", "fuzz", "packaging", "real", "soak"}
+"""Folders of tests of the whole, which are no part's."""
+
+
+def test_tests_lie_where_their_modules_do() -> None:
+    tests = HOUSE / "tests"
+    folders = {path.parent.relative_to(tests) for path in tests.rglob("test_*.py")}
+    elsewhere = [str(folder) for folder in folders if folder.parts and folder.parts[0] not in WHOLE]
+    assert [folder for folder in sorted(elsewhere) if not (PACKAGE / folder).is_dir()] == []
 
 
 RIDDLES = {

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from jupyterd.app.parts import Parts
-from tests.auth.test_house import TOKEN, built, knocking, routes
+from tests.app.test_access import TOKEN, built, knocking, routes
 
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 

@@ -94,11 +94,9 @@ def kernel_of(client: ServerClient, wanted: str) -> dict[str, Any]:
 
     :raises CommandError: none is, or several are.
     """
-    kernels = {kernel["id"]: kernel for kernel in client.ask("GET", "api/kernels")}
+    kernels = {kernel["id"]: kernel for kernel in client.ask("GET", "api/kernels?dead=1")}
     paths = {session["kernel"]["id"]: session["path"] for session in client.ask("GET", "api/sessions")}
-    found = [
-        kernel for name, kernel in kernels.items() if name.startswith(wanted) or paths.get(name) == wanted
-    ]
+    found = [kernel for name, kernel in kernels.items() if name.startswith(wanted) or paths.get(name) == wanted]
     if len(found) == 1:
         return {**found[0], "path": paths.get(found[0]["id"], "")}
     raise CommandError(f"{'no kernel is' if not found else 'several kernels are'} meant by {wanted!r}")

@@ -66,7 +66,7 @@ def _plain(client: ServerClient, error: CommandError) -> dict[str, Any]:
         told = client.ask("GET", "api/status")
     except CommandError:
         raise error from None
-    return {"status": told, "kernels": client.ask("GET", "api/kernels"), "terminals": [], "people": []}
+    return {"status": told, "kernels": client.ask("GET", "api/kernels?dead=1"), "terminals": [], "people": []}
 
 
 def lines_of(url: str, account: dict[str, Any]) -> Iterator[str]:
@@ -135,6 +135,7 @@ class StatusCommand(Command):
     """``jupyterd status``."""
 
     name = "jupyterd-status"
+
     def parser(self) -> argparse.ArgumentParser:
         """See :class:`Command`."""
         return parser()

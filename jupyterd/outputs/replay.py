@@ -32,12 +32,14 @@ class Said(NamedTuple):
     """What one execution has said up to some moment.
 
     :ivar clears_next: its next output clears those before it.
+    :ivar idle: the kernel was done with it: nothing follows.
     """
 
     outputs: list[Output]
     execution_count: int | None = None
     last_msg_id: str | None = None
     clears_next: bool = False
+    idle: bool = False
 
 
 @dataclass(eq=False)
@@ -156,7 +158,7 @@ class Replay:
         )
         cells = {msg_id: self._cells[msg_id] for msg_id in msg_ids if msg_id in self._cells}
         return {
-            msg_id: Said(cell.outputs(display_ids), cell.count, cell.last_msg_id, cell.clears_next)
+            msg_id: Said(cell.outputs(display_ids), cell.count, cell.last_msg_id, cell.clears_next, cell.idle)
             for msg_id, cell in cells.items()
         }
 

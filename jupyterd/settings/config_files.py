@@ -56,7 +56,8 @@ def load_files(app: ServerTraits, raise_errors: bool = False) -> Files:
             _merge_named(files, directory, name, app, raise_errors)
     if app.config_file:
         _merge(files, _existing(app.config_file), app, raise_errors)
-    _extensions(files, path, app.log)
+    if app.find_extensions:
+        _extensions(files, path, app.log)
     if not app.config_file:
         _front_ends(files, app, raise_errors)
     return files

@@ -23,6 +23,7 @@ from jupyterd.settings.server_app import ServerApp
 
 __all__ = ["BadSettings", "Settings", "act", "load"]
 
+
 @dataclass(frozen=True)
 class Settings:
     """What a daemon is built from.
@@ -96,6 +97,18 @@ def load(argv: Sequence[str]) -> Settings:
         raise BadSettings(" ".join(str(error).split())) from error
     except OSError as error:
         raise BadSettings(f"{error.filename or 'the working directory'}: {error.strerror}") from error
+
+
+def checked(server: ServerApp) -> Settings:
+    """What a server has read, or its program has set.
+
+    :raises BadSettings: a value is not one, or two of them exclude each other.
+    """
+    try:
+        _check(server)
+        return Settings(server, tuple(server.argv))
+    except (TraitError, BadSettings) as error:
+        raise BadSettings(" ".join(str(error).split())) from error
 
 
 def act(settings: Settings) -> bool:
@@ -182,12 +195,12 @@ def _below_root(server: ServerApp) -> str:
 
 
 def _warn_of_no_effect(server: ServerApp) -> None:
-    for name in sorted(NO_EFFECT & set(server.config.get("ServerApp", {}))):
+    for name in sorted(NO_EFFECT.keys() & set(server.config.get("ServerApp", {}))):
         if ours(getattr(server, name)) != server.trait_defaults(name):
-            server.log.warning("ServerApp.%s has no effect here.", name)
+            server.log.warning("ServerApp.%s has no effect here: %s.", name, NO_EFFECT[name])
     for section, given in server.config.items():
-        for name in sorted(NO_EFFECT_ELSEWHERE & set(given)):
-            server.log.warning("%s.%s has no effect here.", section, name)
+        for name in sorted(NO_EFFECT_ELSEWHERE.keys() & set(given)):
+            server.log.warning("%s.%s has no effect here: %s.", section, name, NO_EFFECT_ELSEWHERE[name])
 
 
 def _warn_of_extensions(server: ServerApp) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+import sys
 from collections.abc import Generator
 from copy import deepcopy
 from functools import cached_property
@@ -21,6 +22,7 @@ from jupyterd.settings.aliases import ALIASES, FLAGS, IGNORED_FLAGS
 from jupyterd.settings.command_line import BadOption, parse
 from jupyterd.settings.config_files import load_files
 from jupyterd.settings.deprecated import MovedTraits
+from jupyterd.settings.embedding import EmbeddedServer
 from jupyterd.settings.hub import config_dir_outside_home, of_hub, outside_home, without_user_config
 from jupyterd.settings.notebook_names import adopt, nested
 from jupyterd.settings.renamed import renamed
@@ -32,11 +34,12 @@ from jupyterd.utils import url_path_join, urlencode_unix_socket_path
 WILDCARD_IPS = ("", "0.0.0.0", "::")  # noqa: S104
 _WEB = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "web")
 _EVERYWHERE = "The server is listening on all interfaces, so any hostname or IP of this machine will work."
-WRITTEN_DOWN = (MovedTraits, ServerTraits)
+STARTS = {"lab": "/lab", "notebook": "/tree"}
+WRITTEN_DOWN = (MovedTraits, ServerTraits, EmbeddedServer)
 """The classes that hold the server's settings. To operators all of them are settings of ``ServerApp``."""
 
 
-class ServerApp(ServerTraits):
+class ServerApp(EmbeddedServer, ServerTraits):
     """What an operator has set, and what follows from it. ``jupyterd.app.composition`` builds the daemon from it."""
 
     name = "jupyter-server"
@@ -67,13 +70,24 @@ jupyterd run a.ipynb -p alpha 1   # have it run a notebook
 
     # -- reading the settings
 
-    def initialize(self, argv: list[str] | None = None) -> None:
+    def initialize(
+        self,
+        argv: list[str] | None = None,
+        find_extensions: bool = True,
+        new_httpserver: bool = True,
+        starter_extension: str | None = None,
+    ) -> None:
         """Read the command line and the files; the command line wins.
 
+        :param find_extensions: take extensions that enable themselves, beside those that are named to us.
+        :param new_httpserver: listen when it is started.
+        :param starter_extension: the front end that starts it: ``/`` leads there.
         :raises BadOption: an option is unknown or incomplete.
         :raises TraitError: a value is not one.
         :raises ConfigFileError: the file that ``--config`` names is missing.
         """
+        self.find_extensions, self.new_httpserver = find_extensions, new_httpserver
+        self.starter_extension = starter_extension
         self.parse_command_line(argv)
         if self.subapp or self.generate_config:
             return
@@ -84,6 +98,8 @@ jupyterd run a.ipynb -p alpha 1   # have it run a notebook
         self.update_config(nested(self.config))
         self.update_config(renamed(self.config, self.log))
         self.hand_over_moved()
+        if "default_url" not in self.config.get("ServerApp", {}):
+            self.default_url = STARTS.get(starter_extension or "", self.default_url)
 
     def parse_command_line(self, argv: list[str] | None = None) -> None:
         """Take the settings of a command line; may print help or the version and leave."""
@@ -370,12 +386,20 @@ jupyterd run a.ipynb -p alpha 1   # have it run a notebook
     def start(self) -> None:
         """Serve until a signal comes, or do what was asked for instead (a subcommand, ``--generate-config`` ...).
 
-        Serving reads :attr:`argv` again, as the command ``jupyterd`` does; the caller's process becomes the daemon.
+        Where the reactor runs already it returns at once, and :meth:`stop` ends it.
+
+        :raises BadSettings: a value is not one, or two of them exclude each other.
         """
         if self.subapp or self.generate_config or self.show_config or self.show_config_json:
             super().start()
             return
-        self.serve(self.argv)
+        self.start_app()
+        self.start_ioloop()
+
+    @classmethod
+    def launch_instance(cls, argv: list[str] | None = None, **kwargs: Any) -> None:
+        """What the command ``jupyterd`` does; the process becomes the daemon."""
+        cls.serve(sys.argv[1:] if argv is None else list(argv))
 
     @staticmethod
     def serve(argv: list[str]) -> None:

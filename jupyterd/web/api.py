@@ -161,7 +161,14 @@ def _fail(failure: Failure, call: Call) -> None:
     request = call.request
     known = errors.describe(failure.value) if failure.value is not None else None
     if known is None:
-        log.failure("{method} {path} failed", failure, method=call.method, path=call.path)
+        name = request.request_id.decode("ascii")
+        log.failure(
+            "{method} {path} failed (request {request_id})",
+            failure,
+            method=call.method,
+            path=call.path,
+            request_id=name,
+        )
     if request._disconnected or request.finished:
         return
     if request.startedWriting:

@@ -57,7 +57,9 @@ class Pages:
     def error(self, request: IRequest, status: int, message: str) -> bytes:
         """The page of an error; ``<status>.html`` of an operator wins over ``error.html``."""
         template = self.environment.select_template([f"{status}.html", "error.html"])
-        return template.render(status_code=status, status_message=phrase(status), message=message).encode()
+        name = getattr(request, "request_id", b"").decode("ascii")
+        shown = {"status_code": status, "status_message": phrase(status), "message": message, "request_id": name}
+        return template.render(**shown).encode()
 
 
 def plain(request: IRequest, status: int, message: str) -> bytes:

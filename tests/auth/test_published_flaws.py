@@ -1,7 +1,7 @@
 """Break-ins that were published of servers of this kind, tried on the whole daemon.
 
 Others are beside what they concern: origins and websockets in test_guard, redirects in test_rules and test_login, logs
-in test_scrub, parsing in tests/web/test_http.
+in tests/test_log_scrub.py, parsing in tests/web/server/test_channel.py.
 """
 
 from __future__ import annotations

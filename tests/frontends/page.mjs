@@ -190,6 +190,8 @@ export function record(msg_id, cell_id, more = {}) {
     source_sha256: '',
     outputs: [],
     clear_next: false,
+    idle: false,
+    ended: null,
     last_msg_id: null,
     input_request: null,
     saved: false,
@@ -208,7 +210,7 @@ export const after = milliseconds => new Promise(resolve => setTimeout(resolve, 
 
 export async function until(condition) {
   for (let waited = 0; !condition(); waited += 5) {
-    if (waited > 5000) {
+    if (waited > 20000) {
       throw new Error(`not in time: ${condition}`);
     }
     await after(5);

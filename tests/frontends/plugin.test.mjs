@@ -143,6 +143,18 @@ test('what is run while the page is there is followed, from its first message on
   assert.equal(text(place), '12');
 });
 
+test('an end that came before the answer ends the cell, though the reply is not there yet', async () => {
+  const place = cell('a', 'x');
+  const { kernel } = page([place], async kernel => {
+    await kernel.receive(status('idle', request('r')));
+    return fenced(record('r', 'a', { outputs: [out('1')], execution_count: 3, idle: true }))(kernel);
+  });
+  await kernel.receive(stream('1', request('r')));
+  await until(() => place.cell.model.executionCount === 3);
+  assert.equal(place.cell.model.executionState, 'idle');
+  assert.equal(text(place), '1');
+});
+
 test('one that begins while the server is asked is asked about again', async () => {
   const place = cell('a', 'x');
   const begun = async kernel => {
@@ -173,7 +185,7 @@ test('what has no place in the notebook, and what the page runs itself, is let b
 
 test('of several runs of one cell the last counts', async () => {
   const place = cell('a', 'x');
-  page([place], fenced(record('r', 'a', { state: 'ok', outputs: [out('1')] }), record('s', 'a', { outputs: [out('2')] })));
+  page([place], fenced(record('r', 'a', { state: 'ok', ended: 'then', outputs: [out('1')] }), record('s', 'a', { outputs: [out('2')] })));
   await until(() => text(place) === '2');
   assert.equal(place.cell.outputArea.future.msg.header.msg_id, 's');
 });
@@ -181,7 +193,7 @@ test('of several runs of one cell the last counts', async () => {
 test('what ended between the file and the answer is shown once; what the file has is not touched', async () => {
   const [news, saved] = [cell('a', 'x'), cell('b', 'y')];
   saved.cell.outputArea.model.add(out('kept'));
-  const ended = { state: 'ok', execution_count: 4 };
+  const ended = { state: 'ok', execution_count: 4, ended: 'then' };
   const told = [
     record('r', 'a', { ...ended, outputs: [out('end')] }),
     record('s', 'b', { ...ended, outputs: [out('other')], saved: true })
@@ -264,7 +276,7 @@ test('a restart ends what was followed, and the server tells how', async () => {
   const { kernel } = page(
     [place],
     fenced(record('r', 'a')),
-    fenced(record('r', 'a', { state: 'error', execution_count: 1, outputs: [died] }))
+    fenced(record('r', 'a', { state: 'error', execution_count: 1, outputs: [died], ended: 'then' }))
   );
   await until(() => place.cell.model.executionState === 'running');
   [...kernel._futures.values()].forEach(future => future.dispose());
@@ -355,7 +367,8 @@ async function anyOrder(seed) {
   const speak = () => log.push(stream(`${said++} `, parent));
   const toldBy = () => {
     const outputs = log.filter(each => each.header.msg_type === 'stream').map(each => each.content.text);
-    return record('r', 'a', { execution_count: 1, outputs: outputs.length ? [out(outputs.join(''))] : [] });
+    const idle = log.some(each => each.content.execution_state === 'idle');
+    return record('r', 'a', { execution_count: 1, outputs: outputs.length ? [out(outputs.join(''))] : [], idle });
   };
   for (let i = random(5); i > 0; i--) {
     speak();
@@ -383,7 +396,7 @@ async function anyOrder(seed) {
     }
     await after(random(4));
   }
-  await after(150);
+  await after(random(150));
   log.push(status('idle', parent));
   while (read < log.length) {
     carry();

@@ -39,3 +39,12 @@ def test_a_clear_that_is_due_is_told_until_it_is_done() -> None:
     said = replay.said(["m"], for_pages=True)["m"]
     assert not said.clears_next
     assert said.outputs == [{"output_type": "stream", "name": "stdout", "text": "y"}]
+
+
+def test_the_end_is_told_with_what_was_said_before_it() -> None:
+    replay = Replay(1 << 20)
+    replay.begin("m")
+    say(replay, "status", {"execution_state": "busy"})
+    assert not replay.said(["m"], for_pages=True)["m"].idle
+    say(replay, "status", {"execution_state": "idle"})
+    assert replay.said(["m"], for_pages=True)["m"].idle

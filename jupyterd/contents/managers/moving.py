@@ -124,11 +124,7 @@ def _copy_plain_file(manager: FileTree, from_path: str, to_path: str | None) -> 
     """A block at a time: in a model the file would be several times in memory."""
     path = paths.clean(from_path)
     os_from, status = look(manager, path)
-    if (
-        not stat.S_ISREG(status.st_mode)
-        or status.st_size > manager.max_content_bytes
-        or path.endswith(".ipynb")
-    ):
+    if not stat.S_ISREG(status.st_mode) or status.st_size > manager.max_content_bytes or path.endswith(".ipynb"):
         return None
     ours = all(getattr(type(manager), name).__module__.startswith("jupyterd.") for name in ("get", "save", "_keep"))
     if manager.pre_save_hooks or not ours:

@@ -202,8 +202,9 @@
     return messages.slice(messages.findIndex(message => message.header.msg_id === id) + 1);
   }
 
+  /** Whether nothing follows what the server tells: neither from the kernel nor, where that died, from anybody. */
   function isOver(execution) {
-    return execution.state !== 'queued' && execution.state !== 'running';
+    return Boolean(execution.idle || execution.ended);
   }
 
   function newId() {

@@ -49,6 +49,7 @@ def _fields(request: Request, seconds: float) -> dict[str, object]:
         "path": _shown(request.path.decode("latin-1") if request.path else ""),
         "client": getattr(request.client, "host", "unix"),
         "ms": seconds * 1000,
+        "request_id": request.request_id.decode("ascii"),
     }
 
 

@@ -7,9 +7,11 @@ comes.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from io import BytesIO
-from time import monotonic
+from itertools import count
+from time import monotonic, time_ns
 from typing import TYPE_CHECKING, Any, Protocol
 from urllib.parse import unquote_to_bytes
 
@@ -34,6 +36,11 @@ if TYPE_CHECKING:
     from jupyterd.web.root import Mount, Overlay, Root
     from jupyterd.web.websocket.compression import Compression
 
+
+REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+"""What a request may be called by who sends it: nothing that a log or a page would show as something else."""
+STARTED = b"%x" % (time_ns() // 1_000_000_000)
+_NUMBERS = count(1)
 
 RETRY_SECONDS = "5"
 """When to ask again for what does not answer yet."""
@@ -138,6 +145,17 @@ class Request(server.Request):
     _received = 0
     _limit = 0
     _held: list[bytes]
+
+    _request_id = b""
+
+    @property
+    def request_id(self) -> bytes:
+        """The name of this request in the log, the response and error pages; that of a proxy if it sent one."""
+        if not self._request_id:
+            sent = self.requestHeaders.getRawHeaders(b"x-request-id")
+            given = sent[0] if sent else b""
+            self._request_id = given if given and REQUEST_ID.fullmatch(given) else b"%s-%06x" % (STARTED, next(_NUMBERS))
+        return self._request_id
 
     # -- the head
 
@@ -349,7 +367,13 @@ class Request(server.Request):
 
     def processingFailed(self, reason: Failure) -> None:
         """A defect of ours: told to the log in full, to the client in two words."""
-        self.site.defects.failure("{method} {path} failed", reason, method=self.method, path=self.path)
+        self.site.defects.failure(
+            "{method} {path} failed (request {request_id})",
+            reason,
+            method=self.method,
+            path=self.path,
+            request_id=self.request_id.decode("ascii"),
+        )
         self._answer(Refusal(500, "Unhandled error"))
 
     def fail(self, status: int, message: str, reason: str | None = None) -> None:
@@ -399,6 +423,7 @@ class Request(server.Request):
                 headers.setdefault(name, [value])
             headers[b"Date"] = [datetimeToString()]
             headers[b"Server"] = [b"jupyterd"]
+            headers[b"X-Request-Id"] = [self.request_id]
         super().write(data)
 
     def finish(self) -> None:

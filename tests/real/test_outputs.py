@@ -1,0 +1,212 @@
+"""Outputs reach the notebook whoever is watching: real kernels, real websockets, a real browser."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.real import test_lab_browser as lab
+from tests.real.daemon import BIN, Daemon, environment, running, until
+from tests.real.tab import Tab
+
+pytestmark = pytest.mark.real
+
+NOTEBOOK = "/api/contents/a.ipynb"
+SOON = ("--OutputRecorder.closed_grace=1",)
+COUNTING = "import time\nfor i in range({}):\n    print('line', i, flush=True)\n    time.sleep({})"
+BAR = """
+import sys
+for i in range(3):
+    print(f'\\r{i + 1}/3', end='', file=sys.stderr, flush=True)
+display('figure', display_id='f')
+display('the figure', display_id='f', update=True)
+None
+"""
+
+
+def save(daemon: Daemon, *sources: str, tags: Any = ()) -> Any:
+    made = [
+        {"id": f"c{n}", "cell_type": "code", "metadata": {}, "source": text, "outputs": [], "execution_count": None}
+        for n, text in enumerate(sources, 1)
+    ]
+    made[0]["metadata"] = {"tags": list(tags)}
+    kernelspec = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    metadata = {"kernelspec": kernelspec}
+    content = {"nbformat": 4, "nbformat_minor": 5, "metadata": metadata, "cells": made}
+    return daemon.json("PUT", NOTEBOOK, {"type": "notebook", "format": "json", "content": content})
+
+
+def session(daemon: Daemon) -> str:
+    wanted = {"path": "a.ipynb", "type": "notebook", "name": "a", "kernel": {"name": "python3"}}
+    return str(daemon.json("POST", "/api/sessions", wanted)["kernel"]["id"])
+
+
+def run_cell(tab: Tab, cell_id: str, code: str) -> str:
+    """As a page does: with the cell's id in the metadata."""
+    header = {
+        "msg_id": cell_id * 8,
+        "msg_type": "execute_request",
+        "session": tab.session,
+        "username": "",
+        "version": "5.3",
+        "date": "",
+    }
+    content = {"code": code, "silent": False, "store_history": True, "user_expressions": {}, "allow_stdin": True}
+    message = {"header": header, "parent_header": {}, "metadata": {"cellId": cell_id}, "content": content}
+    tab.socket.send(json.dumps({"channel": "shell", **message, "buffers": []}))
+    return str(header["msg_id"])
+
+
+def await_text(tab: Tab, cell_id: str) -> None:
+    """Until the cell has said something; kernels have things to say of their own, too."""
+    while True:
+        message = tab.receive()
+        if message["header"]["msg_type"] == "stream" and message["parent_header"].get("msg_id") == cell_id * 8:
+            return
+
+
+def texts(path: Path) -> list[Any]:
+    """Of each cell on disk its execution count and the text of its outputs."""
+    cells = json.loads(path.read_text())["cells"]
+    return [
+        (
+            cell["execution_count"],
+            ["".join(out.get("text") or out.get("data", {}).get("text/plain", [])) for out in cell["outputs"]],
+        )
+        for cell in cells
+    ]
+
+
+def test_a_tab_runs_cells_and_is_closed_reloaded_and_stale(tmp_path: Path) -> None:
+    with running(tmp_path, *SOON) as daemon:
+        first = COUNTING.format(5, 0.3)
+        save(daemon, first, BAR)
+        file = daemon.root / "a.ipynb"
+        kernel = session(daemon)
+        tab = Tab(daemon, kernel)
+        run_cell(tab, "c1", first)
+        run_cell(tab, "c2", BAR)
+        await_text(tab, "c1")
+        tab.close()
+        (running_now, queued) = until(lambda: daemon.json("GET", f"/api/kernels/{kernel}/executions")["executions"])
+        assert (running_now["state"], queued["state"]) == ("running", "queued")
+
+        page = Tab(daemon, kernel)  # the page is reloaded
+        assert next(iter_states(page)) == "busy"
+        answer = daemon.json("GET", f"/api/kernels/{kernel}/executions?path=a.ipynb&client={page.session}")
+        shown = answer["executions"][0]["outputs"][0]["text"]
+        while (message := page.receive())["header"]["msg_id"] != answer["fence"]:
+            pass
+        while not (message["header"]["msg_type"] == "status" and message["parent_header"].get("msg_id") == "c2" * 8):
+            message = page.receive()
+            if message["header"]["msg_type"] == "stream" and message["content"]["name"] == "stdout":
+                shown += message["content"]["text"]
+        expected = "".join(f"line {n}\n" for n in range(5))
+        assert shown == expected, "nothing twice, nothing missing"
+        time.sleep(2)
+        assert texts(file)[0][1] in ([], texts(file)[0][1][:1]), "it is there: its own save is waited for"
+        page.close()
+        written = [(1, [expected]), (2, ["3/3", "'the figure'"])]
+        until(lambda: texts(file)[1][0], 60, "not written")
+        assert texts(file) == written
+
+        save(daemon, first, BAR)  # a page that was opened before all this
+        assert texts(file) == written
+        known = daemon.json("GET", NOTEBOOK)["content"]
+        assert all(cell["metadata"]["trusted"] for cell in known["cells"])
+        for cell in known["cells"]:
+            cell.update(outputs=[], execution_count=None)
+        daemon.json("PUT", NOTEBOOK, {"type": "notebook", "format": "json", "content": known})
+        assert texts(file) == [(None, []), (None, [])], "cleared by who had seen them"
+    assert "Traceback" not in daemon.log
+
+
+def states(daemon: Daemon, kernel: str) -> list[str]:
+    return [each["state"] for each in daemon.json("GET", f"/api/kernels/{kernel}/executions")["executions"]]
+
+
+def iter_states(tab: Tab) -> Any:
+    while True:
+        message = tab.receive()
+        if message["header"]["msg_type"] == "status":
+            yield message["content"]["execution_state"]
+
+
+def test_what_is_in_no_file_is_written_when_the_kernel_ends_and_when_the_daemon_stops(tmp_path: Path) -> None:
+    with running(tmp_path) as daemon:
+        save(daemon, "print('said')", "print('too')\nimport time\ntime.sleep(60)")
+        file = daemon.root / "a.ipynb"
+        for cell_id, code in (
+            ("c1", "print('said')"),
+            ("c2", "print('too')\nimport time\ntime.sleep(60)"),
+        ):
+            kernel = session(daemon)
+            tab = Tab(daemon, kernel)
+            run_cell(tab, cell_id, code)
+            await_text(tab, cell_id)
+            tab.close()
+            if cell_id == "c1":
+                until(lambda: states(daemon, kernel) == ["ok"])  # noqa: B023 - it is called at once
+                (model,) = daemon.json("GET", "/api/sessions")
+                daemon.json("DELETE", f"/api/sessions/{model['id']}")
+                assert daemon.json("GET", NOTEBOOK)["content"]["cells"][0]["outputs"][0]["text"] == "said\n"
+        daemon.stop()
+        assert texts(file)[1] == (None, ["too\n"])
+
+
+def test_the_command_runs_a_notebook_on_the_server(tmp_path: Path) -> None:
+    with running(tmp_path) as daemon:
+        save(daemon, "alpha = 1", "print(alpha, name)", "1 / 0", "print('not reached')", tags=["parameters"])
+        file = daemon.root / "a.ipynb"
+
+        def command(*words: str) -> subprocess.CompletedProcess[str]:
+            env = environment(tmp_path)
+            return subprocess.run(
+                [str(BIN / "jupyterd"), *words], capture_output=True, text=True, env=env, timeout=120, check=False
+            )
+
+        done = command("run", str(file), "-p", "alpha", "0.5", "-p", "name", "x")
+        assert (done.returncode, "5/5 error" in done.stderr, "ZeroDivisionError" in done.stderr) == (1, True, True)
+        assert [text for _, text in texts(file)][2] == ["0.5 x\n"]
+        assert texts(file)[-1] == (None, [])
+        assert daemon.json("GET", "/api/sessions") == [], "its kernel is ended"
+        run_id = command("run", str(file), "--from", "1", "--keep-going", "--detach", "--keep-kernel").stdout.strip()
+        until(lambda: daemon.json("GET", f"{NOTEBOOK}/runs/{run_id}")["state"] == "error", 60)
+        assert texts(file)[-1][1] == ["not reached\n"]
+        assert run_id in command("runs", str(file)).stdout
+    assert "Traceback" not in daemon.log
+
+
+@pytest.mark.skipif(lab.CHROMIUM is None, reason="no Chromium")
+@pytest.mark.parametrize("front_end", ["lab/tree", "notebooks"])
+def test_a_page_is_closed_in_the_middle_and_another_browser_has_all(tmp_path: Path, front_end: str) -> None:
+    def script(browser: lab.Browser) -> None:
+        daemon, source = browser.daemon, COUNTING.format(12, 0.5) + BAR
+        save(daemon, source)
+        file = daemon.root / "a.ipynb"
+        browser.open(f"/{front_end}/a.ipynb?token={lab.TOKEN}")
+        browser.see(".jp-Notebook-ExecutionIndicator[data-status=idle]", state="attached")
+        browser.see(".jp-Notebook .jp-CodeCell .cm-content").click()
+        browser.press("Control+Enter")
+        browser.see(".jp-OutputArea-output", "line 3")
+        chromium = browser.page.context.browser
+        browser.page.close()
+        expected = "".join(f"line {n}\n" for n in range(12))
+        until(lambda: texts(file)[0][0] == 1, 60, "not written")
+        assert texts(file) == [(1, [expected, "3/3", "'the figure'"])]
+        browser.page = chromium.new_context(viewport={"width": 1300, "height": 850}).new_page()  # a fresh profile
+        browser.watch()
+        browser.open(f"/{front_end}/a.ipynb?token={lab.TOKEN}")
+        browser.see(".jp-OutputArea-output", "line 11")
+        browser.see(".jp-OutputArea-output", "the figure")
+        browser.see(".jp-InputPrompt", "[1]:")
+        browser.page.screenshot(path=str(tmp_path / "again.png"))
+        assert browser.page.locator(".jp-Dialog").count() == 0
+        browser.wrong = [text for text in browser.wrong if "reading 'schema'" not in text]  # of a page that is cut off
+
+    lab.in_browser(tmp_path, script, *SOON)

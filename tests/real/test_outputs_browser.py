@@ -1,0 +1,263 @@
+"""Outputs reach the page that is there, in a real browser: reloaded, closed and opened again, two at once.
+
+Cells wait for files in place of seconds, so that each step of a test finds them where it wants them.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from jupyterd.frontends.packages import package_dir
+from tests.real.daemon import TOKEN, until
+from tests.real.test_lab_browser import CHROMIUM, LONG, Browser, in_browser, sync_api
+
+pytestmark = [pytest.mark.real, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")]
+
+FRONT_ENDS = [
+    "lab",
+    pytest.param("notebook", marks=pytest.mark.skipif(package_dir("notebook") is None, reason="no Notebook 7")),
+]
+EXPOSED = ("--LabApp.expose_app_in_browser=True", "--JupyterNotebookApp.expose_app_in_browser=True")
+QUICK = ("--OutputRecorder.closed_grace=1",)
+
+WAIT = """
+import os, time
+def wait(name):
+    while not os.path.exists(name):
+        time.sleep(0.02)
+"""
+COUNT = """
+from tqdm import tqdm
+bar = tqdm(total=60)
+for i in range(1, 61):
+    print(i, flush=True)
+    if i % 10 == 0:
+        bar.update(10)
+        bar.refresh()
+        wait(f"go{i}")
+bar.close()
+%matplotlib inline
+import matplotlib.pyplot as plt
+plt.plot(range(5))
+plt.show()
+"""
+NUMBERS = "".join(f"{i}\n" for i in range(1, 61))
+
+KNOWN = ("reading 'schema'", "Comm not found for comm id")
+"""What pages complain of on every server: Notebook 7.6 throws the first, second pages hear of the others' comms."""
+
+
+class Pages:
+    """Pages of one notebook in one browser."""
+
+    def __init__(self, browser: Browser, front_end: str, *sources: str) -> None:
+        self._browser, self._lab = browser, front_end == "lab"
+        self._chromium = browser.page.context.browser
+        self.root = browser.daemon.root
+        cells = [
+            {"cell_type": "code", "id": f"c{i}", "execution_count": None, "metadata": {}, "outputs": [], "source": each}
+            for i, each in enumerate(sources)
+        ]
+        spec = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+        notebook = {"cells": cells, "metadata": spec, "nbformat": 4, "nbformat_minor": 5}
+        (self.root / "a.ipynb").write_text(json.dumps(notebook))
+
+    def open(self) -> Page:
+        """The notebook in a browser that has never been here."""
+        context = self._chromium.new_context(viewport={"width": 1200, "height": 800})
+        other = Browser(context.new_page(), self._browser.daemon, self._browser.wrong)
+        other.watch()
+        self._browser.page = other.page  # that a failure shows
+        other.open(f"{'/lab/tree' if self._lab else '/notebooks'}/a.ipynb?token={TOKEN}")
+        return Page(other).ready()
+
+    def go(self, *names: str) -> None:
+        """Let cells go on that wait for these files."""
+        for name in names:
+            (self.root / name).touch()
+
+    def file(self) -> list[dict[str, Any]]:
+        """The cells on disk."""
+        return list(json.loads((self.root / "a.ipynb").read_text())["cells"])
+
+    def forgive(self) -> None:
+        """Forget what the reference's pages complain about too."""
+        wrong = self._browser.wrong
+        wrong[:] = [text for text in wrong if not any(known in text for known in KNOWN)]
+
+
+class Page:
+    """One page that shows the notebook."""
+
+    def __init__(self, browser: Browser) -> None:
+        self.browser, self.page = browser, browser.page
+
+    def ready(self) -> Page:
+        self.browser.see(".jp-Notebook .jp-CodeCell")
+        self.page.wait_for_function(
+            "window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.connectionStatus === 'connected'",
+            timeout=LONG,
+        )
+        return self
+
+    def reload(self) -> None:
+        self.page.reload()
+        self.ready()
+
+    def command(self, name: str, cell: int = 0) -> None:
+        """A command of the application, with a cell selected; not waited for."""
+        self.page.evaluate(
+            "([name, cell]) => { const { shell, commands } = window.jupyterapp;"
+            " shell.currentWidget.content.activeCellIndex = cell; void commands.execute(name) }",
+            [name, cell],
+        )
+
+    def run(self, name: str = "notebook:run-cell", cell: int = 0) -> None:
+        """A command that runs cells. What is run while its connection settles JupyterLab drops, on any server."""
+        for _ in range(5):
+            self.command(name, cell)
+            with suppress(sync_api.TimeoutError):
+                self.page.wait_for_function("cell => document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')[cell]"
+                                            "?.textContent !== '[ ]:'", arg=cell, timeout=3000)  # fmt: skip
+                return
+        raise AssertionError("the cell is not run")
+
+    def cell(self, index: int = 0) -> dict[str, Any]:
+        """What the page would save of a cell."""
+        found = self.page.evaluate(
+            "i => window.jupyterapp.shell.currentWidget.content.widgets[i].model.toJSON()", index
+        )
+        return dict(found)
+
+    def text(self, index: int = 0, name: str = "stdout") -> str:
+        return text_of(self.cell(index), name)
+
+    def prompt(self, text: str, index: int = 0) -> None:
+        self.page.wait_for_function(
+            "([i, text]) => document.querySelectorAll('.jp-CodeCell .jp-InputPrompt')[i]?.textContent === text",
+            arg=[index, text],
+            timeout=LONG,
+        )
+
+    def says(self, text: str, index: int = 0) -> None:
+        until(lambda: text in self.text(index), 60, f"{text!r} is not shown in cell {index}")
+
+    @property
+    def kernel(self) -> str:
+        """What the page shows of the kernel."""
+        return str(self.page.evaluate("window.jupyterapp.shell.currentWidget.sessionContext.kernelDisplayStatus"))
+
+    def has_dialog(self) -> bool:
+        return bool(self.page.locator(".jp-Dialog").count())
+
+
+def text_of(cell: dict[str, Any], name: str = "stdout") -> str:
+    streams = [each for each in cell["outputs"] if each["output_type"] == "stream" and each["name"] == name]
+    return "".join("".join(each["text"]) for each in streams)
+
+
+def has_all(cell: dict[str, Any]) -> bool:
+    """Sixty numbers, the bar at its end, one figure, a count."""
+    figures = [each for each in cell["outputs"] if "image/png" in each.get("data", {})]
+    bar = text_of(cell, "stderr")
+    return text_of(cell) == NUMBERS and "60/60" in bar and len(figures) == 1 and cell["execution_count"] is not None
+
+
+def with_pages(home: Path, front_end: str, script: Callable[[Pages], None], *sources: str) -> None:
+    def whole(browser: Browser) -> None:
+        pages = Pages(browser, front_end, *sources)
+        script(pages)
+        pages.forgive()
+
+    in_browser(home, whole, *EXPOSED, *QUICK)
+
+
+@pytest.mark.parametrize("front_end", FRONT_ENDS)
+def test_a_page_goes_on_after_a_reload_and_a_second_one_follows(tmp_path: Path, front_end: str) -> None:
+    def script(pages: Pages) -> None:
+        page = pages.open()
+        page.run()
+        page.says("10\n")
+        page.reload()
+        page.prompt("[*]:")
+        page.says("10\n")
+        assert page.kernel == "busy"
+        pages.go("go10")
+        page.says("20\n")
+        other = pages.open()
+        other.prompt("[*]:")
+        pages.go("go20", "go30", "go40", "go50", "go60")
+        for each in (page, other):
+            each.prompt("[1]:")
+            until(lambda each=each: has_all(each.cell()), 20, f"not all is there: {each.cell()}")
+            assert not each.has_dialog()
+        other.run(cell=1)  # input() of a page that is left
+        other.browser.see(".jp-Stdin")
+        other.page.close()
+        page.reload()
+        page.browser.see(".jp-Stdin input").fill("Bob")
+        page.browser.press("Enter")
+        page.prompt("[2]:", 1)
+        page.says("hello Bob\n", 1)
+
+    asks = "name = input('name? ')\nprint('hello', name)"
+    with_pages(tmp_path, front_end, script, WAIT + COUNT, asks)
+
+
+@pytest.mark.parametrize("front_end", FRONT_ENDS)
+def test_nothing_is_lost_of_pages_that_are_closed(tmp_path: Path, front_end: str) -> None:
+    def script(pages: Pages) -> None:
+        page = pages.open()
+        page.run()
+        pages.go("go10")
+        page.says("20\n")
+        page.page.context.close()
+        pages.go("go20", "go30", "go40", "go50", "go60")
+        until(lambda: has_all(pages.file()[0]), 60, "the file does not have it")
+        page = pages.open()
+        assert has_all(page.cell())
+        page.command("notebook:run-all-below", 1)
+        page.prompt("[*]:", 1)
+        page.page.context.close()
+        pages.go("five")
+        until(lambda: [text_of(each) for each in pages.file()[1:]] == ["1\n", "2\n", "3\n", "4\n", "5\n"], 60)
+        assert [each["execution_count"] for each in pages.file()] == [1, 2, 3, 4, 5, 6]
+        assert has_all(pages.file()[0])
+        page = pages.open()
+        assert [page.text(index) for index in range(1, 6)] == ["1\n", "2\n", "3\n", "4\n", "5\n"]
+        assert not page.has_dialog()
+
+    five = [f"wait('five')\nprint({i})" for i in range(1, 6)]
+    with_pages(tmp_path, front_end, script, WAIT + COUNT, *five)
+
+
+@pytest.mark.parametrize("front_end", FRONT_ENDS)
+def test_notebooks_are_run_on_the_server_from_the_page(tmp_path: Path, front_end: str) -> None:
+    def script(pages: Pages) -> None:
+        page = pages.open()
+        page.browser.page.locator(".lm-MenuBar-item", has_text="Run").click()
+        page.browser.see(".lm-Menu-itemLabel", "Run Selected Cell and All Below on the Server")
+        page.browser.see(".lm-Menu-itemLabel", "Run All Cells on the Server").click()
+        page.prompt("[*]:")
+        page.browser.see(".Toastify__toast", "0 of 3 cells run on the server")
+        page.reload()
+        page.prompt("[*]:")
+        page.browser.see(".Toastify__toast", "0 of 3 cells run on the server")
+        pages.go("one")
+        page.says("one\n")
+        page.prompt("[2]:", 1)
+        page.prompt("[3]:", 2)
+        page.browser.see(".Toastify__toast", "ended at cell 3. ZeroDivisionError")
+        page.command("jupyterd:run-from-here", 1)
+        page.prompt("[4]:", 1)
+        page.prompt("[5]:", 2)
+        assert page.cell(0)["execution_count"] == 1
+        assert not page.has_dialog()
+
+    with_pages(tmp_path, front_end, script, WAIT + "wait('one')\nprint('one')", "print('two')", "1 / 0")
