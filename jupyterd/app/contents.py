@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 UNLIMITED = 1 << 62
 """Bytes: what the disk takes is the limit of a file that is uploaded as it is."""
 
+JUPYTEXT_CLASS = "jupytext.TextFileContentsManager"
+
 SCHEMA = "https://events.jupyter.org/jupyter_server/contents_service/v1"
 
 
@@ -42,6 +44,17 @@ def contents(reactor: Any, settings: Settings, lanes: Lanes, emit: Callable[[str
     return service
 
 
+def class_of(settings: Settings) -> Any:
+    """The class that the operator has named; jupytext's, where it is enabled as a server extension and none is."""
+    from jupyterd.extensions.discovery import JUPYTEXT, is_installed
+
+    server = settings.server
+    on = any(server.jpserver_extensions.get(name) for name in JUPYTEXT)
+    if on and "contents_manager_class" not in server.config.get("ServerApp", {}) and is_installed("jupytext"):
+        return JUPYTEXT_CLASS
+    return server.contents_manager_class
+
+
 def manager_of(settings: Settings, emit: Callable[[dict[str, Any]], None], sign_later: Later | None = None) -> Any:
     """The contents manager that the operator wants.
 
@@ -51,7 +64,7 @@ def manager_of(settings: Settings, emit: Callable[[dict[str, Any]], None], sign_
     from jupyterd.compat.class_names import resolve
     from jupyterd.contents.managers.manager import ContentsManager
 
-    kind = resolve(settings.server.contents_manager_class)
+    kind = resolve(class_of(settings))
     if not kind.__module__.startswith("jupyterd."):
         from jupyterd.contents.managers.foreign import adopt, on_ours
 

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from jupyterd.config.manager import ConfigManager
     from jupyterd.contents.service import Contents
     from jupyterd.events.bus import EventBus
-    from jupyterd.extensions.inquiry import Inquiry
+    from jupyterd.extensions.http.inquiry import Inquiry
+    from jupyterd.extensions.native import NativeExtensions
     from jupyterd.gateway.kernelspecs import GatewaySpecs
     from jupyterd.kernels.channels.policy import Observer
     from jupyterd.kernels.manager import MappingKernelManager
@@ -393,7 +394,15 @@ class Parts:
             kernels=lambda: self.kernels,
             provider=lambda: self.guard.provider,
             page_config=None if self.extensions is None else self.extensions.page_config,
+            native_page_config=lambda: {} if self.native_extensions is None else self.native_extensions.page_config,
         )
+
+    @cached_property
+    def native_extensions(self) -> NativeExtensions | None:
+        """Extensions of jupyterd itself; None where none is installed."""
+        from jupyterd.app.extensions import load_native
+
+        return load_native(self, lambda service: self.services.add(Stage.RECORDS, service))
 
     @cached_property
     def extensions(self) -> Inquiry | None:
@@ -401,7 +410,7 @@ class Parts:
         from jupyterd.app.extensions import build, wanted
 
         names = wanted(self.settings)
-        return build(self, names) if names else None
+        return None if names is None else build(self, names)
 
     @cached_property
     def front(self) -> Front:

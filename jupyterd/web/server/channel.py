@@ -77,6 +77,17 @@ class Channel(http.HTTPChannel):
         if transport is not None:
             transport.abortConnection()
 
+    # -- the answer
+
+    def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Any) -> None:
+        """The head of an answer, in one piece. Names and values have been looked at when they were set."""
+        lines = [b"%b %b %b" % (version, code, reason)]
+        for name, values in headers.getAllRawHeaders():
+            lines += [b"%b: %b" % (name, value) for value in values]
+        lines += [b"", b""]
+        transport: Any = self.transport
+        transport.write(b"\r\n".join(lines))
+
     # -- flow control
 
     def pause_reading(self) -> None:
