@@ -24,6 +24,7 @@ from jupyterd.gateway.polling import GatewayPolling
 from jupyterd.gateway.settings import GatewayClient
 from jupyterd.gateway.tls import GatewayPolicy
 from jupyterd.system.threads import InThread
+from jupyterd.system.unix_endpoint import UnixEndpoints
 
 if TYPE_CHECKING:
     from jupyterd.settings.load import Settings
@@ -62,7 +63,11 @@ def engine(
     policy = GatewayPolicy(client)
     pool = HTTPConnectionPool(reactor)
     pool.cachedConnectionTimeout = IDLE
-    agent: Any = Agent(reactor, policy, connectTimeout=client.connect_timeout, pool=pool)
+    if str(client.url).lower().startswith("http+unix:"):
+        endpoints = UnixEndpoints(reactor, client.connect_timeout)
+        agent: Any = Agent.usingEndpointFactory(reactor, endpoints, pool=pool)
+    else:
+        agent = Agent(reactor, policy, connectTimeout=client.connect_timeout, pool=pool)
     credentials = Credentials(client, _renewer(client), in_thread)
     if credentials.jar is not None:
         agent = CookieAgent(agent, credentials.jar)

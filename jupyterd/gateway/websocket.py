@@ -19,6 +19,7 @@ from jupyterd.gateway.credentials import Credentials
 from jupyterd.gateway.interfaces import LinkEnd
 from jupyterd.gateway.settings import GatewayClient
 from jupyterd.kernels.messages.wire import CODEC_JSON, CODEC_V1, V1, BadFrame, BadMessage, Codec, Parts
+from jupyterd.system.unix_endpoint import UnixEndpoints
 from jupyterd.web.websocket.protocol import QuietLog
 
 CLOSING = 5.0
@@ -175,6 +176,9 @@ class Dialer:
         base = urlsplit(str(self._settings.ws_url))
         path = path_of(base.path + self._settings.kernels_endpoint, [kernel_id, "channels"])
         netloc = base.netloc.rpartition("@")[2]
+        socket = netloc if base.scheme.lower() == "ws+unix" else ""
+        if socket:
+            base, netloc = base._replace(scheme="ws"), "localhost"
         url = base._replace(netloc=netloc, path=path, query=urlencode({"session_id": session})).geturl()
         headers = {**(await self._credentials.headers()), **self._credentials.cookies(url)}
         factory = _Factory(end, url=url, protocols=[V1], headers=headers, useragent="jupyterd", reactor=self._reactor)
@@ -185,13 +189,18 @@ class Dialer:
             autoPingInterval=self._ping[0],
             autoPingTimeout=self._ping[1],
         )
-        protocol: GatewayProtocol = await self._endpoint(factory).connect(factory)
+        protocol: GatewayProtocol = await self._endpoint(factory, socket).connect(factory)
         return await protocol.opening
 
-    def _endpoint(self, factory: WebSocketClientFactory) -> Any:
-        endpoint = HostnameEndpoint(
-            self._reactor, factory.host, factory.port, timeout=float(self._settings.connect_timeout)
-        )
+    def _endpoint(self, factory: WebSocketClientFactory, socket: str) -> Any:
+        """The way to the gateway.
+
+        :param socket: the host of a ``ws+unix`` URL, if it is one.
+        """
+        timeout = float(self._settings.connect_timeout)
+        if socket:
+            return UnixEndpoints(self._reactor, timeout).of(socket)
+        endpoint = HostnameEndpoint(self._reactor, factory.host, factory.port, timeout=timeout)
         if not factory.isSecure:
             return endpoint
         assert self._policy is not None
