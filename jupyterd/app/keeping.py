@@ -24,7 +24,7 @@ from jupyterd.system.keeper_link import KeeperRefused
 if TYPE_CHECKING:
     from jupyterd.settings.server_app import ServerApp
     from jupyterd.state.kept import Kept
-    from jupyterd.supervision.listener import Front
+    from jupyterd.supervision.listener import Listener
 
 PAUSE, ANSWERS = 0.02, 5.0
 """Seconds between looks whether another daemon has let go, and for how long its keeper may take to see that."""
@@ -170,7 +170,7 @@ def keeping(reactor: Any, server: ServerApp) -> Keeping | None:
     return found
 
 
-def predecessor(reactor: Any, keeping: Keeping, front: Front) -> Predecessor:
+def predecessor(reactor: Any, keeping: Keeping, front: Listener) -> Predecessor:
     """What hands over to another process of the same server."""
 
     def leave() -> None:

@@ -25,6 +25,9 @@ BATCH = 256 * 1024
 TOGETHER = 3.0
 """Seconds after its end in which an execution waits for others, so that the file is written once for many."""
 
+TAKEN_OVER = 30.0
+"""Seconds after its end in which a page that follows the kernel asks for an execution that it has not run itself."""
+
 UNLINKED = 300.0
 """Seconds in which a page whose kernel has ended saves what it shows; JupyterLab does within two minutes."""
 
@@ -80,6 +83,7 @@ class KernelRecord:
         self._read_to = 0
         self._reading = DeferredLock()
         self._forgotten: list[str] = []
+        self._followers: set[str] = set()
 
     # -- what the channels tell
 
@@ -210,12 +214,26 @@ class KernelRecord:
         left = self.gone and any(self.away.get(key, 0.0) > now for key in execution.clients)
         return left or self.is_attended(execution)
 
+    def may_be_taken_over(self, execution: Execution) -> bool:
+        """A page is there that shows what it did not run itself, and has had no time yet to ask for this."""
+        new = execution.ended is None or self._seconds() < execution.ended + TAKEN_OVER
+        return new and self._is_followed()
+
+    def _is_followed(self) -> bool:
+        return not self.gone and any(cursor.session in self._followers for cursor in self._channels.messages.attached)
+
     def due(self, execution: Execution) -> float | None:
         """When its outputs are to be written into the file; None while they are not."""
-        if not execution.over or not execution.recorded or self.is_attended(execution):
+        if execution.ended is None or not execution.recorded or self.is_attended(execution):
             return None
+        pause = TAKEN_OVER if self._is_followed() else TOGETHER
         back = [self.away.get(key, 0.0) for key in execution.clients]
-        return max([(execution.ended or 0.0) + TOGETHER, self.opened, *back])
+        return max([execution.ended + pause, self.opened, *back])
+
+    def follow(self, session: str) -> None:
+        """The client of this session shows what others run, too."""
+        here = {cursor.session for cursor in self._channels.messages.attached}
+        self._followers = {each for each in self._followers if each in here} | {session}
 
     def attend(self, session: str, execution: Execution) -> None:
         """The client of this session shows its outputs from now on."""

@@ -220,7 +220,7 @@ class Recorder(Service):
             (record, each)
             for record, each in self._of_path(path)
             if each.recorded and (each.over or (running and each.started is not None))
-            if whoever_is_there or not record.is_attended(each)
+            if whoever_is_there or not (record.is_attended(each) or record.may_be_taken_over(each))
         ]
         if not pending or not self._may_write(path):
             return
@@ -385,6 +385,7 @@ class Recorder(Service):
             wanted = [each for each in wanted if each in of_path]
         fence = None
         if client:
+            record.follow(client)
             for execution in wanted:
                 record.attend(client, execution)
             fence = record.fence(client)

@@ -189,6 +189,19 @@ def test_a_page_that_shows_the_run_saves_it(kit: Kit) -> None:
     assert page
 
 
+def test_a_page_that_follows_has_time_to_take_a_quick_run_over(kit: Kit) -> None:
+    page = Page(kit, "one")
+    kit.get("/api/kernels/k/executions?client=one")
+    run = start(kit, cells=["c1"])
+    step(kit, "one", "a")
+    assert not state(kit, run)["recorded"]
+    kit.pass_time(20)
+    assert kit.get()["content"]["cells"][0]["outputs"] == [], "else its next save would find a file that was changed"
+    kit.pass_time(40)
+    assert kit.get()["content"]["cells"][0]["outputs"][0]["text"] == "a", "it does not ask for it"
+    assert page
+
+
 def test_parameters_are_put_behind_their_defaults_and_replaced_the_next_time(kit: Kit) -> None:
     kit.put(cell("c1", "alpha = 1", metadata={"tags": ["parameters"]}), cell("c2", "two"))
     run = start(kit, parameters={"alpha": 0.5, "name": 'x"y'})

@@ -141,9 +141,9 @@ def test_what_is_in_no_file_is_written_when_the_kernel_ends_and_when_the_daemon_
     with running(tmp_path) as daemon:
         save(daemon, "print('said')", "print('too')\nimport time\ntime.sleep(60)")
         file = daemon.root / "a.ipynb"
-        for cell_id, code, end in (
-            ("c1", "print('said')", "kernel"),
-            ("c2", "print('too')\nimport time\ntime.sleep(60)", "daemon"),
+        for cell_id, code in (
+            ("c1", "print('said')"),
+            ("c2", "print('too')\nimport time\ntime.sleep(60)"),
         ):
             kernel = session(daemon)
             tab = Tab(daemon, kernel)
