@@ -16,10 +16,10 @@ from twisted.logger import Logger
 from jupyterd.errors import Failed
 from jupyterd.keeper.launch import unsupported
 from jupyterd.state.directory import StateDirectory
+from jupyterd.state.keeper_link import KeeperRefused
 from jupyterd.supervision.handover.predecessor import Predecessor
 from jupyterd.supervision.handover.successor import Successor
 from jupyterd.system.daemon_directory import local_places
-from jupyterd.system.keeper_link import KeeperRefused
 
 if TYPE_CHECKING:
     from jupyterd.settings.server_app import ServerApp

@@ -10,7 +10,7 @@ from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
 from jupyterd.kernels.process.pdeathsig import dying_with_us
-from jupyterd.system.keeper_link import KeeperLink
+from jupyterd.state.keeper_link import KeeperLink
 
 
 class ServerKernelManager(AsyncKernelManager):

@@ -15,7 +15,7 @@ from jupyterd.keeper.record import Heard
 
 if TYPE_CHECKING:
     from jupyterd.kernels.messages.wire import Bytes
-    from jupyterd.system.keeper_link import KeeperLink
+    from jupyterd.state.keeper_link import KeeperLink
     from jupyterd.system.threads import InThread
 
 AT_ONCE = 4 * 1024 * 1024

@@ -23,7 +23,7 @@ FAILED = "restart.failed"
 
 
 class Keeper(Protocol):
-    """By which successors are heard: :class:`~jupyterd.system.keeper_link.KeeperLink`."""
+    """By which successors are heard: :class:`~jupyterd.state.keeper_link.KeeperLink`."""
 
     heard: dict[str, Callable[[], None]]
 
