@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from jupyterd.kernels.log.chunk import EVERYBODY, Chunk
 from jupyterd.kernels.log.coalesce import coalesced
 from jupyterd.kernels.log.cursor import Client, Cursor
-from jupyterd.kernels.log.places_file import Place, PlacesFile
+from jupyterd.kernels.log.places_file import Place, PlacesFile, named
 from jupyterd.kernels.log.spill import Block, Spill
 from jupyterd.kernels.log.store import Store
 from jupyterd.kernels.messages.wire import CODEC_JSON, CODEC_V1, Bytes, Codec, Parts
@@ -124,7 +124,7 @@ class MessageLog:
         client = cursor.client
         if client is None or not cursor.flight or (unsent := client.unsent()) == 0:
             journal = self.store.journal
-            said = 0 if journal is None or cursor.position != self.next else journal.said
+            said = 0 if journal is None or cursor.position != self.next else named(journal.mark)
             self.places.mark(cursor.slot, cursor.position, said)
             return
         if unsent is None:  # nobody knows: what was confirmed is told now and then

@@ -1,8 +1,8 @@
 """Places of sessions in a kernel's message log, in a file that is mapped into memory.
 
 It is written with each message that a session gets: what is in it is true when the daemon is killed. A place is a
-number, and how many messages the kernel had said on iopub there: what was not on disk when the daemon was killed is
-heard again from the keeper, and counted by that.
+number, and the name of the message that the kernel had said last: what was not on disk when the daemon was killed is
+heard again from the keeper, and has other numbers then.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from contextlib import suppress
 from struct import Struct
 from typing import NamedTuple
 
-from jupyterd.kernels.messages.wire import V1
+from jupyterd.kernels.messages.wire import V1, Bytes
 
 SLOTS = 512
 """Sessions that have a place; others lose theirs with the daemon."""
@@ -31,13 +31,22 @@ PROTOCOLS = (None, V1)
 """The websocket protocols by their number in the file."""
 
 
+def named(signature: Bytes) -> int:
+    """A message by its signature, as a number; 0 where it has none."""
+    digits = bytes(signature[:16])
+    try:
+        return int(digits, 16)
+    except ValueError:
+        return 0
+
+
 class Place(NamedTuple):
     """One session's.
 
     :ivar slot: where it is in the file.
     :ivar number: its cursor's.
     :ivar position: the number of the next message that it gets.
-    :ivar said: how many messages the kernel had said on iopub before that; 0 where it was behind.
+    :ivar said: names the message that the kernel had said last, by :func:`named`; 0 where it was behind.
     :ivar part: bytes of the message there, and of those that came with it, that the session has in its protocol.
     :ivar protocol: which that is: see :data:`PROTOCOLS`.
     :ivar until: when it is forgotten, if it does not come back; 0 while it was here.

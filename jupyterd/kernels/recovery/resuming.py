@@ -24,6 +24,7 @@ from jupyterd.kernels.channels.to_kernel import Asked
 from jupyterd.kernels.log import journal as disk
 from jupyterd.kernels.log import spill
 from jupyterd.kernels.log.chunk import Chunk
+from jupyterd.kernels.log.places_file import named
 from jupyterd.kernels.messages.wire import UNREADABLE, Parts, read_header, read_parent, read_type
 from jupyterd.kernels.recovery.standin import Standin, ids_of
 
@@ -94,7 +95,7 @@ class Resuming:
         self._channels, self._standin, self._clock = channels, standin, clock
         self._known: set[str] = set()
         self._asked: dict[str, tuple[str, bytes]] = {}
-        self._behind: dict[Cursor, int] = {}
+        self._behind: dict[int, list[Cursor]] = {}
 
     async def restore(self, in_thread: Any) -> None:
         """Read what the former daemon had on disk."""
@@ -107,13 +108,13 @@ class Resuming:
         journal.resume(found.files)
         journal.said = found.said
         if messages.places is not None:
-            self._restore_places(messages.places.read(), found.said)
+            self._restore_places(messages.places.read())
         self._restore_requests(found.asked, found.chunks)
         tail = messages.store.tail(TAIL)
         self._known = ids_of(parts[0] for chunk in found.chunks for parts in chunk.messages if not chunk.lost)
         self._channels.hearing.remind(tail)
 
-    def _restore_places(self, places: Iterable[Place], said: int) -> None:
+    def _restore_places(self, places: Iterable[Place]) -> None:
         messages, now = self._channels.messages, self._clock.seconds()
         for place in places:
             if place.until and place.until < now:
@@ -121,8 +122,8 @@ class Resuming:
                 continue
             position = min(max(place.position, messages.oldest), messages.next)
             cursor = messages.reopen(place, position)
-            if place.position > messages.next and place.said > said:
-                self._behind[cursor] = place.said - said
+            if place.position > messages.next and place.said:
+                self._behind.setdefault(place.said, []).append(cursor)
             grace = place.until - now if place.until else self._channels.settings.offline_session_timeout
             self._channels.places.restore(cursor, grace)
 
@@ -211,24 +212,19 @@ class Resuming:
                 hearing.replies(message.channel.decode(), [list(message.parts)])
                 continue
             run.append(list(message.parts))
-            if len(run) >= BATCH or self._behind:
+            behind = self._behind.pop(named(message.parts[0]), None) if self._behind else None
+            if behind or len(run) >= BATCH:
                 self._flush(run)
                 run = []
+            for cursor in behind or ():  # its client had all up to this from the former daemon, which had not stored it
+                if cursor.client is None:
+                    cursor.position = self._channels.messages.next
+                    self._channels.messages.mark(cursor)
         self._flush(run)
 
     def _flush(self, run: list[list[Any]]) -> None:
-        if not run:
-            return
-        messages = self._channels.messages
-        before = messages.next
-        behind = [cursor for cursor in self._behind if cursor.position == before and cursor.client is None]
-        self._channels.hearing.iopub_again(run)
-        for cursor in behind:  # its client had these from the former daemon, which had not stored them
-            cursor.position = messages.next
-            messages.mark(cursor)
-            self._behind[cursor] -= 1
-            if not self._behind[cursor]:
-                del self._behind[cursor]
+        if run:
+            self._channels.hearing.iopub_again(run)
 
     def _tell_lost(self, count: int) -> None:
         if count:
