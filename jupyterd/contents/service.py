@@ -148,9 +148,8 @@ class Contents(Service):
         """
 
         async def work() -> None:
-            if await self.lanes.write(operations.is_large, self.manager, path, LARGE) and await self.lanes.write(
-                can_delegate, self.manager
-            ):
+            is_large = step.size > LARGE or await self.lanes.write(operations.is_large, self.manager, path, LARGE)
+            if is_large and await self.lanes.write(can_delegate, self.manager):
                 etag = (await self._delegate("change", step, path=path))["etag"]
                 if etag is not None:
                     self.manager.emit(data={"action": "save", "path": path})

@@ -258,6 +258,10 @@ class KernelRecord:
             and (each.path == path if each.path is not None else path in self.paths)
         ]
 
+    def size(self, execution: Execution) -> int:
+        """Bytes, roughly, of what was read of an execution."""
+        return self._replay[execution.id].size if execution.id in self._replay else 0
+
     async def outputs(self, wanted: list[Execution], for_pages: bool = False) -> dict[str, Said]:
         """What executions have said, by their ids, as of now; see :meth:`Replay.said`."""
         upto = self._channels.messages.next

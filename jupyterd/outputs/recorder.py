@@ -7,7 +7,6 @@ notebook, when the kernel ends and when the daemon stops. While such a page is t
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import Service
@@ -225,7 +224,8 @@ class Recorder(Service):
         if not pending or not self._may_write(path):
             return
         over = {each.id for _, each in pending if each.over}
-        step = Step(steps.WRITE, {"recorded": [asdict(each) for each in await self._recorded(path, pending)]})
+        step = Step(steps.WRITE, {"recorded": [vars(each) for each in await self._recorded(path, pending)]})
+        step.size = sum(record.size(each) for record, each in pending)
         try:
             await self._change(path, step)
         except NotFound:
@@ -339,9 +339,9 @@ class Recorder(Service):
         return Step(
             steps.SAVE,
             {
-                "shown": [asdict(each) for each in shown],
-                "recorded": [asdict(each) for each in recorded],
-                "written": {cell_id: asdict(each) for cell_id, each in written.items()},
+                "shown": [vars(each) for each in shown],
+                "recorded": [vars(each) for each in recorded],
+                "written": {cell_id: vars(each) for cell_id, each in written.items()},
                 "over": [*(each.id for each in recorded if each.over), *(each.id for each in shown)],
             },
         )

@@ -24,7 +24,6 @@ from jupyterd.settings.server_app import ServerApp
 __all__ = ["BadSettings", "Settings", "act", "load"]
 
 
-
 @dataclass(frozen=True)
 class Settings:
     """What a daemon is built from.
