@@ -26,13 +26,13 @@ MOST_IN_A_FOLDER = 16
 OURS = re.compile(r"jupyterd(\.\w+)+")
 
 LEAVES = {
-    "", "compat", "config_manager", "errors", "log", "log_scrub", "log_styles", "system", "traittypes",
+    "", "compat", "config_manager", "errors", "keeper", "log", "log_scrub", "log_styles", "system", "traittypes",
     "transutils", "utils",
 }  # fmt: skip
 MIDDLE = {"web", "auth", "events"}
 FEATURES = {
     "commands", "config", "contents", "dashboard", "extensions", "frontends", "gateway", "hub", "kernels",
-    "kernelspecs", "nbconvert", "outputs", "sessions", "status", "supervision", "terminals",
+    "kernelspecs", "nbconvert", "outputs", "sessions", "state", "status", "supervision", "terminals",
 }  # fmt: skip
 SETTINGS = {"settings", "testing"}
 """What turns a command line and files into settings: above the features' own classes, below what builds the server."""
@@ -58,7 +58,7 @@ NEIGHBOURS = {
         "kernelspecs.manager",
         "sessions.manager",
     },
-    "kernels": {"kernelspecs.manager"},
+    "kernels": {"kernelspecs.manager", "state.kept", "state.store"},
     "nbconvert": {"contents.managers.sync_or_async", "contents.service"},
     "outputs": {
         "contents.operations",
@@ -72,6 +72,8 @@ NEIGHBOURS = {
         "sessions.manager",
     },
     "sessions": {"kernels.manager"},
+    "supervision": {"state.directory"},
+    "terminals": {"state.kept", "state.store"},
     "status": {"frontends.static_files", "kernels.manager", "terminals.manager"},
 }
 """The modules of other features that a feature may know: their domain, never their HTTP."""
@@ -223,6 +225,20 @@ def test_the_reference_is_not_needed() -> None:
 
 def test_nothing_of_the_daemon_imports_the_extension_host() -> None:
     wrong = [i for i in imports() if reaches(i, "jupyterd.extension_host") and part(i.importer) != "extension_host"]
+    assert not wrong, shown(wrong)
+
+
+def test_the_keeper_is_a_program_of_its_own() -> None:
+    """It imports the standard library and pyzmq; the daemon imports of it what both sides have to know."""
+    inside = [i for i in imports() if part(i.importer) == "keeper"]
+    allowed = set(sys.stdlib_module_names) | {"zmq"}
+    wrong = [i for i in inside if i.target.split(".")[0] not in allowed and part(i.target) != "keeper"]
+    shared = {"wire", "record", "screen", "processes", "launch"}
+    wrong += [
+        i
+        for i in ours()
+        if part(i.target) == "keeper" and part(i.importer) != "keeper" and i.target.split(".")[2] not in shared
+    ]
     assert not wrong, shown(wrong)
 
 

@@ -175,7 +175,7 @@ def http() -> Iterator[int]:
 def test_a_server_is_asked_to_stop(http: int) -> None:
     gone = 2**22 + 1
     assert shutdown_server({"url": f"http://127.0.0.1:{http}/b/", "pid": gone, "token": "t"})
-    assert Stoppable.asked == [("/b/api/shutdown", "token t")]
+    assert Stoppable.asked == [("/b/api/shutdown?kernels=default", "token t")]
 
 
 def test_stop_by_port(http: int, runtime: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -184,7 +184,7 @@ def test_stop_by_port(http: int, runtime: Path, monkeypatch: pytest.MonkeyPatch)
     app = JupyterServerStopApp()
     app.initialize([str(http)])
     app.start()
-    assert Stoppable.asked == [("/api/shutdown", "token t")]
+    assert Stoppable.asked == [("/api/shutdown?kernels=default", "token t")]
 
 
 def test_stop_what_is_not_there(runtime: Path) -> None:

@@ -100,6 +100,8 @@ def _add_services(parts: Parts) -> None:
     services, server, reactor = parts.services, parts.server, parts.reactor
     if parts.gateway is not None:
         services.add(Stage.BACKENDS, parts.gateway.service)
+    if parts.keeping is not None:
+        services.add(Stage.BACKENDS, parts.keeping)
     services.add(Stage.DOMAINS, parts.kernels_service)
     if server.terminals_enabled:
         services.add(Stage.DOMAINS, parts.terminals)

@@ -14,7 +14,7 @@ from jupyterd.dashboard.log_lines import LogLines
 from jupyterd.status.activity import Activity
 from jupyterd.status.counters import EventCounters
 from jupyterd.supervision.stages import Stage, Stages
-from jupyterd.system.daemon_directory import DaemonDirectory, local_places
+from jupyterd.system.daemon_directory import DaemonDirectory, Directory, local_places
 from jupyterd.system.threads import Threads
 from jupyterd.web.pages import Pages
 from jupyterd.web.root import Root
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from jupyterd.app.frontends import FrontEnds
     from jupyterd.app.gateway import Engine
     from jupyterd.app.hub import HubSide
+    from jupyterd.app.keeping import Keeping
     from jupyterd.auth.guard import Guard
     from jupyterd.config.manager import ConfigManager
     from jupyterd.contents.service import Contents
@@ -71,6 +72,7 @@ class Parts:
         self.in_thread = self._threads("jupyterd", 4)  # short work of all features: parsing, SQLite, kernelspecs
         self.log_threads = self._threads("kernel-logs", 4)  # a disk that hangs holds up nothing else
         self.network_threads = self._threads("network", 2)  # a firewall that swallows packets holds a thread for long
+        self.state_thread = self._threads("state", 1)  # writes the state file, in order
         self.password_thread = self._threads("passwords", 1)
         self.lanes = Lanes(
             self._threads("contents", 8), self._threads("contents-read", 8), self._threads("contents-large", 1)
@@ -217,24 +219,43 @@ class Parts:
         return KernelSpecs(client, self.in_thread, self.server.base_url)
 
     @cached_property
+    def keeping(self) -> Keeping | None:
+        """What outlives the daemon; None where nothing does."""
+        from jupyterd.app.keeping import keeping
+
+        return keeping(self.reactor, self.server)
+
+    @cached_property
     def kernels(self) -> MappingKernelManager:
         """All kernels."""
         from jupyterd.kernels.channels.kernel_channels import KernelChannels
         from jupyterd.kernels.channels.policy import MessagePolicy
         from jupyterd.kernels.channels.settings import ZMQChannelsWebsocketConnection
         from jupyterd.kernels.process.process_launcher import ProcessLauncher
+        from jupyterd.kernels.recovery.ledger import KernelLedger, Recovery
+        from jupyterd.kernels.recovery.standin import Standin
 
         server, gateway = self.server, self.gateway
         kernels: MappingKernelManager = self.settings.make("kernel_manager_class")
         connection = ZMQChannelsWebsocketConnection(parent=server) if gateway is None else gateway.connection
+        keeping = self.keeping if gateway is None else None
+        kept = None if keeping is None else keeping.kept
+        ledger = None if kept is None else KernelLedger(kept, self.state_thread)
+
+        def standin(kernel_id: str, directory: str) -> Standin | None:
+            if kept is None:
+                return None
+            return Standin(kept.keeper, kernel_id, directory, self.log_threads, connection.message_log_disk_bytes)
 
         def channels(kernel_id: str, observer: Observer) -> KernelChannels:
+            directory = self.log_directory.join(kernel_id) if kept is None else kept.log_directory(kernel_id)
             return KernelChannels(
                 kernel_id,
                 reactor=self.reactor,
                 settings=connection,
                 in_thread=self.log_threads,
-                spill_dir=self.log_directory.join(kernel_id),
+                spill_dir=directory,
+                standin=standin(kernel_id, directory),
                 observer=observer,
                 policy=MessagePolicy.of(kernels),
                 network=None if gateway is None else gateway.network,
@@ -242,17 +263,24 @@ class Parts:
             )
 
         def processes() -> ProcessLauncher:
-            directories = self.socket_directory, self.log_directory
-            return ProcessLauncher(self.reactor, kernels, self.installed, server.runtime_dir, *directories)
+            sockets: Directory = self.socket_directory if kept is None else kept.sockets
+            notes: Directory = self.log_directory if kept is None else kept.sockets
+            keeper = None if kept is None else kept.keeper
+            return ProcessLauncher(self.reactor, kernels, self.installed, server.runtime_dir, sockets, notes, keeper)
 
+        launcher = processes() if gateway is None else gateway.launcher
         kernels.serve(
-            launcher=processes() if gateway is None else gateway.launcher,
+            launcher=launcher,
             channels=channels,
             clock=self.reactor,
             in_thread=self.in_thread,
             emit=self.emit,
             external_dir=server.external_connection_dir if server.allow_external_kernels else None,
+            ledger=ledger,
         )
+        if keeping is not None and isinstance(launcher, ProcessLauncher):
+            keeping.finders.append(Recovery(keeping.kept, self.state_thread, kernels, launcher).find)
+            keeping.kept.keeper.replaced.append(kernels.new_keeper)
         return kernels
 
     @cached_property
@@ -260,7 +288,11 @@ class Parts:
         """Culls kernels, and ends them with the daemon."""
         from jupyterd.kernels.service import KernelsService
 
-        return KernelsService(self.kernels, self.socket_directory, self.log_directory)
+        return KernelsService(self.kernels, self.socket_directory, self.log_directory, keep=self.keep_at_stop)
+
+    def keep_at_stop(self) -> bool:
+        """Whether kernels and terminals go on when the daemon stops."""
+        return self.keeping is not None and self.keeping.keep_at_stop
 
     @cached_property
     def socket_directory(self) -> DaemonDirectory:
@@ -308,10 +340,12 @@ class Parts:
         from jupyterd.sessions.manager import kernel_path_of
 
         sessions: SessionManager = self.settings.make("session_manager_class")
+        kept = None if self.keeping is None else self.keeping.kept
         sessions.serve(
             kernels=self.kernels,
             in_thread=self.in_thread,
             kernel_path=lambda path: self.contents.ask(kernel_path_of, path),
+            kept_in=None if kept is None else lambda: kept.store.where,
         )
         return sessions
 
@@ -320,7 +354,7 @@ class Parts:
         """All terminals."""
         from jupyterd.app.terminals import terminals
 
-        return terminals(self.reactor, self.settings)
+        return terminals(self.reactor, self.settings, self.keeping, self.state_thread, self.keep_at_stop)
 
     @cached_property
     def request_times(self) -> RequestTimes:
@@ -375,7 +409,8 @@ class Parts:
         from jupyterd.supervision.listener import Front
         from jupyterd.supervision.notify import Notify
 
-        return Front(self.reactor, self.site, self.server, Notify.from_environment(), self.log_directory)
+        found = None if self.keeping is None else self.keeping.when_found
+        return Front(self.reactor, self.site, self.server, Notify.from_environment(), self.log_directory, found)
 
     @cached_property
     def config_manager(self) -> ConfigManager:

@@ -32,6 +32,11 @@ def resource(parts: Parts) -> StatusResource:
     def terminals() -> int:
         return len(parts.terminals) if parts.server.terminals_enabled else 0
 
+    def stop(kernels: str | None) -> None:
+        if parts.keeping is not None:
+            parts.keeping.asked_to_stop(kernels)
+        parts.reactor.callLater(STOP_DELAY, parts.reactor.stop)
+
     return StatusResource(
         activity=parts.activity,
         metrics=Metrics(
@@ -44,7 +49,7 @@ def resource(parts: Parts) -> StatusResource:
         ),
         kernels=lambda: len(parts.kernels.living()),
         connections=connections,
-        stop=lambda: parts.reactor.callLater(STOP_DELAY, parts.reactor.stop),
+        stop=stop,
         ready=parts.takes_work,
         in_thread=parts.in_thread,
         more_metrics=lambda: None if parts.extensions is None else parts.extensions.metrics(),

@@ -9,6 +9,9 @@ from jupyterd.system.threads import InThread
 from jupyterd.web.root import Root
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from jupyterd.app.keeping import Keeping
     from jupyterd.settings.load import Settings
     from jupyterd.terminals.manager import Terminals
 
@@ -16,17 +19,34 @@ PING_INTERVAL = 30.0
 """Seconds between pings, so that proxies keep a quiet connection."""
 
 
-def terminals(reactor: Any, settings: Settings) -> Terminals:
-    """The service."""
+def terminals(
+    reactor: Any, settings: Settings, keeping: Keeping | None, state_thread: InThread, keep: Callable[[], bool]
+) -> Terminals:
+    """The service.
+
+    :param keeping: what outlives the daemon; None where nothing does.
+    :param state_thread: writes the state file.
+    :param keep: whether terminals go on when the daemon stops.
+    """
     from jupyterd.terminals.manager import Terminals
     from jupyterd.terminals.settings import Shell, TerminalManager
 
     server = settings.server
-    return Terminals(
+    kept = None
+    if keeping is not None:
+        from jupyterd.terminals.kept import KeptTerminals
+
+        kept = KeptTerminals(reactor, keeping.kept, state_thread)
+    service = Terminals(
         reactor,
         TerminalManager(config=settings.config),
         lambda: Shell.of(server.terminado_settings, server.root_dir, server.connection_url),
+        kept,
+        keep,
     )
+    if keeping is not None:
+        keeping.finders.append(service.find)
+    return service
 
 
 def mount(root: Root, service: Callable[[], Terminals], settings: Settings, in_thread: InThread) -> None:

@@ -19,6 +19,7 @@ from jupyterd.kernels.channels.kernel_channels import KernelChannels
 from jupyterd.kernels.channels.policy import Observer
 from jupyterd.kernels.events import Report
 from jupyterd.kernels.kernel import Kernel
+from jupyterd.kernels.process.death import Death
 from jupyterd.kernels.process.external import ExternalKernels, ExternalProcess
 from jupyterd.kernels.process.launcher import Launcher, Order
 from jupyterd.kernels.restarter import Runner
@@ -39,6 +40,22 @@ class NoSuchKernel(NotFound):
 
     def __init__(self, kernel_id: str) -> None:
         super().__init__(f"Kernel does not exist: {kernel_id}")
+
+
+class Ledger(Protocol):
+    """Where kernels are written down, so that the next daemon finds them again."""
+
+    def remember(self, kernel: Kernel) -> None:
+        """It runs, or has died: write it down in a moment."""
+
+    def forget(self, kernel_id: str) -> None:
+        """It is shut down."""
+
+    def settled(self) -> Deferred[None]:
+        """Fires when all is written that was to be."""
+
+    def is_kept(self, kernel: Kernel) -> bool:
+        """Whether the next daemon will find it."""
 
 
 class ChannelsFactory(Protocol):
@@ -65,6 +82,7 @@ class MappingKernelManager(MappingKernelSettings):
         in_thread: InThread,
         emit: Callable[[str, dict[str, Any]], None],
         external_dir: str | None = None,
+        ledger: Ledger | None = None,
     ) -> None:
         """Begin to manage.
 
@@ -73,7 +91,9 @@ class MappingKernelManager(MappingKernelSettings):
         :param clock: wall-clock time.
         :param emit: tells the event bus.
         :param external_dir: where others leave connection files of their kernels; None where nobody may.
+        :param ledger: where kernels are written down for the next daemon; None where they end with this one.
         """
+        self.ledger = ledger
         self.launcher = launcher
         self.clock = clock
         self.in_thread = in_thread
@@ -93,6 +113,7 @@ class MappingKernelManager(MappingKernelSettings):
             restarter,
             self._report,
             forget=lambda kernel: Deferred.fromCoroutine(self.shutdown(kernel.id, now=True)),
+            remember=lambda kernel: None if ledger is None else ledger.remember(kernel),
         )
 
     # -- which there are
@@ -212,15 +233,7 @@ class MappingKernelManager(MappingKernelSettings):
     async def _start(self, kernel_id: str, name: str, path: str | None, env: Mapping[str, str] | None) -> Kernel:
         cwd = None if path is None else await self.in_thread(self.cwd_for_path, path)
         kernel = self._new_kernel(kernel_id)
-        order = Order(
-            kernel_id,
-            name,
-            cwd,
-            env,
-            path,
-            ask=lambda kind, content: self._ask(kernel, kind, content),
-            stopped=lambda: self._stopped(kernel),
-        )
+        order = self._order(kernel, name, cwd, env, path)
         kernel.process = await self.launcher.process(order, lambda death: self._runner.ended(kernel, death))
         if kernel_id in self._kernels:
             return self._kernels[kernel_id]
@@ -238,8 +251,63 @@ class MappingKernelManager(MappingKernelSettings):
             raise
         if kernel.id not in self._kernels:
             raise Failed(f"Kernel was shut down while it started: {kernel.id}")
+        if self.ledger is not None:
+            await self.ledger.settled()
         self.twisted_log.info("Kernel started: {kernel_id}", kernel_id=kernel_id)
         return kernel
+
+    def _order(
+        self, kernel: Kernel, name: str, cwd: str | None, env: Mapping[str, str] | None, path: str | None
+    ) -> Order:
+        return Order(
+            kernel.id,
+            name,
+            cwd,
+            env,
+            path,
+            ask=lambda kind, content: self._ask(kernel, kind, content),
+            stopped=lambda: self._stopped(kernel),
+        )
+
+    def recall(
+        self, kernel_id: str, name: str, cwd: str | None, env: Mapping[str, str] | None, path: str | None
+    ) -> tuple[Kernel, Order, Callable[[Death], None]]:
+        """A kernel that a former daemon started, without its process yet: what that is made with."""
+        kernel = self._new_kernel(kernel_id)
+        order = self._order(kernel, name, cwd, env, path)
+        return kernel, order, lambda death: self._runner.ended(kernel, death)
+
+    async def recalled(self, kernel: Kernel, process: Any, lives: bool, reason: str, listened: bool) -> None:
+        """Such a kernel is here now; see :meth:`recall`.
+
+        :param reason: why it does not live.
+        :param listened: the keeper has listened to it.
+        """
+        kernel.process = process
+        kernel.channels = self._channels(kernel.id, kernel)
+        await kernel.channels.resume(listened and lives, process.connection_info)
+        self._kernels[kernel.id] = kernel
+        if lives:
+            self._runner.found(kernel)
+        else:
+            self._runner.lose(kernel, Death(told=reason))
+
+    def new_keeper(self) -> None:
+        """The keeper was killed; another one has what lives of its kernels, and is to listen to them."""
+        for kernel in self:
+            kernel.channels.new_keeper()
+
+    async def leave(self) -> None:
+        """Leave the kernels that the next daemon finds again; only the others are there after this."""
+        if self.ledger is None:
+            return
+        for kernel in self:
+            if self.ledger.is_kept(kernel):
+                self._kernels.pop(kernel.id)
+                process: Any = kernel.process
+                process.let_go()
+                await kernel.channels.leave()
+        await self.ledger.settled()
 
     async def _abandon(self, kernel: Kernel) -> None:
         kernel.life.terminate()
@@ -332,6 +400,8 @@ class MappingKernelManager(MappingKernelSettings):
             await kernel.process.stop(now=now)
         finally:
             self._kernels.pop(kernel.id, None)
+            if self.ledger is not None:
+                self.ledger.forget(kernel.id)
             kernel.channels.close("Kernel shut down")
             kernel.heard()
 

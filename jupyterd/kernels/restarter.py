@@ -23,6 +23,7 @@ class Runner:
 
     :param restarter: when a kernel that died is started again.
     :param forget: shuts down a kernel that has been dead for ``dead_kernel_timeout``.
+    :param remember: writes down what the next daemon has to know of one.
     """
 
     clock: IReactorTime
@@ -30,6 +31,7 @@ class Runner:
     restarter: KernelRestarter
     report: Report
     forget: Callable[[Kernel], Deferred[None]]
+    remember: Callable[[Kernel], None] = lambda kernel: None
     log = Logger()
 
     # -- started and restarted
@@ -85,7 +87,18 @@ class Runner:
     def _launched(self, kernel: Kernel) -> None:
         kernel.launched()
         kernel.life.launched()
+        self.remember(kernel)
         kernel.channels.connect(kernel.process.connection_info)
+        self._wait_for(kernel)
+
+    def found(self, kernel: Kernel) -> None:
+        """Its process runs, since before this daemon did."""
+        kernel.launched()
+        kernel.ever_spoke = True
+        kernel.channels.connect(kernel.process.connection_info)
+        self._wait_for(kernel)
+
+    def _wait_for(self, kernel: Kernel) -> None:
         Deferred.fromCoroutine(self._await_answer(kernel)).addErrback(self._unexpected, kernel)
 
     async def _await_answer(self, kernel: Kernel) -> None:
@@ -152,6 +165,7 @@ class Runner:
             return
         self.log.error("Kernel {kernel_id} died: {reason}", kernel_id=kernel.id, reason=death.reason)
         kernel.life.lost(death)
+        self.remember(kernel)
         self.report.death(kernel.process.name, kernel.id, death, restarting=False)
 
     def forget_later(self, kernel: Kernel) -> IDelayedCall:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall
@@ -22,12 +24,16 @@ class KernelsService(Service):
     """Culls idle kernels; ends all when the daemon stops.
 
     :param directories: what all kernels share on disk; removed in the end.
+    :param keep: whether kernels that the next daemon finds again are left to it.
     """
 
     log = Logger()
 
-    def __init__(self, kernels: MappingKernelManager, *directories: DaemonDirectory) -> None:
+    def __init__(
+        self, kernels: MappingKernelManager, *directories: DaemonDirectory, keep: Callable[[], bool] = lambda: False
+    ) -> None:
         self._kernels = kernels
+        self._keep = keep
         self._directories = directories
         self._timer: IDelayedCall | None = None
         self._culler = Culler(
@@ -66,6 +72,8 @@ class KernelsService(Service):
             directory.sweep()
 
     async def _end(self) -> None:
+        if self._keep():
+            await self._kernels.leave()
         await self._kernels.shutdown_all()
         for directory in self._directories:
             directory.close()

@@ -73,14 +73,18 @@ class SessionManager(LoggingConfigurable):
         kernels: MappingKernelManager,
         in_thread: InThread,
         kernel_path: Callable[[str], Awaitable[str]] | None = None,
+        kept_in: Callable[[], str] | None = None,
     ) -> None:
         """Begin to manage.
 
+        :param kept_in: the file that the table is kept in where ``database_filepath`` names none, because kernels
+            outlive the daemon; None: it is kept in memory.
         :param kernel_path: the API path of the directory for a document's kernel; None for the document's own.
         """
         self._kernels = kernels
         self._in_thread = in_thread
         self._kernel_path = kernel_path or self._own_directory
+        self._kept_in = kept_in
         self._table_or_none: SessionTable | None = None
         self._locks = KeyedLocks()
 
@@ -89,8 +93,18 @@ class SessionManager(LoggingConfigurable):
         if self._table_or_none is None:
             from jupyterd.sessions.store import SessionTable
 
-            self._table_or_none = SessionTable(self.database_filepath)
+            self._table_or_none = SessionTable(self._path(), durable=self.database_filepath != ":memory:")
         return self._table_or_none
+
+    def _path(self) -> str:
+        path = str(self.database_filepath)
+        if path != ":memory:" or self._kept_in is None:
+            return path
+        try:
+            return self._kept_in()
+        except OSError as error:
+            self.twisted_log.error("sessions are kept in memory: {error}", error=error)
+            return path
 
     async def _in_table(self, call: Callable[..., T], *args: Any) -> T:
         """A table in memory never blocks; a file may."""

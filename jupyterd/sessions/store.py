@@ -23,16 +23,19 @@ class SessionTable:
     """The table; every call may block on the disk.
 
     :param path: the database file, or ``:memory:``.
+    :param durable: a row is to survive the machine, not the daemon alone.
     """
 
-    def __init__(self, path: str = ":memory:") -> None:
-        self._path = path
+    def __init__(self, path: str = ":memory:", durable: bool = True) -> None:
+        self._path, self._durable = path, durable
         self._lock = Lock()
         self._connection: sqlite3.Connection | None = None
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
             connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+            if not self._durable:
+                connection.execute("PRAGMA synchronous=OFF")
             connection.execute("CREATE TABLE IF NOT EXISTS session (session_id, path, name, type, kernel_id)")
             self._connection = connection
         return self._connection

@@ -29,16 +29,18 @@ BASES = {
     "AsyncFileManagerMixin": "AsyncFileContentsManager",
     "BaseKernelWebsocketConnection": "ZMQChannelsWebsocketConnection",
 }
-# Settings that are read and change nothing here.
-NO_EFFECT = frozenset(
-    {
-        "extra_services",
-        "kernel_websocket_connection_class",
-        "reraise_server_extension_failures",
-    }
-)
+# Settings of the server that are read and change nothing here, and why.
+NO_EFFECT = {
+    "extra_services": "what it names are handlers of Tornado's, which extensions alone can have",
+    "kernel_websocket_connection_class": "websockets of kernels are Twisted's; the settings of the class are read",
+    "reraise_server_extension_failures": "extensions are loaded in a process of their own, after the start",
+}
 # The same of other classes, whatever their section.
-NO_EFFECT_ELSEWHERE = frozenset({"files_handler_class", "files_handler_params", "shared_context"})
+NO_EFFECT_ELSEWHERE = {
+    "files_handler_class": "files are sent by Twisted",
+    "files_handler_params": "files are sent by Twisted",
+    "shared_context": "all kernels share one ZeroMQ context",
+}
 
 
 def _moved(name: str) -> dict[str, Any]:

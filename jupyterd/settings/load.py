@@ -195,12 +195,12 @@ def _below_root(server: ServerApp) -> str:
 
 
 def _warn_of_no_effect(server: ServerApp) -> None:
-    for name in sorted(NO_EFFECT & set(server.config.get("ServerApp", {}))):
+    for name in sorted(NO_EFFECT.keys() & set(server.config.get("ServerApp", {}))):
         if ours(getattr(server, name)) != server.trait_defaults(name):
-            server.log.warning("ServerApp.%s has no effect here.", name)
+            server.log.warning("ServerApp.%s has no effect here: %s.", name, NO_EFFECT[name])
     for section, given in server.config.items():
-        for name in sorted(NO_EFFECT_ELSEWHERE & set(given)):
-            server.log.warning("%s.%s has no effect here.", section, name)
+        for name in sorted(NO_EFFECT_ELSEWHERE.keys() & set(given)):
+            server.log.warning("%s.%s has no effect here: %s.", section, name, NO_EFFECT_ELSEWHERE[name])
 
 
 def _warn_of_extensions(server: ServerApp) -> None:

@@ -158,6 +158,18 @@ class ServerTraits(HTTPTraits, MovedTraits):
     root_dir = Unicode(config=True, help="Directory with users' files; also where kernels start.")
     preferred_dir = Unicode(config=True, help="Directory that is opened first. Use FileContentsManager.preferred_dir.")
     notebook_dir = Unicode(config=True, help="Deprecated, use root_dir.")
+    keeper = Bool(
+        None,
+        allow_none=True,
+        config=True,
+        help="Whether kernels and terminals outlive the server, under a process of their own. None: where they can.",
+    )
+    kernels_at_stop = Enum(
+        ["", "end", "keep"],
+        "",
+        config=True,
+        help="What becomes of them when the server is stopped. Empty: 'keep' under a service manager, else 'end'.",
+    )
     allow_external_kernels = Bool(False, config=True, help="Use kernels that others have started.")
     external_connection_dir = Unicode(
         None,

@@ -12,6 +12,7 @@ from jupyter_core.application import JupyterApp
 from traitlets import Bool, Integer, Unicode
 
 from jupyterd import DEFAULT_JUPYTER_SERVER_PORT, __version__
+from jupyterd.supervision.handover.kept_servers import KeptServer, end_kept, kept_servers
 from jupyterd.supervision.running_servers import list_running_servers, shutdown_server
 
 
@@ -38,6 +39,11 @@ class JupyterServerListApp(JupyterApp):
             print("Currently running servers:")  # noqa: T201
         for server in servers:
             print(json.dumps(server) if self.json else _line_of(server))  # noqa: T201
+        kept = [] if self.json else kept_servers(self.runtime_dir)
+        if kept:
+            print("Kernels and terminals whose server is gone; its next start finds them, `jupyterd stop` ends them:")  # noqa: T201
+        for each in kept:
+            print(each)  # noqa: T201
 
 
 def _line_of(server: dict[str, Any]) -> str:
@@ -53,6 +59,8 @@ class JupyterServerStopApp(JupyterApp):
     description = "Stop currently running Jupyter server for a given port"
     port = Integer(DEFAULT_JUPYTER_SERVER_PORT, config=True, help="Port of the server to stop.")
     sock = Unicode("", config=True, help="UNIX socket of the server to stop.")
+    kernels = Bool(False, config=True, help="End its kernels and terminals too, where it would keep them.")
+    flags = {"kernels": ({"JupyterServerStopApp": {"kernels": True}}, "End its kernels and terminals too.")}
 
     def parse_command_line(self, argv: Any = None) -> None:
         """The first word is a port, or else the path of a socket."""
@@ -66,14 +74,19 @@ class JupyterServerStopApp(JupyterApp):
 
     def shutdown_server(self, server: dict[str, Any]) -> bool:
         """Stop this one."""
-        return shutdown_server(server, log=self.log)
+        return shutdown_server(server, log=self.log, kernels="end" if self.kernels else "default")
 
     def start(self) -> None:
         """Find it and stop it; say what runs when it is not found."""
         servers = list(list_running_servers(self.runtime_dir, log=self.log))
+        wanted = self.sock or self.port
+        if not any(wanted == (each.get("sock") if self.sock else each.get("port")) for each in servers):
+            kept = [each for each in kept_servers(self.runtime_dir) if each.where == str(wanted)]
+            if kept:
+                self._end(kept)
+                return
         if not servers:
             self.exit(f"There are no running servers (per {self.runtime_dir})")
-        wanted = self.sock or self.port
         for server in servers:
             if wanted == (server.get("sock") if self.sock else server.get("port")):
                 self._stop(wanted, server)
@@ -83,6 +96,11 @@ class JupyterServerStopApp(JupyterApp):
         for server in servers:
             self.log.info(" - %s", server.get("sock") or server["port"])
         self.exit(1)
+
+    def _end(self, kept: list[KeptServer]) -> None:
+        for each in kept:
+            self.log.info("The server is gone; ending what it left: %s", each)
+            end_kept(each)
 
     def _stop(self, where: str | int, server: dict[str, Any]) -> None:
         self.log.info("Shutting down server on %s...", where)

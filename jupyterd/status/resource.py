@@ -24,9 +24,9 @@ PLAIN = "text/plain; charset=utf-8"
 class StatusResource:
     """The server about itself.
 
-    :param kernels: how many kernels run.
-    :param connections: open websockets to kernels.
-    :param stop: ends the daemon, soon.
+        :param kernels: how many kernels run.
+        :param connections: open websockets to kernels.
+        :param stop: ends the daemon, soon; told what the client wants to become of kernels, None where it does not say.
     :param more_metrics: those of server extensions, in Prometheus's text format; None where there are none.
     :param look_at_activity: brings ``activity`` up to date about server extensions; None where there are none.
     :param ready: whether the daemon takes work: it has started, is not about to end, and has
@@ -41,7 +41,7 @@ class StatusResource:
     metrics: Metrics
     kernels: Callable[[], int]
     connections: Callable[[], int]
-    stop: Callable[[], None]
+    stop: Callable[[str | None], None]
     ready: Callable[[], bool]
     in_thread: InThread
     more_metrics: Callable[[], Awaitable[bytes] | None] = lambda: None
@@ -72,9 +72,9 @@ class StatusResource:
 
     @api("POST", "/api/shutdown")
     async def shutdown(self, call: Call) -> object:
-        """End the server, and all kernels with it."""
+        """End the server, and all kernels with it, unless ``kernels=keep`` or the operator says otherwise."""
         self.log.info("shutting down: asked for by a client")
-        self.stop()
+        self.stop(call.arg("kernels"))
         return Reply(b"", PLAIN)
 
     @api(("GET", "HEAD"), "/metrics")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
@@ -28,6 +29,7 @@ class Front(Service):
     :param server: gets the port that was found.
     :param notify: is told when the server is there and when it goes.
     :param notes: remembers the files by which others find the server, for when it is killed.
+    :param ready: what has to be done before the first client is served.
     """
 
     log = Logger()
@@ -39,7 +41,9 @@ class Front(Service):
         server: Server,
         notify: Notify,
         notes: DaemonDirectory | None = None,
+        ready: Callable[[], Deferred[None]] | None = None,
     ) -> None:
+        self._ready = ready
         self._reactor = reactor
         self._factory = factory
         factory.noisy = False  # type: ignore[attr-defined]  # it would tell that it starts and stops
@@ -91,6 +95,14 @@ class Front(Service):
         if not self._listening:
             self.privilegedStartService()
         super().startService()
+        if self._ready is None:
+            self._accept()
+        else:
+            self._ready().addCallback(lambda _: self._accept())
+
+    def _accept(self) -> None:
+        if not self.running:
+            return
         factory = self._factory
         if self.certificates is not None:
             from twisted.protocols.tls import TLSMemoryBIOFactory

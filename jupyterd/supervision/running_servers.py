@@ -52,12 +52,13 @@ def _forget(path: str, log: Any) -> None:
             log.warning("Deleting server info file failed: %s.", error)
 
 
-def shutdown_server(server_info: dict[str, Any], timeout: float = 5, log: Any = None) -> bool:
+def shutdown_server(server_info: dict[str, Any], timeout: float = 5, log: Any = None, kernels: str = "default") -> bool:
     """Stop a server: by asking it, then by SIGTERM, then by SIGKILL, each after ``timeout`` seconds.
 
     A server that refuses or does not answer gets the signal at once.
 
     :param server_info: what :func:`list_running_servers` gives.
+    :param kernels: what becomes of its kernels: ``end``, ``keep``, or what it does by itself.
     :returns: whether it is stopped (only Windows can fail).
     """
     url = server_info["url"]
@@ -66,7 +67,7 @@ def shutdown_server(server_info: dict[str, Any], timeout: float = 5, log: Any = 
         log.debug("POST request to %sapi/shutdown", url)
     try:
         fetch(
-            url_path_join(url, "api/shutdown"),
+            url_path_join(url, f"api/shutdown?kernels={kernels}"),
             method="POST",
             body=b"",
             headers={"Authorization": f"token {server_info['token']}"},

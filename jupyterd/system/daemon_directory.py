@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Protocol
 
 NOTE = "noted-"
 
@@ -19,6 +20,19 @@ UNBORN = "."
 
 FRESH = 60.0
 """Seconds for which such a one is left alone."""
+
+
+class Directory(Protocol):
+    """A place of a daemon's own."""
+
+    def join(self, name: str) -> str:
+        """A path in it. Raises OSError: it can not be made."""
+
+    def note(self, path: str) -> None:
+        """Remember a file that lies elsewhere, and goes with the daemon."""
+
+    def strike(self, path: str) -> None:
+        """Forget a file that was noted."""
 
 
 class DaemonDirectory:

@@ -6,19 +6,24 @@ import errno
 import os
 import re
 import time
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime, timezone
 from itertools import count
 from shutil import which
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredList
 from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
+from twisted.python.failure import Failure
 
 from jupyterd.errors import Failed, Invalid, NotFound, Unavailable
 from jupyterd.terminals.settings import DEFAULT_CULL_INTERVAL, Shell, TerminalManager
 from jupyterd.terminals.terminal import COLUMNS, ROWS, Terminal
+
+if TYPE_CHECKING:
+    from jupyterd.terminals.kept import KeptTerminals
 
 NAME = re.compile(r"\w+")
 MOST = 1000
@@ -36,11 +41,21 @@ class Terminals(Service):
     """Starts terminals, knows them by name, ends those that nobody uses.
 
     :param shell: tells what runs in a new one; called for each.
+    :param kept: runs them so that they outlive the daemon; None: they are its children and end with it.
+    :param keep: whether they go on when the daemon stops.
     """
 
     log = Logger()
 
-    def __init__(self, reactor: Any, settings: TerminalManager, shell: Any) -> None:
+    def __init__(
+        self,
+        reactor: Any,
+        settings: TerminalManager,
+        shell: Any,
+        kept: KeptTerminals | None = None,
+        keep: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self._kept, self._keep = kept, keep
         self._reactor = reactor
         self._settings = settings
         self._shell = shell
@@ -94,11 +109,43 @@ class Terminals(Service):
         self._watch()
         return terminal
 
+    async def start(self, name: str | None = None, directory: str | None = None) -> Terminal:
+        """The same, done when its process runs.
+
+        :raises Invalid: not a name.
+        :raises Failed: no process could be started.
+        """
+        terminal = self.create(name, directory)
+        await terminal.settled()
+        if terminal.failure is not None:
+            raise Failed(terminal.failure)
+        return terminal
+
+    async def find(self, children: Mapping[str, Mapping[str, Any]], listened: Collection[str]) -> None:
+        """Find the terminals of a former daemon.
+
+        :param children: the keeper's, by their names.
+        :param listened: is of kernels.
+        """
+        if self._kept is not None:
+            await self._kept.find(children, self._found)
+
+    def _found(self, name: str) -> Terminal:
+        terminal = self._terminals[name] = Terminal(name, self._reactor, self._forget)
+        self._watch()
+        return terminal
+
     def _spawn(self, terminal: Terminal, shell: Shell, directory: str | None) -> None:
         where = directory or (shell.directory if os.path.isdir(shell.directory) else None)
         program = which(shell.command[0])
         if program is None:
             raise Failed(f"No terminal could be started: there is no program {shell.command[0]}")
+        if self._kept is not None:
+            variables = shell.variables(ROWS, COLUMNS)
+            running = self._kept.spawn(terminal, program, shell.command, variables, where, (ROWS, COLUMNS))
+            terminal.started = Deferred.fromCoroutine(running)
+            terminal.started.addErrback(self._not_started, terminal)
+            return
         try:
             self._reactor.spawnProcess(
                 terminal,
@@ -112,7 +159,15 @@ class Terminals(Service):
             kind = Unavailable if error.errno in (errno.EAGAIN, errno.ENOMEM) else Failed
             raise kind(f"No terminal could be started: {error.strerror or error}") from None
 
+    def _not_started(self, failure: Failure, terminal: Terminal) -> None:
+        terminal.failure = failure.getErrorMessage()
+        if failure.check(Failed) is None:
+            self.log.failure("a terminal could not be started", failure)
+        terminal.never_ran()
+
     def _forget(self, terminal: Terminal) -> None:
+        if self._kept is not None:
+            self._kept.forget(terminal)
         self.last_activity = max(self.last_activity or 0.0, terminal.last_activity)
         if self._terminals.get(terminal.name) is terminal:
             del self._terminals[terminal.name]
@@ -151,4 +206,8 @@ class Terminals(Service):
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        if self._keep() and self._kept is not None:
+            for terminal in list(self._terminals.values()):
+                if self._kept.leave(terminal):
+                    del self._terminals[terminal.name]
         return DeferredList([self._end(terminal) for terminal in list(self._terminals.values())])

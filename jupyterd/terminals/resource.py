@@ -46,7 +46,7 @@ class TerminalsResource:
         name, directory = body.get("name"), body.get("cwd")
         if directory is not None:
             directory = await self._in_thread(existing, directory, self._root_dir)
-        return self._terminals.model(self._terminals.create(name, directory))
+        return self._terminals.model(await self._terminals.start(name, directory))
 
     @api("GET", "/api/terminals/<name>")
     async def get(self, call: Call, name: str) -> object:

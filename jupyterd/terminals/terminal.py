@@ -13,6 +13,7 @@ from contextlib import suppress
 from typing import Any, Protocol
 
 from twisted.internet.defer import Deferred
+from twisted.internet.error import ProcessDone
 from twisted.internet.interfaces import IDelayedCall, IPushProducer
 from twisted.internet.protocol import ProcessProtocol
 from twisted.internet.task import deferLater
@@ -61,6 +62,8 @@ class Terminal(ProcessProtocol):
     the process is made to wait; where there is no viewer, it goes on and the screen keeps the tail.
 
     :param ended: called when the process has gone.
+    :ivar started: fires when its process runs; None where it does, or nobody waits.
+    :ivar failure: why it could not be run; None where it could.
     :ivar last_activity: when there was output or input, in seconds of the reactor's clock.
     """
 
@@ -79,9 +82,17 @@ class Terminal(ProcessProtocol):
         self._waiting = False
         self._full = False
         self.alive = True
+        self.started: Deferred[None] | None = None
+        self.failure: str | None = None
         self._gone: list[Deferred[None]] = []
 
     # -- the process
+
+    def remind(self, data: bytes) -> None:
+        """What it wrote while another daemon, or none, was there."""
+        text = self._decoder.decode(data)
+        if text:
+            self.screen.append(text)
 
     def connectionMade(self) -> None:
         """It runs."""
@@ -128,8 +139,26 @@ class Terminal(ProcessProtocol):
         for deferred in waiting:
             deferred.callback(None)
 
+    async def settled(self) -> None:
+        """Wait until its process runs, or could not be run."""
+        if self.started is None or self.started.called:
+            return
+        waiting: Deferred[None] = Deferred()
+
+        def told(result: None) -> None:
+            waiting.callback(None)
+
+        self.started.addCallback(told)
+        await waiting
+
+    def never_ran(self) -> None:
+        """No process could be run."""
+        if self.alive:
+            self.processEnded(Failure(ProcessDone(None)))
+
     async def end(self) -> None:
         """End the process, asking kindly first; done when it has gone."""
+        await self.settled()
         for number in SIGNALS:
             if not self.alive:
                 return

@@ -12,10 +12,12 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from jupyterd.keeper.launch import KeeperGone, Line
 
 BIN = Path(os.environ.get("JUPYTERD_BIN", Path(sys.executable).parent))
 """Where the installed commands are that are tested."""
@@ -116,8 +118,15 @@ class Daemon:
         return str(self.json("POST", "/api/kernels", {"name": "python3"})["id"])
 
     def children(self) -> set[int]:
-        """Its child processes, kernels above all."""
-        return {int(pid) for task in Path(f"/proc/{self.pid}/task").iterdir() for pid in _words(task / "children")}
+        """Its child processes, kernels above all, and those of its keeper in place of that."""
+        found = children_of(self.pid)
+        keepers = {pid for pid in found if is_keeper(pid)}
+        return (found - keepers).union(*map(children_of, keepers))
+
+    def keeper(self) -> int:
+        """The process number of its keeper."""
+        (pid,) = [pid for pid in children_of(self.pid) if is_keeper(pid)]
+        return pid
 
     def fds(self) -> int:
         return len(os.listdir(f"/proc/{self.pid}/fd"))
@@ -138,6 +147,30 @@ class Daemon:
             self.process.kill()
             self.process.wait()
             raise
+
+
+def children_of(pid: int) -> set[int]:
+    try:
+        tasks = list(Path(f"/proc/{pid}/task").iterdir())
+    except OSError:
+        return set()
+    return {int(child) for task in tasks for child in _words(task / "children")}
+
+
+def is_keeper(pid: int) -> bool:
+    try:
+        return b"jupyterd.keeper" in Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+
+
+def end_kept(home: Path) -> None:
+    """End what daemons that were killed have left to their keepers."""
+    for path in (home / "runtime").glob("jupyterd-state-*/keeper.sock"):
+        with suppress(KeeperGone):
+            line = Line(str(path))
+            line.ask("end", children=True)
+            line.close()
 
 
 def _words(path: Path) -> list[str]:
@@ -196,6 +229,7 @@ def running(
         yield daemon
     finally:
         daemon.stop(patience=end)
+        end_kept(home)
 
 
 def await_answer(daemon: Daemon, patience: float = 20.0) -> None:

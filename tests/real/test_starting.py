@@ -190,14 +190,15 @@ class _NotOurChild:
 
 def test_what_a_killed_daemon_left_goes_with_the_next(tmp_path: Path) -> None:
     """At once, as a supervisor that restarts it wants: keys, tokens, sockets, logs."""
-    with running(tmp_path) as first:
+    alone = "--ServerApp.keeper=False"
+    with running(tmp_path, alone) as first:
         kernel = first.start_kernel()
         first.process.kill()
         first.process.wait()
     runtime = tmp_path / "runtime"
     left = {path.name for path in runtime.iterdir()}
     assert {f"jpserver-{first.pid}.json", f"kernel-{kernel}.json"} <= left
-    with running(tmp_path) as second:
+    with running(tmp_path, alone) as second:
         now = {path.name for path in runtime.iterdir()}
         assert not {name for name in left if name.endswith((".json", ".html"))} & now
         until(lambda: not left & {path.name for path in runtime.iterdir()}, what="its directory stayed")

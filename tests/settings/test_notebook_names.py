@@ -128,8 +128,8 @@ def test_all_that_moves_has_a_row() -> None:
     """What is missing above is of the program itself, or has a test of its own below."""
     others = {
         "answer_yes", "config_file", "config_file_name", "cookie_secret", "default_url", "file_to_run",
-        "file_url_prefix", "generate_config", "kernel_websocket_connection_class", "log_datefmt",
-        "log_format", "log_level", "logging_config", "notebook_dir", "open_browser", "password",
+        "file_url_prefix", "generate_config", "keeper", "kernel_websocket_connection_class", "kernels_at_stop",
+        "log_datefmt", "log_format", "log_level", "logging_config", "notebook_dir", "open_browser", "password",
         "preferred_dir", "pylab", "root_dir", "server_extensions", "show_config", "show_config_json", "sock",
         "ssl_options", "static_immutable_cache", "token",
     }  # fmt: skip

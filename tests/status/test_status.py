@@ -58,7 +58,7 @@ class House:
         self.site = MemorySite(root, reactor=self.reactor)
         self.site.site._access = AccessLog(False, self.answered)
 
-    def stop(self) -> None:
+    def stop(self, kernels: str | None) -> None:
         self.stopped += 1
 
     def answered(self, request: Any, seconds: float) -> None:

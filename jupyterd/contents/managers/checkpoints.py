@@ -83,7 +83,7 @@ class FileCheckpoints(Checkpoints):
     checkpoint_dir = Unicode(
         ".ipynb_checkpoints", config=True, help="The directory of checkpoints, beside the file that they are of."
     )
-    root_dir = Unicode(config=True)
+    root_dir = Unicode(config=True, help="The directory below which all files lie; by default the manager's.")
     use_atomic_writing = Bool(True, config=True, help="See FileContentsManager.use_atomic_writing.")
 
     @default("root_dir")

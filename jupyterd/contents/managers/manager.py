@@ -63,8 +63,8 @@ class ContentsManager(ContentsInterface, LoggingConfigurable):
         help="Called after each save as hook(os_path=..., model=..., contents_manager=...), or its dotted path.",
     )
     checkpoints_class = AnyTrait(config=True, help="What keeps checkpoints: a subclass of Checkpoints, or its name.")
-    checkpoints = AnyTrait(config=True)
-    checkpoints_kwargs = Dict(config=True)
+    checkpoints = AnyTrait(config=True, help="What keeps checkpoints: an instance, made of the two below.")
+    checkpoints_kwargs = Dict(config=True, help="Arguments for the checkpoints class.")
     files_handler_class = AnyTrait(
         None, allow_none=True, config=True, help="Without effect: /files is served natively."
     )

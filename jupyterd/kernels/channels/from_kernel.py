@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import orjson
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from jupyterd.kernels.channels.drop_detector import Drops
@@ -20,6 +22,7 @@ from jupyterd.kernels.channels.session_cursors import Places
 from jupyterd.kernels.channels.to_kernel import Requests
 from jupyterd.kernels.log.chunk import Chunk
 from jupyterd.kernels.log.cursor import Cursor
+from jupyterd.kernels.log.journal import Journal
 from jupyterd.kernels.log.message_log import MessageLog
 from jupyterd.kernels.messages.adapter import OURS, adapted
 from jupyterd.kernels.messages.server_session import Author
@@ -60,6 +63,7 @@ class Hearing:
 
     :ivar watchers: who is told of each message in answer to a request, by the request's id; told with None when it
         is lost.
+    :ivar journal: counts what the kernel says, and knows the signature of the last of it; None where nothing is kept.
     :ivar refused: how many messages of the kernel were not taken, by reason.
     :ivar recording: who is told of requests and replies; None where nobody is.
     :ivar state: what the kernel does, as far as its own messages tell: ``busy``, ``idle`` or ''.
@@ -96,6 +100,10 @@ class Hearing:
         self._drops = Drops()
         self._busy = self._runs_code = False
         self._state_of = ""
+        self.journal: Journal | None = None
+        self._held: list[Batch] | None = None
+        self._heard: Deferred[None] | None = None
+        self._known: set[str] | None = None
 
     @property
     def state(self) -> str:
@@ -152,6 +160,15 @@ class Hearing:
 
     def iopub(self, batch: Batch) -> None:
         """A turn's iopub messages: verified, their types read, appended to the log."""
+        if self._held is not None:
+            self._hold(batch)
+            return
+        if self._known is not None:
+            batch = [message for message in batch if not self._is_known(message)]
+        self.iopub_again(batch)
+
+    def iopub_again(self, batch: Batch) -> None:
+        """The same of messages that somebody else has heard, in our place."""
         refusal = self._line.signer.refusal
         is_older = self._line.version < OURS
         parent_bytes, parent = self._parent
@@ -160,6 +177,7 @@ class Hearing:
         untracked = policy.untracked_message_types
         messages: list[Parts] = []
         active = False
+        signature: Bytes = b""
         for message in batch:
             why = refusal(message)
             if why is not None:
@@ -175,6 +193,7 @@ class Hearing:
             if message[2] != parent_bytes:
                 parent_bytes = message[2]
                 parent = read_parent(parent_bytes)
+            signature = message[0]
             del message[0]
             if msg_type == "status":
                 self._status(message[3], parent)
@@ -187,12 +206,81 @@ class Hearing:
             self._last_header = bytes(messages[-1][0])
             if not self._readiness.heard:
                 self._readiness.iopub_heard()
+            if self.journal is not None:
+                self.journal.said += len(messages)
+                self.journal.mark = signature
             gaps = self._drops.before(messages)
             self.append(b"iopub", messages if not gaps else self._told(messages, gaps, bytes(parent_before)))
             if self.watchers:
                 self._tell_watchers(messages)
         if active:
             self._observer.activity()
+
+    # -- gone on with after another daemon
+
+    def remind(self, chunks: Sequence[Chunk]) -> None:
+        """What the kernel said last, to a former daemon: its state and the numbers that it gives follow from it."""
+        for chunk in chunks:
+            if chunk.channel != b"iopub" or chunk.lost or not chunk.messages:
+                continue
+            self._drops.before(chunk.messages)
+            for parts in chunk.messages:
+                with suppress(*UNREADABLE):
+                    parent = read_parent(parts[1])
+                    if read_type(parts[0]).msg_type == "status" and parent.msg_type:
+                        self._status(parts[3], parent)
+                        self._parent = (bytes(parts[1]), parent)
+
+    def hold(self, known: set[str]) -> None:
+        """Keep what comes on iopub until :meth:`let_go`: what came before it is still being read.
+
+        :param known: the ids of messages that are in the log already; it grows meanwhile.
+        """
+        self._held, self._known = [], known
+
+    def _hold(self, batch: Batch) -> None:
+        assert self._held is not None
+        self._held.append(batch)
+        if not self._readiness.heard:
+            self._readiness.iopub_heard()
+        waiting, self._heard = self._heard, None
+        if waiting is not None:
+            waiting.callback(None)
+
+    def when_heard(self) -> Deferred[None]:
+        """Fires when something is kept; see :meth:`hold`."""
+        heard: Deferred[None] = Deferred()
+        self._heard = heard
+        if self._held:
+            self._heard = None
+            heard.callback(None)
+        return heard
+
+    def let_go(self) -> None:
+        """All before is in the log: what was kept follows, less what is there already."""
+        held, self._held, self._heard = self._held or [], None, None
+        for batch in held:
+            self.iopub(batch)
+
+    def forget_known(self) -> None:
+        """Nothing comes any more that is in the log already."""
+        self._known = None
+
+    def _is_known(self, message: Parts) -> bool:
+        assert self._known is not None
+        try:
+            return read_header(message[1]).msg_id in self._known
+        except UNREADABLE:
+            return False
+
+    def tell(self, text: str) -> None:
+        """A line on stderr, below the request that was last."""
+        self.append(b"iopub", [self._author.notice(text, bytes(self._parent[0]))])
+
+    def replies_are_lost(self, channel: str, header: bytes, reply: Parts) -> None:
+        """The kernel has replied, and nobody heard it: ``reply`` stands for it."""
+        self.log.warn("kernel {kernel_id}: a reply is lost", kernel_id=self._kernel_id)
+        self._reply(channel.encode(), read_header(reply[0]).msg_type, read_parent(header), list(reply))
 
     def _told(self, messages: Sequence[Parts], gaps: Sequence[tuple[int, int]], parent: bytes) -> Sequence[Parts]:
         """``messages`` with a line where some are missing, below the request of what came before.
@@ -285,7 +373,8 @@ class Hearing:
         if self.recording is not None:
             self._record(self.recording, channel, msg_type, parent, message, cursor)
         if cursor is None or cursor.number not in self._messages.cursors:
-            self.log.warn("a kernel's {msg_type} to nobody known is dropped", msg_type=msg_type)
+            if self._known is None:  # else it is to a former daemon
+                self.log.warn("a kernel's {msg_type} to nobody known is dropped", msg_type=msg_type)
             return
         self.append(channel, [message], cursor.number)
         if parent.msg_id in self.watchers:

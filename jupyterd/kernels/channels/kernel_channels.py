@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from jupyterd.errors import Failed
 from jupyterd.kernels.channels.closing import Farewell
 from jupyterd.kernels.channels.executions import Executions
 from jupyterd.kernels.channels.from_kernel import Hearing
@@ -20,12 +23,16 @@ from jupyterd.kernels.channels.server_requests import Inquiries
 from jupyterd.kernels.channels.session_cursors import Places
 from jupyterd.kernels.channels.to_kernel import CHANNELS, Requests
 from jupyterd.kernels.log.cursor import Client, Cursor
+from jupyterd.kernels.log.journal import Journal
 from jupyterd.kernels.log.message_log import MessageLog
+from jupyterd.kernels.log.places_file import PlacesFile
 from jupyterd.kernels.log.rate_limit import RateLimit
 from jupyterd.kernels.log.spill import Spill
 from jupyterd.kernels.messages.adapter import major_version
 from jupyterd.kernels.messages.server_session import Author
 from jupyterd.kernels.messages.wire import Parts
+from jupyterd.kernels.recovery.resuming import Resuming
+from jupyterd.kernels.recovery.standin import Standin
 
 if TYPE_CHECKING:
     from jupyterd.kernels.channels.send_queue import Sender
@@ -52,6 +59,7 @@ class KernelChannels:
 
     :param spill_dir: a directory of this kernel's own, made when it is needed and removed at the end.
     :param policy: what the manager's settings say about messages.
+    :param standin: hears the kernel while no daemon does; None where the log ends with the daemon.
     :param network: where sockets come from; the reactor's ZeroMQ context if None.
     :param recording: makes what records which cells are run; nothing where it is None.
     :ivar messages: the log.
@@ -71,8 +79,10 @@ class KernelChannels:
         policy: MessagePolicy | None = None,
         network: Network | None = None,
         recording: Callable[[KernelChannels], Recording] | None = None,
+        standin: Standin | None = None,
     ) -> None:
         self.kernel_id = kernel_id
+        self._clock, self._in_thread = reactor, in_thread
         self.settings = settings
         self._policy = policy or MessagePolicy()
         self._closed = False
@@ -106,9 +116,68 @@ class KernelChannels:
             policy=self._policy,
             observer=observer,
         )
+        self._standin = standin if settings.message_log_on_disk else None
+        self._resumed: Resuming | None = None
+        if self._standin is not None:
+            self._keep_log(spill_dir, self._standin)
         self.executions = Executions(self, reactor, settings.offline_session_timeout)
         self.recording: Recording | None = None if recording is None else recording(self)
         self._requests.recording = self._hearing.recording = self.recording
+
+    def _keep_log(self, directory: str, standin: Standin) -> None:
+        """Have the log outlive the daemon."""
+        store, requests = self.messages.store, self._requests
+        journal = Journal(
+            directory,
+            self._in_thread,
+            self._clock,
+            kept=lambda: store.first,
+            asked=requests.notes,
+            stored=standin.stored,
+        )
+        store.journal = requests.journal = self._hearing.journal = journal
+        self.messages.places = PlacesFile(os.path.join(directory, "places"))
+
+    # -- for what goes on after a former daemon: see :mod:`jupyterd.kernels.recovery.resuming`
+
+    @property
+    def closed(self) -> bool:
+        """Whether the kernel is gone."""
+        return self._closed
+
+    @property
+    def hearing(self) -> Hearing:
+        """What it says."""
+        return self._hearing
+
+    @property
+    def requests(self) -> Requests:
+        """What it is asked."""
+        return self._requests
+
+    @property
+    def places(self) -> Places:
+        """Where its sessions are."""
+        return self._places
+
+    @property
+    def author(self) -> Author:
+        """Makes the server's own messages."""
+        return self._author
+
+    async def resume(self, listened: bool, info: dict[str, Any]) -> None:
+        """Go on with the log of a former daemon, and what the keeper has heard since; :meth:`connect` follows.
+
+        :param listened: the keeper has listened.
+        :param info: by its key messages are verified.
+        """
+        if self._standin is None:
+            return
+        self._line.verify(info)
+        resuming = Resuming(self, self._standin, self._clock)
+        await resuming.restore(self._in_thread)
+        await resuming.catch_up(listened)
+        self._resumed = resuming if listened else None
 
     # -- for the kernel's life
 
@@ -139,13 +208,24 @@ class KernelChannels:
         """
         if self._closed or self._line.leads_to(connection_info):
             return
-        self.disconnect()
+        resumed, self._resumed = self._resumed, None
+        if resumed is None:
+            self.disconnect()
+        if self._standin is not None:
+            self._standin.listen(connection_info, again=resumed is not None)
         hearing = self._hearing
         received: dict[str, Callable[[Batch], None]] = {"iopub": hearing.iopub}
         for channel in CHANNELS:
             received[channel] = partial(hearing.replies, channel)
         self._line.open(connection_info, received, self._requests.flush)
         self._readiness.begin(self.settings.kernel_info_timeout)
+        if resumed is not None:
+            resumed.go_on()
+
+    def new_keeper(self) -> None:
+        """The keeper was killed; another one is to listen along."""
+        if self._standin is not None and not self._closed:
+            self._standin.new_keeper()
 
     def hold(self) -> None:
         """Its process is to end: what clients say from now on waits for the next one."""
@@ -163,6 +243,25 @@ class KernelChannels:
         self.hold()
         self._line.close()
         self._hearing.end()
+
+    async def leave(self) -> None:
+        """The daemon ends and the kernel does not: close its websockets, leave its log to the next daemon."""
+        if self._standin is not None:
+            with suppress(Failed):
+                await self._standin.record(
+                    self._clock
+                )  # it hears all from now on: what both have heard is known by its id
+        self._line.drain()
+        self._closed = True
+        self._readiness.end()
+        self._line.close()
+        journal = self.messages.store.journal
+        if journal is not None:
+            await journal.flush()
+        for cursor in list(self.messages.attached):
+            client: Any = cursor.client
+            client.leave()
+        self.messages.leave()
 
     def close(self, reason: str = "") -> None:
         """The kernel is gone for good: close its websockets, forget its log, remove its spill.
@@ -213,6 +312,11 @@ class KernelChannels:
     def now(self) -> str:
         """The time as headers have it."""
         return self._author.now()
+
+    @property
+    def standin(self) -> Standin | None:
+        """Who hears the kernel, and keeps clients' connections, while no daemon does."""
+        return self._standin
 
     def attach(self, client: ChannelsClient, session_id: str | None) -> Cursor:
         """A websocket is open: it gets what its session has missed, then all that follows.

@@ -49,17 +49,24 @@ class Line:
         :param received: who takes a turn's messages, by channel.
         :param writable: called with the channel on which a send that had to wait may be tried again.
         """
+        if self._info is None or self._info != info:
+            self.verify(info)
         self._info = dict(info)
+        network = self.network or self._zeromq()
+        # The kernel asks for input where a request came from: one for all channels.
+        identity = str(info.get("client_identity") or uuid4().hex).encode()
+        for channel, take in received.items():
+            self._sockets[channel] = network.open(Opening(channel, info, identity, take, partial(writable, channel)))
+
+    def verify(self, info: Mapping[str, Any]) -> None:
+        """Verify messages by the key of ``info`` from now on."""
         key = info.get("key", b"")
         self.signer = Signer(
             key.encode() if isinstance(key, str) else bytes(key),
             info.get("signature_scheme") or "hmac-sha256",
             self._history(),
         )
-        network = self.network or self._zeromq()
-        identity = uuid4().hex.encode()  # the kernel asks for input where a request came from: one for all channels
-        for channel, take in received.items():
-            self._sockets[channel] = network.open(Opening(channel, info, identity, take, partial(writable, channel)))
+        self._info = dict(info)
 
     def close(self) -> None:
         """Close the sockets."""

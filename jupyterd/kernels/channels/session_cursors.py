@@ -25,6 +25,12 @@ class Places:
         """The place of a session; None where it has none."""
         return self._sessions.get(session)
 
+    def restore(self, cursor: Cursor, grace: float) -> None:
+        """A session that was here when a former daemon was: it is waited for."""
+        assert cursor.session is not None
+        self._sessions[cursor.session] = cursor
+        self.keep(cursor, grace)
+
     def take(self, session: str | None) -> Cursor:
         """The place of a session that is here, a new one if it has none; without a session always a new one."""
         cursor = self._sessions.get(session) if session else None
@@ -38,6 +44,7 @@ class Places:
     def keep(self, cursor: Cursor, grace: float) -> None:
         """The client of a session is away: keep it for ``grace`` seconds."""
         cursor.expiry = self._clock.callLater(grace, self.forget, cursor)
+        self._messages.away(cursor, self._clock.seconds() + grace)
         assert cursor.session is not None
         self._sessions[cursor.session] = self._sessions.pop(cursor.session)  # in the order of their leaving
         absent = [each for each in self._sessions.values() if each.client is None]
@@ -55,4 +62,5 @@ class Places:
         expiry: Any = cursor.expiry
         if expiry is not None and expiry.active():
             expiry.cancel()
+            self._messages.away(cursor, 0.0)
         cursor.expiry = None

@@ -50,6 +50,12 @@ class ZMQChannelsWebsocketConnection(LoggingConfigurable):
         1024 * MIB, help="What each kernel's log may keep on disk for clients that lag or are away."
     ).tag(config=True)
 
+    message_log_on_disk = Bool(
+        True,
+        help="Whether what a kernel says is on disk half a second later, for the next start of the server, where "
+        "kernels outlive it (ServerApp.keeper).",
+    ).tag(config=True)
+
     offline_session_timeout = Float(
         24 * 3600.0, help="How long a disconnected session's messages are kept for its return."
     ).tag(config=True)

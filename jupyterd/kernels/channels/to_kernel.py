@@ -11,7 +11,9 @@ from twisted.logger import Logger
 from jupyterd.kernels.channels.policy import MessagePolicy
 from jupyterd.kernels.channels.recording import Recording
 from jupyterd.kernels.channels.send_queue import Outbox, Sender
+from jupyterd.kernels.log.chunk import Chunk
 from jupyterd.kernels.log.cursor import Cursor
+from jupyterd.kernels.log.journal import ASKED, Journal
 from jupyterd.kernels.messages.wire import UNREADABLE, Bytes, Header, Parts, read_header
 
 CHANNELS = ("shell", "control", "stdin")
@@ -37,11 +39,22 @@ class Asked(NamedTuple):
     header: bytes
 
 
+def noted(channel: str, header: Bytes, number: int) -> Chunk:
+    """The note of a request in the journal; it has no number in the log.
+
+    :param number: the cursor's of who asked.
+    """
+    chunk = Chunk(ASKED + channel.encode(), [[bytes(header)]], 0.0, number)
+    chunk.count = 0
+    return chunk
+
+
 class Requests:
     """Messages of clients to one kernel.
 
     :param post: sends a message on a channel, or returns False: then :meth:`flush` follows when it may be tried again.
     :param hold: bytes of one client that may wait on a channel before it is paused.
+    :ivar journal: where it is noted what is asked, for the next daemon.
     :ivar recording: who is told what code is to be run; None where nobody is.
     """
 
@@ -53,6 +66,7 @@ class Requests:
         self._askers: dict[str, Asked] = {}
         self._executing: dict[str, bytes] = {}
         self.recording: Recording | None = None
+        self.journal: Journal | None = None
 
     # -- from clients
 
@@ -85,6 +99,8 @@ class Requests:
             return  # nothing else is replied to
         kept = bytes(data) if len(data) <= LONGEST else b""
         self._askers[header.msg_id] = Asked(cursor, channel, header.msg_type, kept)
+        if self.journal is not None and kept:
+            self.journal.note(noted(channel, kept, cursor.number))
         if len(self._askers) > ASKERS:
             oldest = next(iter(self._askers))
             del self._askers[oldest]
@@ -143,6 +159,22 @@ class Requests:
     def executed(self, msg_id: str) -> bytes | None:
         """The header of an execute_request that is replied to; None where no client asked."""
         return self._executing.pop(msg_id, None)
+
+    # -- for the next daemon, and from the former one
+
+    def notes(self) -> list[Chunk]:
+        """What is asked and not replied to."""
+        return [noted(each.channel, each.header, each.cursor.number) for each in self._askers.values() if each.header]
+
+    def restore(self, msg_id: str, asked: Asked) -> None:
+        """A former daemon's client asked this, and there is no reply yet."""
+        self._askers[msg_id] = asked
+        if asked.msg_type == "execute_request":
+            self._executing[msg_id] = asked.header
+
+    def is_open(self, msg_id: str) -> bool:
+        """Whether a request has no reply yet."""
+        return msg_id in self._askers
 
     def lost(self, waiting_too: bool) -> list[Asked]:
         """What the kernel was asked and will not reply to any more, oldest first; forgotten by that.

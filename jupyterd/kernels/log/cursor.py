@@ -33,6 +33,9 @@ class Client(Protocol):
     def unacknowledged(self) -> int:
         """Bytes that its peer has not acknowledged, as far as that is known."""
 
+    def unsent(self) -> int | None:
+        """How many of them the system has not taken yet; None where that is not known."""
+
     def unanswered(self) -> int:
         """Bytes for which neither TCP nor a pong has confirmed receipt: they may have to be sent again."""
 
@@ -45,13 +48,14 @@ class Cursor:
     :ivar held: chunks read from disk and not yet taken.
     :ivar partial: bytes of the chunk at ``position`` that a lost client had acknowledged, and in which protocol.
     :ivar records: what its client runs may be written into notebooks.
+    :ivar slot: where it is in the file of places; -1 where it is not.
     :ivar flight: what was written last: begin and end in the client's stream, the first message, whether each frame
         is the next message.
     """
 
     __slots__ = (
         "client", "expiry", "flight", "held", "limit", "number", "partial", "position", "pulling", "reading", "records",
-        "session",
+        "session", "slot",
     )  # fmt: skip
 
     def __init__(self, number: int, session: str | None, position: int) -> None:
@@ -66,4 +70,5 @@ class Cursor:
         self.limit: RateLimit | None = None
         self.partial: tuple[int, int, Codec] | None = None
         self.expiry: object = None
+        self.slot = -1
         self.records = True

@@ -16,9 +16,10 @@ from twisted.python.failure import Failure
 from jupyterd.kernels.log.chunk import EVERYBODY, Chunk
 from jupyterd.kernels.log.coalesce import coalesced
 from jupyterd.kernels.log.cursor import Client, Cursor
+from jupyterd.kernels.log.places_file import Place, PlacesFile
 from jupyterd.kernels.log.spill import Block, Spill
 from jupyterd.kernels.log.store import Store
-from jupyterd.kernels.messages.wire import Bytes, Codec, Parts
+from jupyterd.kernels.messages.wire import CODEC_JSON, CODEC_V1, Bytes, Codec, Parts
 
 if TYPE_CHECKING:
     from jupyterd.kernels.log.rate_limit import RateLimit
@@ -29,6 +30,10 @@ MERGED = 256 * 1024
 
 WINDOW = 16 * 1024 * 1024
 """How far back in a client's stream it is known which message lies where: more than both ends of a connection hold."""
+
+
+MARK = 0.1
+"""Seconds after which it is written down where a client is, where the system does not tell what it has taken."""
 
 
 Parcel = tuple[int, list[Bytes]]
@@ -62,6 +67,9 @@ class MessageLog:
         notice: Callable[[str, bytes], Parts],
     ) -> None:
         self.store = Store(spill, in_thread, self, retained=retained, memory=memory, clock=clock, flow=flow)
+        self.places: PlacesFile | None = None
+        self._behind: set[Cursor] = set()
+        self._clock = clock
         self.cursors: dict[int, Cursor] = {}
         self.attached: list[Cursor] = []
         self._late, self._seconds, self._notice = late, clock.seconds, notice
@@ -85,7 +93,70 @@ class MessageLog:
         self._numbers += 1
         cursor = Cursor(self._numbers, session, self.next if position is None else position)
         self.cursors[cursor.number] = cursor
+        if session and self.places is not None:
+            cursor.slot = self.places.take(cursor.number, session, cursor.position)
         return cursor
+
+    def reopen(self, place: Place, position: int) -> Cursor:
+        """The cursor of a session that was here when a former daemon was."""
+        cursor = Cursor(place.number, place.session, position)
+        cursor.slot = place.slot
+        if place.part and position == place.position:
+            cursor.partial = (position, place.part, CODEC_V1 if place.protocol else CODEC_JSON)
+        self._numbers = max(self._numbers, place.number)
+        self.cursors[cursor.number] = cursor
+        return cursor
+
+    def places_give_back(self, slot: int) -> None:
+        """Nobody comes back for a place."""
+        if self.places is not None:
+            self.places.give_back(slot)
+
+    def away(self, cursor: Cursor, until: float) -> None:
+        """The client of a session is away, and waited for until then; 0: it is here."""
+        if self.places is not None and cursor.slot >= 0:
+            self.places.until(cursor.slot, until)
+
+    def mark(self, cursor: Cursor) -> None:
+        """Write down where a cursor is, for the next daemon: behind what the system has taken for its client."""
+        if cursor.slot < 0 or self.places is None:
+            return
+        client = cursor.client
+        if client is None or not cursor.flight or (unsent := client.unsent()) == 0:
+            journal = self.store.journal
+            said = 0 if journal is None or cursor.position != self.next else journal.said
+            self.places.mark(cursor.slot, cursor.position, said)
+            return
+        if unsent is None:  # nobody knows: what was confirmed is told now and then
+            if not self._behind:
+                self._clock.callLater(MARK, self._mark_behind)
+            self._behind.add(cursor)
+            return
+        taken = cursor.flight[-1][1] - unsent
+        position, part = cursor.position, 0
+        for begin, end, first, plain in reversed(cursor.flight):
+            if end <= taken:
+                break
+            position, part = first, taken - begin if plain and taken > begin else 0
+        self.places.mark(cursor.slot, position, 0, part, client.codec.name)
+
+    def _mark_behind(self) -> None:
+        behind, self._behind = self._behind, set()
+        for cursor in behind:
+            if self.places is None or cursor.slot < 0 or cursor.number not in self.cursors:
+                continue
+            client = cursor.client
+            self.places.mark(cursor.slot, self._unconfirmed(cursor))
+            if client is not None and client.unacknowledged():
+                self.mark(cursor)
+
+    def leave(self) -> None:
+        """Take nothing more; what is on disk, and where who reads is, stays for the next daemon."""
+        if self.places is not None:
+            self._mark_behind()
+            self.places.close()
+            self.places = None
+        self.store.leave()
 
     def attach(self, cursor: Cursor, client: Client) -> None:
         """``client`` reads at ``cursor`` from now on; what waits there is written at once."""
@@ -102,11 +173,15 @@ class MessageLog:
             cursor.held.clear()
             cursor.flight.clear()
             self.attached.remove(cursor)
+            self.mark(cursor)
 
     def forget(self, cursor: Cursor) -> None:
         """Nobody comes back for this cursor."""
         self.detach(cursor)
         self.cursors.pop(cursor.number, None)
+        if cursor.slot >= 0 and self.places is not None:
+            self.places.give_back(cursor.slot)
+            cursor.slot = -1
         self.store.reclaim()
 
     def move(self, cursor: Cursor, position: int) -> None:
@@ -250,6 +325,8 @@ class MessageLog:
             flight.append((begin, end, first, plain))
         while flight[0][1] < written - WINDOW:
             flight.popleft()
+        if cursor.slot >= 0:
+            self.mark(cursor)
 
     def _frames(self, chunk: Chunk, codec: Codec) -> list[Bytes]:
         """Encoded once for all clients of one protocol, where there are several."""
@@ -326,6 +403,9 @@ class MessageLog:
 
     def close(self) -> Deferred[None]:
         """Forget all, on disk too."""
+        if self.places is not None:
+            self.places.close()
+            self.places = None
         return self.store.close()
 
     def _bug(self, failure: Failure) -> None:

@@ -10,7 +10,9 @@ The functions without ``self._`` run in a thread; the class itself lives in the 
 
 from __future__ import annotations
 
+import json
 import os
+import re
 import shutil
 from bisect import bisect_right
 from collections.abc import Iterable, Sequence
@@ -30,11 +32,17 @@ SEGMENT = 16 * 1024 * 1024
 
 _CHUNK = Struct("<QQdQ?BI")
 _U32 = Struct("<I")
+_four = Struct("<5I").pack
 _IOV = 512
 
 
 COMPACTED = 2
 """So often a segment is compacted before it goes whole."""
+
+INDEX = ".index"
+"""Ends the name of the file beside a segment that tells what its blocks are, for the next daemon."""
+
+_segment = re.compile(r"(\d+)(c*)\.log").fullmatch
 
 
 @dataclass(frozen=True)
@@ -147,7 +155,14 @@ class Spill:
     def compacted_path(self, segment: Segment) -> str:
         """Where the compacted form of a segment goes."""
         self._count += 1
-        return os.path.join(self.directory, f"{self._count}c.log")
+        return os.path.join(self.directory, f"{self._count}{'c' * (segment.compacted + 1)}.log")
+
+    def resume(self, segments: list[Segment]) -> None:
+        """Go on with the segments that a former daemon has left; see :func:`find`."""
+        self.segments = segments
+        self.bytes = sum(segment.size for segment in segments)
+        names = [_segment(os.path.basename(segment.path)) for segment in segments]
+        self._count = max([self._count, *(int(name[1]) for name in names if name)])
 
     def clear(self) -> None:
         """Forget all."""
@@ -167,7 +182,9 @@ def write(path: str, offset: int, groups: Sequence[Sequence[Chunk]]) -> list[Blo
     fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         os.lseek(fd, offset, os.SEEK_SET)
-        return list(_write_blocks(fd, path, offset, groups))
+        blocks = list(_write_blocks(fd, path, offset, groups))
+        _note(path, blocks)
+        return blocks
     except OSError:
         os.ftruncate(fd, offset)
         raise
@@ -177,7 +194,10 @@ def write(path: str, offset: int, groups: Sequence[Sequence[Chunk]]) -> list[Blo
 
 def _write_blocks(fd: int, path: str, offset: int, groups: Sequence[Sequence[Chunk]]) -> Iterable[Block]:
     for chunks in groups:
-        pieces = gather(piece for chunk in chunks for piece in _pack(chunk))
+        packed: list[Bytes] = []
+        for chunk in chunks:
+            pack_chunk(chunk, packed)
+        pieces = gather(packed)
         _write_all(fd, pieces)
         size = sum(map(len, pieces))
         yield Block(chunks[0].first, chunks[-1].end, path, offset, size, chunks[0].parent)
@@ -195,6 +215,53 @@ def _write_all(fd: int, pieces: list[Bytes]) -> None:
                 views[0] = views[0][done:]
 
 
+def _note(path: str, blocks: Iterable[Block]) -> None:
+    lines = [[block.first, block.end, block.offset, block.size, block.parent.decode("latin-1")] for block in blocks]
+    fd = os.open(path + INDEX, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    with open(fd, "w", encoding="ascii") as index:
+        index.writelines(f"{json.dumps(line)}\n" for line in lines)
+
+
+def find(directory: str) -> list[Segment]:
+    """The segments that a former daemon has left, in order; what is not whole is left out."""
+    found = []
+    try:
+        names = os.listdir(directory)
+    except OSError:
+        return []
+    for name in names:
+        match = _segment(name)
+        if match is None:
+            continue
+        path = os.path.join(directory, name)
+        blocks = list(_noted(path))
+        if blocks:
+            found.append(Segment(path, blocks, len(match[2])))
+        else:
+            remove([path])
+    found.sort(key=lambda segment: (segment.blocks[0].first, segment.compacted))
+    segments: list[Segment] = []
+    for segment in found:  # what was compacted when the daemon was killed may be there in both forms
+        if segments and segments[-1].blocks[-1].end > segment.blocks[0].first:
+            remove([segment.path])
+        else:
+            segments.append(segment)
+    return segments
+
+
+def _noted(path: str) -> Iterable[Block]:
+    try:
+        size = os.path.getsize(path)
+        with open(path + INDEX, encoding="ascii") as index:
+            for line in index:
+                first, end, offset, length, parent = json.loads(line)
+                if offset + length > size:
+                    return
+                yield Block(first, end, path, offset, length, parent.encode("latin-1"))
+    except (OSError, ValueError, TypeError, AttributeError):
+        return
+
+
 def read(block: Block) -> list[Chunk]:
     """The chunks of a block.
 
@@ -207,7 +274,7 @@ def read(block: Block) -> list[Chunk]:
         os.close(fd)
     if len(data) != block.size:
         raise OSError(f"{block.path} is shorter than it was")
-    return list(_unpack(data))
+    return list(unpack_chunks(data))
 
 
 def compact(segment: Segment, path: str) -> list[Block]:
@@ -227,26 +294,27 @@ def compact(segment: Segment, path: str) -> list[Block]:
     return write(path, 0, groups)
 
 
-def _pack(chunk: Chunk) -> Iterable[Bytes]:
-    yield _CHUNK.pack(
-        chunk.first, chunk.count, chunk.time, chunk.to, chunk.lost, len(chunk.channel), len(chunk.messages)
+def pack_chunk(chunk: Chunk, pieces: list[Bytes]) -> None:
+    """Add to ``pieces`` what a chunk is on disk."""
+    add = pieces.extend
+    add(
+        (
+            _CHUNK.pack(
+                chunk.first, chunk.count, chunk.time, chunk.to, chunk.lost, len(chunk.channel), len(chunk.messages)
+            ),
+            chunk.channel,
+        )
     )
-    yield chunk.channel
     for parts in chunk.messages:
-        yield _lengths(parts)
-        yield from parts
+        if len(parts) == 4:
+            header, parent, metadata, content = parts
+            add((_four(4, len(header), len(parent), len(metadata), len(content)), header, parent, metadata, content))
+        else:
+            pieces.append(Struct(f"<{len(parts) + 1}I").pack(len(parts), *map(len, parts)))
+            add(parts)
 
 
-_FOUR = Struct("<5I").pack
-
-
-def _lengths(parts: Sequence[Bytes]) -> bytes:
-    if len(parts) == 4:  # no buffers, as most have none
-        return _FOUR(4, *map(len, parts))
-    return Struct(f"<{len(parts) + 1}I").pack(len(parts), *map(len, parts))
-
-
-def _unpack(data: bytes) -> Iterable[Chunk]:
+def unpack_chunks(data: bytes) -> Iterable[Chunk]:
     at, end, view = 0, len(data), memoryview(data)
     while at < end:
         first, count, time, to, lost, name, messages = _CHUNK.unpack_from(data, at)
@@ -271,8 +339,9 @@ def _unpack(data: bytes) -> Iterable[Chunk]:
 def remove(paths: Iterable[str]) -> None:
     """Remove files; those that are gone already are no matter."""
     for path in paths:
-        with suppress(FileNotFoundError):
-            os.unlink(path)
+        for each in (path, path + INDEX):
+            with suppress(FileNotFoundError):
+                os.unlink(each)
 
 
 def remove_directory(path: str) -> None:

@@ -15,6 +15,7 @@ from twisted.python.failure import Failure
 
 from jupyterd.kernels.log import spill as disk
 from jupyterd.kernels.log.chunk import Chunk
+from jupyterd.kernels.log.journal import Journal
 from jupyterd.kernels.log.lost_messages import OUTPUTS, joined, lost_chunk, without
 from jupyterd.kernels.log.spill import Block, Segment, Spill
 
@@ -81,6 +82,7 @@ class Store:
     ) -> None:
         self.next = 1
         self.bytes = 0
+        self.journal: Journal | None = None
         self.spill = spill
         self._in_thread = in_thread
         self._readers = readers
@@ -112,6 +114,34 @@ class Store:
         self.next += chunk.count
         self._chunks.append(chunk)
         self.bytes += chunk.size
+        if self.journal is not None:
+            self.journal.add(chunk)
+
+    def resume(self, chunks: list[Chunk], segments: list[Segment]) -> None:
+        """Go on with what a former daemon has left."""
+        self.spill.resume(segments)
+        end = segments[-1].blocks[-1].end if segments else 0
+        for chunk in chunks:
+            if chunk.end > end:
+                chunk = chunk.after(end)
+                chunk.shared = True
+                self._chunks.append(chunk)
+                self.bytes += chunk.size
+        self.next = max([1, end, *(chunk.end for chunk in self._chunks[-1:])])
+        self._look_at = max(self._retained, self.bytes + STEP)
+
+    @property
+    def first(self) -> int:
+        """The number of the first message that is in memory."""
+        return self._first
+
+    def tail(self, most: int) -> list[Chunk]:
+        """The newest chunks that are in memory, of about ``most`` messages."""
+        begin, count = len(self._chunks), 0
+        while begin and count < most:
+            begin -= 1
+            count += len(self._chunks[begin].messages)
+        return self._chunks[begin:]
 
     def grown(self) -> None:
         """There may be more in memory than there should."""
@@ -331,13 +361,19 @@ class Store:
 
     def close(self) -> Deferred[None]:
         """Forget all, on disk too."""
-        self._closed = True
-        if self._looks_again is not None and self._looks_again.active():
-            self._looks_again.cancel()
+        self.leave()
         self._chunks.clear()
         self.bytes = 0
         self.spill.clear()
         return self._in_thread(disk.remove_directory, self.spill.directory)
+
+    def leave(self) -> None:
+        """Take nothing more; what is on disk stays."""
+        self._closed = True
+        if self.journal is not None:
+            self.journal.close()
+        if self._looks_again is not None and self._looks_again.active():
+            self._looks_again.cancel()
 
     def _bug(self, failure: Failure) -> None:
         self.log.failure("what is kept of a kernel's messages is not in order", failure)

@@ -10,6 +10,7 @@ from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
 from jupyterd.kernels.process.pdeathsig import dying_with_us
+from jupyterd.system.keeper_link import KeeperLink
 
 
 class ServerKernelManager(AsyncKernelManager):
@@ -17,12 +18,14 @@ class ServerKernelManager(AsyncKernelManager):
 
     :ivar ask: sends a request on the kernel's control channel; None makes a socket for it, as jupyter_client does.
     :ivar stopped: called when the process has ended as it was asked to, before it is run again.
+    :ivar keeper: whose child the process is; None where it is the daemon's own.
     :ivar exited: done when the kernel's process has ended; None where only polling tells.
     """
 
     ask: Callable[[str, dict[str, Any]], None] | None = None
     stopped: Callable[[], None] | None = None
     exited: asyncio.Future[None] | None = None
+    keeper: KeeperLink | None = None
 
     async def _async_wait(self, pollinterval: float = 0.1) -> None:
         if self.exited is None:
@@ -31,7 +34,8 @@ class ServerKernelManager(AsyncKernelManager):
             await asyncio.shield(self.exited)
 
     async def _async_launch_kernel(self, kernel_cmd: list[str], **kw: Any) -> None:
-        if isinstance(self.provisioner, LocalProvisioner) and not kw.get("independent"):
+        is_ours = isinstance(self.provisioner, LocalProvisioner) and self.keeper is None
+        if is_ours and not kw.get("independent"):
             kernel_cmd = dying_with_us(kernel_cmd, kw.get("env", {}).get("PATH"))
         await super()._async_launch_kernel(kernel_cmd, **kw)
 

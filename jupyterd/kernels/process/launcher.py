@@ -8,6 +8,9 @@ from typing import Any, Protocol
 
 from jupyterd.kernels.process.death import Death
 
+KEEPER = "jupyterd-keeper"
+"""The provisioner of the keeper's kernels, as a kernelspec may name it."""
+
 
 @dataclass(frozen=True)
 class Order:

@@ -8,19 +8,24 @@ import os
 import signal
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
+from copy import copy
 from dataclasses import replace
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+from uuid import uuid4
 
 from twisted.logger import Logger
 
 from jupyterd.errors import Failed, JupyterdError, OutOfSpace, Unavailable
 from jupyterd.kernels.process.death import Death, oom_counter, oom_kills
-from jupyterd.kernels.process.launcher import KernelProcess, Order
-from jupyterd.kernels.process.transport import port_taken, socket_address, takes_ipc
-from jupyterd.kernels.process.watch import PollingWatch, ProcessWatch, StandardError
+from jupyterd.kernels.process.launcher import KEEPER, KernelProcess, Order
+from jupyterd.kernels.process.transport import port_taken, replies_to_the_newest, socket_address, takes_ipc
+from jupyterd.kernels.process.watch import KeptStandardError, KeptWatch, PollingWatch, ProcessWatch, StandardError
 from jupyterd.kernels.settings import KernelRestarter, MappingKernelSettings, with_sections
 from jupyterd.system.asyncio_bridge import from_asyncio
-from jupyterd.system.daemon_directory import DaemonDirectory
+from jupyterd.system.daemon_directory import Directory
+
+if TYPE_CHECKING:
+    from jupyterd.system.keeper_link import KeeperLink, KeptChild
 
 SHORTAGES = (errno.ENOSPC, errno.EDQUOT, errno.EAGAIN, errno.ENOMEM)
 """What may work later: a full disk, the limit of processes, of a container's pids, of memory."""
@@ -46,6 +51,7 @@ class ProcessLauncher:
     :param connection_dir: where connection files are written.
     :param sockets: where the ipc transport's sockets lie.
     :param notes: where connection files are noted, for when this daemon is killed.
+    :param keeper: whose children local kernels are; None where they are the daemon's own.
     """
 
     def __init__(
@@ -54,9 +60,11 @@ class ProcessLauncher:
         settings: MappingKernelSettings,
         specs: Specs,
         connection_dir: str,
-        sockets: DaemonDirectory,
-        notes: DaemonDirectory,
+        sockets: Directory,
+        notes: Directory,
+        keeper: KeeperLink | None = None,
     ) -> None:
+        self.keeper = keeper
         self.reactor = reactor
         self.settings = settings
         self.specs = specs
@@ -90,10 +98,26 @@ class ProcessLauncher:
 
     def is_local(self, spec: Any) -> bool:
         """Whether a kernelspec's kernels are processes of this machine."""
+        return self._provisioner_of(spec) == "local-provisioner"
+
+    def _provisioner_of(self, spec: Any) -> str:
         from jupyter_client.provisioning.factory import KernelProvisionerFactory
 
         factory = KernelProvisionerFactory.instance(parent=self.settings)
-        return bool(factory._get_provisioner_config(spec).get("provisioner_name") == "local-provisioner")
+        return str(factory._get_provisioner_config(spec).get("provisioner_name"))
+
+    def is_kept(self, spec: Any) -> bool:
+        """Whether a kernelspec's kernels are children of the keeper."""
+        return self.keeper is not None and (self.is_local(spec) or self._provisioner_of(spec) == KEEPER)
+
+    async def recall(self, order: Order, record: Mapping[str, Any], ended: Callable[[Death], None]) -> ClientProcess:
+        """A kernel that a former daemon started.
+
+        :param record: its :attr:`ClientProcess.record`.
+        :raises NoSuchKernelSpec: there is no kernelspec of that name any more.
+        """
+        spec = await self.specs.spec(order.name)
+        return ClientProcess(self, order, spec, ended, record)
 
     def transport_of(self, spec: Any) -> str | None:
         """``ipc`` for kernels known to take it, or what the operator says; None leaves it to jupyter_client."""
@@ -121,7 +145,14 @@ class ClientProcess:
     log = Logger()
     owned = True
 
-    def __init__(self, launcher: ProcessLauncher, order: Order, spec: Any, ended: Callable[[Death], None]) -> None:
+    def __init__(
+        self,
+        launcher: ProcessLauncher,
+        order: Order,
+        spec: Any,
+        ended: Callable[[Death], None],
+        record: Mapping[str, Any] | None = None,
+    ) -> None:
         self._launcher = launcher
         self._order = order
         self._spec = spec
@@ -129,19 +160,98 @@ class ClientProcess:
         self._stopping = False
         self._retries = 0
         self._spent: list[Any] = []
-        self._stderr: StandardError | None = None
-        self._watch: ProcessWatch | PollingWatch | None = None
+        self._stderr: StandardError | KeptStandardError | None = None
+        self._watch: ProcessWatch | PollingWatch | KeptWatch | None = None
         self._oom: tuple[str, int] | None = None
         self._env = None if order.env is None else dict(order.env)
         self._cwd = order.cwd
-        self._manager = self._new_manager(launcher.transport_of(spec))
+        self._identity = uuid4().hex
+        self._provisioner_info: dict[str, Any] | None = None
+        if record is None:
+            self._manager = self._new_manager(launcher.transport_of(spec))
+        else:
+            self._identity = str(record["identity"])
+            self._manager = self._new_manager(None)
+            self._remind(record)
 
     # -- what it is
 
     @property
     def connection_info(self) -> dict[str, Any]:
-        """See :class:`KernelProcess`."""
-        return dict(self._manager.get_connection_info())
+        """See :class:`KernelProcess`; with what names us to the kernel, which replies to that name."""
+        info = dict(self._manager.get_connection_info())
+        return {**info, "client_identity": self._identity, "client_handover": replies_to_the_newest(self._spec.argv)}
+
+    @property
+    def record(self) -> dict[str, Any]:
+        """What the next daemon needs to go on with it, as JSON has it."""
+        info = {
+            name: value.decode() if isinstance(value, bytes) else value
+            for name, value in self._manager.get_connection_info().items()
+        }
+        env = None if self._env is None else {k: v for k, v in self._env.items() if os.environ.get(k) != v}
+        return {
+            "id": self._order.kernel_id,
+            "name": self._order.name,
+            "cwd": self._cwd,
+            "path": self._order.path,
+            "env": env,
+            "connection": info,
+            "identity": self._identity,
+            "provisioner": self._provisioner_info,
+        }
+
+    def _remind(self, record: Mapping[str, Any]) -> None:
+        """Set what a start would have set."""
+        manager = self._manager
+        manager.load_connection_info(dict(record["connection"]))
+        manager.kernel_id = self._order.kernel_id
+        manager._attempted_start = manager._connection_file_written = True
+        kwargs: dict[str, Any] = {"env": self._env} if self._env is not None else {}
+        if self._order.cwd is not None:
+            kwargs["cwd"] = self._order.cwd
+        manager._launch_args = kwargs
+        manager.provisioner = self._new_provisioner()
+        manager.provisioner.connection_info = manager.get_connection_info()
+
+    def _new_provisioner(self) -> Any:
+        from jupyter_client.provisioning.factory import KernelProvisionerFactory
+
+        factory = KernelProvisionerFactory.instance(parent=self._launcher.settings)
+        manager = self._manager
+        return factory.create_provisioner_instance(self._order.kernel_id, manager.kernel_spec, parent=manager)
+
+    async def take(self, child: KeptChild) -> None:
+        """Go on with a process that a former daemon started: ``child`` runs, or has ended and that is not told yet."""
+        self._manager.provisioner.recall(child, self._order.cwd)
+        self._stderr = KeptStandardError(self._launcher.reactor, self._order.kernel_id)
+        self._watch_process()
+
+    async def take_foreign(self, info: dict[str, Any]) -> bool:
+        """The same where somebody else's provisioner runs it; whether it still does."""
+        provisioner = self._manager.provisioner
+        await from_asyncio(provisioner.load_provisioner_info(info))
+        self._provisioner_info = info
+        if not provisioner.has_process or await from_asyncio(provisioner.poll()) is not None:
+            return False
+        self._watch_process()
+        return True
+
+    def let_go(self) -> None:
+        """Leave it to the next daemon."""
+        self._stopping = True
+        if self._watch is not None:
+            self._watch.stop()
+            self._watch = None
+        if self._stderr is not None:
+            self._stderr.close()
+            self._stderr = None
+
+    @property
+    def child(self) -> KeptChild | None:
+        """The keeper's child that it is; None where it is none."""
+        child: KeptChild | None = getattr(getattr(self._manager.provisioner, "process", None), "child", None)
+        return child
 
     @property
     def name(self) -> str:
@@ -168,6 +278,11 @@ class ClientProcess:
         """The process's number, None where there is none here."""
         process = getattr(self._manager.provisioner, "process", None)
         return getattr(process, "pid", None)
+
+    @property
+    def kept(self) -> bool:
+        """Whether it is a child of the keeper."""
+        return self._launcher.is_kept(self._spec)
 
     @property
     def transport(self) -> str:
@@ -241,8 +356,9 @@ class ClientProcess:
         await self._launch(self._manager.restart_kernel(now=now, newports=new_ports, **kwargs))
 
     async def _launch(self, starting: Awaitable[Any]) -> None:
-        with suppress(OSError):  # it is noted already, or can not be: nobody needs it now
-            self._launcher.notes.note(self._connection_file)
+        if not self.kept:
+            with suppress(OSError):  # it is noted already, or can not be: nobody needs it now
+                self._launcher.notes.note(self._connection_file)
         try:
             await from_asyncio(starting)
         except JupyterdError:
@@ -254,8 +370,8 @@ class ClientProcess:
                 raise self._named(error) from error
             raise Failed(f"{error}\n{said}" if said else str(error)) from error
         self._stopping = False
-        if self._stderr is not None:
-            self._stderr.launched()
+        if not self.kept:
+            self._provisioner_info = await from_asyncio(self._manager.provisioner.get_provisioner_info())
         self._watch_process()
 
     def _launch_kwargs(self) -> dict[str, Any]:
@@ -263,12 +379,13 @@ class ClientProcess:
             self._stderr.close()
             self._stderr = None
         kwargs: dict[str, Any] = {} if self._env is None else {"env": self._env}
-        local = self._launcher.is_local(self._spec)
+        local = self.kept or self._launcher.is_local(self._spec)
         if self._cwd is not None:
             kwargs["cwd"] = _existing(self._cwd) if local else self._cwd
         if local:
-            self._stderr = StandardError(self._launcher.reactor, self._order.kernel_id)
-            kwargs["stderr"] = self._stderr.write_fd
+            kind = KeptStandardError if self.kept else StandardError
+            self._stderr = kind(self._launcher.reactor, self._order.kernel_id)
+            kwargs.update(self._stderr.kwargs)
         return kwargs
 
     def _watch_process(self) -> None:
@@ -281,7 +398,14 @@ class ClientProcess:
             counter = oom_counter(process.pid)
             self._oom = None if counter is None else (counter, oom_kills(counter) or 0)
             self._manager.exited = asyncio.get_running_loop().create_future()
-            self._watch = ProcessWatch(self._launcher.reactor, process, self._exited)
+            child = getattr(process, "child", None)
+            if child is not None and isinstance(self._stderr, KeptStandardError):
+                self._stderr.launched(child)
+                self._watch = KeptWatch(child, self._exited)
+            else:
+                if isinstance(self._stderr, StandardError):
+                    self._stderr.launched()
+                self._watch = ProcessWatch(self._launcher.reactor, process, self._exited)
         else:
             interval = self._launcher.restarter.time_to_dead
             self._watch = PollingWatch(self._launcher.reactor, provisioner.poll, interval, self._exited)
@@ -371,11 +495,26 @@ class ClientProcess:
             **traits,
         )
         manager._kernel_spec = self._spec
+        if self.kept:
+            self._have_kept(manager)
         manager.ask = self._order.ask
         manager.stopped = self._order.stopped
         self._autorestart = manager.autorestart
         manager.autorestart = False  # its restarter polls; the end of the process is an event here
         return manager
+
+    def _have_kept(self, manager: Any) -> None:
+        """Have the keeper run it: by its provisioner, where the kernelspec says nothing else."""
+        from jupyter_client.provisioning.factory import KernelProvisionerFactory
+
+        from jupyterd.kernels.process.keeper_provisioner import register
+
+        register(KernelProvisionerFactory.instance(parent=self._launcher.settings))
+        spec = copy(self._spec)
+        spec.metadata = {**(spec.metadata or {}), "kernel_provisioner": {"provisioner_name": KEEPER, "config": {}}}
+        manager._kernel_spec = spec
+        manager.keeper = self._launcher.keeper
+        manager.kept = lambda: self.record
 
 
 def _existing(directory: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from itertools import pairwise
 from typing import Any
 
-from jupyterd.system.daemon_directory import DaemonDirectory
+from jupyterd.system.daemon_directory import Directory
 
 IPC_MODULES = ("ipykernel_launcher", "ipykernel", "xpython", "xpython_launcher", "bash_kernel")
 """Python modules that run kernels which take the ipc transport as jupyter_client writes it."""
@@ -29,7 +29,15 @@ def takes_ipc(argv: list[str], metadata: Mapping[str, Any]) -> bool:
     return any(word == "-m" and module in IPC_MODULES for word, module in pairwise(argv[1:]))
 
 
-def socket_address(directory: DaemonDirectory, kernel_id: str) -> str | None:
+def replies_to_the_newest(argv: list[str]) -> bool:
+    """Whether a kernel replies to who came last, where two say that they are the same client (``ROUTER_HANDOVER``).
+
+    ipykernel and what is built on it do. Another kernel would not hear who comes second.
+    """
+    return any(word == "-m" and module.startswith(("ipykernel", "bash_kernel")) for word, module in pairwise(argv[1:]))
+
+
+def socket_address(directory: Directory, kernel_id: str) -> str | None:
     """What a kernel's ``ip`` is for the ipc transport; its sockets are ``<ip>-<port>``.
 
     None where their paths would be longer than the system takes.

@@ -19,6 +19,7 @@ from zope.interface import implementer
 
 from jupyterd.kernels.process.death import Tail
 from jupyterd.system.asyncio_bridge import from_asyncio
+from jupyterd.system.keeper_link import KeptChild
 
 CHUNK = 16 * 1024
 DRAIN = 16
@@ -73,23 +74,72 @@ class _Readable:
             self._fd = -1
 
 
-class StandardError(_Readable):
-    """A kernel's standard error: its lines go to the daemon's log, the last ones are kept.
+class StandardErrorLog:
+    """The lines of a kernel's standard error: they go to the daemon's log, the last ones are kept.
 
-    :param reactor: reads the pipe.
     :param kernel_id: names the kernel in the log.
     """
 
     log = Logger()
 
-    def __init__(self, reactor: Any, kernel_id: str) -> None:
-        fd, self.write_fd = os.pipe2(os.O_CLOEXEC) if hasattr(os, "pipe2") else os.pipe()
-        os.set_blocking(fd, False)
-        super().__init__(reactor, fd)
+    def __init__(self, clock: Any, kernel_id: str) -> None:
+        self._clock = clock
         self._kernel_id = kernel_id
         self._second = 0
         self._lines = 0
         self.tail = Tail()
+
+    def feed(self, data: bytes) -> None:
+        """More of it; nothing is its end."""
+        self._log(self.tail.feed(data) if data else self.tail.flush())
+
+    def _log(self, lines: Iterable[str]) -> None:
+        second = int(self._clock.seconds())
+        if second != self._second:
+            self._log_rest()
+            self._second = second
+        for line in lines:
+            self._lines += 1
+            if self._lines <= LOGGED:
+                self.log.info("kernel {kernel_id}: {line}", kernel_id=self._kernel_id, line=line)
+
+    def _log_rest(self) -> None:
+        if self._lines > LOGGED:
+            self.log.info(
+                "kernel {kernel_id}: {line}",
+                kernel_id=self._kernel_id,
+                line=f"({self._lines - LOGGED} more lines of standard error)",
+            )
+        self._lines = 0
+
+    def finish(self) -> str:
+        """All is there; the last lines."""
+        self._log(self.tail.flush())
+        self._log_rest()
+        return str(self.tail)
+
+
+class StandardError(_Readable):
+    """A kernel's standard error, read here.
+
+    :param reactor: reads the pipe.
+    """
+
+    def __init__(self, reactor: Any, kernel_id: str) -> None:
+        fd, self.write_fd = os.pipe2(os.O_CLOEXEC) if hasattr(os, "pipe2") else os.pipe()
+        os.set_blocking(fd, False)
+        super().__init__(reactor, fd)
+        self._lines = StandardErrorLog(reactor, kernel_id)
+
+    @property
+    def tail(self) -> Tail:
+        """Its last lines."""
+        return self._lines.tail
+
+    @property
+    def kwargs(self) -> dict[str, Any]:
+        """What the provisioner is given of it."""
+        return {"stderr": self.write_fd}
 
     def launched(self) -> None:
         """The kernel has its own copy of the pipe's end: drop ours."""
@@ -108,43 +158,65 @@ class StandardError(_Readable):
             return False
         except OSError:
             data = b""
-        self._log(self.tail.feed(data) if data else self.tail.flush())
+        self._lines.feed(data)
         if not data:
             self.close()
         return bool(data)
-
-    def _log(self, lines: Iterable[str]) -> None:
-        second = int(self._reactor.seconds())
-        if second != self._second:
-            self._log_rest()
-            self._second = second
-        for line in lines:
-            self._lines += 1
-            if self._lines <= LOGGED:
-                self.log.info("kernel {kernel_id}: {line}", kernel_id=self._kernel_id, line=line)
-
-    def _log_rest(self) -> None:
-        if self._lines > LOGGED:
-            self.log.info(
-                "kernel {kernel_id}: {line}",
-                kernel_id=self._kernel_id,
-                line=f"({self._lines - LOGGED} more lines of standard error)",
-            )
-        self._lines = 0
 
     def drain(self) -> str:
         """Read what the kernel left in the pipe; the last lines of all it wrote."""
         for _ in range(DRAIN):
             if self._fd < 0 or not self._read():
                 break
-        self._log(self.tail.flush())
-        self._log_rest()
-        return str(self.tail)
+        return self._lines.finish()
 
     def close(self) -> None:
         """Close both ends."""
         self.launched()
         super().close()
+
+
+class KeptStandardError:
+    """A kernel's standard error, read by the keeper, which tells of it and keeps the end."""
+
+    def __init__(self, clock: Any, kernel_id: str) -> None:
+        self._lines = StandardErrorLog(clock, kernel_id)
+        self._child: KeptChild | None = None
+
+    kwargs: dict[str, Any] = {}
+
+    def launched(self, child: KeptChild | None = None) -> None:
+        """It runs."""
+        self._child = child
+        if child is not None:
+            child.hear(self._lines.feed)
+
+    def drain(self) -> str:
+        """The last lines of all it wrote."""
+        said = self._lines.finish()
+        if self._child is None or not self._child.tail:
+            return said
+        tail = Tail()
+        for _ in (*tail.feed(self._child.tail), *tail.flush()):
+            pass
+        return str(tail)
+
+    def close(self) -> None:
+        """Hear no more of it."""
+        if self._child is not None:
+            self._child.hear(None)
+
+
+class KeptWatch:
+    """Tells of the end of a process that the keeper waits for; see :class:`ProcessWatch`."""
+
+    def __init__(self, child: KeptChild, ended: Callable[[int | None], None]) -> None:
+        self._child = child
+        child.on_end(lambda: ended(child.status))
+
+    def stop(self) -> None:
+        """Tell nobody any more."""
+        self._child.on_end(None)
 
 
 class _Pidfd(_Readable):

@@ -58,6 +58,11 @@ class SqueezedChannelsProtocol(ChannelsProtocol):
         """Of the log's bytes, those that the client may not have."""
         return self._in_the_log(super().unacknowledged())
 
+    def unsent(self) -> int | None:
+        """Of the log's bytes, those that the system has not taken; None where it is not known."""
+        missing = super().unsent()
+        return self._in_the_log(missing) if missing else missing
+
     def unanswered(self) -> int:
         """Of the log's bytes, those that may have to be sent again, whatever happens."""
         return self._in_the_log(super().unanswered())

@@ -17,7 +17,9 @@ from twisted.python.failure import Failure
 from jupyterd.kernels.channels.kernel_channels import KernelChannels
 from jupyterd.kernels.log.cursor import Cursor
 from jupyterd.kernels.messages.wire import CODEC_JSON, CODEC_V1, V1, BadFrame, Bytes, Codec, frame_size
+from jupyterd.kernels.recovery.standin import Standin
 from jupyterd.kernels.websocket.receipts import Receipts, proxied
+from jupyterd.web.server.unacknowledged import waiting
 from jupyterd.web.websocket.protocol import SocketProtocol
 
 PIECE = 128 * 1024
@@ -48,6 +50,7 @@ class ChannelsProtocol(SocketProtocol):
         self._proxied = False
         self._receipts: Receipts | None = None
         self._last_frame = 0
+        self._hold: tuple[Standin, int] | None = None
         self.max_message = channels.settings.max_message_size
         self.ping_interval, self.ping_timeout = channels.settings.ping
         self._pending: deque[Bytes] = deque()
@@ -73,6 +76,11 @@ class ChannelsProtocol(SocketProtocol):
         socket: Any = transport if self._plain_transport else getattr(transport, "transport", None)
         if hasattr(socket, "_closeSocket"):  # the system forgets with the socket what it knows of it: ask before
             socket.connectionLost = partial(self._before_it_is_lost, socket, socket.connectionLost)
+        standin = self._channels.standin
+        if standin is not None and hasattr(socket, "fileno"):
+            self._hold = (standin, standin.hold(socket.fileno()))
+            if self._plain_transport:
+                transport.doWrite = partial(self._do_write, transport.doWrite)
         self._receipts = Receipts(transport, self.factory.reactor.seconds, self._held, self.sendPing, self._proxied)
         self._cursor = self._channels.attach(self, self._session_id)
         self._cursor.records = self._records
@@ -80,6 +88,7 @@ class ChannelsProtocol(SocketProtocol):
     def _before_it_is_lost(self, socket: Any, connection_lost: Callable[[Any], None], reason: Failure) -> None:
         self._note_end(reason)
         socket.__dict__.pop("connectionLost", None)
+        socket.__dict__.pop("doWrite", None)
         connection_lost(reason)
 
     def connectionLost(self, reason: Any = None) -> None:
@@ -104,6 +113,10 @@ class ChannelsProtocol(SocketProtocol):
 
     def closed(self, code: int, reason: str) -> None:
         """See :class:`SocketProtocol`."""
+        if self._hold is not None:
+            standin, key = self._hold
+            standin.drop(key)
+            self._hold = None
         cursor, self._cursor = self._cursor, None
         if cursor is not None:
             self._channels.detach(cursor, self, said_goodbye=self._said_goodbye)
@@ -130,7 +143,10 @@ class ChannelsProtocol(SocketProtocol):
             self._receipts.written += len(data)
         if self._pending:
             self._pending.append(data)
-        else:
+            return
+        if self._plain_transport:
+            data = data[self._sent(data) :]
+        if data:
             super().sendData(data, sync, chopsize)
 
     # -- for the log
@@ -148,7 +164,11 @@ class ChannelsProtocol(SocketProtocol):
         receipts.written += sum(map(len, frames))
         self._last_frame = written = receipts.written
         if len(frames) == 1 and not self._pending and isinstance(first := frames[0], bytes) and len(first) <= PIECE:
-            self.transport.write(first)
+            if self._plain_transport and (sent := self._sent(first)):
+                if sent < len(first):
+                    self.transport.write(first[sent:])
+            else:
+                self.transport.write(first)
         else:
             self._pending.extend(frames)
             self._flush()
@@ -169,14 +189,28 @@ class ChannelsProtocol(SocketProtocol):
         while self._pending and not self._pending[0]:
             self._pending.popleft()
 
-    def _sent(self, view: memoryview) -> int:
-        """Bytes of a large piece that the system takes at once, past the transport's buffer, which would copy them."""
+    def unsent(self) -> int | None:
+        """Bytes up to the last frame's end that the system has not taken; None where it is not known."""
+        if not self._plain_transport:
+            return None
+        size = waiting(self.transport)
+        return self._up_to_last(size + self._held()) if size or self._pending else 0
+
+    def _do_write(self, do_write: Callable[[], Any]) -> Any:
+        """The transport gives to the system what it holds."""
+        done = do_write()
+        if self._cursor is not None:
+            self._channels.messages.mark(self._cursor)
+        return done
+
+    def _sent(self, view: Bytes) -> int:
+        """Bytes that the system takes at once, past the transport's buffer, which would copy them."""
         transport = self.transport
         if transport._tempDataLen or transport.offset != len(transport.dataBuffer):
             return 0
         begin = 0
         while begin < min(len(view), TURN):
-            sent = transport.writeSomeData(view[begin:])
+            sent = transport.writeSomeData(view[begin:] if begin else view)
             if not isinstance(sent, int) or sent <= 0:
                 break  # the transport finds out itself, with the next piece that it is given
             begin += sent
@@ -200,6 +234,10 @@ class ChannelsProtocol(SocketProtocol):
 
     def _held(self) -> int:
         return sum(map(len, self._pending))
+
+    def leave(self) -> None:
+        """The server goes; the kernel does not: close so that the client comes back."""
+        self.sendClose(1012, "The server is restarted")
 
     def finish(self) -> None:
         """Close, behind what is being written."""

@@ -10,7 +10,7 @@ import pytest
 from twisted.logger import Logger
 
 from jupyterd.kernels.process import watch
-from jupyterd.kernels.process.watch import ProcessWatch, StandardError
+from jupyterd.kernels.process.watch import ProcessWatch, StandardError, StandardErrorLog
 
 
 class Readers:
@@ -36,7 +36,7 @@ class Readers:
 @pytest.fixture
 def logged(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     lines: list[str] = []
-    monkeypatch.setattr(StandardError, "log", Logger(observer=lambda event: lines.append(event["line"])))
+    monkeypatch.setattr(StandardErrorLog, "log", Logger(observer=lambda event: lines.append(event["line"])))
     return lines
 
 

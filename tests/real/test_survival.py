@@ -1,0 +1,314 @@
+"""Kernels, sessions, terminals and all that they say outlive the daemon; see docs/survival.md."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import re
+import signal
+import threading
+import time
+from collections import Counter
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from tests.real.daemon import alive, children_of, until
+from tests.real.survival import Follower, Reborn, Shell, reborn
+from tests.real.tab import Message, Tab, of_type, printed
+
+KILLS = int(os.environ.get("JUPYTERD_KILLS", "10"))
+"""How often the daemon is killed; set it higher for the long form."""
+
+MISSING = re.compile(r"\[jupyterd\] (?:About )?(\d+) messages")
+COUNTING = """
+import time
+number = 0
+begin = time.monotonic()
+while time.monotonic() < begin + {seconds} and not stop_file.exists():
+    print(number, flush=True)
+    number += 1
+    {pause}
+"""
+PREPARE = "from pathlib import Path; stop_file = Path({path!r}); kept = 'kept {number}'"
+
+
+def lines_of(messages: list[Message]) -> tuple[list[int], int]:
+    """The numbers that were printed, in the order they came, and how many messages were told to be missing."""
+    text = printed(messages)
+    return [int(line) for line in text.split("\n") if line.isdigit()], sum(map(int, MISSING.findall(text)))
+
+
+@pytest.mark.timeout(900)
+def test_ten_kills_lose_and_double_nothing(tmp_path: Path) -> None:
+    """Three kernels print, a terminal counts, a notebook is saved; two clients of each kernel come back each time."""
+    randomly = random.Random(KILLS)
+    stop_file = tmp_path / "stop"
+    rates = {"slow": 10, "fast": 500, "flood": 0}
+    with reborn(tmp_path) as server:
+        daemon = server.daemon
+        sessions = {}
+        for name in rates:
+            body = {"path": f"{name}.ipynb", "type": "notebook", "name": name, "kernel": {"name": "python3"}}
+            sessions[name] = daemon.json("POST", "/api/sessions", body)
+        kernels = {name: session["kernel"]["id"] for name, session in sessions.items()}
+        assert daemon.json("POST", "/api/terminals", {})["name"] == "1"
+        followers = {name: [Follower(server, kernels[name], f"{name}-{n}") for n in range(2)] for name in rates}
+        asked = {}
+        for number, (name, rate) in enumerate(rates.items()):
+            asker = followers[name][0].tab.ready()
+            prepared = asker.execute(PREPARE.format(path=str(stop_file), number=number))
+            until(lambda name=name, msg_id=prepared: followers[name][0].is_done(msg_id), 60)
+            pause = f"time.sleep({1 / rate})" if rate else "pass"
+            asked[name] = asker.execute(COUNTING.format(seconds=1200, pause=pause))
+        shell = Shell(server, "1")
+        shell.type(f"i=0; while [ ! -e {stop_file} ]; do echo count$i; i=$((i+1)); sleep 0.1; done; echo fin''ished\r")
+        shell.until(lambda text: "count3" in text)
+        shell.close()
+        saved = Saver(server)
+        for _ in range(KILLS):
+            time.sleep(randomly.uniform(0.2, 2.0))
+            server.kill()
+            time.sleep(randomly.uniform(0.0, 0.5))
+            daemon = server.start()
+            assert {kernel["id"] for kernel in daemon.json("GET", "/api/kernels")} == set(kernels.values())
+            assert {each["id"] for each in daemon.json("GET", "/api/sessions")} == {
+                session["id"] for session in sessions.values()
+            }
+            assert [each["name"] for each in daemon.json("GET", "/api/terminals")] == ["1"]
+        stop_file.touch()
+        for name, both in followers.items():
+            until(lambda both=both, name=name: both[0].is_done(asked[name]), 120, f"{name} is done")
+            time.sleep(1.0)
+            for follower in both:
+                assert follower.reconnects == KILLS
+                said = follower.of(asked[name])
+                ids = Counter(m["header"]["msg_id"] for m in said)
+                assert [i for i, times in ids.items() if times > 1] == [], f"{name}: doubled"
+                numbers, missing = lines_of(said)
+                assert numbers == sorted(set(numbers)), f"{name}: out of order"
+                lost = numbers[-1] + 1 - len(numbers)
+                if name != "flood":
+                    assert (lost, missing) == (0, 0), f"{name}: {lost} of {numbers[-1]} are missing, {missing} told"
+                elif lost:
+                    assert missing > 0, f"{lost} of {numbers[-1]} are missing, and nobody says so"
+        for number, name in enumerate(rates):
+            follower = followers[name][0]
+            msg_id = follower.tab.execute("print(kept)")
+            until(lambda follower=follower, msg_id=msg_id: follower.is_done(msg_id), 60)
+            assert printed(follower.of(msg_id)) == f"kept {number}\n"
+        shell = Shell(server, "1")
+        shown = shell.until(lambda text: "finished" in text)
+        counted = [int(number) for number in re.findall(r"count(\d+)", shown.split("fin''ished")[-1])]
+        assert counted == list(range(len(counted)))
+        shell.close()
+        saved.stop()
+        assert json.loads((tmp_path / "root" / "saved.ipynb").read_text())["cells"] == []
+        for both in followers.values():
+            for follower in both:
+                follower.close()
+        for session in sessions.values():
+            daemon.ask("DELETE", f"/api/sessions/{session['id']}")
+        daemon.ask("DELETE", "/api/terminals/1")
+        keeper = next(pid for pid in _pids() if _is_keeper_of(pid, tmp_path))
+        until(lambda: not children_of(keeper))
+        fds = [os.readlink(f"/proc/{keeper}/fd/{fd}") for fd in os.listdir(f"/proc/{keeper}/fd")]
+        assert not [fd for fd in fds if "pipe" in fd or "ptmx" in fd], fds
+        assert daemon.stop() == 0
+        until(lambda: not alive(keeper))
+    assert [path.name for path in (tmp_path / "runtime").iterdir()] == []
+
+
+class Saver:
+    """Saves a notebook in a loop."""
+
+    def __init__(self, server: Reborn) -> None:
+        self._server, self._over = server, False
+        self._thread = threading.Thread(target=self._save, daemon=True)
+        self._thread.start()
+
+    def _save(self) -> None:
+        content = {"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+        while not self._over:
+            with suppress(Exception):
+                body = {"type": "notebook", "format": "json", "content": content}
+                self._server.daemon.ask("PUT", "/api/contents/saved.ipynb", body, timeout=5.0)
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        self._over = True
+        self._thread.join(10)
+
+
+def _pids() -> list[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
+
+
+def _is_keeper_of(pid: int, home: Path) -> bool:
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_bytes()
+    except OSError:
+        return False
+    return b"jupyterd.keeper" in words and bytes(home) in words
+
+
+def execute(tab: Tab, code: str) -> str:
+    return printed(tab.until_done(tab.execute(code)))
+
+
+def test_a_reply_that_comes_while_no_daemon_is_there_is_not_lost(tmp_path: Path) -> None:
+    with reborn(tmp_path) as server:
+        kernel = server.daemon.start_kernel()
+        tab = Tab(server.daemon, kernel).ready()
+        msg_id = tab.execute("import time; time.sleep(1.5); print('done')")
+        tab.until(lambda m: m["content"].get("execution_state") == "busy")
+        time.sleep(0.3)
+        server.kill()
+        time.sleep(2.5)
+        server.start()
+        again = Tab(server.daemon, kernel, session=tab.session)
+        said = again.until_done(msg_id)
+        assert printed(said) == "done\n"
+        assert [m["content"]["status"] for m in of_type(said, "execute_reply")] == ["ok"]
+
+
+def test_a_request_that_the_kernel_never_got_is_answered_with_an_error(tmp_path: Path) -> None:
+    with reborn(tmp_path) as server:
+        kernel = server.daemon.start_kernel()
+        tab = Tab(server.daemon, kernel).ready()
+        pid = int(execute(tab, "import os; print(os.getpid())"))
+        os.kill(pid, signal.SIGSTOP)
+        lost = tab.execute("print('never')")
+        time.sleep(0.5)
+        server.kill()
+        # What lies in the daemon's and the kernel's buffers goes with the connection when the kernel looks again.
+        os.kill(pid, signal.SIGCONT)
+        server.start()
+        again = Tab(server.daemon, kernel, session=tab.session)
+        (reply,) = of_type(again.until_done(lost), "execute_reply")
+        assert reply["content"]["status"] in ("ok", "error")
+        assert execute(again, "print(6 * 7)") == "42\n"
+
+
+def test_how_a_kernel_ended_is_known_although_no_daemon_saw_it(tmp_path: Path) -> None:
+    with reborn(tmp_path) as server:
+        kernel = server.daemon.start_kernel()
+        other = server.daemon.start_kernel()
+        tab = Tab(server.daemon, kernel).ready()
+        pid = int(execute(tab, "import os; print(os.getpid())"))
+        server.kill()
+        os.kill(pid, signal.SIGKILL)
+        server.start()
+        models = {model["id"]: model for model in server.daemon.json("GET", "/api/kernels")}
+        assert models[kernel]["execution_state"] == "dead"
+        assert "SIGKILL" in models[kernel]["reason"]
+        assert models[other]["execution_state"] != "dead"
+        assert server.daemon.ask("POST", f"/api/kernels/{kernel}/restart").status == 200
+        assert execute(Tab(server.daemon, kernel).ready(), "print(1)") == "1\n"
+
+
+def test_an_adopted_kernel_is_a_kernel_like_any_other(tmp_path: Path) -> None:
+    """Interrupted, restarted, killed and restarted by itself, shut down; its directory and environment stay."""
+    with reborn(tmp_path) as server:
+        (tmp_path / "root" / "place").mkdir()
+        body = {"path": "place/a.ipynb", "type": "notebook", "name": "a", "kernel": {"name": "python3"}}
+        kernel = server.daemon.json("POST", "/api/sessions", body)["kernel"]["id"]
+        tab = Tab(server.daemon, kernel).ready()
+        execute(tab, "x = 1")
+        server.kill()
+        server.start()
+        where = "import os; print(os.getcwd(), os.environ['JPY_SESSION_NAME'])"
+        there = f"{tmp_path / 'root' / 'place'} {tmp_path / 'root' / 'place/a.ipynb'}"
+        tab = Tab(server.daemon, kernel).ready()
+        assert execute(tab, "print(x)") == "1\n"
+        sleeping = tab.execute("import time; time.sleep(60)")
+        tab.until(lambda m: m["content"].get("execution_state") == "busy")
+        server.daemon.json("POST", f"/api/kernels/{kernel}/interrupt")
+        (reply,) = of_type(tab.until_done(sleeping), "execute_reply")
+        assert reply["content"]["ename"] == "KeyboardInterrupt"
+        server.daemon.json("POST", f"/api/kernels/{kernel}/restart")
+        tab.ready()
+        assert execute(tab, where).strip().split()[0] == there.split()[0]
+        pid = int(execute(tab, "import os; print(os.getpid())"))
+        os.kill(pid, signal.SIGKILL)
+        tab.until(lambda m: m["content"].get("execution_state") == "restarting")
+        tab.ready()
+        assert int(execute(tab, "import os; print(os.getpid())")) != pid
+        assert server.daemon.ask("DELETE", f"/api/kernels/{kernel}").status == 204
+
+
+def test_the_keeper_is_killed_and_nothing_else_is(tmp_path: Path) -> None:
+    with reborn(tmp_path) as server:
+        kernel = server.daemon.start_kernel()
+        name = server.daemon.json("POST", "/api/terminals", {})["name"]
+        tab = Tab(server.daemon, kernel).ready()
+        pid = int(execute(tab, "import os; x = 5; print(os.getpid())"))
+        os.kill(server.daemon.keeper(), signal.SIGKILL)
+        until(lambda: "is taken over" in server.daemon.log or "what it kept" in server.daemon.log)
+        assert execute(tab, "print(x)") == "5\n"
+        shell = Shell(server, name)
+        shell.type("echo al''ive\r")
+        shell.until(lambda text: "alive" in text)
+        shell.close()
+        server.daemon.start_kernel()  # by the new one
+        server.kill()
+        server.start()
+        assert execute(Tab(server.daemon, kernel).ready(), "print(x)") == "5\n"
+        os.kill(pid, signal.SIGKILL)
+        until(lambda: int(execute(Tab(server.daemon, kernel).ready(), "import os; print(os.getpid())")) != pid, 30)
+
+
+def test_keeper_and_daemon_are_killed_and_the_kernel_is_found_by_its_process(tmp_path: Path) -> None:
+    with reborn(tmp_path) as server:
+        kernel = server.daemon.start_kernel()
+        tab = Tab(server.daemon, kernel).ready()
+        execute(tab, "x = 6")
+        keeper = server.daemon.keeper()
+        server.kill()
+        os.kill(keeper, signal.SIGKILL)
+        server.start()
+        assert execute(Tab(server.daemon, kernel).ready(), "print(x)") == "6\n"
+
+
+@pytest.mark.parametrize("damage", ["missing", "corrupt"])
+def test_without_its_state_file_kernels_are_found_at_the_keeper(tmp_path: Path, damage: str) -> None:
+    with reborn(tmp_path) as server:
+        kernel = server.daemon.start_kernel()
+        execute(Tab(server.daemon, kernel).ready(), "x = 7")
+        server.kill()
+        (path,) = (tmp_path / "runtime").glob("jupyterd-state-*/state.db")
+        for each in path.parent.glob("state.db*"):
+            each.unlink()
+        if damage == "corrupt":
+            path.write_bytes(b"this is no database" * 100)
+        server.start()
+        assert execute(Tab(server.daemon, kernel).ready(), "print(x)") == "7\n"
+
+
+def test_kernels_at_stop(tmp_path: Path) -> None:
+    """Kept where the operator says so; ended by the command, and by a front end's own way to stop."""
+    with reborn(tmp_path, "--ServerApp.kernels_at_stop=keep") as server:
+        kernel = server.daemon.start_kernel()
+        execute(Tab(server.daemon, kernel).ready(), "x = 8")
+        assert server.daemon.stop() == 0
+        server.start()
+        tab = Tab(server.daemon, kernel).ready()
+        assert execute(tab, "print(x)") == "8\n"
+        pid = int(execute(tab, "import os; print(os.getpid())"))
+        assert server.daemon.ask("POST", "/api/shutdown?kernels=end").status == 200
+        server.daemon.process.wait(30)
+        assert not alive(pid)
+    assert list((tmp_path / "runtime").iterdir()) == []
+
+
+def test_without_a_keeper_it_is_as_it_was(tmp_path: Path) -> None:
+    with reborn(tmp_path, "--ServerApp.keeper=False") as server:
+        kernel = server.daemon.start_kernel()
+        pid = int(execute(Tab(server.daemon, kernel).ready(), "import os; print(os.getpid())"))
+        assert pid in children_of(server.daemon.pid)
+        server.kill()
+        until(lambda: not alive(pid))
+        server.start()
+        assert server.daemon.json("GET", "/api/kernels") == []
