@@ -28,7 +28,7 @@ def test_written_opened_and_saved_by_a_stale_page_through_the_child(kit: Kit, tm
     kit.ran(header, "x" * 30_000)
     kit.pass_time(70)
     assert kit.disk()[0] == (1, ["x" * 30_000])
-    assert kit.contents.workshop._process is not None, "it was the child"
+    assert kit.contents.worker._process is not None, "it was the child"
     answer = done(kit.contents.get("a.ipynb", Query()))
     assert isinstance(answer, service.FileAnswer)
     assert '"jupyterd_outputs"' in Path(answer.os_path).read_text()
@@ -37,4 +37,4 @@ def test_written_opened_and_saved_by_a_stale_page_through_the_child(kit: Kit, tm
     body.write_text(json.dumps({"type": "notebook", "format": "json", "content": content}))
     done(kit.contents.put_spooled("a.ipynb", str(body), None))
     assert kit.disk() == [(1, ["x" * 30_000]), (None, [])]
-    kit.contents.workshop.close()
+    kit.contents.worker.close()

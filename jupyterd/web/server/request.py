@@ -154,13 +154,8 @@ class Request(server.Request):
         if not self._request_id:
             sent = self.requestHeaders.getRawHeaders(b"x-request-id")
             given = sent[0] if sent else b""
-<<<<<<< HEAD
-            known = bool(given) and REQUEST_ID.fullmatch(given) is not None
-            self._request_id = given if known else b"%s-%06x" % (STARTED, next(_NUMBERS))
-=======
             taken = given and REQUEST_ID.fullmatch(given)
             self._request_id = given if taken else b"%s-%06x" % (STARTED, next(_NUMBERS))
->>>>>>> main
         return self._request_id
 
     # -- the head
