@@ -128,6 +128,7 @@ class KernelRecord:
         if self.executions:
             self.cursor = log.open(position=min(each.first for each in self.executions.values()))
             self._overseer.changed(self)
+            self.learn()
 
     def supersede(self, execution: Execution) -> None:
         """Its cell is run again, and will show the new outputs alone."""
