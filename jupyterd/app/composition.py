@@ -27,7 +27,7 @@ from jupyterd.app import (
 )
 from jupyterd.app.parts import Parts
 from jupyterd.extensions.discovery import LANGUAGE_SERVERS
-from jupyterd.supervision.stages import Stage, Stages
+from jupyterd.supervision.stages import Stage
 
 if TYPE_CHECKING:
     from jupyterd.log import Levels
@@ -110,6 +110,7 @@ def _mount_front_ends(parts: Parts) -> None:
 
 def _add_services(parts: Parts) -> None:
     """What runs from the start: culling, watching, ports. What is made at a first request joins its stage then."""
+    from jupyterd.system.memory import Trimming
     from jupyterd.web.websocket.open_sockets import Goodbye
 
     services, server, reactor = parts.services, parts.server, parts.reactor
@@ -117,6 +118,7 @@ def _add_services(parts: Parts) -> None:
         services.add(Stage.BACKENDS, parts.gateway.service)
     if parts.keeping is not None:
         services.add(Stage.BACKENDS, parts.keeping)
+    services.add(Stage.THREADS, Trimming(reactor, parts.activity.last))
     services.add(Stage.DOMAINS, parts.kernels_service)
     if server.terminals_enabled:
         services.add(Stage.DOMAINS, parts.terminals)
@@ -182,16 +184,3 @@ def reload(parts: Parts, levels: Levels | None = None) -> None:
         log.error("reload: {error}", error=str(error))
     else:
         log.info("settings and certificates are reloaded")
-
-
-class House(Parts):
-    """The former name and shape of :func:`jupyterd`."""
-
-    def build(self) -> Stages:
-        """All of it."""
-        compose(self)
-        return self.services
-
-    def reload(self) -> None:
-        """See :func:`reload`."""
-        reload(self)
