@@ -27,7 +27,7 @@ from jupyterd.app import (
 )
 from jupyterd.app.parts import Parts
 from jupyterd.extensions.discovery import LANGUAGE_SERVERS
-from jupyterd.supervision.stages import Stage, Stages
+from jupyterd.supervision.stages import Stage
 
 if TYPE_CHECKING:
     from jupyterd.log import Levels
@@ -184,16 +184,3 @@ def reload(parts: Parts, levels: Levels | None = None) -> None:
         log.error("reload: {error}", error=str(error))
     else:
         log.info("settings and certificates are reloaded")
-
-
-class House(Parts):
-    """The former name and shape of :func:`jupyterd`."""
-
-    def build(self) -> Stages:
-        """All of it."""
-        compose(self)
-        return self.services
-
-    def reload(self) -> None:
-        """See :func:`reload`."""
-        reload(self)
