@@ -94,7 +94,8 @@ class KernelRecord:
             return  # a console's
         log = self._channels.messages
         execution = Execution(header.msg_id, cell_id, path, log.next, bytes(parts[0]), bytes(parts[3]))
-        execution.clients.add(key_of(cursor))
+        execution.saver = key_of(cursor)
+        execution.clients.add(execution.saver)
         execution.recorded = cursor.records
         execution.shorten()
         execution.asked = self._seconds()
@@ -236,8 +237,10 @@ class KernelRecord:
         self._followers = {each for each in self._followers if each in here} | {session}
 
     def attend(self, session: str, execution: Execution) -> None:
-        """The client of this session shows its outputs from now on."""
+        """The client of this session shows its outputs from now on, and saves them if nobody who is there does."""
         execution.clients.add(session)
+        if all(key_of(cursor) != execution.saver for cursor in self._channels.messages.attached):
+            execution.saver = session
 
     def fence(self, session: str) -> str | None:
         """Send a client a message; all that it gets before that is in what is read next. The message's id."""
