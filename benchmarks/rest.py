@@ -1,4 +1,4 @@
-"""REST: what a request of ``/api/kernels`` and ``/api/status`` costs, with one kernel running and eight clients."""
+"""REST: what small requests cost, with one kernel and one session running, a file of 5 kB, and eight clients."""
 
 from __future__ import annotations
 
@@ -60,8 +60,10 @@ def _whole(data: bytearray) -> bool:
 
 def rest(server: Server) -> Figures:
     figures: Figures = {}
-    server.start_kernel()
-    for path in ("/api/kernels", "/api/status"):
+    session = {"path": "a.ipynb", "type": "notebook", "name": "", "kernel": {"name": "bench"}}
+    server.json("POST", "/api/sessions", session)
+    (server.root / "small.txt").write_text("x" * 5000)
+    for path in ("/api/kernels", "/api/status", "/api/sessions", "/api/contents/small.txt"):
         hammer(server, path, 500)
         with Cost(server.pid) as cost:
             hammer(server, path)

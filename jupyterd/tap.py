@@ -129,7 +129,9 @@ def makeService(options: Options) -> IService:
     from jupyterd.settings.load import BadSettings
     from jupyterd.supervision.daemon import Daemon
     from jupyterd.system.lean_imports import without_iri_grammar
+    from jupyterd.system.memory import use_one_arena
 
+    use_one_arena()
     without_iri_grammar()
     settings, twistd = options.settings, options.parent
     try:

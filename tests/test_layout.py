@@ -43,10 +43,11 @@ NEIGHBOURS = {
     "extensions": {
         "contents.managers.sync_or_async",
         "contents.service",
+        "frontends.static_files",
         "kernels.manager",
         "kernelspecs.manager",
     },
-    "commands": {"supervision.running_servers"},
+    "commands": {"extensions.discovery", "supervision.running_servers"},
     "gateway": {
         "kernels.messages.server_session",
         "kernels.channels.settings",

@@ -13,9 +13,21 @@ from typing import TYPE_CHECKING, Any, cast
 
 from twisted.logger import Logger
 
-from jupyterd.app import auth, contents, dashboard, frontends, kernels, nbconvert, outputs, status, terminals
+from jupyterd.app import (
+    auth,
+    contents,
+    dashboard,
+    extensions,
+    frontends,
+    kernels,
+    nbconvert,
+    outputs,
+    status,
+    terminals,
+)
 from jupyterd.app.parts import Parts
-from jupyterd.supervision.stages import Stage, Stages
+from jupyterd.extensions.discovery import LANGUAGE_SERVERS
+from jupyterd.supervision.stages import Stage
 
 if TYPE_CHECKING:
     from jupyterd.log import Levels
@@ -37,6 +49,7 @@ def compose(parts: Parts) -> None:
     _mount_kernels(parts)
     _mount_documents(parts)
     _mount_front_ends(parts)
+    _ = parts.native_extensions  # last: they take what is left
     _add_services(parts)
     _make_what_is_set(parts)
 
@@ -45,11 +58,13 @@ def _mount_server(parts: Parts) -> None:
     """The server itself: ``/api``, metrics, events, logins."""
     root, server = parts.root, parts.server
     more_static = None if parts.extensions is None else parts.extensions.static
-    status.mount(root, parts.settings, lambda: status.resource(parts), more_static)
+    hosted = () if parts.extensions is None else parts.extensions.host.wanted
+    status.mount(root, parts.settings, lambda: status.resource(parts), more_static, LANGUAGE_SERVERS in hosted)
     dashboard.mount(root, parts)
     status.mount_events(root, lambda: parts.bus, parts.in_thread)
     auth.warn(server, tls=bool(server.certfile or server.ssl_options))
     auth.mount(root, lambda: parts.guard)
+    extensions.mount(root, parts.server, lambda: parts.extensions, lambda: parts.native_extensions)
     if parts.hub is not None:
         parts.hub.mount(root, lambda: parts.guard)
     else:
@@ -95,6 +110,7 @@ def _mount_front_ends(parts: Parts) -> None:
 
 def _add_services(parts: Parts) -> None:
     """What runs from the start: culling, watching, ports. What is made at a first request joins its stage then."""
+    from jupyterd.system.memory import Trimming
     from jupyterd.web.websocket.open_sockets import Goodbye
 
     services, server, reactor = parts.services, parts.server, parts.reactor
@@ -102,6 +118,7 @@ def _add_services(parts: Parts) -> None:
         services.add(Stage.BACKENDS, parts.gateway.service)
     if parts.keeping is not None:
         services.add(Stage.BACKENDS, parts.keeping)
+    services.add(Stage.THREADS, Trimming(reactor, parts.activity.last))
     services.add(Stage.DOMAINS, parts.kernels_service)
     if server.terminals_enabled:
         services.add(Stage.DOMAINS, parts.terminals)
@@ -161,20 +178,9 @@ def reload(parts: Parts, levels: Levels | None = None) -> None:
             parts.access_log.verbose = settings.verbose
         if parts.front.certificates is not None:
             parts.front.certificates.reload()
+        if parts.extensions is not None:
+            parts.extensions.host.reload()
     except (BadSettings, BadCertificate, TraitError) as error:
         log.error("reload: {error}", error=str(error))
     else:
         log.info("settings and certificates are reloaded")
-
-
-class House(Parts):
-    """The former name and shape of :func:`jupyterd`."""
-
-    def build(self) -> Stages:
-        """All of it."""
-        compose(self)
-        return self.services
-
-    def reload(self) -> None:
-        """See :func:`reload`."""
-        reload(self)

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from jupyterd.contents.thread_pools import Lanes
+from jupyterd.contents.thread_pools import ThreadPools
 from jupyterd.web.root import Root
 
 if TYPE_CHECKING:
@@ -18,28 +18,43 @@ if TYPE_CHECKING:
 UNLIMITED = 1 << 62
 """Bytes: what the disk takes is the limit of a file that is uploaded as it is."""
 
+JUPYTEXT_CLASS = "jupytext.TextFileContentsManager"
+
 SCHEMA = "https://events.jupyter.org/jupyter_server/contents_service/v1"
 
 
-def contents(reactor: Any, settings: Settings, lanes: Lanes, emit: Callable[[str, dict[str, Any]], None]) -> Contents:
+def contents(
+    reactor: Any, settings: Settings, lanes: ThreadPools, emit: Callable[[str, dict[str, Any]], None]
+) -> Contents:
     """The service, with the contents manager that the operator wants.
 
     :param emit: the event bus; called in the reactor's thread.
     """
-    from jupyterd.contents.event_queue import Outbox
-    from jupyterd.contents.notebooks.signature_commits import Commits
+    from jupyterd.contents.event_queue import EventQueue
+    from jupyterd.contents.notebooks.signature_commits import SignatureCommits
     from jupyterd.contents.service import Contents
 
-    outbox = Outbox(reactor, lambda data: emit(SCHEMA, data))
-    commits = Commits(reactor, lanes.write)
+    outbox = EventQueue(reactor, lambda data: emit(SCHEMA, data))
+    commits = SignatureCommits(reactor, lanes.write)
     manager = manager_of(settings, outbox, commits.wait)
     service = Contents(reactor, manager, lanes, outbox, commits)
     limit = getattr(manager, "watched_directories", 0)
     if limit and hasattr(manager, "_get_os_path"):
-        from jupyterd.contents.files.watcher import Changes, inotify_watch
+        from jupyterd.contents.files.watcher import FileWatcher, inotify_watch
 
-        service.changes = Changes(reactor, lanes.read, emit, inotify_watch(reactor), service.is_busy, limit)
+        service.changes = FileWatcher(reactor, lanes.read, emit, inotify_watch(reactor), service.is_busy, limit)
     return service
+
+
+def class_of(settings: Settings) -> Any:
+    """The class that the operator has named; jupytext's, where it is enabled as a server extension and none is."""
+    from jupyterd.extensions.discovery import JUPYTEXT, is_installed
+
+    server = settings.server
+    on = any(server.jpserver_extensions.get(name) for name in JUPYTEXT)
+    if on and "contents_manager_class" not in server.config.get("ServerApp", {}) and is_installed("jupytext"):
+        return JUPYTEXT_CLASS
+    return server.contents_manager_class
 
 
 def manager_of(settings: Settings, emit: Callable[[dict[str, Any]], None], sign_later: Later | None = None) -> Any:
@@ -51,7 +66,7 @@ def manager_of(settings: Settings, emit: Callable[[dict[str, Any]], None], sign_
     from jupyterd.compat.class_names import resolve
     from jupyterd.contents.managers.manager import ContentsManager
 
-    kind = resolve(settings.server.contents_manager_class)
+    kind = resolve(class_of(settings))
     if not kind.__module__.startswith("jupyterd."):
         from jupyterd.contents.managers.foreign import adopt, on_ours
 

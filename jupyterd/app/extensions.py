@@ -3,25 +3,32 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
+from twisted.logger import Logger
+
 from jupyterd.app import contents, kernels
-from jupyterd.extensions.discovery import JUPYTEXT, hosted
+from jupyterd.extensions.discovery import JUPYTEXT, enabled, hosted
 from jupyterd.web.root import Root
 
 if TYPE_CHECKING:
+    from twisted.application.service import IService
+
     from jupyterd.auth.guard import Guard
     from jupyterd.contents.service import Contents
     from jupyterd.events.bus import EventBus
     from jupyterd.extensions.host import ExtensionHost, HostSettings
-    from jupyterd.extensions.inquiry import Inquiry
+    from jupyterd.extensions.http.inquiry import Inquiry
+    from jupyterd.extensions.native import NativeExtensions
     from jupyterd.kernels.manager import MappingKernelManager
     from jupyterd.sessions.manager import SessionManager
     from jupyterd.settings.load import Settings
     from jupyterd.settings.server_app import ServerApp
     from jupyterd.status.activity import Activity
     from jupyterd.system.threads import InThread
+
+log = Logger()
 
 
 class Around(Protocol):
@@ -47,18 +54,41 @@ class Around(Protocol):
     def contents(self) -> Contents: ...
 
 
-def wanted(settings: Settings) -> list[str]:
-    """The extensions that need a host; none where the operator wants none."""
+def wanted(settings: Settings) -> list[str] | None:
+    """The extensions that a host runs; None where there is to be no host: nothing needs one, or it is switched off.
+
+    ``extra_services`` are request handlers for the host too.
+    """
     server = settings.server
-    return hosted(server.jpserver_extensions, JUPYTEXT, server.config) if server.extension_host else []
+    names = hosted(server.jpserver_extensions, JUPYTEXT, server.config) if server.extension_host else []
+    return names if names or (server.extension_host and server.extra_services) else None
+
+
+def mount(
+    root: Root,
+    server: ServerApp,
+    inquiry: Callable[[], Inquiry | None],
+    native: Callable[[], NativeExtensions | None],
+) -> None:
+    """``/api/extensions``."""
+
+    def resource() -> Any:
+        from jupyterd.extensions.resource import ExtensionsResource
+
+        found, ours = inquiry(), native()
+        host = None if found is None else found.host
+        loaded = [] if ours is None else ours.loaded
+        return ExtensionsResource(enabled(server.jpserver_extensions), lambda: loaded, host).app.resource()
+
+    root.mount("/api/extensions", resource, auth="server")
 
 
 def build(parts: Around, extensions: list[str]) -> Inquiry:
     """The host, not yet started, and what it can be asked; its routes are laid over the mounts."""
     from jupyterd.extensions.bridge import EventBridge
-    from jupyterd.extensions.forwarding import Connections, Forwarder
     from jupyterd.extensions.host import ExtensionHost
-    from jupyterd.extensions.inquiry import Inquiry
+    from jupyterd.extensions.http.forwarding import Connections, Forwarder
+    from jupyterd.extensions.http.inquiry import Inquiry
     from jupyterd.extensions.overlay import Overlay
     from jupyterd.system.daemon_directory import DaemonDirectory, local_places
 
@@ -67,6 +97,7 @@ def build(parts: Around, extensions: list[str]) -> Inquiry:
         parts.reactor,
         _settings(parts.settings),
         wanted=extensions,
+        again=lambda: _again(parts.settings, host),
         directory=DaemonDirectory("jupyterd-host-", local_places()),
         setup=lambda: _setup(parts),
         kernels=lambda: parts.kernels,
@@ -82,6 +113,43 @@ def build(parts: Around, extensions: list[str]) -> Inquiry:
     return Inquiry(host, connections)
 
 
+def _again(settings: Settings, host: ExtensionHost) -> Iterable[str]:
+    """The extensions that need a host by the files as they are now; as before, where those can not be used."""
+    from jupyterd.settings.load import BadSettings
+
+    try:
+        return wanted(settings.again()) or ()
+    except BadSettings as error:
+        log.error("the extensions stay as they are: {error}", error=str(error))
+        return host.wanted
+
+
+def load_native(parts: Around, add: Callable[[IService], None]) -> NativeExtensions | None:
+    """Extensions of jupyterd itself, mounted and not yet started; None where none is installed."""
+    from jupyterd.extensions import native
+
+    found = native.find()
+    if not found:
+        return None
+
+    def make(name: str) -> native.Native:
+        return native.Native(
+            name=name,
+            base_url=parts.server.base_url,
+            config=parts.server.config,
+            reactor=parts.reactor,
+            in_thread=parts.in_thread,
+            kernels=lambda: parts.kernels,
+            sessions=lambda: parts.sessions,
+            contents=lambda: parts.contents,
+            bus=lambda: parts.bus,
+        )
+
+    extensions = native.NativeExtensions(make, native.switched_on(parts.server.jpserver_extensions))
+    extensions.load(found, parts.root, add)
+    return extensions
+
+
 def _settings(settings: Settings) -> HostSettings:
     from jupyterd.extensions.host import HostSettings
 
@@ -94,6 +162,7 @@ def _settings(settings: Settings) -> HostSettings:
         wait=server.extension_host_wait,
         memory_limit=server.extension_host_memory_limit,
         stall_timeout=server.extension_host_stall_timeout,
+        contents=server.hosted_contents,
     )
 
 
@@ -113,7 +182,7 @@ def _setup(parts: Around) -> Mapping[str, Any]:
 
 def _listen(parts: Around, host: ExtensionHost, path: str) -> Any:
     """Open the socket on which the host asks the daemon; it is in a directory that its owner alone can enter."""
-    from jupyterd.extensions.private_api import HostAPI, HostGate
+    from jupyterd.extensions.http.private_api import HostAPI, HostGate
     from jupyterd.web.server.site import Site
 
     private = Root("/")

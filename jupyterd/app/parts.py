@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from jupyterd.contents.thread_pools import Lanes
+from jupyterd.contents.thread_pools import ThreadPools
 from jupyterd.dashboard.log_lines import LogLines
 from jupyterd.status.activity import Activity
 from jupyterd.status.counters import EventCounters
@@ -21,7 +21,7 @@ from jupyterd.web.root import Root
 from jupyterd.web.server.access_log import AccessLog
 from jupyterd.web.server.request import Request
 from jupyterd.web.server.site import Site
-from jupyterd.web.server.timeouts import Patience
+from jupyterd.web.server.timeouts import Timeouts
 from jupyterd.web.websocket.compression import Compression
 
 if TYPE_CHECKING:
@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from jupyterd.config.manager import ConfigManager
     from jupyterd.contents.service import Contents
     from jupyterd.events.bus import EventBus
-    from jupyterd.extensions.inquiry import Inquiry
+    from jupyterd.extensions.http.inquiry import Inquiry
+    from jupyterd.extensions.native import NativeExtensions
     from jupyterd.gateway.kernelspecs import GatewaySpecs
     from jupyterd.kernels.channels.policy import Observer
     from jupyterd.kernels.manager import MappingKernelManager
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     from jupyterd.sessions.manager import SessionManager
     from jupyterd.settings.load import Settings
     from jupyterd.status.metrics import RequestTimes
-    from jupyterd.supervision.listener import Front
+    from jupyterd.supervision.listener import Listener
     from jupyterd.supervision.stalls import StallWatchdog
     from jupyterd.terminals.manager import Terminals
 
@@ -74,7 +75,7 @@ class Parts:
         self.network_threads = self._threads("network", 2)  # a firewall that swallows packets holds a thread for long
         self.state_thread = self._threads("state", 1)  # writes the state file, in order
         self.password_thread = self._threads("passwords", 1)
-        self.lanes = Lanes(
+        self.thread_pools = ThreadPools(
             self._threads("contents", 8), self._threads("contents-read", 8), self._threads("contents-large", 1)
         )
         self.activity = Activity(reactor, self._last_uses())  # the daemon's time begins here
@@ -137,7 +138,7 @@ class Parts:
             max_body=server.max_body_size,
             max_held=server.max_buffer_size,
             compression=Compression.of(server.websocket_compression_options),
-            patience=Patience(
+            timeouts=Timeouts(
                 self.reactor,
                 head=server.http_head_timeout,
                 body=server.http_body_timeout,
@@ -374,7 +375,7 @@ class Parts:
         """The contents service; its manager is built with it."""
         from jupyterd.app.contents import contents
 
-        service = contents(self.reactor, self.settings, self.lanes, self.emit)
+        service = contents(self.reactor, self.settings, self.thread_pools, self.emit)
         service.outputs = self.recorder
         self.services.add(Stage.DOMAINS, service)
         return service
@@ -393,7 +394,15 @@ class Parts:
             kernels=lambda: self.kernels,
             provider=lambda: self.guard.provider,
             page_config=None if self.extensions is None else self.extensions.page_config,
+            native_page_config=lambda: {} if self.native_extensions is None else self.native_extensions.page_config,
         )
+
+    @cached_property
+    def native_extensions(self) -> NativeExtensions | None:
+        """Extensions of jupyterd itself; None where none is installed."""
+        from jupyterd.app.extensions import load_native
+
+        return load_native(self, lambda service: self.services.add(Stage.RECORDS, service))
 
     @cached_property
     def extensions(self) -> Inquiry | None:
@@ -401,16 +410,16 @@ class Parts:
         from jupyterd.app.extensions import build, wanted
 
         names = wanted(self.settings)
-        return build(self, names) if names else None
+        return None if names is None else build(self, names)
 
     @cached_property
-    def front(self) -> Front:
+    def front(self) -> Listener:
         """The ports."""
-        from jupyterd.supervision.listener import Front
+        from jupyterd.supervision.listener import Listener
         from jupyterd.supervision.notify import Notify
 
         found = None if self.keeping is None else self.keeping.when_found
-        return Front(self.reactor, self.site, self.server, Notify.from_environment(), self.log_directory, found)
+        return Listener(self.reactor, self.site, self.server, Notify.from_environment(), self.log_directory, found)
 
     @cached_property
     def config_manager(self) -> ConfigManager:

@@ -127,10 +127,12 @@ def mount(
     settings: Settings,
     status: Callable[[], StatusResource],
     more_static: Callable[[], Awaitable[Sequence[str]]] | None = None,
+    language_servers: bool = False,
 ) -> None:
     """Put the resources where clients look for them.
 
     :param more_static: directories of server extensions' static files.
+    :param language_servers: an extension serves them.
     """
     server = settings.server
 
@@ -138,10 +140,10 @@ def mount(
         return status().app.resource()
 
     def files() -> Any:
-        from jupyterd.frontends.static_files import Assets
+        from jupyterd.frontends.static_files import StaticFiles
         from jupyterd.status.static_files import OwnFiles
 
-        assets = Assets(tuple(server.static_immutable_cache))
+        assets = StaticFiles(tuple(server.static_immutable_cache))
         return OwnFiles(assets, server.extra_static_paths, more_static).app.resource()
 
     def languages() -> Any:
@@ -156,7 +158,7 @@ def mount(
     root.mount("/metrics", account, auth="", public=not server.authenticate_prometheus, exact=True)
     root.mount(["/favicon.ico", "/robots.txt"], files, auth="", public=True, exact=True, page=True)
     root.mount("/static", files, auth="", public=True, page=True)
-    if package_dir("jupyterlab") is not None:
+    if package_dir("jupyterlab") is not None and not language_servers:
         root.mount("/lsp", languages, auth="lsp")
 
 

@@ -12,6 +12,7 @@ COMMANDS = {
     "sessions": ("jupyterd.commands.kernels.SessionsCommand", "Which notebook has which kernel."),
     "interrupt": ("jupyterd.commands.kernels.InterruptCommand", "Interrupt a kernel."),
     "shutdown": ("jupyterd.commands.kernels.ShutdownCommand", "Shut a kernel down."),
+    "extension": ("jupyterd.commands.extension.ExtensionCommand", "Server extensions: list, enable, disable, status."),
     "logs": ("jupyterd.commands.kernels.LogsCommand", "What a kernel says."),
 }
 """First word of a command line → the class that takes the rest, and what it is for."""

@@ -16,10 +16,11 @@ from mmap import mmap
 from typing import Any
 
 from jupyterd.contents.answers import Answer, answer_of, answer_of_any, encode_found, tag_of
+from jupyterd.contents.files.beneath import LeadsOut, open_beneath
 from jupyterd.contents.managers import generic as composites
 from jupyterd.contents.managers import reading
 from jupyterd.contents.managers.filemanager import FileContentsManager
-from jupyterd.contents.managers.reading import Found
+from jupyterd.contents.managers.reading import Found, Larger
 from jupyterd.contents.managers.sync_or_async import settled
 from jupyterd.contents.models import Model, check, encode, encode_any
 from jupyterd.contents.notebooks import jsonio
@@ -27,7 +28,6 @@ from jupyterd.contents.paths import OutsideRoot, clean
 from jupyterd.contents.raw_upload import RawUpload
 from jupyterd.contents.steps import MARK, Step
 from jupyterd.errors import Forbidden, Invalid, NotFound, PreconditionFailed
-from jupyterd.system.beneath import LeadsOut, open_beneath
 
 Buffer = bytes | mmap
 TYPES = ("directory", "file", "notebook")
@@ -75,9 +75,10 @@ async def get(manager: Any, path: str, query: Query, limit: int | None = None) -
     :raises Missing: nothing there, or hidden.
     """
     if is_native(manager):
-        if limit is not None and query.content and is_large(manager, path, limit):
+        try:
+            return _get_native(manager, path, query, limit if query.content else None)
+        except Larger:
             return None
-        return _get_native(manager, path, query)
     missing = Missing(f"file or directory {path!r} does not exist")
     if not manager.allow_hidden and await settled(manager.is_hidden(path)):
         raise missing
@@ -109,18 +110,19 @@ def is_large(manager: Any, path: str, limit: int) -> bool:
         return False
 
 
-def _get_native(manager: FileContentsManager, path: str, query: Query) -> Answer:
-    found = find(manager, path, query)
+def _get_native(manager: FileContentsManager, path: str, query: Query, limit: int | None) -> Answer:
+    found = find(manager, path, query, limit)
     return answer_of(found, encode_found(found))
 
 
-def find(manager: FileContentsManager, path: str, query: Query) -> Found:
+def find(manager: FileContentsManager, path: str, query: Query, limit: int | None = None) -> Found:
     """A model of a built-in manager.
 
+    :raises Larger: a file of more bytes than ``limit``.
     :raises Missing: nothing there, or hidden.
     """
     try:
-        found = reading.find(manager, path, query.content, query.type, query.format, query.hash)
+        found = reading.find(manager, path, query.content, query.type, query.format, query.hash, limit)
     except OutsideRoot:
         raise
     except NotFound:

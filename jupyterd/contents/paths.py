@@ -67,10 +67,11 @@ def split(path: str) -> tuple[str, str]:
     return parent, name
 
 
-def is_hidden(os_path: str, root: str) -> bool:
+def is_hidden(os_path: str, root: str, status: os.stat_result | None = None) -> bool:
     """A path is hidden by a dot at the front of any of its names below ``root``, by the system's hidden flag, or
     where it is a directory that may not be read. What does not exist is hidden by its name alone.
 
+    :param status: its status, where it is known.
     :raises OSError: the path can not be looked at (no permission on the way).
     """
     if os_path == root:
@@ -79,7 +80,7 @@ def is_hidden(os_path: str, root: str) -> bool:
     if os.sep + "." in os.sep + below:
         return True
     try:
-        status = os.stat(os_path)
+        status = os.stat(os_path) if status is None else status
     except OSError as error:
         if error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG):
             return False

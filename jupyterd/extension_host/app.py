@@ -11,6 +11,7 @@ from typing import Any
 from jupyter_server import DEFAULT_JUPYTER_SERVER_PORT
 from jupyter_server.auth import AllowAllAuthorizer, Authorizer
 from jupyter_server.serverapp import ServerApp
+from jupyter_server.utils import url_path_join
 from tornado.routing import Rule
 from traitlets.config import Config
 
@@ -23,6 +24,7 @@ from jupyterd.extension_host.kernels import KernelMirror
 from jupyterd.extension_host.link import Link
 from jupyterd.extension_host.loading import ReportingManager
 from jupyterd.extension_host.sessions import DaemonSessions
+from jupyterd.extensions.routes import CONTENTS_MANAGER
 from jupyterd.settings.aliases import ALIASES, FLAGS
 from jupyterd.settings.command_line import parse
 from jupyterd.settings.config_files import load_files
@@ -42,6 +44,8 @@ class HostApp(ServerApp):
     """Runs extensions; it is made, loaded and served by :mod:`jupyterd.extension_host.__main__`."""
 
     name = "jupyter-server"
+    find_extensions = False
+    """The daemon has found them (read by :func:`jupyterd.settings.config_files.load_files`)."""
     link: Link
     setup: Mapping[str, Any]
     api: DaemonAPI
@@ -138,6 +142,7 @@ class HostApp(ServerApp):
         if stock:
             self.contents_manager_class = DaemonContents
         BlockingDaemonContents.host_api = self.api
+        self.config.JupyterFs.setdefault("root_manager_class", BlockingDaemonContents)
         self.authorizer_class = self._authorizer_class()
         super().init_configurables()
         self.kernel_manager.serve(self.api)
@@ -250,6 +255,8 @@ class HostApp(ServerApp):
         self._http_server = server.listen(
             delegate, str(self.setup["socket"]), max_body=self.max_body_size, max_buffer=self.max_buffer_size
         )
+        if self._contents_taken_over():
+            self._serve_contents()
         self._told_routes = self._routes()
         self.tell_activity()
         self.link.send(
@@ -262,6 +269,15 @@ class HostApp(ServerApp):
                 "contents": self._contents_taken_over(),
             }
         )
+
+    def _serve_contents(self) -> None:
+        """Answer for contents: an extension's manager has the files that clients see."""
+        from jupyter_server.services.contents.handlers import default_handlers
+
+        handlers = [*default_handlers, *self.contents_manager.get_extra_handlers()]
+        self.extension_manager.current = CONTENTS_MANAGER
+        self.web_app.add_handlers(".*$", [(url_path_join(self.base_url, each[0]), *each[1:]) for each in handlers])
+        self.extension_manager.current = ""
 
     def _routes(self) -> list[dict[str, Any]]:
         return routes.describe(self.web_app, self.core_rules, self.owner_of)

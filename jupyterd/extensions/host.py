@@ -45,6 +45,7 @@ class HostSettings:
     :param start_timeout: seconds within which it must have loaded all extensions.
     :param wait: seconds for which a request waits for it.
     :param memory_limit: bytes of resident memory, at which it is started anew; 0 for no limit.
+    :param contents: the contents manager that the host answers for contents with; empty where the daemon does.
     :param stall_timeout: seconds for which an extension may block its loop, before it is started anew; 0 for ever.
     """
 
@@ -55,6 +56,7 @@ class HostSettings:
     wait: float = 60.0
     memory_limit: int = 0
     stall_timeout: float = 300.0
+    contents: str = ""
 
 
 @dataclass
@@ -86,10 +88,14 @@ class ExtensionHost(Service):
     """Runs the host, and knows its routes.
 
     :param wanted: the extensions that it loads.
+    :param again: reads the configuration again, and tells which it loads then.
     :param directory: where its sockets are.
     :param setup: what each run is told beyond the key and the sockets: token, port, root directory ...
     :param kernels: all kernels, now.
     :param heard: takes what the host tells that is not about itself (events, schemas, a wish to stop).
+    :ivar loading: the extension that is just being loaded.
+    :ivar excluded: extensions that are left out, each with the reason.
+    :ivar history: what went wrong: the last :data:`MOST_REMEMBERED` times, each with ``time`` and ``what``.
     :param listen: opens the private socket that the host asks the daemon on; called once.
     """
 
@@ -101,6 +107,7 @@ class ExtensionHost(Service):
         settings: HostSettings,
         *,
         wanted: Iterable[str],
+        again: Callable[[], Iterable[str]],
         directory: DaemonDirectory,
         setup: Callable[[], Mapping[str, Any]],
         kernels: Callable[[], Iterable[Kernel]],
@@ -111,6 +118,7 @@ class ExtensionHost(Service):
         self.reactor = reactor
         self.settings = settings
         self.wanted = tuple(wanted)
+        self._again = again
         self.key = secrets.token_bytes(32)
         self.mirror = Mirror(kernels, self._send)
         self.routes = Routes((), settings.base_url)
@@ -126,7 +134,7 @@ class ExtensionHost(Service):
         self._process: HostProcess | None = None
         self._mark = ""
         self._port: Any = None
-        self._loading = ""
+        self.loading = ""
         self._suspects: dict[str, int] = {}
         self.excluded: dict[str, str] = {}
         self._failures = 0
@@ -193,7 +201,7 @@ class ExtensionHost(Service):
     def unavailable(self) -> Unavailable:
         """Why it does not answer, for a client."""
         if self.state == "starting":
-            what = f"it is loading {self._loading}" if self._loading else "it is starting"
+            what = f"it is loading {self.loading}" if self.loading else "it is starting"
         elif self.state == "waiting":
             what = f"{self.history[-1]['what']}; it is started again in a moment" if self.history else "it has ended"
         else:
@@ -230,6 +238,7 @@ class ExtensionHost(Service):
         if forgiving:
             self.excluded.clear()
             self._suspects.clear()
+        self.wanted = tuple(self._again())
         self._failures = 0
         self._cancel()
         if self._process is None:
@@ -239,9 +248,14 @@ class ExtensionHost(Service):
             self._process.terminate()
             self._timer = self.reactor.callLater(STOP_SECONDS, self._process.kill)
 
+    def reload(self) -> None:
+        """Start the host anew if other extensions are enabled than those that it runs."""
+        if self.running and set(self._again()) != set(self.wanted):
+            self.restart()
+
     def _start(self) -> None:
         self._cancel()
-        self.state, self._loading = "starting", ""
+        self.state, self.loading = "starting", ""
         self._since = self.reactor.seconds()
         self._mark = secrets.token_hex(8)
         self.mirror.forget()
@@ -281,7 +295,7 @@ class ExtensionHost(Service):
     def _overdue(self) -> None:
         if self._process is not None:
             seconds = self.settings.start_timeout
-            what = f"it has not loaded {self._loading}" if self._loading else "it has not started"
+            what = f"it has not loaded {self.loading}" if self.loading else "it has not started"
             self._process.break_off(f"{what} within {seconds:g} seconds")
 
     def _ended(self, process: HostProcess, why: str) -> None:
@@ -313,7 +327,7 @@ class ExtensionHost(Service):
 
     def _blame(self, why: str) -> None:
         """Leave an extension out that has ended the host while it was loaded: twice, where a signal did."""
-        name = self._loading
+        name = self.loading
         if not name or self.state != "starting":
             return
         self._suspects[name] = self._suspects.get(name, 0) + 1
@@ -368,7 +382,7 @@ class ExtensionHost(Service):
             self.log.warn("the extension host said something odd: {error}", error=repr(error))
 
     def _is_loading(self, message: dict[str, Any]) -> None:
-        self._loading = str(message["extension"])
+        self.loading = str(message["extension"])
 
     def _extension_failed(self, message: dict[str, Any]) -> None:
         name, error = str(message["extension"]), str(message["error"])
@@ -389,7 +403,7 @@ class ExtensionHost(Service):
         )
         self._has_routes(message)
         self._cancel()
-        self.state, self._loading = "ready", ""
+        self.state, self.loading = "ready", ""
         seconds = self.reactor.seconds() - self._since
         self._since = self.reactor.seconds()
         working = [name for name, each in extensions.items() if not each.error]
@@ -405,7 +419,8 @@ class ExtensionHost(Service):
             tell()
 
     def _has_routes(self, message: dict[str, Any]) -> None:
-        self.routes = Routes(map(Route.of, message["routes"]), self.settings.base_url)
+        routes = map(Route.of, message["routes"])
+        self.routes = Routes(routes, self.settings.base_url, bool(self.settings.contents))
         for route, why in self.routes.refused:
             self.log.warn(
                 "the route {pattern} of {name} is not followed: {why}",

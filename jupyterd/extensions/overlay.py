@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from twisted.internet.defer import Deferred
 from twisted.web.resource import IResource
 
-from jupyterd.extensions.forwarding import ForwardedResource, Forwarder
-from jupyterd.extensions.routes import Route, is_reserved
-from jupyterd.extensions.websocket import WebSocketResource
+from jupyterd.extensions.http.forwarding import ForwardedResource, Forwarder
+from jupyterd.extensions.http.websocket import WebSocketResource
+from jupyterd.extensions.routes import Route, is_of_contents, is_reserved
 from jupyterd.web.root import Mount
 
 if TYPE_CHECKING:
@@ -46,11 +46,14 @@ class Overlay:
 
     def expected(self, request: Request) -> Mount | None:
         """Stands for the mount of a request that nobody answers now, and an extension may answer soon."""
-        if request.mount is not None or not request.below_base or not self._host.is_expected:
-            return None
-        if is_reserved(request.segments):
+        if not request.below_base or not self._is_expected(request):
             return None
         return self._expected[b"text/html" in (request.getHeader(b"accept") or b"")]
+
+    def _is_expected(self, request: Request) -> bool:
+        if self._host.settings.contents and not self._host.is_ready and is_of_contents(request.segments):
+            return True  # of another contents manager's files nobody wants to hear
+        return request.mount is None and self._host.is_expected and not is_reserved(request.segments)
 
     def ready(self) -> Deferred[None]:
         """Fires when extensions answer; see :meth:`ExtensionHost.ready`."""

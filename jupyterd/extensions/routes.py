@@ -25,6 +25,10 @@ RESERVED: tuple[tuple[str, ...], ...] = (
 )
 """Paths, and all below them, that no extension may answer: who is let in, what the server is, and users' files."""
 
+CONTENTS = ("api", "contents")
+CONTENTS_MANAGER = "(contents)"
+"""Stands for an extension's name in the routes of a contents manager that the host runs for the server."""
+
 _STRANGE = ("jupyterd-no-such-path", "jupyterd/no/such/path", "jupyterd/no/such/path/")
 """A pattern that matches these matches anything."""
 
@@ -64,10 +68,12 @@ class Route:
 class Routes:
     """All routes of the host.
 
+    :param contents: the host answers for contents.
     :ivar refused: routes that are not followed, each with the reason.
     """
 
-    def __init__(self, routes: Iterable[Route], base_url: str = "/") -> None:
+    def __init__(self, routes: Iterable[Route], base_url: str = "/", contents: bool = False) -> None:
+        self._contents = contents
         self.refused: list[tuple[Route, str]] = []
         self._routes: list[tuple[re.Pattern[str], Route]] = []
         for route in routes:
@@ -82,7 +88,7 @@ class Routes:
             return
         if any(pattern.match(base_url + path) for path in _STRANGE):
             self.refused.append((route, "it matches everything"))
-        elif any(pattern.match(base_url + "/".join(path)) for path in RESERVED):
+        elif any(pattern.match(base_url + "/".join(path)) for path in RESERVED) and not self._of_contents(route):
             self.refused.append((route, "the server's own routes there can not be taken"))
         else:
             self._routes.append((pattern, route))
@@ -101,14 +107,23 @@ class Routes:
         """
         if self._any is None or self._any.match(path) is None:
             return None
-        if segments is not None and is_reserved(segments):
+        route = next((route for pattern, route in self._routes if pattern.match(path)), None)
+        if route is not None and segments is not None and is_reserved(segments) and not self._of_contents(route):
             return None
-        return next((route for pattern, route in self._routes if pattern.match(path)), None)
+        return route
+
+    def _of_contents(self, route: Route) -> bool:
+        return self._contents and route.extension == CONTENTS_MANAGER
 
 
 def is_reserved(segments: Sequence[str]) -> bool:
     """Nobody may take the path."""
     return any(tuple(segments[: len(path)]) == path for path in RESERVED)
+
+
+def is_of_contents(segments: Sequence[str]) -> bool:
+    """The path is answered from the contents manager's files."""
+    return tuple(segments[:2]) == CONTENTS or segments[:1] == ["files"]
 
 
 def _alternation(patterns: list[re.Pattern[str]]) -> re.Pattern[str] | None:

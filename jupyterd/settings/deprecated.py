@@ -31,7 +31,6 @@ BASES = {
 }
 # Settings of the server that are read and change nothing here, and why.
 NO_EFFECT = {
-    "extra_services": "what it names are handlers of Tornado's, which extensions alone can have",
     "kernel_websocket_connection_class": "websockets of kernels are Twisted's; the settings of the class are read",
     "reraise_server_extension_failures": "extensions are loaded in a process of their own, after the start",
 }

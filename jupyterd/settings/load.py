@@ -13,7 +13,7 @@ from traitlets import TraitError
 from traitlets.config import Config
 
 from jupyterd.compat.class_names import CLASSES, ours, resolve
-from jupyterd.extensions.discovery import JUPYTEXT, LANGUAGE_SERVERS, SERVED, enabled, is_installed
+from jupyterd.extensions.discovery import JUPYTEXT, LANGUAGE_SERVERS, SERVED, enabled, hosted, is_installed
 from jupyterd.gateway import is_set
 from jupyterd.settings.checks import BadSettings, check_classes, check_values, resolved, warn_of_misspelt_classes
 from jupyterd.settings.command_line import BadOption
@@ -135,6 +135,7 @@ def _check(server: ServerApp) -> None:
     _ = server.port, server.port_retries, server.runtime_dir  # what they are by default may not do
     if server.sock:
         _check_socket(server)
+    _leave_to_the_host(server)
     check_classes(server)
     check_values(server.config)
     for name in ("certfile", "keyfile", "client_ca"):
@@ -201,6 +202,17 @@ def _warn_of_no_effect(server: ServerApp) -> None:
     for section, given in server.config.items():
         for name in sorted(NO_EFFECT_ELSEWHERE.keys() & set(given)):
             server.log.warning("%s.%s has no effect here: %s.", section, name, NO_EFFECT_ELSEWHERE[name])
+
+
+def _leave_to_the_host(server: ServerApp) -> None:
+    """A contents manager that an extension brings is run with that extension."""
+    named = server.contents_manager_class
+    if not isinstance(named, str) or not server.extension_host:
+        return
+    tops = {name.partition(".")[0] for name in hosted(server.jpserver_extensions, JUPYTEXT, server.config)}
+    if named.partition(".")[0] in tops:
+        server.hosted_contents = named
+        server.contents_manager_class = server.trait_defaults("contents_manager_class")
 
 
 def _warn_of_extensions(server: ServerApp) -> None:

@@ -64,6 +64,8 @@ jupyterd run a.ipynb -p alpha 1   # have it run a notebook
         "password": (JupyterPasswordApp, "Set a password."),
         **COMMANDS,
     }
+    hosted_contents = ""
+    """The contents manager that a server extension brings: its host answers for contents."""
     info_file = Unicode()
     browser_open_file = Unicode()
     browser_open_file_to_run = Unicode()

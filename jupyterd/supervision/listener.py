@@ -20,7 +20,7 @@ from jupyterd.supervision.server_settings import Server
 from jupyterd.system.daemon_directory import DaemonDirectory
 
 
-class Front(Service):
+class Listener(Service):
     """Listens for ``factory`` on what the settings say.
 
     It opens sockets before privileges are given up, and accepts connections when everything behind it has started. A

@@ -10,12 +10,13 @@ import stat
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from twisted.internet import tcp, unix
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 
 from jupyterd.utils import unix_socket_in_use
+from jupyterd.web.server.transport import EagerTCP, EagerUnix
 
 BACKLOG = 1024
 _DENIED = {errno.EACCES, errno.EPERM}
@@ -173,6 +174,8 @@ def open_unix(path: str, mode: int) -> UnixSocket:
 class UnixPort(unix.Port):
     """A UNIX socket that was opened by somebody else, who has set its mode and is also the one to remove it."""
 
+    transport = EagerUnix
+
     def startListening(self) -> None:
         """Accept connections; twisted's own would make it writable for all the world."""
         assert self.factory is not None
@@ -192,12 +195,13 @@ class UnixPort(unix.Port):
 def adopt(reactor: Any, listening: socket.socket, factory: IProtocolFactory) -> IListeningPort:
     """Accept connections on an open socket, of which the port keeps a descriptor of its own."""
     if listening.family != socket.AF_UNIX:
-        port: IListeningPort = reactor.adoptStreamPort(listening.fileno(), listening.family, factory)
+        port: Any = reactor.adoptStreamPort(listening.fileno(), listening.family, factory)
+        port.transport = EagerTCP
     else:
         port = UnixPort._fromListeningDescriptor(reactor, listening.fileno(), factory)
         port.startListening()
     listening.close()
-    return port
+    return cast("IListeningPort", port)
 
 
 # -- from the service manager

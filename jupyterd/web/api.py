@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Coroutine
-from functools import wraps
+from collections.abc import Callable, Coroutine, Generator
+from functools import partial, wraps
 from typing import Any, TypeVar
 
 from klein import Klein
@@ -20,8 +20,13 @@ from jupyterd.web.body_schema import Body
 from jupyterd.web.call import Call, Reply, encode
 from jupyterd.web.served import Served
 from jupyterd.web.server.request import Request
+from jupyterd.web.server.transport import Eager
 
 log = Logger()
+
+REMEMBERED = 500
+"""Paths of which it is known, at a time, which route answers them; for each resource."""
+
 Method = TypeVar("Method", bound=Callable[..., Coroutine[Any, Any, Any]])
 
 
@@ -46,15 +51,30 @@ class _Routed(Resource):
         super().__init__()
         self._app = app
         self._match = app.url_map.bind("localhost").match
+        self._known: dict[tuple[str, bytes], tuple[str, Any]] = {}
 
     def render(self, request: Any) -> Any:
         try:
-            endpoint, values = self._match("/" + "/".join(request.segments), request.method.decode("latin-1"))
+            endpoint, values = self._find("/".join(request.segments), request.method)
         except HTTPException as error:
             _fail(Failure(error), Call(request, 200))
         else:
             self._app.execute_endpoint(endpoint, request, **values)
         return NOT_DONE_YET
+
+    def _find(self, path: str, method: bytes) -> tuple[str, Any]:
+        """The route, and what is variable in the path. Clients ask for a few paths again and again.
+
+        :raises HTTPException: there is none.
+        """
+        asked = path, method
+        found = self._known.get(asked)
+        if found is None:
+            found = self._match("/" + path, method.decode("latin-1"))
+            if len(self._known) >= REMEMBERED:
+                self._known.clear()
+            self._known[asked] = found
+        return found
 
 
 class _AnyPath(PathConverter):
@@ -125,8 +145,36 @@ def json_api(app: Routes) -> JSONApi:
 
 
 def run(call: Call, method: Coroutine[Any, Any, Any]) -> None:
-    """Run a route's method to its end, whatever the client does, and write what it returns."""
-    Deferred.fromCoroutine(method).addCallback(_answer, call).addErrback(_fail, call)
+    """Run a route's method to its end, whatever the client does, and write what it returns.
+
+    Most wait for nothing: those are done before there would be a Deferred.
+    """
+    try:
+        waiting = method.send(None)
+    except StopIteration as done:
+        try:
+            _answer(done.value, call)
+        except Exception:  # noqa: BLE001 - told to the log and the client
+            _fail(Failure(), call)
+    except Exception:  # noqa: BLE001 - it is an answer, or told to the log and the client
+        _fail(Failure(), call)
+    else:
+        Deferred.fromCoroutine(_rest(method, waiting)).addCallback(_answer, call).addErrback(_fail, call)
+
+
+def _rest(method: Coroutine[Any, Any, Any], waiting: Any) -> Generator[Any, Any, Any]:
+    """A coroutine from its first wait on."""
+    while True:
+        try:
+            given = yield waiting
+        except BaseException as error:  # noqa: BLE001 - it is the coroutine's
+            resume: Callable[[], Any] = partial(method.throw, error)
+        else:
+            resume = partial(method.send, given)
+        try:
+            waiting = resume()
+        except StopIteration as done:
+            return done.value
 
 
 def _answer(value: Any, call: Call) -> None:
@@ -153,6 +201,14 @@ def _write(request: Request, status: int, body: bytes, content_type: str | None)
         request.setHeader(b"content-type", content_type.encode("ascii"))
     if status not in (204, 304):
         request.setHeader(b"content-length", b"%d" % len(body))
+    transport: Any = request.channel.transport
+    if isinstance(transport, Eager):
+        transport.write_together(partial(_send, request, body))
+    else:
+        _send(request, body)
+
+
+def _send(request: Request, body: bytes) -> None:
     request.write(body)
     request.finish()
 

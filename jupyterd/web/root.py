@@ -5,7 +5,7 @@ The segments stay whole, so that each resource's routes are written, and found b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Protocol
@@ -154,6 +154,14 @@ class Root:
             raise ValueError(f"/{'/'.join(mount.prefix)} is mounted already")
         node.mount = mount
         return mount
+
+    def unmount(self, mounts: Iterable[Mount]) -> None:
+        """Take mounts out again; what is longer or shorter stays."""
+        for mount in mounts:
+            node = self._top
+            for segment in mount.prefix:
+                node = node.children[segment]
+            node.mount = None
 
     def find(self, segments: Sequence[str]) -> Mount | None:
         """The mount that answers a path.

@@ -76,3 +76,36 @@ def test_notes_in_sqlite(tmp_path: Path) -> None:
         assert daemon.ask("GET", "/api/contents/a.txt").status == 404
         assert daemon.ask("DELETE", "/api/contents/b.txt").status == 204
     assert sorted(path.name for path in (tmp_path / "root").iterdir() if path.suffix) == ["notes.sqlite"]
+
+
+@pytest.mark.real
+def test_a_native_extension(tmp_path: Path) -> None:
+    import json
+
+    import websocket
+
+    site = tmp_path / "site"
+    info = site / "jupyterd_word_count-1.0.dist-info"
+    info.mkdir(parents=True)
+    (site / "jupyterd_word_count.py").write_text((EXAMPLES / "native_extension" / "jupyterd_word_count.py").read_text())
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: jupyterd-word-count\nVersion: 1.0\n")
+    points = "word-count = jupyterd_word_count:extension\nx = no_such:y\n"
+    (info / "entry_points.txt").write_text(f"[jupyterd.extensions]\n{points}")
+    with running(tmp_path, "--WordCount.limit=20", PYTHONPATH=str(site)) as daemon:
+        (daemon.root / "a.txt").write_text("one two three")
+        (daemon.root / "b.txt").write_text("x" * 30)
+        assert daemon.json("GET", "/word-count/a.txt") == {"words": 3, "saves": 0}
+        assert daemon.ask("GET", "/word-count/b.txt").status == 413
+        assert daemon.ask("GET", "/word-count/a.txt", token="").status == 403
+        url = f"ws://127.0.0.1:{daemon.port}/word-count-watch"
+        with pytest.raises(websocket.WebSocketBadStatusException):
+            websocket.create_connection(url)
+        watch = websocket.create_connection(f"{url}?token=t0ken", timeout=20)
+        daemon.json("PUT", "/api/contents/c.txt", {"type": "file", "format": "text", "content": "new"})
+        assert json.loads(watch.recv()) == "c.txt"
+        assert daemon.json("GET", "/word-count/c.txt") == {"words": 1, "saves": 1}
+        told = {each["name"]: each for each in daemon.json("GET", "/api/extensions")["extensions"]}
+        assert (told["word-count"]["version"], told["word-count"]["error"]) == ("1.0", "")
+        assert "ModuleNotFoundError" in told["x"]["error"]
+        assert '"wordCount": "/word-count"' in daemon.ask("GET", "/lab").body.decode()
+        assert daemon.children() == set()

@@ -242,7 +242,8 @@ def test_events_pass_both_ways_and_once(daemon: Daemon) -> None:
     before = len(daemon.json("GET", "/trial/events"))
     daemon.json("PUT", "/api/contents/e.txt", {"type": "file", "format": "text", "content": ""})
     saved = daemon.json("GET", "/trial/events")[before:]
-    assert [event["data"]["action"] for event in saved if event["data"].get("path") == "e.txt"] == ["save"]
+    told = [event["data"]["action"] for event in saved if event["data"].get("path") == "e.txt"]
+    assert told.count("save") == 1
     event = {"schema_id": "https://trial.example/said/v1", "version": "1", "data": {"words": "from a client"}}
     assert daemon.ask("POST", "/api/events", event).status == 204
     assert daemon.ask("POST", "/api/events", {**event, "data": {"words": 1}}).status == 400

@@ -342,8 +342,9 @@ def test_a_moved_setting_that_is_none_is_not_set(user: Path) -> None:
 
 def test_a_setting_without_effect_is_told(told: pytest.LogCaptureFixture) -> None:
     stock_class = "jupyter_server.services.kernels.connection.channels.ZMQChannelsWebsocketConnection"
-    load([f"--ServerApp.kernel_websocket_connection_class={stock_class}", "--ServerApp.extra_services=a.b"])
-    assert "ServerApp.extra_services has no effect here: what it names are handlers" in told.text
+    other = "--ServerApp.reraise_server_extension_failures=1"
+    load([f"--ServerApp.kernel_websocket_connection_class={stock_class}", other])
+    assert "ServerApp.reraise_server_extension_failures has no effect here: extensions are loaded" in told.text
     assert "kernel_websocket_connection_class" not in told.text
 
 
@@ -399,8 +400,8 @@ def test_bases_of_the_reference_s_classes_are_read(user: Path) -> None:
 
 
 def test_settings_without_effect_are_named(told: pytest.LogCaptureFixture) -> None:
-    load(["--ServerApp.extra_services=x", "--FileContentsManager.files_handler_class=x.Y"])
-    assert "ServerApp.extra_services has no effect here: what it names are handlers" in told.text
+    load(["--ServerApp.reraise_server_extension_failures=1", "--FileContentsManager.files_handler_class=x.Y"])
+    assert "ServerApp.reraise_server_extension_failures has no effect here: extensions are loaded" in told.text
     assert "FileContentsManager.files_handler_class has no effect here: files are sent by Twisted." in told.text
 
 

@@ -42,10 +42,10 @@ class FileTree(ContentsManager):
     def _is_hidden(self, path: str) -> bool:
         return self._hides(self._get_os_path(path))
 
-    def _hides(self, os_path: str) -> bool:
+    def _hides(self, os_path: str, status: os.stat_result | None = None) -> bool:
         """:raises PermissionDenied: the way there is barred."""
         with named_faults(self.root_dir, os_path):
-            return paths.is_hidden(os_path, self.root_dir)
+            return paths.is_hidden(os_path, self.root_dir, status)
 
     def _file_exists(self, path: str) -> bool:
         return os.path.isfile(self._get_os_path(path))

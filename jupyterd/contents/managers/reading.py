@@ -32,6 +32,10 @@ class Found(NamedTuple):
     plain: bool = True
 
 
+class Larger(Exception):
+    """A file has more bytes than are to be read here."""
+
+
 def find(
     manager: FileTree,
     path: str,
@@ -39,14 +43,19 @@ def find(
     kind: str | None = None,
     form: str | None = None,
     hashed: bool = False,
+    limit: int | None = None,
 ) -> Found:
     """The model of what is at a path; a notebook in it is plain dicts.
 
+    :param limit: bytes; a file that has more is not read.
+    :raises Larger: it has.
     :raises NotFound: nothing there, or hidden.
     :raises Invalid: it is of another type, or not of the format.
     """
     path = paths.clean(path)
     os_path, status = look(manager, path)
+    if limit is not None and status.st_size > limit and stat.S_ISREG(status.st_mode):
+        raise Larger
     if stat.S_ISDIR(status.st_mode):
         if kind not in (None, "directory"):
             raise Invalid(f"{path} is a directory, not a {kind}", reason="bad type")
@@ -68,14 +77,15 @@ def look(manager: FileTree, path: str) -> tuple[str, os.stat_result]:
     """
     os_path = manager._get_os_path(path)
     missing = NotFound(f"No such file or directory: {path}")
+    known = None
     try:
-        status = os.stat(os_path)
+        status = known = os.stat(os_path)
     except OSError:
         try:
             status = os.lstat(os_path)
         except OSError:
             raise missing from None
-    if not manager.allow_hidden and manager._hides(os_path):
+    if not manager.allow_hidden and manager._hides(os_path, known):
         raise missing
     return os_path, status
 

@@ -29,14 +29,14 @@ from jupyterd.kernels.recovery.standin import Standin, ids_of
 
 if TYPE_CHECKING:
     from jupyterd.keeper.record import Heard
-    from jupyterd.kernels.channels.from_kernel import Hearing
-    from jupyterd.kernels.channels.session_cursors import Places
+    from jupyterd.kernels.channels.from_kernel import FromKernel
+    from jupyterd.kernels.channels.session_cursors import SessionCursors
     from jupyterd.kernels.channels.settings import ZMQChannelsWebsocketConnection
-    from jupyterd.kernels.channels.to_kernel import Requests
+    from jupyterd.kernels.channels.to_kernel import ToKernel
     from jupyterd.kernels.log.cursor import Cursor
     from jupyterd.kernels.log.message_log import MessageLog
     from jupyterd.kernels.log.places_file import Place
-    from jupyterd.kernels.messages.server_session import Author
+    from jupyterd.kernels.messages.server_session import ServerSession
 
 TAIL = 3000
 """Messages at the end of the log that are looked at: for the kernel's state, and the numbers that it gave them."""
@@ -70,13 +70,13 @@ class Channels(Protocol):
     @property
     def closed(self) -> bool: ...
     @property
-    def hearing(self) -> Hearing: ...
+    def hearing(self) -> FromKernel: ...
     @property
-    def requests(self) -> Requests: ...
+    def requests(self) -> ToKernel: ...
     @property
-    def places(self) -> Places: ...
+    def places(self) -> SessionCursors: ...
     @property
-    def author(self) -> Author: ...
+    def author(self) -> ServerSession: ...
     async def request(
         self, msg_type: str, content: dict[str, Any], *, channel: str = "shell", timeout: float
     ) -> dict[str, Any]: ...

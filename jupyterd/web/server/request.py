@@ -154,7 +154,8 @@ class Request(server.Request):
         if not self._request_id:
             sent = self.requestHeaders.getRawHeaders(b"x-request-id")
             given = sent[0] if sent else b""
-            self._request_id = given if given and REQUEST_ID.fullmatch(given) else b"%s-%06x" % (STARTED, next(_NUMBERS))
+            taken = given and REQUEST_ID.fullmatch(given)
+            self._request_id = given if taken else b"%s-%06x" % (STARTED, next(_NUMBERS))
         return self._request_id
 
     # -- the head

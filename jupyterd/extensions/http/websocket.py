@@ -15,9 +15,9 @@ from twisted.python.failure import Failure
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 
-from jupyterd.extensions import headers
-from jupyterd.extensions.forwarding import Exchange, Forwarder
-from jupyterd.extensions.upstream import Head, Upstream
+from jupyterd.extensions.http import headers
+from jupyterd.extensions.http.forwarding import Exchange, Forwarder
+from jupyterd.extensions.http.upstream import Head, Upstream
 
 if TYPE_CHECKING:
     from jupyterd.web.server.request import Request

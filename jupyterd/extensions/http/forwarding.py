@@ -19,9 +19,9 @@ from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 from zope.interface import implementer
 
-from jupyterd.extensions import headers
+from jupyterd.extensions.http import headers
+from jupyterd.extensions.http.upstream import Head, Upstream
 from jupyterd.extensions.signature import IDENTITY, MAC, Claim, describe, sign
-from jupyterd.extensions.upstream import Head, Upstream
 from jupyterd.web.refusal import Refusal
 
 if TYPE_CHECKING:

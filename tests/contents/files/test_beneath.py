@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from jupyterd.system import beneath
-from jupyterd.system.beneath import LeadsOut, open_beneath
+from jupyterd.contents.files import beneath
+from jupyterd.contents.files.beneath import LeadsOut, open_beneath
 
 
 @pytest.fixture(params=["openat2", "/proc", "neither"])

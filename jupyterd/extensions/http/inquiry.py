@@ -12,11 +12,11 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from jupyterd.errors import Failed
-from jupyterd.extensions import headers
-from jupyterd.extensions.forwarding import Connections
 from jupyterd.extensions.host import ExtensionHost
+from jupyterd.extensions.http import headers
+from jupyterd.extensions.http.forwarding import Connections
+from jupyterd.extensions.http.upstream import Head, Upstream
 from jupyterd.extensions.signature import IDENTITY, MAC, Claim, sign
-from jupyterd.extensions.upstream import Head, Upstream
 
 PREFIX = b"/.jupyterd/"
 SECONDS = 5.0

@@ -1,0 +1,1 @@
+"""Requests to and from the extension host."""

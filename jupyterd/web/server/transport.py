@@ -1,0 +1,89 @@
+"""Connections that send an answer at once: the reactor is asked to wait for room only where there is none.
+
+Twisted's transports note each write with the reactor, which then asks the system whether there is room, and takes the
+note back: for a small answer that is more work than to send it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from twisted.internet import tcp, unix
+
+if TYPE_CHECKING:
+    Transport: Any = object
+else:
+    Transport = object
+
+
+class Eager(Transport):
+    """A mixin for Twisted's stream transports."""
+
+    _holding = False
+    _pending = False
+    _host: Any = None
+    _peer: Any = None
+
+    def doRead(self) -> Any:
+        """Have the protocol read; then send what it has answered. Called by the reactor."""
+        self._holding = True
+        try:
+            why = super().doRead()
+        finally:
+            self._holding = False
+            self._flush()
+        return why
+
+    def write_together(self, write: Any) -> None:
+        """Send at once what ``write`` writes."""
+        if self._holding:
+            write()
+            return
+        self._holding = True
+        try:
+            write()
+        finally:
+            self._holding = False
+            self._flush()
+
+    def startWriting(self) -> None:
+        """There is something to be sent. Called by what writes."""
+        if self._holding:
+            self._pending = True
+        else:
+            super().startWriting()
+
+    def writeSequence(self, iovec: Iterable[bytes]) -> None:
+        """As one."""
+        self.write(b"".join(iovec))
+
+    def _flush(self) -> None:
+        if not self._pending:
+            return
+        self._pending = False
+        if self.disconnected or not self.connected:
+            return
+        why = self.doWrite()
+        if not self.disconnected and (why is not None or self._tempDataLen or self.offset < len(self.dataBuffer)):
+            super().startWriting()  # the reactor goes on, or tells of the end
+
+    def getHost(self) -> Any:
+        """This end; it does not change."""
+        if self._host is None:
+            self._host = super().getHost()
+        return self._host
+
+    def getPeer(self) -> Any:
+        """The other end; it does not change."""
+        if self._peer is None:
+            self._peer = super().getPeer()
+        return self._peer
+
+
+class EagerTCP(Eager, tcp.Server):
+    """Over TCP."""
+
+
+class EagerUnix(Eager, unix.Server):
+    """Over a UNIX socket."""

@@ -1,0 +1,359 @@
+"""Server extensions from the index, unchanged, as their users meet them.
+
+All of the common ones run in one host. Those of :data:`RARE` take long to load: they are tried where
+``JUPYTERD_ALL_EXTENSIONS=1`` is set, and so are other projects' own tests.
+"""
+
+from __future__ import annotations
+
+import http.server
+import io
+import json
+import os
+import re
+import subprocess
+import threading
+import zipfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import websocket
+
+from tests.extensions.environment import COMMON, RARE, python_of
+from tests.real.daemon import TOKEN, Daemon, running, until
+
+pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
+everything = pytest.mark.skipif(not os.environ.get("JUPYTERD_ALL_EXTENSIONS"), reason="set JUPYTERD_ALL_EXTENSIONS")
+QUERY = f"token={TOKEN}"
+PLUGINS = Path(__file__).parent / "plugins"
+
+
+def started(home: Path, python: Path, *options: str) -> Any:
+    """A daemon of an environment with all its extensions enabled, as their packages enable themselves."""
+    (home / "data").mkdir(parents=True)
+    path = f"{python.parent}:{os.environ['PATH']}"
+    argv = (str(python), "-m", "jupyterd")
+    return running(home, "--ServerApp.extension_host_wait=180", *options, argv=argv, JUPYTER_NO_CONFIG="", PATH=path)
+
+
+@pytest.fixture(scope="module")
+def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    python = python_of("common", COMMON)
+    with started(tmp_path_factory.mktemp("packages"), python) as daemon:
+        assert daemon.json("GET", "/lsp/status")["sessions"], daemon.log[-3000:]
+        yield daemon
+
+
+def git(directory: Path, *words: str) -> None:
+    identity = ["-c", "user.email=a@b.c", "-c", "user.name=n", "-c", "init.defaultBranch=master"]
+    subprocess.run(["git", *identity, *words], cwd=directory, check=True, capture_output=True)
+
+
+def repository(daemon: Daemon, name: str) -> Path:
+    place = daemon.root / name
+    place.mkdir()
+    git(place, "init")
+    (place / "a.txt").write_text("a\n")
+    git(place, "add", ".")
+    git(place, "commit", "-m", "first")
+    return place
+
+
+def connect(daemon: Daemon, path: str, **options: Any) -> websocket.WebSocket:
+    joined = "&" if "?" in path else "?"
+    url = f"ws://127.0.0.1:{daemon.port}{path}{joined}{QUERY}"
+    return websocket.create_connection(url, timeout=30, **options)
+
+
+def test_all_of_them_work(daemon: Daemon) -> None:
+    told = daemon.json("GET", "/api/extensions")
+    assert told["host"]["state"] == "ready"
+    assert [(each["name"], each["error"]) for each in told["extensions"] if each["error"]] == []
+    hosted = {each["name"] for each in told["extensions"] if each["how"] == "host"}
+    assert hosted == {
+        "jupyter_archive", "jupyter_lsp", "jupyter_resource_usage", "jupyter_server_fileid", "jupyter_server_proxy",
+        "jupyter_server_ydoc", "jupyterlab_code_formatter", "jupyterlab_git", "nbdime", "nbgitpuller",
+    }  # fmt: skip
+
+
+def test_jupyterlab_git(daemon: Daemon) -> None:
+    place = repository(daemon, "repo")
+    git(place, "config", "user.name", "n")
+    git(place, "config", "user.email", "a@b.c")
+    (place / "a.txt").write_text("b\n")
+    status = daemon.json("POST", "/git/repo/status", {})
+    assert [file["to"] for file in status["files"]] == ["a.txt"]
+    gone = daemon.ask("POST", "/git/repo/content", {"filename": "gone.txt", "reference": {"special": "WORKING"}})
+    assert (gone.status, gone.json) == (200, {"code": 0, "content": ""})
+    assert daemon.json("POST", "/git/repo/add", {"add_all": False, "filename": "a.txt"})["code"] == 0
+    kept = daemon.json("POST", "/git/repo/commit", {"commit_msg": "second", "author": "n <a@b.c>"})
+    log = daemon.json("POST", "/git/repo/log", {"history_count": 5})
+    assert kept["code"] == 0, kept
+    assert [commit["commit_msg"] for commit in log["commits"]] == ["second", "first"]
+    (daemon.root / "clones").mkdir()
+    assert daemon.json("POST", "/git/clones/clone", {"clone_url": place.as_uri()})["code"] == 0
+    assert (daemon.root / "clones" / "repo" / "a.txt").exists()
+
+
+def test_jupyter_lsp(daemon: Daemon) -> None:
+    assert "pylsp" in daemon.json("GET", "/lsp/status")["sessions"]
+    client = connect(daemon, "/lsp/ws/pylsp")
+    asked = {"jsonrpc": "2.0", "id": 1, "method": "initialize", "params": {"capabilities": {}, "rootUri": None}}
+    client.send(json.dumps(asked))
+    answer: dict[str, Any] = {}
+    while answer.get("id") != 1:
+        answer = json.loads(client.recv())
+    assert answer["result"]["capabilities"]["hoverProvider"]
+    client.close()
+
+
+def test_the_page_of_lab_holds_what_they_tell_it(daemon: Daemon) -> None:
+    page = daemon.ask("GET", "/lab").body.decode()
+    assert re.search(r'"rootUri": "file://', page)
+    assert '"disableRTC": false' in page
+
+
+def test_collaboration_and_file_ids(daemon: Daemon) -> None:
+    (daemon.root / "c.txt").write_text("hello")
+    wanted = {"format": "text", "type": "file"}
+    before = daemon.json("PUT", "/api/collaboration/session/c.txt", wanted)
+    daemon.json("PATCH", "/api/contents/c.txt", {"path": "d.txt"})
+    after = daemon.json("PUT", "/api/collaboration/session/d.txt", wanted)
+    assert after["fileId"] == before["fileId"]
+    room = f"/api/collaboration/room/text:file:{after['fileId']}?sessionId={after['sessionId']}"
+    client = connect(daemon, room)
+    opcode, data = client.recv_data()
+    assert opcode == websocket.ABNF.OPCODE_BINARY
+    assert data[:2] == b"\x00\x00"  # step one of the sync protocol
+    client.close()
+
+
+def test_resource_usage(daemon: Daemon) -> None:
+    before = daemon.json("GET", "/api/metrics/v1")["rss"]
+    kernel_id = daemon.start_kernel()
+    client = connect(daemon, f"/api/kernels/{kernel_id}/channels?session_id=u")
+    header = {"msg_id": "1", "msg_type": "execute_request", "username": "", "session": "u", "version": "5.3"}
+    content = {"code": "a = b'x' * 300_000_000", "silent": False, "store_history": False, "user_expressions": {}}
+    message = {
+        "header": header,
+        "parent_header": {},
+        "metadata": {},
+        "content": content,
+        "channel": "shell",
+        "buffers": [],
+    }
+    client.send(json.dumps(message))
+    until(lambda: daemon.json("GET", "/api/metrics/v1")["rss"] > before + 300_000_000, 60)
+    usage = daemon.json("GET", f"/api/metrics/v1/kernel_usage/get_usage/{kernel_id}")
+    assert usage["content"]["kernel_memory"] > 300_000_000
+    client.close()
+    daemon.ask("DELETE", f"/api/kernels/{kernel_id}")
+    text = daemon.ask("GET", "/metrics").body.decode()
+    assert "total_memory_usage" in text
+    assert text.count("# TYPE http_request_duration_seconds ") == 1
+
+
+def test_jupytext(daemon: Daemon) -> None:
+    (daemon.root / "text.py").write_text("# %%\n1 + 1\n\n# %% [markdown]\n# words\n")
+    assert daemon.json("GET", "/api/contents/text.py?content=0")["type"] == "notebook"
+    model = daemon.json("GET", "/api/contents/text.py?type=notebook")
+    assert len(model["content"]["cells"]) == 2
+    heard = connect(daemon, "/api/events/subscribe")
+    model["content"]["cells"][0]["source"] = "2 + 2"
+    daemon.json("PUT", "/api/contents/text.py", {"type": "notebook", "content": model["content"]})
+    daemon.json("PUT", "/api/contents/end.txt", {"type": "file", "format": "text", "content": ""})
+    saved = []
+    while (event := json.loads(heard.recv())).get("path") != "end.txt":
+        saved.append((event.get("action"), event.get("path")))
+    assert saved.count(("save", "text.py")) == 1
+    assert (daemon.root / "text.py").read_text().startswith("# %%\n2 + 2\n")
+
+
+def test_nbgitpuller(daemon: Daemon) -> None:
+    place = repository(daemon, "source")
+    connection = daemon.connection()
+    connection.request("GET", f"/git-pull/api?repo={place.as_uri()}&targetpath=pulled&branch=master&{QUERY}")
+    response = connection.getresponse()
+    assert response.getheader("Content-Type") == "text/event-stream"
+    lines = [line for line in response.read().decode().splitlines() if line]
+    assert json.loads(lines[-1].removeprefix("data: ")) == {"phase": "finished"}
+    assert (daemon.root / "pulled" / "a.txt").exists()
+    connection.request("GET", f"/git-pull?repo=x&{QUERY}")
+    response = connection.getresponse()
+    page = response.read().decode()
+    cookies = [value for name, value in response.getheaders() if name.lower() == "set-cookie"]
+    assert sum(cookie.startswith("_xsrf=") for cookie in cookies) == 1
+    assert response.status == 200
+    style = re.search(r'href="(/static/style/bootstrap[^"]+)"', page)
+    assert style is not None
+    assert daemon.ask("GET", style[1]).status == 200
+
+
+def test_nbdime(daemon: Daemon) -> None:
+    place = repository(daemon, "books")
+    cell = {"cell_type": "code", "id": "a", "metadata": {}, "outputs": [], "execution_count": None, "source": "1"}
+    book = {"cells": [cell], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
+    daemon.json("PUT", "/api/contents/books/nb.ipynb", {"type": "notebook", "content": book})
+    git(place, "add", ".")
+    git(place, "commit", "-m", "book")
+    daemon.json("POST", "/api/contents/books/nb.ipynb/checkpoints")
+    cell["source"] = "2"
+    daemon.json("PUT", "/api/contents/books/nb.ipynb", {"type": "notebook", "content": book})
+    found = daemon.json("POST", "/nbdime/api/diff", {"base": "checkpoint:books/nb.ipynb"})
+    assert found["base"]["cells"][0]["source"] == "1"
+    assert found["diff"]
+    script = daemon.ask("GET", "/static/nbdime.js")
+    assert script.status == 200
+    assert len(script.body) > 1_000_000
+
+
+def test_archive(daemon: Daemon) -> None:
+    place = daemon.root / "many"
+    place.mkdir()
+    for number in range(20):
+        (place / f"{number}.bin").write_bytes(os.urandom(1000))
+    answer = daemon.ask("GET", "/directories/many?archiveToken=x&archiveFormat=zip")
+    assert len(zipfile.ZipFile(io.BytesIO(answer.body)).namelist()) == 20
+
+
+def test_code_formatter(daemon: Daemon) -> None:
+    wanted = {"code": ["x=1"], "options": {}, "notebook": True, "formatter": "black"}
+    assert daemon.json("POST", "/jupyterlab_code_formatter/format", wanted)["code"] == [{"code": "x = 1"}]
+
+
+class Application(http.server.BaseHTTPRequestHandler):
+    """An application behind jupyter-server-proxy."""
+
+    def do_GET(self) -> None:
+        self._answer(
+            json.dumps({"path": self.path, "context": self.headers["X-Forwarded-Context"], "all": list(self.headers)})
+        )
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self._answer("took it")
+
+    def _answer(self, text: str) -> None:
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(text)))
+        self.end_headers()
+        self.wfile.write(text.encode())
+
+    def log_message(self, *args: Any) -> None: ...
+
+
+def test_server_proxy(daemon: Daemon) -> None:
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Application)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    port = server.server_address[1]
+    told = daemon.json("GET", f"/proxy/{port}/x?y=1")
+    assert told["path"] == "/x?y=1"
+    assert told["context"] == f"/proxy/{port}"
+    assert not [name for name in told["all"] if name.lower().startswith("x-jupyterd")]
+    connection = daemon.connection()
+    connection.request("GET", f"/proxy/{port}/?{QUERY}")
+    response = connection.getresponse()
+    response.read()
+    cookie = "; ".join(value.partition(";")[0] for name, value in response.getheaders() if name == "Set-Cookie")
+    assert daemon.ask("POST", f"/proxy/{port}/form", b"a=b", {"Cookie": cookie}, token="").body == b"took it"
+    foreign = {"Cookie": cookie, "Origin": "http://evil.example"}
+    assert daemon.ask("POST", f"/proxy/{port}/form", b"a=b", foreign, token="").status == 404
+    server.shutdown()
+
+
+def test_the_server_answers_while_an_extension_starts(tmp_path: Path) -> None:
+    """Its first answer comes before the host is there."""
+    with started(tmp_path, python_of("common", COMMON)) as daemon:
+        assert daemon.json("GET", "/api/extensions")["host"]["state"] == "starting"
+
+
+# -- the heavier ones
+
+
+@pytest.fixture(scope="module")
+def rare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
+    with started(tmp_path_factory.mktemp("rare"), python_of("rare", RARE)) as daemon:
+        until(lambda: daemon.json("GET", "/api/extensions")["host"]["state"] == "ready", 180)
+        yield daemon
+
+
+@everything
+def test_voila(rare: Daemon) -> None:
+    cell = {"cell_type": "code", "id": "a", "metadata": {}, "outputs": [], "execution_count": None}
+    cell["source"] = "import os; print(6*7, os.environ['QUERY_STRING'])"
+    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    book = {"cells": [cell], "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}
+    rare.json("PUT", "/api/contents/v.ipynb", {"type": "notebook", "content": book})
+    page = rare.ask("GET", "/voila/render/v.ipynb?a=1", timeout=120).body.decode()
+    assert "42 a=1" in page
+    assert len(rare.json("GET", "/api/kernels")) == 1
+    rare.ask("DELETE", f"/api/kernels/{rare.json('GET', '/api/kernels')[0]['id']}")
+
+
+@everything
+def test_nbmodel(rare: Daemon) -> None:
+    kernel_id = rare.start_kernel()
+    answer = rare.ask("POST", f"/api/kernels/{kernel_id}/execute", {"code": "print(6*7)"})
+    assert answer.status == 202
+    done = until(lambda: (got := rare.ask("GET", answer.headers["Location"])).status == 200 and got, 60)
+    assert "42" in done.body.decode()
+    rare.ask("DELETE", f"/api/kernels/{kernel_id}")
+
+
+@everything
+def test_nbclassic(rare: Daemon) -> None:
+    assert b"nbclassic" in rare.ask("GET", "/nbclassic/tree").body
+    assert rare.ask("GET", "/static/nbclassic/tree/js/main.min.js").status == 200
+
+
+@everything
+def test_dask(rare: Daemon) -> None:
+    made = rare.ask("PUT", "/dask/clusters", {}, timeout=120)
+    assert made.status == 200, made.body
+    assert rare.ask("DELETE", f"/dask/clusters/{made.json['id']}", timeout=60).status == 204
+
+
+@everything
+def test_scheduler(rare: Daemon) -> None:
+    assert rare.ask("GET", "/scheduler/jobs").status == 200
+
+
+@everything
+def test_jupyter_fs(tmp_path: Path) -> None:
+    other = tmp_path / "other"
+    other.mkdir()
+    (other / "o.txt").write_text("over there")
+    options = (
+        "--ServerApp.contents_manager_class=jupyterfs.metamanager.MetaManager",
+        "--ServerApp.jpserver_extensions=jupyterfs.extension=True",
+    )
+    with started(tmp_path / "home", python_of("rare", RARE), *options) as daemon:
+        (daemon.root / "x.txt").write_text("here")
+        assert daemon.json("GET", "/api/contents/x.txt")["content"] == "here"
+        daemon.json("PUT", "/api/contents/y.txt", {"type": "file", "format": "text", "content": "new"})
+        assert (daemon.root / "y.txt").read_text() == "new"
+        wanted = {"resources": [{"name": "o", "url": f"osfs://{other}"}], "options": {}}
+        drive = daemon.json("POST", "/jupyterfs/resources", wanted)[0]["drive"]
+        assert daemon.json("GET", f"/api/contents/{drive}:o.txt")["content"] == "over there"
+
+
+@everything
+def test_nbdimes_own_tests(tmp_path: Path) -> None:
+    assert _run_tests(tmp_path, "--pyargs", "nbdime.tests.test_server_extension", "-k", "jupyter_server") == 0
+
+
+@everything
+@pytest.mark.skipif(not os.environ.get("JUPYTER_SERVER_PROXY_SDIST"), reason="set it to the unpacked sdist")
+def test_server_proxys_own_tests(tmp_path: Path) -> None:
+    tests = Path(os.environ["JUPYTER_SERVER_PROXY_SDIST"]) / "tests" / "test_proxies.py"
+    assert _run_tests(tmp_path, str(tests), "-o", "asyncio_mode=auto") == 0
+
+
+def _run_tests(home: Path, *words: str) -> int:
+    (home / ".gitconfig").write_text("[user]\nname = n\nemail = a@b.c\n[init]\ndefaultBranch = master\n")
+    python = python_of("common", COMMON)
+    env = {**os.environ, "HOME": str(home), "PYTHONPATH": str(PLUGINS), "PATH": f"{python.parent}:{os.environ['PATH']}"}
+    command = [str(python), "-m", "pytest", "-q", "-p", "as_jupyterd", "-p", "no:cacheprovider", *words]
+    return subprocess.run(command, cwd=home, env=env, check=False, timeout=580).returncode
