@@ -171,6 +171,10 @@ class Execution:
         self._hash = hash_of(request.code)
         self._visible = not request.silent and (self.cell_id is not None or request.store_history)
 
+    def know(self, code_hash: str, visible: bool) -> None:
+        """What would else be read from the request, which is not there."""
+        self._hash, self._visible = code_hash, visible
+
     def shorten(self) -> None:
         """Keep no more of a long request than is needed."""
         if len(self.content) > CODE:
