@@ -135,7 +135,12 @@ def _add_services(parts: Parts) -> None:
 
         restarts = Autoreload(reactor, parts.in_thread, restart=partial(again, service_variables(os.environ)))
         services.add(Stage.PORTS, restarts)
-    services.add(Stage.PORTS, Goodbye(reactor, parts.site.open_sockets, lambda: bool(restarts and restarts.restarting)))
+    services.add(
+        Stage.PORTS,
+        Goodbye(
+            reactor, parts.site.open_sockets, lambda: bool(restarts and restarts.restarting) or parts.keep_at_stop()
+        ),
+    )
     services.add(Stage.PORTS, parts.log_lines)
     services.add(Stage.PORTS, parts.stalls)
     services.add(Stage.PORTS, parts.front)

@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from jupyterd.sessions.manager import SessionManager
     from jupyterd.settings.load import Settings
     from jupyterd.status.metrics import RequestTimes
+    from jupyterd.supervision.handover.predecessor import Predecessor
     from jupyterd.supervision.listener import Listener
     from jupyterd.supervision.stalls import StallWatchdog
     from jupyterd.terminals.manager import Terminals
@@ -423,7 +424,18 @@ class Parts:
         from jupyterd.supervision.notify import Notify
 
         found = None if self.keeping is None else self.keeping.when_found
-        return Listener(self.reactor, self.site, self.server, Notify.from_environment(), self.log_directory, found)
+        successor = None if self.keeping is None else self.keeping.successor
+        notify = Notify.from_environment()
+        return Listener(self.reactor, self.site, self.server, notify, self.log_directory, found, successor)
+
+    @cached_property
+    def predecessor(self) -> Predecessor | None:
+        """Hands over to another process of the same server; None where nothing outlives this one."""
+        if self.keeping is None:
+            return None
+        from jupyterd.app.keeping import predecessor
+
+        return predecessor(self.reactor, self.keeping, self.front)
 
     @cached_property
     def config_manager(self) -> ConfigManager:

@@ -44,6 +44,9 @@ TAIL = 3000
 BATCH = 128
 """Messages of the keeper's that are appended at once."""
 
+MUCH, ROUNDS = 4 * 1024 * 1024, 8
+"""Bytes that the keeper has written down and we have not read, above which it is to go on writing, so often."""
+
 SILENCE = 5.0
 """Seconds without a word of the kernel after which the keeper stops writing all the same: it has nothing to write."""
 
@@ -149,7 +152,7 @@ class Resuming:
         if listened:
             with suppress(Failed):
                 self._tell_lost(await self._standin.hang_up())
-        await self._feed()
+        await self._feed_what_is_there()
 
     def go_on(self) -> None:
         """The sockets are open: go on by ourselves as soon as the kernel is heard."""
@@ -166,6 +169,9 @@ class Resuming:
         if self._channels.closed:
             return
         try:
+            for _ in range(ROUNDS):  # what we hear meanwhile is kept in memory
+                if not await self._feed_what_is_there():
+                    break
             with suppress(Failed):
                 self._tell_lost(await self._standin.release())
             await self._feed()
@@ -178,8 +184,14 @@ class Resuming:
             await self._standin.forget()
         self._clock.callLater(OVERLAP, hearing.forget_known)
 
-    async def _feed(self) -> None:
-        while heard := await self._standin.heard():
+    async def _feed_what_is_there(self) -> bool:
+        """Append what the keeper has written down until now; whether that was much."""
+        size, behind = await self._standin.behind()
+        await self._feed(size)
+        return behind > MUCH
+
+    async def _feed(self, most: int | None = None) -> None:
+        while heard := await self._standin.heard(most):
             if self._channels.closed:
                 return
             self._append(heard)
