@@ -401,7 +401,8 @@ class Recorder(Service):
             fence = record.fence(client)
         said = await record.outputs(wanted, for_pages=True)
         models = [record.model(each, said.get(each.id, Said([]))) for each in wanted]
-        for model in models:
+        for model, execution in zip(models, wanted, strict=True):
+            model["yours"] = client is not None and execution.saver == client
             for name in ("started", "ended"):
                 model[name] = None if model[name] is None else isoformat(model[name])
         self._schedule()
