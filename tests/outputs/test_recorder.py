@@ -126,6 +126,17 @@ def test_a_page_that_takes_over_is_waited_for_as_the_one_before(kit: Kit) -> Non
     assert kit.disk()[0] == (1, ["x"])
 
 
+def test_of_several_pages_the_one_that_ran_a_cell_saves_it_then_the_first_that_asks(kit: Kit) -> None:
+    def is_yours(client: str) -> bool:
+        return bool(kit.get(f"/api/kernels/k/executions?client={client}")["executions"][0]["yours"])
+
+    page, _, _ = Page(kit, "one"), Page(kit, "two"), Page(kit, "three")
+    kit.begin(page.run("c1"))
+    assert [is_yours(client) for client in ("one", "two", "three")] == [True, False, False]
+    page.leave()
+    assert [is_yours(client) for client in ("three", "two")] == [True, False]
+
+
 def test_what_is_before_the_fence_is_in_the_answer_and_what_is_behind_it_is_not(kit: Kit) -> None:
     page, other = Page(kit, "one"), Page(kit, "two")
     header = page.run("c1")
