@@ -98,7 +98,8 @@ class KernelRecord:
             return  # a console's
         log = self._channels.messages
         execution = Execution(header.msg_id, cell_id, path, log.next, bytes(parts[0]), bytes(parts[3]))
-        execution.clients.add(key_of(cursor))
+        execution.saver = key_of(cursor)
+        execution.clients.add(execution.saver)
         execution.recorded = cursor.records
         execution.shorten()
         self._last_asked = execution.asked = max(self._seconds(), self._last_asked + 1e-6)  # their order is told by it
@@ -128,6 +129,7 @@ class KernelRecord:
         if self.executions:
             self.cursor = log.open(position=min(each.first for each in self.executions.values()))
             self._overseer.changed(self)
+            self.learn()
 
     def supersede(self, execution: Execution) -> None:
         """Its cell is run again, and will show the new outputs alone."""
@@ -262,7 +264,9 @@ class KernelRecord:
         self._followers = {each for each in self._followers if each in here} | {session}
 
     def attend(self, session: str, execution: Execution) -> None:
-        """The client of this session shows its outputs from now on."""
+        """The client of this session shows its outputs from now on, and saves them if nobody who is there does."""
+        if all(key_of(cursor) != execution.saver for cursor in self._channels.messages.attached):
+            execution.saver = session
         if session not in execution.clients:
             execution.clients.add(session)
             self._remember(execution)

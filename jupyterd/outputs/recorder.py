@@ -38,6 +38,9 @@ NOTEBOOK = ".ipynb"
 SETTLING = 0.5
 """Seconds in which changes are taken together."""
 
+UNKNOWN = 10.0
+"""Seconds after which it is asked again which notebooks run on a kernel, where none was known: sessions come later."""
+
 SLOWEST_RETRY = 3600.0
 """Seconds between the last attempts to write a file."""
 
@@ -170,6 +173,8 @@ class Recorder(Service):
         if execution.over and execution.ended is not None and not record.is_attended(execution):
             yield execution.ended + self._settings.kept
         due = record.due(execution)
+        if due is not None and not record.gone and not _paths_of(record, execution):
+            yield max(due, self._clock.seconds() + UNKNOWN)
         for path in self._paths(record, execution):
             if due is not None and path not in execution.waiting:
                 yield max(due, self._not_before.get(path, 0.0))
@@ -396,7 +401,8 @@ class Recorder(Service):
             fence = record.fence(client)
         said = await record.outputs(wanted, for_pages=True)
         models = [record.model(each, said.get(each.id, Said([]))) for each in wanted]
-        for model in models:
+        for model, execution in zip(models, wanted, strict=True):
+            model["yours"] = client is not None and execution.saver == client
             for name in ("started", "ended"):
                 model[name] = None if model[name] is None else isoformat(model[name])
         self._schedule()

@@ -462,7 +462,9 @@ def test_the_next_daemon_finds_what_is_in_no_file(tmp_path: Path) -> None:
     record = KernelRecord(kit.channels, kit.recorder, OutputRecorder(), at_once, kit.clock.seconds, ledger)
     kit.recorder._records["k"] = record  # as another daemon makes it, which has the same log
     kit.channels.recording = kit.channels._requests.recording = kit.channels._from_kernel.recording = record
+    kit.paths.clear()  # sessions are found later than kernels
     done(record.restore())
+    kit.paths.append("a.ipynb")
     assert [(each["cell_id"], each["state"]) for each in kit.executions()] == [("c1", "running"), ("c2", "queued")]
     page.leave()
     kit.say(first, "and after")

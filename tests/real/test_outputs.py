@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.real import test_lab_browser as lab
-from tests.real.daemon import BIN, Daemon, environment, running, until
+from tests.real.daemon import BIN, Daemon, await_answer, common, environment, free_port, running, spawn, until
 from tests.real.tab import Tab
 
 pytestmark = pytest.mark.real
@@ -210,3 +211,28 @@ def test_a_page_is_closed_in_the_middle_and_another_browser_has_all(tmp_path: Pa
         browser.wrong = [text for text in browser.wrong if "reading 'schema'" not in text]  # of a page that is cut off
 
     lab.in_browser(tmp_path, script, *SOON)
+
+
+def test_a_daemon_that_is_killed_in_the_middle_loses_no_output(tmp_path: Path) -> None:
+    source, port = COUNTING.format(8, 0.4), free_port()
+    options = [*common(tmp_path, port), *SOON, "--OutputRecorder.lost_grace=3"]
+    daemon = spawn(tmp_path, options)
+    try:
+        daemon.port = port
+        await_answer(daemon)
+        save(daemon, source, "print('second')")
+        kernel = session(daemon)
+        tab = Tab(daemon, kernel)
+        run_cell(tab, "c1", source)
+        run_cell(tab, "c2", "print('second')")
+        await_text(tab, "c1")
+        daemon.stop(signal.SIGKILL)
+        daemon = spawn(tmp_path, options)
+        daemon.port = port
+        await_answer(daemon)
+        file = daemon.root / "a.ipynb"
+        until(lambda: texts(file)[1][0], 60, "not written")
+        assert texts(file) == [(1, ["".join(f"line {n}\n" for n in range(8))]), (2, ["second\n"])]
+        daemon.json("DELETE", f"/api/kernels/{kernel}")
+    finally:
+        daemon.stop()
