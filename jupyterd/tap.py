@@ -146,6 +146,7 @@ def makeService(options: Options) -> IService:
         make_observer=lambda: levels.filter(observer_of(twistd, settings)),
         reload=lambda: reload(parts, levels),
         give_up=lambda message: _give_up(twistd, message),
+        restart=None if parts.predecessor is None else parts.predecessor.restart,
     )
     parts.services.setServiceParent(daemon)
     return daemon

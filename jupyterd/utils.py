@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING, Any, NewType, TypeVar, cast
 from urllib.parse import quote, unquote, urljoin, urlparse
 from urllib.request import pathname2url
 
-from jupyterd.system.unix_urls import urldecode_unix_socket_path, urlencode_unix_socket, urlencode_unix_socket_path
-
 if TYPE_CHECKING:
     from jupyterd.system.http_client import Response
 
@@ -60,6 +58,21 @@ class JupyterServerAuthWarning(RuntimeWarning):
 
 
 # -- URLs
+
+
+def urlencode_unix_socket_path(socket_path: str) -> str:
+    """The path of a UNIX socket as the host of an ``http+unix`` URL."""
+    return socket_path.replace("/", "%2F")
+
+
+def urldecode_unix_socket_path(socket_path: str) -> str:
+    """The path of the UNIX socket that such a host stands for."""
+    return socket_path.replace("%2F", "/")
+
+
+def urlencode_unix_socket(socket_path: str) -> str:
+    """The ``http+unix`` URL of a UNIX socket."""
+    return f"http+unix://{urlencode_unix_socket_path(socket_path)}"
 
 
 def url_path_join(*pieces: str) -> str:

@@ -59,7 +59,7 @@ NEIGHBOURS = {
         "kernelspecs.manager",
         "sessions.manager",
     },
-    "kernels": {"kernelspecs.manager", "state.kept", "state.store"},
+    "kernels": {"kernelspecs.manager", "state.keeper_link", "state.kept", "state.store"},
     "nbconvert": {"contents.managers.sync_or_async", "contents.service"},
     "outputs": {
         "contents.operations",
@@ -71,10 +71,11 @@ NEIGHBOURS = {
         "kernels.log",
         "kernels.messages.wire",
         "sessions.manager",
+        "state.store",
     },
     "sessions": {"kernels.manager"},
     "supervision": {"state.directory"},
-    "terminals": {"state.kept", "state.store"},
+    "terminals": {"state.keeper_link", "state.kept", "state.store"},
     "status": {"frontends.static_files", "kernels.manager", "terminals.manager"},
 }
 """The modules of other features that a feature may know: their domain, never their HTTP."""

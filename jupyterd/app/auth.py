@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from jupyterd.auth.cookie_secret import CookieKey
 from jupyterd.auth.guard import Guard
-from jupyterd.auth.http.origin import Doors
+from jupyterd.auth.http.origin import OriginRules
 from jupyterd.auth.http.response_headers import ResponseHeaders
 
 if TYPE_CHECKING:
@@ -96,7 +96,7 @@ def refresh(guard: Guard, server: ServerApp) -> None:
     old.hashed_password = getattr(new, "hashed_password", "")
     if not new.token_generated:
         old.token, old.token_generated = token, False
-    guard.doors = _doors(server)
+    guard.origin_rules = _doors(server)
     guard.trust_xheaders = server.trust_xheaders
     guard.disable_check_xsrf = server.disable_check_xsrf
     guard.tell_unknown_paths = server.allow_unauthenticated_access
@@ -137,8 +137,8 @@ def _headers(server: ServerApp) -> ResponseHeaders:
     return ResponseHeaders(server.base_url, configured.get("headers"), configured.get("csp_report_uri"))
 
 
-def _doors(server: ServerApp) -> Doors:
-    return Doors(
+def _doors(server: ServerApp) -> OriginRules:
+    return OriginRules(
         server.allow_remote_access,
         tuple(name.lower() for name in server.local_hostnames),
         server.allow_origin,

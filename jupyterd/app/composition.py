@@ -27,7 +27,7 @@ from jupyterd.app import (
 )
 from jupyterd.app.parts import Parts
 from jupyterd.extensions.discovery import LANGUAGE_SERVERS
-from jupyterd.supervision.stages import Stage, Stages
+from jupyterd.supervision.stages import Stage
 
 if TYPE_CHECKING:
     from jupyterd.log import Levels
@@ -135,7 +135,12 @@ def _add_services(parts: Parts) -> None:
 
         restarts = Autoreload(reactor, parts.in_thread, restart=partial(again, service_variables(os.environ)))
         services.add(Stage.PORTS, restarts)
-    services.add(Stage.PORTS, Goodbye(reactor, parts.site.open_sockets, lambda: bool(restarts and restarts.restarting)))
+    services.add(
+        Stage.PORTS,
+        Goodbye(
+            reactor, parts.site.open_sockets, lambda: bool(restarts and restarts.restarting) or parts.keep_at_stop()
+        ),
+    )
     services.add(Stage.PORTS, parts.log_lines)
     services.add(Stage.PORTS, parts.stalls)
     services.add(Stage.PORTS, parts.front)
@@ -184,16 +189,3 @@ def reload(parts: Parts, levels: Levels | None = None) -> None:
         log.error("reload: {error}", error=str(error))
     else:
         log.info("settings and certificates are reloaded")
-
-
-class House(Parts):
-    """The former name and shape of :func:`jupyterd`."""
-
-    def build(self) -> Stages:
-        """All of it."""
-        compose(self)
-        return self.services
-
-    def reload(self) -> None:
-        """See :func:`reload`."""
-        reload(self)

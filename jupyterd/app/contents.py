@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from jupyterd.contents.thread_pools import Lanes
+from jupyterd.contents.thread_pools import ThreadPools
 from jupyterd.web.root import Root
 
 if TYPE_CHECKING:
@@ -23,24 +23,26 @@ JUPYTEXT_CLASS = "jupytext.TextFileContentsManager"
 SCHEMA = "https://events.jupyter.org/jupyter_server/contents_service/v1"
 
 
-def contents(reactor: Any, settings: Settings, lanes: Lanes, emit: Callable[[str, dict[str, Any]], None]) -> Contents:
+def contents(
+    reactor: Any, settings: Settings, lanes: ThreadPools, emit: Callable[[str, dict[str, Any]], None]
+) -> Contents:
     """The service, with the contents manager that the operator wants.
 
     :param emit: the event bus; called in the reactor's thread.
     """
-    from jupyterd.contents.event_queue import Outbox
-    from jupyterd.contents.notebooks.signature_commits import Commits
+    from jupyterd.contents.event_queue import EventQueue
+    from jupyterd.contents.notebooks.signature_commits import SignatureCommits
     from jupyterd.contents.service import Contents
 
-    outbox = Outbox(reactor, lambda data: emit(SCHEMA, data))
-    commits = Commits(reactor, lanes.write)
+    outbox = EventQueue(reactor, lambda data: emit(SCHEMA, data))
+    commits = SignatureCommits(reactor, lanes.write)
     manager = manager_of(settings, outbox, commits.wait)
     service = Contents(reactor, manager, lanes, outbox, commits)
     limit = getattr(manager, "watched_directories", 0)
     if limit and hasattr(manager, "_get_os_path"):
-        from jupyterd.contents.files.watcher import Changes, inotify_watch
+        from jupyterd.contents.files.watcher import FileWatcher, inotify_watch
 
-        service.changes = Changes(reactor, lanes.read, emit, inotify_watch(reactor), service.is_busy, limit)
+        service.changes = FileWatcher(reactor, lanes.read, emit, inotify_watch(reactor), service.is_busy, limit)
     return service
 
 

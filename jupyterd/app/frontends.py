@@ -17,9 +17,9 @@ if TYPE_CHECKING:
     from jupyterd.config.manager import ConfigManager
     from jupyterd.contents.service import Contents
     from jupyterd.frontends.lab.resource import LabAdministration, LabAPI
-    from jupyterd.frontends.page_config import Surroundings
+    from jupyterd.frontends.page_config import PageSurroundings
     from jupyterd.frontends.settings import JupyterNotebookApp, LabApp, LabServerApp
-    from jupyterd.frontends.static_files import Assets
+    from jupyterd.frontends.static_files import StaticFiles
     from jupyterd.settings.load import Settings
 
 DASHBOARD = "/jupyterd"
@@ -100,11 +100,11 @@ class FrontEnds:
         return JupyterNotebookApp(package=self.notebook_package, lab_package=lab, config=config, log=log)
 
     @cached_property
-    def assets(self) -> Assets:
+    def assets(self) -> StaticFiles:
         """Sends static files."""
-        from jupyterd.frontends.static_files import Assets
+        from jupyterd.frontends.static_files import StaticFiles
 
-        return Assets(tuple(self._server.static_immutable_cache))
+        return StaticFiles(tuple(self._server.static_immutable_cache))
 
     @property
     def _any(self) -> LabServerApp:
@@ -118,15 +118,15 @@ class FrontEnds:
             return str(self.lab.default_url)
         return str(self.notebook.default_url) if self.notebook_package is not None else None
 
-    async def surroundings(self) -> Surroundings:
+    async def surroundings(self) -> PageSurroundings:
         """What pages are told of the server, now; extensions are waited for."""
-        from jupyterd.frontends.page_config import Surroundings
+        from jupyterd.frontends.page_config import PageSurroundings
 
         extra = dict(self._native_page_config())
         if self._page_config is not None:
             extra |= await self._page_config()
         server, manager, provider = self._server, self._contents().manager, self._provider()
-        return Surroundings(
+        return PageSurroundings(
             base_url=server.base_url,
             ws_url=server.websocket_url,
             root_dir=server.root_dir,

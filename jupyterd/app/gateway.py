@@ -15,12 +15,12 @@ from twisted.web.client import Agent, CookieAgent, HTTPConnectionPool
 from jupyterd.gateway import ENVIRONMENT
 from jupyterd.gateway.client import Gateway
 from jupyterd.gateway.credentials import Credentials
-from jupyterd.gateway.interfaces import Backoff, End, Wire
+from jupyterd.gateway.interfaces import Backoff, LinkEnd, Wire
 from jupyterd.gateway.kernelspecs import GatewaySpecs
 from jupyterd.gateway.launcher import GatewayLauncher
 from jupyterd.gateway.managers import GatewayWebSocketConnection
-from jupyterd.gateway.network import LinkNetwork
-from jupyterd.gateway.polling import GatewayWatch
+from jupyterd.gateway.network import LinkNetwork, UnixEndpoints
+from jupyterd.gateway.polling import GatewayPolling
 from jupyterd.gateway.settings import GatewayClient
 from jupyterd.gateway.tls import GatewayPolicy
 from jupyterd.system.threads import InThread
@@ -62,7 +62,11 @@ def engine(
     policy = GatewayPolicy(client)
     pool = HTTPConnectionPool(reactor)
     pool.cachedConnectionTimeout = IDLE
-    agent: Any = Agent(reactor, policy, connectTimeout=client.connect_timeout, pool=pool)
+    if str(client.url).lower().startswith("http+unix:"):
+        endpoints = UnixEndpoints(reactor, client.connect_timeout)
+        agent: Any = Agent.usingEndpointFactory(reactor, endpoints, pool=pool)
+    else:
+        agent = Agent(reactor, policy, connectTimeout=client.connect_timeout, pool=pool)
     credentials = Credentials(client, _renewer(client), in_thread)
     if credentials.jar is not None:
         agent = CookieAgent(agent, credentials.jar)
@@ -70,14 +74,14 @@ def engine(
     specs = GatewaySpecs(gateway, settings.server.base_url, default_is)
     launcher = GatewayLauncher(gateway, specs)
 
-    def dial(kernel_id: str, session: str, end: End) -> Deferred[Wire]:
+    def dial(kernel_id: str, session: str, end: LinkEnd) -> Deferred[Wire]:
         from jupyterd.gateway.websocket import Dialer
 
         dialer = Dialer(reactor, client, credentials, policy, connection.ping)
         return Deferred.fromCoroutine(dialer.dial(kernel_id, session, end))
 
     backoff = Backoff(client.gateway_retry_interval, client.gateway_retry_interval_max, client.gateway_retry_max)
-    watch = GatewayWatch(reactor, gateway, launcher, pool.closeCachedConnections)
+    watch = GatewayPolling(reactor, gateway, launcher, pool.closeCachedConnections)
     network = LinkNetwork(reactor, dial, backoff, lambda: _zeromq(reactor))
     return Engine(connection, specs, launcher, network, watch)
 

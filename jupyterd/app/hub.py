@@ -18,7 +18,7 @@ from jupyterd.hub.environment import MARK
 from jupyterd.hub.greeting import SPOKEN, Greeting
 from jupyterd.hub.identity import JupyterHubIdentityProvider
 from jupyterd.hub.login import Logins
-from jupyterd.hub.xsrf import HubForgery
+from jupyterd.hub.xsrf import HubCrossSiteChecks
 
 if TYPE_CHECKING:
     from treq.client import HTTPClient
@@ -68,7 +68,7 @@ class HubSide:
 
     def post(self, guard: Guard) -> Guard:
         """Give a guard the Hub's rules."""
-        guard.forgery = HubForgery(guard, self.provider)
+        guard.cross_site = HubCrossSiteChecks(guard, self.provider)
         if not {"cookie_secret", "cookie_secret_file"} & set(self._server.config.get("ServerApp", {})):
             # No file, which a home may not take: as good as the server's token, and void with it.
             secret = hashlib.sha256(b"jupyterd cookies\0" + self.provider.hub_auth.api_token.encode()).digest()

@@ -3,21 +3,31 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Awaitable, Callable, Collection, Mapping
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from jupyterd.errors import Failed
 from jupyterd.keeper.launch import unsupported
 from jupyterd.state.directory import StateDirectory
+from jupyterd.state.keeper_link import KeeperRefused
+from jupyterd.supervision.handover.predecessor import Predecessor
+from jupyterd.supervision.handover.successor import Successor
 from jupyterd.system.daemon_directory import local_places
 
 if TYPE_CHECKING:
     from jupyterd.settings.server_app import ServerApp
     from jupyterd.state.kept import Kept
+    from jupyterd.supervision.listener import Listener
+
+PAUSE, ANSWERS = 0.02, 5.0
+"""Seconds between looks whether another daemon has let go, and for how long its keeper may take to see that."""
 
 PATIENCE = 30.0
 """Seconds for which clients wait until what a former daemon left is found; then they are served without it."""
@@ -36,6 +46,7 @@ class Keeping(Service):
         Called only where a former daemon has left something.
     :param is_set: the operator has said whether to keep.
     :ivar keep_at_stop: whether kernels and terminals go on when the daemon stops.
+    :ivar successor: takes over from a daemon that runs; None where that is not wanted.
     :ivar found: fires when all is found, or nothing can be.
     """
 
@@ -46,6 +57,7 @@ class Keeping(Service):
         self.kept = kept
         self.keep_at_stop = keep_at_stop
         self._is_set = is_set
+        self.successor: Successor | None = None
         self.finders: list[Find] = []
         self.leftovers: list[Callable[[], int]] = []
         self.found: Deferred[None] = Deferred()
@@ -85,11 +97,31 @@ class Keeping(Service):
         self.found.addCallback(lambda _: done.callback(None))
         return done
 
+    async def _take_over(self, successor: Successor) -> None:
+        """Tell the daemon before us to go, and wait until it has let go of all."""
+        assert successor.path is not None
+        successor.go()
+        for _ in range(int(PATIENCE / PAUSE)):
+            if self.kept.directory.take(successor.path):
+                break
+            await deferLater(self._reactor, PAUSE, lambda: None)
+        else:
+            self.log.error("the process before does not let go")
+
+    async def _hello(self) -> Any:
+        for _ in range(int(ANSWERS / PAUSE)):
+            with suppress(KeeperRefused):
+                return await self.kept.keeper.find()
+            await deferLater(self._reactor, PAUSE, lambda: None)  # it has not seen yet that the one before is gone
+        return await self.kept.keeper.find()
+
     async def _find(self) -> None:
+        if self.successor is not None and self.successor.path is not None:
+            await self._take_over(self.successor)
         if not self.kept.directory.exists():
             return
         try:
-            hello = await self.kept.keeper.find()
+            hello = await self._hello()
         except OSError as error:
             self.log.error("the server's state can not be read: {error}", error=error)
             return
@@ -132,7 +164,29 @@ def keeping(reactor: Any, server: ServerApp) -> Keeping | None:
         server.runtime_dir, server.root_dir, lambda: server.sock or str(asked), lambda: server.port
     )
     kept = Kept(reactor, directory, local_places())
-    return Keeping(reactor, kept, keeps_at_stop(server, os.environ), bool(server.kernels_at_stop))
+    found = Keeping(reactor, kept, keeps_at_stop(server, os.environ), bool(server.kernels_at_stop))
+    if server.takeover:
+        found.successor = Successor(directory.candidates)
+    return found
+
+
+def predecessor(reactor: Any, keeping: Keeping, front: Listener) -> Predecessor:
+    """What hands over to another process of the same server."""
+
+    def leave() -> None:
+        keeping.keep_at_stop = True
+        front.leave()
+        reactor.stop()
+
+    return Predecessor(
+        reactor,
+        keeping.kept.keeper,
+        sys.orig_argv,
+        os.environ,
+        sockets=front.hand_over,
+        state=keeping.kept.directory.join,
+        leave=leave,
+    )
 
 
 def keeps_at_stop(server: ServerApp, environment: Mapping[str, str]) -> bool:

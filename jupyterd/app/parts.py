@@ -9,7 +9,7 @@ from __future__ import annotations
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from jupyterd.contents.thread_pools import Lanes
+from jupyterd.contents.thread_pools import ThreadPools
 from jupyterd.dashboard.log_lines import LogLines
 from jupyterd.status.activity import Activity
 from jupyterd.status.counters import EventCounters
@@ -21,7 +21,7 @@ from jupyterd.web.root import Root
 from jupyterd.web.server.access_log import AccessLog
 from jupyterd.web.server.request import Request
 from jupyterd.web.server.site import Site
-from jupyterd.web.server.timeouts import Patience
+from jupyterd.web.server.timeouts import Timeouts
 from jupyterd.web.websocket.compression import Compression
 
 if TYPE_CHECKING:
@@ -47,7 +47,8 @@ if TYPE_CHECKING:
     from jupyterd.sessions.manager import SessionManager
     from jupyterd.settings.load import Settings
     from jupyterd.status.metrics import RequestTimes
-    from jupyterd.supervision.listener import Front
+    from jupyterd.supervision.handover.predecessor import Predecessor
+    from jupyterd.supervision.listener import Listener
     from jupyterd.supervision.stalls import StallWatchdog
     from jupyterd.terminals.manager import Terminals
 
@@ -75,7 +76,7 @@ class Parts:
         self.network_threads = self._threads("network", 2)  # a firewall that swallows packets holds a thread for long
         self.state_thread = self._threads("state", 1)  # writes the state file, in order
         self.password_thread = self._threads("passwords", 1)
-        self.lanes = Lanes(
+        self.thread_pools = ThreadPools(
             self._threads("contents", 8), self._threads("contents-read", 8), self._threads("contents-large", 1)
         )
         self.activity = Activity(reactor, self._last_uses())  # the daemon's time begins here
@@ -138,7 +139,7 @@ class Parts:
             max_body=server.max_body_size,
             max_held=server.max_buffer_size,
             compression=Compression.of(server.websocket_compression_options),
-            patience=Patience(
+            timeouts=Timeouts(
                 self.reactor,
                 head=server.http_head_timeout,
                 body=server.http_body_timeout,
@@ -310,6 +311,7 @@ class Parts:
         """Which cells' outputs are not in their notebooks yet."""
         from jupyterd.app.outputs import recorder
 
+        keeping = self.keeping if self.gateway is None else None
         service = recorder(
             self.reactor,
             self.server,
@@ -317,6 +319,9 @@ class Parts:
             notebooks=lambda kernel_id: self.sessions.notebooks_on(kernel_id),
             change=lambda path, step: self.contents.change(path, step),
             emit=self.emit,
+            store=None if keeping is None else lambda: keeping.kept.store,
+            state_thread=self.state_thread,
+            kernels_stay=self.keep_at_stop,
         )
         self.services.add(Stage.RECORDS, service)
         return service
@@ -375,7 +380,7 @@ class Parts:
         """The contents service; its manager is built with it."""
         from jupyterd.app.contents import contents
 
-        service = contents(self.reactor, self.settings, self.lanes, self.emit)
+        service = contents(self.reactor, self.settings, self.thread_pools, self.emit)
         service.outputs = self.recorder
         self.services.add(Stage.DOMAINS, service)
         return service
@@ -413,13 +418,24 @@ class Parts:
         return None if names is None else build(self, names)
 
     @cached_property
-    def front(self) -> Front:
+    def front(self) -> Listener:
         """The ports."""
-        from jupyterd.supervision.listener import Front
+        from jupyterd.supervision.listener import Listener
         from jupyterd.supervision.notify import Notify
 
         found = None if self.keeping is None else self.keeping.when_found
-        return Front(self.reactor, self.site, self.server, Notify.from_environment(), self.log_directory, found)
+        successor = None if self.keeping is None else self.keeping.successor
+        notify = Notify.from_environment()
+        return Listener(self.reactor, self.site, self.server, notify, self.log_directory, found, successor)
+
+    @cached_property
+    def predecessor(self) -> Predecessor | None:
+        """Hands over to another process of the same server; None where nothing outlives this one."""
+        if self.keeping is None:
+            return None
+        from jupyterd.app.keeping import predecessor
+
+        return predecessor(self.reactor, self.keeping, self.front)
 
     @cached_property
     def config_manager(self) -> ConfigManager:

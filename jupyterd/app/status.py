@@ -140,10 +140,10 @@ def mount(
         return status().app.resource()
 
     def files() -> Any:
-        from jupyterd.frontends.static_files import Assets
+        from jupyterd.frontends.static_files import StaticFiles
         from jupyterd.status.static_files import OwnFiles
 
-        assets = Assets(tuple(server.static_immutable_cache))
+        assets = StaticFiles(tuple(server.static_immutable_cache))
         return OwnFiles(assets, server.extra_static_paths, more_static).app.resource()
 
     def languages() -> Any:

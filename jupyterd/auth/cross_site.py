@@ -20,7 +20,7 @@ SAFE_METHODS = (b"GET", b"HEAD", b"OPTIONS")
 XSRF_COOKIE_DAYS = 30
 
 
-class Forgery:
+class CrossSiteChecks:
     """Checks against cross-site requests, of one server. Each names, in its answer, what it misses.
 
     :param guard: whose settings count, as they are at each request.
@@ -94,12 +94,12 @@ class Forgery:
         origin = request.getHeader("origin")
         if origin is None:
             origin = request.getHeader("sec-websocket-origin")
-        return self._guard.doors.origin_allowed(origin, request.host_header)
+        return self._guard.origin_rules.origin_allowed(origin, request.host_header)
 
     def _referer_allowed(self, request: Request) -> bool:
-        return not self._guard.provider.should_check_origin(request.handler) or self._guard.doors.referer_allowed(
-            request.getHeader("referer"), request.host_header
-        )
+        if not self._guard.provider.should_check_origin(request.handler):
+            return True
+        return self._guard.origin_rules.referer_allowed(request.getHeader("referer"), request.host_header)
 
     def foreign(self, request: Request, mount: Mount) -> Refusal | None:
         """What to answer a page of another origin that asks the API or opens a websocket; None for all others."""

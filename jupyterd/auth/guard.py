@@ -17,10 +17,10 @@ from twisted.logger import Logger
 
 from jupyterd.auth.authorizer import READING, AllowAllAuthorizer, Authorizer
 from jupyterd.auth.cookie_secret import CookieKey
-from jupyterd.auth.cross_site import Forgery
+from jupyterd.auth.cross_site import CrossSiteChecks
 from jupyterd.auth.guessing_delay import LONGEST_DELAY, GuessingDelay, too_many
 from jupyterd.auth.handler import Handler
-from jupyterd.auth.http.origin import Doors
+from jupyterd.auth.http.origin import OriginRules
 from jupyterd.auth.http.proxies import FORWARDED, client_address, client_scheme
 from jupyterd.auth.http.response_headers import ResponseHeaders
 from jupyterd.auth.http.unix_peer import peer_uid, peer_user
@@ -42,7 +42,7 @@ class Guard:
 
     :param provider: finds out who asks.
     :param authorizer: knows what they may.
-    :param doors: which hosts and origins are let in.
+    :param origin_rules: which hosts and origins are let in.
     :param cookie_key: signs login cookies.
     :param clock: times delays.
     :param response_headers: what every response carries.
@@ -58,7 +58,7 @@ class Guard:
 
     provider: IdentityProvider
     authorizer: Authorizer
-    doors: Doors
+    origin_rules: OriginRules
     cookie_key: CookieKey
     clock: IReactorTime
     response_headers: ResponseHeaders = field(default_factory=ResponseHeaders)
@@ -74,7 +74,7 @@ class Guard:
 
     def __post_init__(self) -> None:
         self.delay = GuessingDelay(self.clock)
-        self.forgery = Forgery(self)
+        self.cross_site = CrossSiteChecks(self)
         hooks = ("get_user", "_get_user", "get_user_token", "get_user_cookie")
         self._stock = all(getattr(type(self.provider), name) is getattr(IdentityProvider, name) for name in hooks)
         self._everybody_may = type(self.authorizer) is AllowAllAuthorizer
@@ -84,7 +84,7 @@ class Guard:
     def admit(self, request: Request, mount: Mount | None) -> Verdict | Deferred[Verdict]:
         """None to let the request through, else the answer. Sets ``request.user`` and ``request.handler``."""
         host = request.host_header or "127.0.0.1"
-        if not self.doors.host_allowed(host):
+        if not self.origin_rules.host_allowed(host):
             self.log.warn(
                 "Blocking request with non-local 'Host' {host!r}. If the server should be accessible at that name,"
                 " set ServerApp.allow_remote_access to disable the check.",
@@ -133,16 +133,16 @@ class Guard:
             return self._preflight()
         if mount is None:
             return Refusal(404) if user is not None or self.tell_unknown_paths else self._login_first(request)
-        refusal = self.forgery.judge(request, mount, by_token)
+        refusal = self.cross_site.judge(request, mount, by_token)
         if refusal is not None:
             return refusal
         if user is None and not mount.public:
             return self._unknown(request, handler, mount)
-        refusal = None if mount.page or mount.reports else self.forgery.foreign(request, mount)
+        refusal = None if mount.page or mount.reports else self.cross_site.foreign(request, mount)
         if refusal is not None:
             return refusal
         if mount.page and (mount.exact or not mount.public):  # pages, not trees of static files
-            self.forgery.ensure_cookie(request)
+            self.cross_site.ensure_cookie(request)
         return self._may(request, handler, mount)
 
     # -- known, and allowed
@@ -196,7 +196,7 @@ class Guard:
 
     def check_form(self, request: Request) -> Verdict:
         """The XSRF check of a request that carries its token in the body, which has come now."""
-        return self.forgery.check_form(request)
+        return self.cross_site.check_form(request)
 
     # -- guessing
 
@@ -230,9 +230,9 @@ class Guard:
 
     def _cors(self, request: Request, by_token: bool) -> tuple[tuple[bytes, bytes], ...]:
         origin = request.getHeader("origin")
-        if origin is None and not self.doors.allow_origin and not self.doors.allow_credentials:
+        if origin is None and not self.origin_rules.allow_origin and not self.origin_rules.allow_credentials:
             return ()
-        return self.response_headers.cors(self.doors, origin, by_token)
+        return self.response_headers.cors(self.origin_rules, origin, by_token)
 
     def _preflight(self) -> Refusal:
         return Refusal(200, empty=True, headers=self.response_headers.preflight)

@@ -199,7 +199,7 @@ class Handler:
     @property
     def xsrf_token(self) -> bytes:
         """The token that this request's forms must carry; sets its cookie where there is none."""
-        return self._guard.forgery.token(self._web).encode()
+        return self._guard.cross_site.token(self._web).encode()
 
     def static_url(self, path: str) -> str:
         """The URL of a static asset."""

@@ -125,7 +125,7 @@ class LoginPages:
     ) -> Reply:
         guard, request = self._guard, call.request
         provider = guard.provider
-        xsrf_token = guard.forgery.token(request)
+        xsrf_token = guard.cross_site.token(request)
         body = self._pages.render(
             template,
             login_available=provider.login_available,
@@ -144,7 +144,7 @@ class LoginPages:
 
     def _send_on(self, call: Call) -> Reply:
         wanted = self._next(call)
-        target = safe_next(wanted, self._guard.base_url, self._guard.doors)
+        target = safe_next(wanted, self._guard.base_url, self._guard.origin_rules)
         if target is None:
             self.log.warn("not allowing login redirect to {url!r}", url=wanted[:256])
         headers = {"Location": target or self._guard.base_url, "Cache-Control": "no-store"}

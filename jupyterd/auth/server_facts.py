@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from jupyterd.auth.cookie_secret import CookieKey
-    from jupyterd.auth.http.origin import Doors
+    from jupyterd.auth.http.origin import OriginRules
     from jupyterd.web.server.request import Request
 
 
@@ -26,12 +26,12 @@ class ServerFacts(Protocol):
     base_url: str
     settings: dict[str, Any]
     cookie_key: CookieKey
-    doors: Doors
+    origin_rules: OriginRules
     disable_check_xsrf: bool
     xsrf_cookie_options: Mapping[str, Any]
 
     @property
-    def forgery(self) -> XsrfTokens:
+    def cross_site(self) -> XsrfTokens:
         """The cross-site checks."""
 
     def remote_ip(self, request: Request) -> str:

@@ -17,7 +17,7 @@ class _Here(threading.local):
     holding = False
 
 
-class Outbox:
+class EventQueue:
     """Takes events in any thread. Those of an operation wait for its result: one wake-up of the reactor carries both.
 
     :param emit: takes them in the reactor's thread.

@@ -19,18 +19,18 @@ from twisted.internet.defer import Deferred, DeferredLock, fail
 
 from jupyterd.contents import operations
 from jupyterd.contents.answers import Answer
-from jupyterd.contents.event_queue import Outbox
-from jupyterd.contents.files.watcher import Changes
+from jupyterd.contents.event_queue import EventQueue
+from jupyterd.contents.files.watcher import FileWatcher
 from jupyterd.contents.managers.chunked_uploads import Uploads
 from jupyterd.contents.managers.sync_or_async import at_once
-from jupyterd.contents.notebooks.signature_commits import Commits
+from jupyterd.contents.notebooks.signature_commits import SignatureCommits
 from jupyterd.contents.operations import Query
 from jupyterd.contents.paths import clean
 from jupyterd.contents.raw_upload import RawUpload
 from jupyterd.contents.steps import CellOutputs, Step
-from jupyterd.contents.thread_pools import Lanes
-from jupyterd.contents.upload_expiry import Expiry
-from jupyterd.contents.worker.parent import LARGE, Workshop, can_delegate
+from jupyterd.contents.thread_pools import ThreadPools
+from jupyterd.contents.upload_expiry import UploadExpiry
+from jupyterd.contents.worker.parent import LARGE, Worker, can_delegate
 from jupyterd.system.keyed_locks import KeyedLocks
 from jupyterd.system.threads import InThread, NoThread
 
@@ -48,32 +48,37 @@ class Contents(Service):
     """
 
     def __init__(
-        self, reactor: Any, manager: Any, lanes: Lanes, outbox: Outbox, commits: Commits | None = None
+        self,
+        reactor: Any,
+        manager: Any,
+        lanes: ThreadPools,
+        outbox: EventQueue,
+        commits: SignatureCommits | None = None,
     ) -> None:
         self.manager = manager
-        self.lanes = lanes
+        self.thread_pools = lanes
         self._outbox = outbox
         self._commits = commits
         self._asyncio = AsyncioThread(reactor) if is_asynchronous(manager) else None
         self._turn = None if operations.is_native(manager) else DeferredLock()
         self._naming = None if hasattr(manager, "_claim") else DeferredLock()
         self._locks = KeyedLocks()
-        self.workshop = Workshop(manager)
-        self.changes: Changes | None = None
+        self.worker = Worker(manager)
+        self.changes: FileWatcher | None = None
         self.outputs: CellOutputs | None = None
         uploads = getattr(manager, "uploads", None)
-        self._expiry = Expiry(reactor, lanes.write, uploads) if isinstance(uploads, Uploads) else None
+        self._expiry = UploadExpiry(reactor, lanes.write, uploads) if isinstance(uploads, Uploads) else None
 
     def run(self, operation: Operation[T], *args: Any) -> Deferred[T]:
         """Run an operation where it may block; the Deferred fires in the reactor's thread.
 
         Classes that others wrote were written for one thread: they are asked one thing at a time.
         """
-        return self._run(self.lanes.write, operation, *args)
+        return self._run(self.thread_pools.write, operation, *args)
 
     def ask(self, operation: Operation[T], *args: Any) -> Deferred[T]:
         """The same for one that changes nothing: it does not wait for those that do."""
-        return self._run(self.lanes.read, operation, *args)
+        return self._run(self.thread_pools.read, operation, *args)
 
     def _run(self, in_thread: InThread, operation: Operation[T], *args: Any) -> Deferred[T]:
         if self._asyncio is not None:
@@ -104,15 +109,15 @@ class Contents(Service):
         answer = await self.ask(operations.get, path, query, LARGE)
         if answer is not None:
             return answer
-        if not await self.lanes.read(can_delegate, self.manager):
+        if not await self.thread_pools.read(can_delegate, self.manager):
             answer = await self.ask(operations.get, path, query)
             assert answer is not None
             return answer
-        out = await self.lanes.read(self.workshop.new_path)
+        out = await self.thread_pools.read(self.worker.new_path)
         try:
-            head = await self.lanes.large(self.workshop.do, "get", path=path, query=list(astuple(query)), out=out)
+            head = await self.thread_pools.large(self.worker.do, "get", path=path, query=list(astuple(query)), out=out)
         except BaseException:
-            self.lanes.write(_remove, out)
+            self.thread_pools.write(_remove, out)
             raise
         self.manager.emit(data={"action": "get", "path": clean(path)})
         return FileAnswer(out, **_head_of(head))
@@ -148,9 +153,9 @@ class Contents(Service):
         """
 
         async def work() -> None:
-            if await self.lanes.write(operations.is_large, self.manager, path, LARGE) and await self.lanes.write(
-                can_delegate, self.manager
-            ):
+            in_thread, manager = self.thread_pools.write, self.manager
+            is_large = step.size > LARGE or await in_thread(operations.is_large, manager, path, LARGE)
+            if is_large and await in_thread(can_delegate, manager):
                 etag = (await self._delegate("change", step, path=path))["etag"]
                 if etag is not None:
                     self.manager.emit(data={"action": "save", "path": path})
@@ -163,12 +168,12 @@ class Contents(Service):
 
     async def _delegate(self, operation: str, step: Step | None, **arguments: Any) -> dict[str, Any]:
         """Have the child process do something with a step; what it did is noted in the step."""
-        file = None if step is None else await self.lanes.write(self._write_step, step)
+        file = None if step is None else await self.thread_pools.write(self._write_step, step)
         try:
-            done = await self.lanes.large(partial(self.workshop.do, operation, step=file, **arguments))
+            done = await self.thread_pools.large(partial(self.worker.do, operation, step=file, **arguments))
         finally:
             if file is not None:
-                self.lanes.write(_remove, file)
+                self.thread_pools.write(_remove, file)
         report = done.pop("report", None)
         if step is not None:
             step.report = report
@@ -176,7 +181,7 @@ class Contents(Service):
 
     def _write_step(self, step: Step) -> str:
         """In a thread."""
-        path = self.workshop.new_path()
+        path = self.worker.new_path()
         with open(path, "wb", opener=lambda name, flags: os.open(name, flags, 0o600)) as file:
             file.write(orjson.dumps({"function": step.function, "given": step.given}))
         return path
@@ -198,8 +203,8 @@ class Contents(Service):
 
         async def work() -> Answer:
             step = await self._step(path)
-            if not await self.lanes.write(can_delegate, self.manager):
-                body = await self.lanes.write(_contents_of, spooled)
+            if not await self.thread_pools.write(can_delegate, self.manager):
+                body = await self.thread_pools.write(_contents_of, spooled)
                 answer = await self.run(operations.put, path, body, if_match, step)
                 self._stepped(path, step)
                 return answer
@@ -254,13 +259,13 @@ class Contents(Service):
             self._asyncio.stop()
         if self._commits is not None:
             self._commits.stop()
-        return self.lanes.write(self._close)
+        return self.thread_pools.write(self._close)
 
     def _close(self) -> None:
         """In a thread."""
         if self._commits is not None:
             self._commits.close()
-        self.workshop.close()
+        self.worker.close()
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from jupyterd.system.threads import InThread
 
 
 @dataclass(frozen=True)
-class Lanes:
+class ThreadPools:
     """Three thread pools, so that no kind of work waits behind another.
 
     :param write: what changes files, and waits for the disk to have it.
@@ -21,6 +21,6 @@ class Lanes:
     large: InThread
 
     @classmethod
-    def one(cls, in_thread: InThread) -> Lanes:
+    def one(cls, in_thread: InThread) -> ThreadPools:
         """All in one."""
         return cls(in_thread, in_thread, in_thread)

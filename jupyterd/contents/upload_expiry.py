@@ -8,7 +8,7 @@ from jupyterd.contents.managers.chunked_uploads import Uploads
 from jupyterd.system.threads import InThread
 
 
-class Expiry:
+class UploadExpiry:
     """Looks at the uploads under way twice in their timeout, while there are any.
 
     :param in_thread: where files are removed.

@@ -21,7 +21,7 @@ from twisted.web.resource import IResource
 
 from jupyterd.extensions.host import Extension
 from jupyterd.extensions.routes import is_reserved
-from jupyterd.frontends.static_files import Assets
+from jupyterd.frontends.static_files import StaticFiles
 from jupyterd.system.threads import InThread
 from jupyterd.web.api import Routes, json_api
 from jupyterd.web.call import Call
@@ -136,7 +136,7 @@ def _files_below(prefix: str, directory: str) -> IResource:
 
         @api(("GET", "HEAD"), f"{prefix}/<path:path>")
         async def file(self, call: Call, path: str) -> object:
-            return await Assets().send(call, path, [directory])
+            return await StaticFiles().send(call, path, [directory])
 
     return Files().app.resource()
 

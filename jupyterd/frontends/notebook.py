@@ -12,9 +12,9 @@ import jupyterd.web
 from jupyterd.errors import NotFound
 from jupyterd.frontends.json_files import read_object
 from jupyterd.frontends.lab.pages import HTML, page
-from jupyterd.frontends.page_config import Surroundings, notebook_page
+from jupyterd.frontends.page_config import PageSurroundings, notebook_page
 from jupyterd.frontends.settings import JupyterNotebookApp
-from jupyterd.frontends.static_files import Assets
+from jupyterd.frontends.static_files import StaticFiles
 from jupyterd.frontends.templates import Templates
 from jupyterd.system.threads import InThread
 from jupyterd.utils import url_escape, url_path_join
@@ -37,7 +37,7 @@ class NotebookPages:
     def __init__(
         self,
         notebook: JupyterNotebookApp,
-        around: Callable[[], Awaitable[Surroundings]],
+        around: Callable[[], Awaitable[PageSurroundings]],
         in_thread: InThread,
         kind_of: KindOf,
     ) -> None:
@@ -93,7 +93,7 @@ class NotebookPages:
         around = (await self._around()).shown_to(call.request)
         return page(await self._in_thread(self._render, around, template, extra))
 
-    def _render(self, around: Surroundings, template: str, extra: dict[str, Any]) -> bytes:
+    def _render(self, around: PageSurroundings, template: str, extra: dict[str, Any]) -> bytes:
         settings = notebook_page(self._notebook, around, notebook_version(self._notebook.package))
         return self._templates.render(template, around, {**settings, **extra})
 
@@ -104,7 +104,7 @@ class NotebookFiles:
     app = Routes()
     api = json_api(app)
 
-    def __init__(self, assets: Assets, static_dir: str) -> None:
+    def __init__(self, assets: StaticFiles, static_dir: str) -> None:
         self._assets = assets
         # One icon that its pages ask for is missing in the package.
         self._directories = [static_dir, os.path.join(os.path.dirname(jupyterd.web.__file__), "static")]
@@ -124,7 +124,7 @@ class CustomFiles:
     app = Routes()
     api = json_api(app)
 
-    def __init__(self, assets: Assets, directories: list[str]) -> None:
+    def __init__(self, assets: StaticFiles, directories: list[str]) -> None:
         self._assets = assets
         self._directories = directories
 

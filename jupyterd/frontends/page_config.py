@@ -29,7 +29,7 @@ MANAGERS: dict[str, dict[str, Any]] = {
 
 
 @dataclass(frozen=True)
-class Surroundings:
+class PageSurroundings:
     """What pages are told of the server around them.
 
     :param token: what pages send in place of a cookie.
@@ -56,7 +56,7 @@ class Surroundings:
     extra: Mapping[str, Any] = field(default_factory=dict)
     of_page: Callable[[Any], Mapping[str, Any]] | None = None
 
-    def shown_to(self, request: Any) -> Surroundings:
+    def shown_to(self, request: Any) -> PageSurroundings:
         """The same for one page."""
         if self.of_page is None:
             return self
@@ -77,7 +77,7 @@ def below(base_url: str, url: str) -> str:
     return url if parts.scheme and parts.netloc else url_path_join(base_url, url)
 
 
-def lab_page(app: LabApp, around: Surroundings, store_id: int) -> dict[str, Any]:
+def lab_page(app: LabApp, around: PageSurroundings, store_id: int) -> dict[str, Any]:
     """The configuration of a JupyterLab page; reads files.
 
     :param store_id: another number for each page.
@@ -111,7 +111,7 @@ def lab_page(app: LabApp, around: Surroundings, store_id: int) -> dict[str, Any]
     return page
 
 
-def notebook_page(app: JupyterNotebookApp, around: Surroundings, version: str) -> dict[str, Any]:
+def notebook_page(app: JupyterNotebookApp, around: PageSurroundings, version: str) -> dict[str, Any]:
     """The configuration of a Notebook page; reads files.
 
     :param version: of Notebook.
@@ -139,7 +139,7 @@ def _own_extensions(app: LabServerApp) -> list[dict[str, Any]]:
     return entries() if app.jupyterd_plugin and not app.bare else []
 
 
-def _of_server(around: Surroundings) -> dict[str, Any]:
+def _of_server(around: PageSurroundings) -> dict[str, Any]:
     settings = {
         "token": around.token,
         "terminalsAvailable": around.terminals,
@@ -151,7 +151,7 @@ def _of_server(around: Surroundings) -> dict[str, Any]:
     return settings
 
 
-def _of_application(app: LabServerApp, around: Surroundings) -> dict[str, Any]:
+def _of_application(app: LabServerApp, around: PageSurroundings) -> dict[str, Any]:
     settings = {camel_case(name): getattr(app, name) for name in PAGE_TRAITS}
     for name in PAGE_TRAITS:
         if name.endswith("_url"):

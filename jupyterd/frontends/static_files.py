@@ -32,7 +32,7 @@ def find(path: str, directories: Sequence[str]) -> str:
 
 
 @dataclass(frozen=True)
-class Assets:
+class StaticFiles:
     """Sends static files.
 
     :param immutable: what the paths of files that never change begin with, the base URL included.

@@ -10,7 +10,7 @@ from jupyterd.errors import Failed
 if TYPE_CHECKING:
     from jinja2 import Environment
 
-    from jupyterd.frontends.page_config import Surroundings
+    from jupyterd.frontends.page_config import PageSurroundings
 
 
 class Templates:
@@ -21,7 +21,7 @@ class Templates:
         self._custom_css = custom_css
         self._environment: Environment | None = None
 
-    def render(self, name: str, around: Surroundings, page_config: dict[str, Any]) -> bytes:
+    def render(self, name: str, around: PageSurroundings, page_config: dict[str, Any]) -> bytes:
         """A page; blocks.
 
         :raises Failed: the front end's files are not where they should be.

@@ -9,7 +9,7 @@ from typing import Protocol
 
 from twisted.internet.defer import Deferred
 
-from jupyterd.gateway.repeated_messages import Repeats
+from jupyterd.gateway.repeated_messages import RepeatedMessages
 from jupyterd.kernels.messages.wire import Bytes, Parts
 
 
@@ -25,7 +25,7 @@ class Redialling(Protocol):
         """The gateway answers: try at once."""
 
 
-class Listener(Protocol):
+class LinkOwner(Protocol):
     """Owner of a kernel, who hears of its link."""
 
     def linked(self, link: Redialling) -> None:
@@ -44,7 +44,7 @@ class Listener(Protocol):
         """The gateway says that it died; whether that was news."""
 
 
-class End(Protocol):
+class LinkEnd(Protocol):
     """Our end of a websocket: what it tells."""
 
     def received(self, channel: str, parts: list[Bytes]) -> None:
@@ -68,7 +68,7 @@ class Wire(Protocol):
 
     @property
     def full(self) -> bool:
-        """Whether it takes nothing now; :meth:`End.room` is called when it does again."""
+        """Whether it takes nothing now; :meth:`LinkEnd.room` is called when it does again."""
 
     def send_message(self, channel: str, parts: Parts) -> None:
         """Send one."""
@@ -83,7 +83,7 @@ class Wire(Protocol):
         """Close; the end is told nothing more."""
 
 
-Dial = Callable[[str, str, End], Deferred[Wire]]
+Dial = Callable[[str, str, LinkEnd], Deferred[Wire]]
 """Opens a websocket to a kernel: its id on the gateway, the session's, and whom to tell."""
 
 
@@ -115,6 +115,6 @@ class Place:
     kernel_id: str
     session: str
     life: int
-    listener: Listener = field(compare=False)
-    repeats: Repeats = field(default_factory=Repeats, compare=False)
+    listener: LinkOwner = field(compare=False)
+    repeats: RepeatedMessages = field(default_factory=RepeatedMessages, compare=False)
     """What has come over all connections to it."""

@@ -12,7 +12,7 @@ from twisted.logger import Logger
 from jupyterd.errors import JupyterdError, TimedOut, Unavailable, Upstream
 from jupyterd.gateway.client import Gateway, Unusable
 from jupyterd.gateway.interfaces import Place, Redialling
-from jupyterd.gateway.repeated_messages import Repeats
+from jupyterd.gateway.repeated_messages import RepeatedMessages
 from jupyterd.gateway.settings import LAUNCH_TIMEOUT
 from jupyterd.kernels.process.death import Death
 from jupyterd.kernels.process.launcher import Order
@@ -94,7 +94,7 @@ class RemoteProcess:
         self._env = dict(os.environ if order.env is None else order.env)
         self._ended = ended
         self._session = uuid4().hex
-        self._repeats = Repeats()
+        self._repeats = RepeatedMessages()
         self._life = 0
         self._id: str | None = None
         self._link: Redialling | None = None
@@ -209,7 +209,7 @@ class RemoteProcess:
     # -- what its link and the watch tell
 
     def linked(self, link: Redialling) -> None:
-        """See :class:`~jupyterd.gateway.interfaces.Listener`."""
+        """See :class:`~jupyterd.gateway.interfaces.LinkOwner`."""
         self._link = link
 
     def reachable(self) -> None:
@@ -218,7 +218,7 @@ class RemoteProcess:
             self._link.wake()
 
     async def exists(self) -> bool:
-        """See :class:`~jupyterd.gateway.interfaces.Listener`."""
+        """See :class:`~jupyterd.gateway.interfaces.LinkOwner`."""
         if self._id is None:
             return False
         try:
@@ -238,13 +238,13 @@ class RemoteProcess:
             self.log.info("kernel {id} can not be asked for: {why}", id=self._id, why=error.message)
 
     def gone(self) -> None:
-        """See :class:`~jupyterd.gateway.interfaces.Listener`."""
+        """See :class:`~jupyterd.gateway.interfaces.LinkOwner`."""
         if self._id is not None and not self._changing:
             self._forget()
             self._ended(Death(told=GONE))
 
     def restarting(self) -> bool:
-        """See :class:`~jupyterd.gateway.interfaces.Listener`."""
+        """See :class:`~jupyterd.gateway.interfaces.LinkOwner`."""
         if self._changing or self._restarted_there:
             return False
         self._restarted_there = True
@@ -252,7 +252,7 @@ class RemoteProcess:
         return True
 
     def dead(self) -> bool:
-        """See :class:`~jupyterd.gateway.interfaces.Listener`."""
+        """See :class:`~jupyterd.gateway.interfaces.LinkOwner`."""
         if self._changing:
             return False
         self._ended(Death(told=GIVEN_UP))

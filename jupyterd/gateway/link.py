@@ -17,8 +17,8 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from jupyterd.gateway.interfaces import Backoff, Dial, Place, Wire
-from jupyterd.gateway.lost_requests import Doubts
-from jupyterd.kernels.messages.server_session import Author
+from jupyterd.gateway.lost_requests import LostRequests
+from jupyterd.kernels.messages.server_session import ServerSession
 from jupyterd.kernels.messages.wire import UNREADABLE, Bytes, Parts, read_type
 
 EARLY = 16
@@ -54,7 +54,7 @@ class Link:
         self._tries = 0
         self._paused = False
         self._early: deque[tuple[str, Parts]] = deque()
-        self._doubts = Doubts(Author(clock.seconds))
+        self._doubts = LostRequests(ServerSession(clock.seconds))
         self._run: tuple[str, list[list[Bytes]]] = ("", [])
         self._connect()
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from jupyterd.kernels.messages.server_session import Author
+from jupyterd.kernels.messages.server_session import ServerSession
 from jupyterd.kernels.messages.wire import UNREADABLE, Bytes, Parts, read_header, read_parent
 
 REMEMBERED = 4096
@@ -20,10 +20,10 @@ NAME = "GatewayConnectionLost"
 WHY = "The connection to the gateway was lost when this was sent: it did not reach the kernel."
 
 
-class Doubts:
+class LostRequests:
     """Requests of one link that may be lost."""
 
-    def __init__(self, author: Author) -> None:
+    def __init__(self, author: ServerSession) -> None:
         self._author = author
         self._unheard: dict[str, tuple[str, bytes]] = {}
         self._doubtful: dict[str, tuple[str, bytes]] = {}

@@ -15,7 +15,7 @@ from jupyterd.gateway.launcher import GatewayLauncher
 from jupyterd.system.periodic import Periodic
 
 
-class GatewayWatch(Periodic):
+class GatewayPolling(Periodic):
     """Asks every ``poll_interval`` seconds, while a kernel of ours is there.
 
     :param close: closes the connections to the gateway in the end.

@@ -8,7 +8,7 @@ REMEMBERED = 65536
 """Messages that are known again; no gateway says more twice. At most twice as many are remembered."""
 
 
-class Repeats:
+class RepeatedMessages:
     """Those of one kernel: a header that came over an earlier connection is a repeat."""
 
     def __init__(self) -> None:

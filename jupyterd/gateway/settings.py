@@ -71,7 +71,7 @@ class Switch(_FromEnvironment, Bool[Any, Any]):
 class GatewayClient(LoggingConfigurable):
     """How kernels and kernelspecs of a gateway are reached. Times are seconds, sizes are bytes."""
 
-    url = Text("URL", None, "Address of the gateway that runs kernels and has the kernelspecs; http or https.")
+    url = Text("URL", None, "Address of the gateway that runs kernels and has the kernelspecs; http, https, http+unix.")
     ws_url = Text("WS_URL", None, "The same for websockets; default: url with ws in place of http.")
     kernels_endpoint = Text("KERNELS_ENDPOINT", "/api/kernels", "Path of its kernels.")
     kernelspecs_endpoint = Text("KERNELSPECS_ENDPOINT", "/api/kernelspecs", "Path of its kernelspecs.")
@@ -143,7 +143,7 @@ class GatewayClient(LoggingConfigurable):
         name, value = proposal["trait"].name, proposal["value"]
         if not value:
             return value
-        schemes = ("http", "https") if name == "url" else ("ws", "wss")
+        schemes = ("http", "https", "http+unix") if name == "url" else ("ws", "wss", "ws+unix")
         try:
             parts = urlsplit(value)
             right = parts.scheme.lower() in schemes and bool(parts.hostname) and parts.port != 0

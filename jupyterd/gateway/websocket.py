@@ -16,7 +16,8 @@ from zope.interface import implementer
 from jupyterd.errors import Unavailable
 from jupyterd.gateway.client import path_of
 from jupyterd.gateway.credentials import Credentials
-from jupyterd.gateway.interfaces import End
+from jupyterd.gateway.interfaces import LinkEnd
+from jupyterd.gateway.network import UnixEndpoints
 from jupyterd.gateway.settings import GatewayClient
 from jupyterd.kernels.messages.wire import CODEC_JSON, CODEC_V1, V1, BadFrame, BadMessage, Codec, Parts
 from jupyterd.web.websocket.protocol import QuietLog
@@ -36,9 +37,9 @@ class GatewayProtocol(WebSocketClientProtocol):
     log = QuietLog(Logger("jupyterd.gateway.websocket"))
     tcpNoDelay = True  # read before the options of the factory are copied
 
-    def __init__(self, end: End) -> None:
+    def __init__(self, end: LinkEnd) -> None:
         super().__init__()
-        self._end: End | None = end
+        self._end: LinkEnd | None = end
         self.opening: Deferred[GatewayProtocol] = Deferred(lambda _: self.leave())
         self.full = False
         self.codec: Codec = CODEC_JSON
@@ -137,7 +138,7 @@ class _Factory(WebSocketClientFactory):
 
     noisy = False
 
-    def __init__(self, end: End, **values: Any) -> None:
+    def __init__(self, end: LinkEnd, **values: Any) -> None:
         super().__init__(**values)
         self._end = end
 
@@ -167,7 +168,7 @@ class Dialer:
         self._policy = policy
         self._ping = ping
 
-    async def dial(self, kernel_id: str, session: str, end: End) -> GatewayProtocol:
+    async def dial(self, kernel_id: str, session: str, end: LinkEnd) -> GatewayProtocol:
         """An open one.
 
         :raises Exception: there is none to be had.
@@ -175,6 +176,9 @@ class Dialer:
         base = urlsplit(str(self._settings.ws_url))
         path = path_of(base.path + self._settings.kernels_endpoint, [kernel_id, "channels"])
         netloc = base.netloc.rpartition("@")[2]
+        socket = netloc if base.scheme.lower() == "ws+unix" else ""
+        if socket:
+            base, netloc = base._replace(scheme="ws"), "localhost"
         url = base._replace(netloc=netloc, path=path, query=urlencode({"session_id": session})).geturl()
         headers = {**(await self._credentials.headers()), **self._credentials.cookies(url)}
         factory = _Factory(end, url=url, protocols=[V1], headers=headers, useragent="jupyterd", reactor=self._reactor)
@@ -185,13 +189,18 @@ class Dialer:
             autoPingInterval=self._ping[0],
             autoPingTimeout=self._ping[1],
         )
-        protocol: GatewayProtocol = await self._endpoint(factory).connect(factory)
+        protocol: GatewayProtocol = await self._endpoint(factory, socket).connect(factory)
         return await protocol.opening
 
-    def _endpoint(self, factory: WebSocketClientFactory) -> Any:
-        endpoint = HostnameEndpoint(
-            self._reactor, factory.host, factory.port, timeout=float(self._settings.connect_timeout)
-        )
+    def _endpoint(self, factory: WebSocketClientFactory, socket: str) -> Any:
+        """The way to the gateway.
+
+        :param socket: the host of a ``ws+unix`` URL, if it is one.
+        """
+        timeout = float(self._settings.connect_timeout)
+        if socket:
+            return UnixEndpoints(self._reactor, timeout).of(socket)
+        endpoint = HostnameEndpoint(self._reactor, factory.host, factory.port, timeout=timeout)
         if not factory.isSecure:
             return endpoint
         assert self._policy is not None

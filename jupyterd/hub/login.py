@@ -34,6 +34,8 @@ LONGEST_NEXT = 2000
 """Characters of the URL that a login leads to, as a browser keeps 4096 bytes of a cookie; a longer one is forgotten."""
 MOST_STATES = 8
 """Logins of one browser that are under way; with more of them all are forgotten but the newest."""
+PASSING = ("redirects", "token")
+"""Arguments that are gone when a browser comes back: the Hub's count of redirects, a token that has not let it in."""
 DAY = 86400.0
 
 LOOPS = 5
@@ -108,7 +110,7 @@ class Logins:
         :param next_url: where it is to go when it comes back: a path of this server.
         :returns: the redirect; or what is wrong, where it would not come back.
         """
-        return Deferred.fromCoroutine(self._begin(handler, next_url))
+        return Deferred.fromCoroutine(self._begin(handler, _without(next_url, PASSING)))
 
     async def _begin(self, handler: Handler, next_url: str) -> Refusal:
         no_store = ("Cache-Control", "no-store")
@@ -210,6 +212,13 @@ class Logins:
 
     def _secure(self, handler: Handler) -> bool:
         return browser_scheme(handler, os.environ.get("JUPYTERHUB_PUBLIC_URL", "")) == "https"
+
+
+def _without(url: str, names: tuple[str, ...]) -> str:
+    """``url`` without some arguments of its query."""
+    path, mark, query = url.partition("?")
+    kept = [pair for pair in query.split("&") if pair.partition("=")[0] not in names]
+    return f"{path}{mark}{'&'.join(kept)}" if kept != [""] and kept else path
 
 
 def _state(kept: bytes | None, cookie: str) -> State | None:

@@ -74,7 +74,7 @@ class HubPages:
             raise Forbidden(user.refusal)
         self.log.info("Logged-in user {name}", name=user.username)
         next_url = self._logins.complete(handler, state, token)
-        return _redirect(safe_next(next_url, self._guard.base_url, self._guard.doors) or self._guard.base_url)
+        return _redirect(safe_next(next_url, self._guard.base_url, self._guard.origin_rules) or self._guard.base_url)
 
     @api(("GET", "HEAD"), "/login")
     async def log_in(self, call: Call) -> Reply:
@@ -83,7 +83,7 @@ class HubPages:
         :raises Upstream: the login would not come to an end.
         """
         wanted = call.arg("next") or self._guard.base_url
-        target = safe_next(wanted, self._guard.base_url, self._guard.doors) or self._guard.base_url
+        target = safe_next(wanted, self._guard.base_url, self._guard.origin_rules) or self._guard.base_url
         if call.user is not None:
             return _redirect(target)
         refusal = self._provider.refusal(call.request.handler, page=False)

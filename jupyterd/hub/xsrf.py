@@ -13,7 +13,7 @@ import hmac
 import time
 from typing import TYPE_CHECKING, Any
 
-from jupyterd.auth.cross_site import SAFE_METHODS, Forgery
+from jupyterd.auth.cross_site import SAFE_METHODS, CrossSiteChecks
 from jupyterd.auth.handler import Handler, send_cookie
 from jupyterd.auth.http import cookies, xsrf
 from jupyterd.hub.identity import fetch_mode
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 XSRF_COOKIE_DAYS = 30
 
 
-class HubForgery(Forgery):
+class HubCrossSiteChecks(CrossSiteChecks):
     """The checks of a server below a Hub.
 
     :param guard: whose settings count.

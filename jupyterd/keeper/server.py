@@ -26,6 +26,9 @@ PATIENCE = 5.0
 ENDED = "ended.json"
 """The file, beside the socket, in which a keeper that ends leaves how its last children ended."""
 
+LATER: Message = {"later": True}
+"""In place of an answer that follows by itself."""
+
 Handler = Callable[[Connection, Message, list[int]], "tuple[Message, tuple[int, ...]] | Message | None"]
 
 
@@ -51,6 +54,7 @@ class Keeper:
         self._began = time.time()
         self._ever_claimed = False
         self._ending = False
+        self._successor: tuple[Connection, Any] | None = None
         self._dropped: dict[str, int] = {}
         self._operations: dict[str, Handler] = {
             name.removeprefix("_do_"): getattr(self, name) for name in dir(self) if name.startswith("_do_")
@@ -148,6 +152,9 @@ class Keeper:
         with suppress(KeyError, ValueError):
             self._selector.unregister(connection)
         connection._sock.close()
+        if self._successor is not None and self._successor[0] is connection:
+            self._successor = None
+            self._tell({"event": "successor_failed"})
         if connection.claimed:
             connection.claimed = False
             self._alone()
@@ -176,7 +183,7 @@ class Keeper:
             for fd in fds:
                 with suppress(OSError):
                     os.close(fd)
-        if not connection.closed:
+        if not connection.closed and answer is not LATER:
             connection.send({**answer, "id": message.get("id")}, given)
             if connection.has_more:
                 self._selector.modify(connection, selectors.EVENT_READ | selectors.EVENT_WRITE, self._served)
@@ -246,6 +253,40 @@ class Keeper:
         child.close()
         if self._children.get(child.name) is child:
             del self._children[child.name]
+
+    # -- one daemon takes over from another
+
+    def _do_take_over(self, connection: Connection, message: Message, fds: list[int]) -> Message:
+        """Ask the daemon that is here for its listening sockets; it answers by ``pass_on``."""
+        if not any(each.claimed and each is not connection for each in self._connections):
+            return {"busy": False}
+        if self._successor is not None:
+            raise ValueError("another process takes over already")
+        self._successor = connection, message.get("id")
+        self._tell({"event": "successor"})
+        return LATER
+
+    def _do_pass_on(self, connection: Connection, message: Message, fds: list[int]) -> None:
+        """Give the daemon's listening sockets to who takes over."""
+        self._reply_to_successor({"busy": True, "sock": message.get("sock")}, tuple(fds))
+
+    def _do_refuse(self, connection: Connection, message: Message, fds: list[int]) -> None:
+        """The daemon does not hand over."""
+        self._reply_to_successor({"error": str(message.get("why"))})
+        self._successor = None
+
+    def _reply_to_successor(self, answer: Message, fds: tuple[int, ...] = ()) -> None:
+        if self._successor is None:
+            raise ValueError("nobody takes over")
+        successor, number = self._successor
+        successor.send({**answer, "id": number}, fds)
+
+    def _do_go(self, connection: Connection, message: Message, fds: list[int]) -> None:
+        """Who takes over is ready: the daemon is to go."""
+        if self._successor is None or self._successor[0] is not connection:
+            raise ValueError("it does not take over")
+        self._successor = None
+        self._tell({"event": "go"})
 
     # -- clients' connections
 

@@ -13,7 +13,7 @@ DEATHS = "https://events.jupyter.org/jupyterd/kernel_death/v1"
 
 
 @dataclass(frozen=True)
-class Report:
+class KernelEvents:
     """Puts what happens to kernels into events.
 
     :param emit: takes a schema's id and an event's data.

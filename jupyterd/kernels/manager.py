@@ -17,12 +17,12 @@ from twisted.python.failure import Failure
 from jupyterd.errors import Failed, Invalid, NotFound
 from jupyterd.kernels.channels.kernel_channels import KernelChannels
 from jupyterd.kernels.channels.policy import Observer
-from jupyterd.kernels.events import Report
+from jupyterd.kernels.events import KernelEvents
 from jupyterd.kernels.kernel import Kernel
 from jupyterd.kernels.process.death import Death
 from jupyterd.kernels.process.external import ExternalKernels, ExternalProcess
 from jupyterd.kernels.process.launcher import Launcher, Order
-from jupyterd.kernels.restarter import Runner
+from jupyterd.kernels.restarter import Restarter
 from jupyterd.kernels.settings import KernelRestarter, MappingKernelSettings, with_sections
 from jupyterd.kernelspecs.manager import NoSuchKernelSpec
 from jupyterd.system.threads import InThread
@@ -98,7 +98,7 @@ class MappingKernelManager(MappingKernelSettings):
         self.clock = clock
         self.in_thread = in_thread
         self._channels = channels
-        self._report = Report(emit)
+        self._report = KernelEvents(emit)
         self._external = (
             None if external_dir is None else ExternalKernels(external_dir, in_thread, self._adopt, self._let_go)
         )
@@ -107,7 +107,7 @@ class MappingKernelManager(MappingKernelSettings):
         restarter = KernelRestarter(
             config=with_sections(self.config, "KernelRestarter", "IOLoopKernelRestarter", "AsyncIOLoopKernelRestarter")
         )
-        self._runner = Runner(
+        self._runner = Restarter(
             clock,
             self,
             restarter,

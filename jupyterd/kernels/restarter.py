@@ -11,14 +11,14 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from jupyterd.errors import Failed, Gone, TimedOut
-from jupyterd.kernels.events import Report
+from jupyterd.kernels.events import KernelEvents
 from jupyterd.kernels.kernel import Kernel
 from jupyterd.kernels.process.death import Death
 from jupyterd.kernels.settings import KernelRestarter, MappingKernelSettings
 
 
 @dataclass(eq=False)
-class Runner:
+class Restarter:
     """Keeps kernels running.
 
     :param restarter: when a kernel that died is started again.
@@ -29,7 +29,7 @@ class Runner:
     clock: IReactorTime
     settings: MappingKernelSettings
     restarter: KernelRestarter
-    report: Report
+    report: KernelEvents
     forget: Callable[[Kernel], Deferred[None]]
     remember: Callable[[Kernel], None] = lambda kernel: None
     log = Logger()

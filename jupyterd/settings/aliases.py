@@ -46,6 +46,10 @@ FLAGS: dict[str, tuple[dict[str, dict[str, Any]], str]] = {
         {"LabApp": {"custom_css": True}, "JupyterNotebookApp": {"custom_css": True}},
         "Load custom.css.",
     ),
+    "takeover": (
+        {"ServerApp": {"takeover": True}},
+        "Take over from the server that runs, with its sockets, kernels and terminals.",
+    ),
     "debug": ({"ServerApp": {"log_level": logging.DEBUG}}, "Log everything, each answered request too."),
     "disable-user-config": (
         {"JupyterHubSingleUser": {"disable_user_config": True}},

@@ -27,7 +27,12 @@ from jupyterd.settings.hub import config_dir_outside_home, of_hub, outside_home,
 from jupyterd.settings.notebook_names import adopt, nested
 from jupyterd.settings.renamed import renamed
 from jupyterd.settings.server_traits import ServerTraits
-from jupyterd.settings.subcommands import JupyterPasswordApp, JupyterServerListApp, JupyterServerStopApp
+from jupyterd.settings.subcommands import (
+    JupyterPasswordApp,
+    JupyterServerListApp,
+    JupyterServerRestartApp,
+    JupyterServerStopApp,
+)
 from jupyterd.status.version import API_VERSION
 from jupyterd.utils import url_path_join, urlencode_unix_socket_path
 
@@ -61,6 +66,7 @@ jupyterd run a.ipynb -p alpha 1   # have it run a notebook
     subcommands = {
         "list": (JupyterServerListApp, "List the servers that run."),
         "stop": (JupyterServerStopApp, "Stop the server on a port or UNIX socket."),
+        "restart": (JupyterServerRestartApp, "Have a new process take over from the server on a port or UNIX socket."),
         "password": (JupyterPasswordApp, "Set a password."),
         **COMMANDS,
     }

@@ -170,6 +170,11 @@ class ServerTraits(HTTPTraits, MovedTraits):
         config=True,
         help="What becomes of them when the server is stopped. Empty: 'keep' under a service manager, else 'end'.",
     )
+    takeover = Bool(
+        False,
+        config=True,
+        help="Take over from the server that runs with the same root_dir and port: its sockets, kernels and terminals.",
+    )
     allow_external_kernels = Bool(False, config=True, help="Use kernels that others have started.")
     external_connection_dir = Unicode(
         None,

@@ -110,6 +110,33 @@ class JupyterServerStopApp(JupyterApp):
             _forget_socket(self.sock)
 
 
+class JupyterServerRestartApp(JupyterServerStopApp):
+    """``jupyterd restart [port or socket]``."""
+
+    name = "jupyterd-restart"
+    description = "Have a new process take over from a running Jupyter server, with its sockets, kernels and terminals."
+    flags: dict[str, Any] = {}
+
+    def start(self) -> None:
+        """Find it and restart it."""
+        servers = list(list_running_servers(self.runtime_dir, log=self.log))
+        wanted = self.sock or self.port
+        for server in servers:
+            if wanted == (server.get("sock") if self.sock else server.get("port")):
+                self._restart(server)
+                return
+        self.exit(f"There is currently no server running on {wanted}")
+
+    def _restart(self, server: dict[str, Any]) -> None:
+        from jupyterd.supervision.handover.restart import RestartFailed, restart_server
+
+        try:
+            found = restart_server(server, lambda: list(list_running_servers(self.runtime_dir)), self.runtime_dir)
+        except RestartFailed as error:
+            sys.exit(f"The server on {server['url']} serves on as it was: {error}")
+        print(f"Process {found['pid']} has taken over {found['url']} from {server['pid']}.")  # noqa: T201
+
+
 def _forget_socket(path: str) -> None:
     with suppress(OSError):  # the server has removed it itself
         os.unlink(path)

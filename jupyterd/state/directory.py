@@ -60,9 +60,10 @@ class StateDirectory:
 
     def exists(self) -> bool:
         """Whether a former daemon has left something; nothing is made."""
-        return self._path is not None or any(map(os.path.isdir, self._candidates()))
+        return self._path is not None or any(map(os.path.isdir, self.candidates()))
 
-    def _candidates(self) -> Iterator[str]:
+    def candidates(self) -> Iterator[str]:
+        """Where it may lie, best first; most are not there."""
         name = identity(self._root_dir, self._where())
         for number in range(MOST):
             yield os.path.join(self._runtime_dir, name if number == 0 else f"{name}-{number}")
@@ -70,16 +71,26 @@ class StateDirectory:
     def _take(self) -> str:
         """That of a daemon on the same port, else the first whose daemon is gone, else a new one."""
         port = self._port()
-        there = [path for path in self._candidates() if os.path.isdir(path)]
+        there = [path for path in self.candidates() if os.path.isdir(path)]
         there.sort(key=lambda path: about(path).get("port") != port)
-        for path in (*there, *(path for path in self._candidates() if path not in there)):
+        for path in (*there, *(path for path in self.candidates() if path not in there)):
             os.makedirs(path, mode=0o700, exist_ok=True)
             if (fd := lock(path)) is not None:
                 self._fd = fd
-                told = {"root_dir": self._root_dir, "where": self._where(), "port": port, "pid": os.getpid()}
-                _write(os.path.join(path, ABOUT), told)
+                _write(os.path.join(path, ABOUT), self._about())
                 return path
         raise OSError(errno.EBUSY, "other daemons have all directories of this server's state", self._root_dir)
+
+    def take(self, path: str) -> bool:
+        """Take this very one, as soon as its daemon has let go of it; whether that is so."""
+        if (fd := lock(path)) is None:
+            return False
+        self._fd, self._path = fd, path
+        _write(os.path.join(path, ABOUT), self._about())
+        return True
+
+    def _about(self) -> dict[str, Any]:
+        return {"root_dir": self._root_dir, "where": self._where(), "port": self._port(), "pid": os.getpid()}
 
     def release(self) -> None:
         """Let the next daemon have it; what is in it stays."""

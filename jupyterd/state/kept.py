@@ -14,8 +14,8 @@ from typing import Any
 from jupyterd.keeper.launch import SOCKET
 from jupyterd.keeper.processes import boot_id
 from jupyterd.state.directory import StateDirectory
+from jupyterd.state.keeper_link import KeeperLink
 from jupyterd.state.store import StateStore
-from jupyterd.system.keeper_link import KeeperLink
 
 SOCKETS = "jupyterd-kept-"
 

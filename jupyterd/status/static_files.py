@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import jupyterd.web
 from jupyterd.errors import NotFound
-from jupyterd.frontends.static_files import Assets
+from jupyterd.frontends.static_files import StaticFiles
 from jupyterd.web.api import Routes, json_api
 from jupyterd.web.call import Call, Reply
 
@@ -27,7 +27,7 @@ class OwnFiles:
 
     def __init__(
         self,
-        assets: Assets,
+        assets: StaticFiles,
         directories: Sequence[str],
         more: Callable[[], Awaitable[Sequence[str]]] | None = None,
     ) -> None:

@@ -53,6 +53,7 @@ class Daemon(MultiService):
     :param make_observer: makes the log observer that leaves out what was not asked for.
     :param reload: called at SIGHUP.
     :param leave: called with an exit status and the seconds after which the process has to be gone.
+    :param restart: called at SIGUSR2; None where there is no such thing.
     :param give_up: called with one line where the server can not listen; does not return, or the error is raised.
     """
 
@@ -67,6 +68,7 @@ class Daemon(MultiService):
         reload: Callable[[], None] = lambda: None,
         leave: Callable[[int, float], None] = leave,
         give_up: Callable[[str], None] = lambda _: None,
+        restart: Callable[[], None] | None = None,
     ) -> None:
         super().__init__()
         self._reactor = reactor
@@ -83,6 +85,7 @@ class Daemon(MultiService):
             hurry=self._hurry_up,
             reload=self._reload,
             describe=server.running_server_info,
+            restart=restart,
             ask=ask_on_terminal if has_terminal() and not server.answer_yes else None,
         )
         self._signals.setServiceParent(self)

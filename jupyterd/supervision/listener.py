@@ -15,12 +15,13 @@ from twisted.logger import Logger
 
 from jupyterd.supervision import sockets, tls
 from jupyterd.supervision import startup_messages as greeting
+from jupyterd.supervision.handover.successor import CanNotTakeOver, Successor
 from jupyterd.supervision.notify import Notify
 from jupyterd.supervision.server_settings import Server
 from jupyterd.system.daemon_directory import DaemonDirectory
 
 
-class Front(Service):
+class Listener(Service):
     """Listens for ``factory`` on what the settings say.
 
     It opens sockets before privileges are given up, and accepts connections when everything behind it has started. A
@@ -30,6 +31,7 @@ class Front(Service):
     :param notify: is told when the server is there and when it goes.
     :param notes: remembers the files by which others find the server, for when it is killed.
     :param ready: what has to be done before the first client is served.
+    :param successor: gets the sockets of a server that runs; None where that is not wanted.
     """
 
     log = Logger()
@@ -42,8 +44,10 @@ class Front(Service):
         notify: Notify,
         notes: DaemonDirectory | None = None,
         ready: Callable[[], Deferred[None]] | None = None,
+        successor: Successor | None = None,
     ) -> None:
-        self._ready = ready
+        self._ready, self._successor = ready, successor
+        self._handed_over = False
         self._reactor = reactor
         self._factory = factory
         factory.noisy = False  # type: ignore[attr-defined]  # it would tell that it starts and stops
@@ -62,8 +66,28 @@ class Front(Service):
         """
         super().privilegedStartService()
         self._prepare_tls()
-        self._listening = sockets.inherited(os.environ) or self._open()
+        self._listening = sockets.inherited(os.environ) or self._taken_over() or self._open()
         self._note_where()
+
+    def _taken_over(self) -> list[socket.socket]:
+        if self._successor is None:
+            return []
+        try:
+            found = self._successor.sockets()
+        except CanNotTakeOver as error:
+            raise sockets.CannotListen(str(error)) from error
+        if found and self._successor.sock:
+            self._unix = sockets.UnixSocket(found[0], self._successor.sock, sockets.mark_of(self._successor.sock))
+        return found
+
+    def hand_over(self) -> tuple[list[int], str]:
+        """The descriptors of the listening sockets, for a successor, and the path of the UNIX socket; it is left."""
+        return [port.fileno() for port in self._ports], self._server.sock  # type: ignore[attr-defined]
+
+    def leave(self) -> None:
+        """Another process serves on: stop without a word to anybody."""
+        self._handed_over = True
+        self._unix = None
 
     def _open(self) -> list[socket.socket]:
         server = self._server
@@ -144,7 +168,8 @@ class Front(Service):
     def stopService(self) -> Deferred[list[Any]]:
         """Accept no more; connections that are open stay."""
         super().stopService()
-        self._notify.stopping()
+        if not self._handed_over:
+            self._notify.stopping()
         self._server.remove_server_info_file()
         self._server.remove_browser_open_files()
         if self._notes is not None:

@@ -26,6 +26,7 @@ class Signals(Service):
     :param hurry: called at a second request to stop.
     :param reload: called at SIGHUP.
     :param describe: what to say at SIGUSR1.
+    :param restart: called at SIGUSR2.
     :param ask: whether a SIGINT is meant is asked for; None where it is not asked. It may block.
     """
 
@@ -40,7 +41,9 @@ class Signals(Service):
         reload: Callable[[], None],
         describe: Callable[[], str],
         ask: Callable[[], bool] | None = None,
+        restart: Callable[[], None] | None = None,
     ) -> None:
+        self._restart = restart
         self._reactor = reactor
         self._stop = stop
         self._hurry = hurry
@@ -66,6 +69,8 @@ class Signals(Service):
         self._set(signal.SIGHUP, lambda: self._reload())
         if signal.getsignal(signal.SIGUSR1) == signal.SIG_DFL:
             self._set(signal.SIGUSR1, self._tell)
+        if self._restart is not None:
+            self._set(signal.SIGUSR2, self._restart)
 
     def _set(self, number: int, action: Callable[[], None]) -> None:
         if number != signal.SIGTERM and signal.getsignal(number) == signal.SIG_IGN:

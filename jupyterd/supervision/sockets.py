@@ -134,11 +134,15 @@ class UnixSocket:
     def remove(self) -> None:
         """Remove it from the file system."""
         with suppress(OSError):  # it is gone
-            if _mark(self.path) == self.mark:
+            if mark_of(self.path) == self.mark:
                 os.unlink(self.path)
 
 
-def _mark(path: str) -> tuple[int, int]:
+def mark_of(path: str) -> tuple[int, int]:
+    """By which a file is known: somebody else's at the same path is another.
+
+    :raises OSError: there is none.
+    """
     found = os.stat(path)
     return found.st_ino, found.st_mtime_ns  # inodes are used again at once
 
@@ -163,7 +167,7 @@ def open_unix(path: str, mode: int) -> UnixSocket:
         os.chmod(path, mode)
         listening.listen(BACKLOG)
         listening.setblocking(False)
-        return UnixSocket(listening, path, _mark(path))
+        return UnixSocket(listening, path, mark_of(path))
     except OSError as error:
         listening.close()
         raise CannotListen(f"can not listen on the socket {path}: {_text(error)}") from error

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
-from jupyterd.system.unix_urls import urldecode_unix_socket_path
-
 
 @dataclass(frozen=True)
 class Response:
@@ -91,7 +89,7 @@ def fetch(
 
 def _connection(parts: SplitResult, timeout: float) -> http.client.HTTPConnection:
     if parts.scheme == "http+unix":
-        return _UnixConnection(urldecode_unix_socket_path(parts.netloc), timeout)
+        return _UnixConnection(parts.netloc.replace("%2F", "/"), timeout)
     if not parts.hostname or parts.scheme not in ("http", "https"):
         raise ValueError("Unknown URL scheme.")
     if parts.scheme == "http":

@@ -18,8 +18,8 @@ from jupyterd.keeper.screen import ScreenFile
 from jupyterd.state.store import Process
 
 if TYPE_CHECKING:
+    from jupyterd.state.keeper_link import KeptChild
     from jupyterd.state.kept import Kept
-    from jupyterd.system.keeper_link import KeptChild
     from jupyterd.system.threads import InThread
     from jupyterd.terminals.terminal import Terminal
 

@@ -194,8 +194,8 @@ def test_guard_is_built_from_settings() -> None:
         "--ServerApp.tornado_settings={'headers': {'X-Frame-Options': 'DENY'}, 'xsrf_cookie_kwargs': {'secure': True}}",
     )
     assert guard.base_url == "/x/"
-    assert guard.doors.origin_listed("https://a")
-    assert guard.doors.host_allowed("lab.example:80")
+    assert guard.origin_rules.origin_listed("https://a")
+    assert guard.origin_rules.host_allowed("lab.example:80")
     assert guard.trust_xheaders
     assert guard.disable_check_xsrf
     assert getattr(guard.provider, "hashed_password") == "sha1:a:b"  # noqa: B009
@@ -206,7 +206,7 @@ def test_reload_takes_what_changed() -> None:
     guard = built("--IdentityProvider.token=one")
     refresh(guard, load(["--allow-root", "--IdentityProvider.token=two", "--ServerApp.allow_origin=https://a"]).server)
     assert guard.provider.token == "two"
-    assert guard.doors.allow_origin == "https://a"
+    assert guard.origin_rules.allow_origin == "https://a"
 
 
 def test_reload_does_not_throw_a_generated_token_away() -> None:

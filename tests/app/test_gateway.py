@@ -14,7 +14,7 @@ from jupyterd.app.parts import Parts
 from jupyterd.gateway.kernelspecs import GatewaySpecs
 from jupyterd.gateway.launcher import GatewayLauncher
 from jupyterd.gateway.managers import GatewayMappingKernelManager, GatewaySessionManager
-from jupyterd.gateway.polling import GatewayWatch
+from jupyterd.gateway.polling import GatewayPolling
 from jupyterd.gateway.token_renewal import GatewayTokenRenewerBase
 from jupyterd.kernels.process.process_launcher import ProcessLauncher
 from jupyterd.kernels.service import KernelsService
@@ -49,7 +49,7 @@ def test_all_of_kernels_is_the_gateways() -> None:
     assert made.kernels.cull_idle_timeout == 7
     assert made.sessions.database_filepath == "sessions.db"
     assert made.gateway.connection.client_buffer_bytes == 99
-    assert GatewayWatch in [type(service) for service in made.services.of(Stage.BACKENDS)]
+    assert GatewayPolling in [type(service) for service in made.services.of(Stage.BACKENDS)]
     assert KernelsService in [type(service) for service in made.services.of(Stage.DOMAINS)]
 
 

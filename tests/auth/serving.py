@@ -10,7 +10,7 @@ from jupyterd.app.auth import mount, mount_login
 from jupyterd.auth.authorizer import AllowAllAuthorizer
 from jupyterd.auth.cookie_secret import CookieKey
 from jupyterd.auth.guard import Guard
-from jupyterd.auth.http.origin import Doors
+from jupyterd.auth.http.origin import OriginRules
 from jupyterd.auth.http.response_headers import ResponseHeaders
 from jupyterd.auth.password_identity import PasswordIdentityProvider
 from jupyterd.testing.deferreds import at_once
@@ -64,7 +64,7 @@ class Echo:
 def guarded_site(
     provider: Any = None,
     authorizer: Any = None,
-    doors: Doors | None = None,
+    origin_rules: OriginRules | None = None,
     base_url: str = "/",
     headers: dict[str, str] | None = None,
     **options: Any,
@@ -75,7 +75,7 @@ def guarded_site(
     guard = Guard(
         provider,
         authorizer or AllowAllAuthorizer(identity_provider=provider),
-        doors or Doors(),
+        origin_rules or OriginRules(),
         CookieKey(configured=b"a secret of more than sixteen bytes"),
         reactor,
         ResponseHeaders(base_url, headers),

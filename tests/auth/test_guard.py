@@ -12,7 +12,7 @@ from traitlets import Unicode
 
 from jupyterd.auth.authorizer import Authorizer
 from jupyterd.auth.http import xsrf
-from jupyterd.auth.http.origin import Doors
+from jupyterd.auth.http.origin import OriginRules
 from jupyterd.auth.identity import IdentityProvider
 from jupyterd.auth.password_identity import PasswordIdentityProvider
 from jupyterd.auth.user import User
@@ -152,7 +152,7 @@ def test_dns_rebinding_foreign_host_is_refused_with_any_credentials(host: str) -
 
 
 def test_remote_access() -> None:
-    site, _ = guarded_site(doors=Doors(allow_remote_access=True))
+    site, _ = guarded_site(origin_rules=OriginRules(allow_remote_access=True))
     assert site.request("GET", "/api/things", headers={**bearer(), "Host": "lab.example"}).status == 200
 
 
@@ -318,27 +318,28 @@ def test_preflight() -> None:
     assert answer.header("access-control-allow-methods") == "GET, PUT, POST, PATCH, DELETE, OPTIONS"
     assert answer.header("access-control-allow-headers") == "accept, content-type, authorization, x-xsrftoken"
     assert "access-control-allow-origin" not in answer.headers
-    site, _ = guarded_site(doors=Doors(allow_origin="http://evil.example"))
+    site, _ = guarded_site(origin_rules=OriginRules(allow_origin="http://evil.example"))
     assert site.request("OPTIONS", "/api/things", headers=EVIL).header("access-control-allow-origin") == EVIL["Origin"]
 
 
 def test_cors_headers() -> None:
-    def allowed(doors: Doors, origin: str, **headers: str) -> tuple[str | None, str | None]:
-        site, _ = guarded_site(doors=doors)
+    def allowed(origin_rules: OriginRules, origin: str, **headers: str) -> tuple[str | None, str | None]:
+        site, _ = guarded_site(origin_rules=origin_rules)
         answer = site.request("GET", "/api/things", headers={"Origin": origin, **headers})
         return answer.header("access-control-allow-origin"), answer.header("access-control-allow-credentials")
 
-    pattern = Doors(allow_origin_pat=re.compile(r"https://.*\.example\.com"))
-    assert allowed(Doors(), "http://evil") == (None, None)
-    assert allowed(Doors(), "http://evil", **bearer()) == ("http://evil", None)
+    pattern = OriginRules(allow_origin_pat=re.compile(r"https://.*\.example\.com"))
+    assert allowed(OriginRules(), "http://evil") == (None, None)
+    assert allowed(OriginRules(), "http://evil", **bearer()) == ("http://evil", None)
     assert allowed(pattern, "https://a.example.com") == ("https://a.example.com", None)
     assert allowed(pattern, "https://a.example.com.evil.org", **bearer()) == (None, None)
-    assert allowed(Doors(allow_origin="*"), "http://evil") == ("*", None)
-    assert allowed(Doors(allow_origin="https://a", allow_credentials=True), "http://evil") == ("https://a", "true")
+    assert allowed(OriginRules(allow_origin="*"), "http://evil") == ("*", None)
+    listed = OriginRules(allow_origin="https://a", allow_credentials=True)
+    assert allowed(listed, "http://evil") == ("https://a", "true")
 
 
 def test_listed_origin_may_use_a_session() -> None:
-    site, _ = guarded_site(doors=Doors(allow_origin="https://lab.example", allow_credentials=True))
+    site, _ = guarded_site(origin_rules=OriginRules(allow_origin="https://lab.example", allow_credentials=True))
     cookies = logged_in(site)
     headers = browser(cookies, X_XSRFToken=cookies["_xsrf"], Origin="https://lab.example")
     assert site.request("POST", "/api/things", body=b"", headers=headers).status == 200
@@ -376,7 +377,7 @@ def test_cve_2014_3429_websocket_checks_the_origin(origin: str) -> None:
     [("https://a.example.com", 101), ("https://a.example.com.evil.org", 403), ("https://a.example.com:1", 403)],
 )
 def test_cve_2026_40110_websocket_origin_pattern(origin: str, status: int) -> None:
-    site, _ = guarded_site(doors=Doors(allow_origin_pat=re.compile(r"https://.*\.example\.com")))
+    site, _ = guarded_site(origin_rules=OriginRules(allow_origin_pat=re.compile(r"https://.*\.example\.com")))
     assert upgrade(site, Cookie=sent(logged_in(site)), Origin=origin).status == status
 
 

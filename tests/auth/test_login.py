@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from jupyterd.auth.http.origin import Doors
+from jupyterd.auth.http.origin import OriginRules
 from jupyterd.auth.password_identity import PasswordIdentityProvider
 from jupyterd.auth.passwords import passwd, passwd_check
 from jupyterd.testing.http import Answer, MemorySite
@@ -108,7 +108,7 @@ def test_cve_2020_26232_26275_2023_39968_2025_61669_redirect_after_login(wanted:
 
 
 def test_redirect_to_a_listed_origin() -> None:
-    site = with_password(doors=Doors(allow_origin="https://hub.example"))
+    site = with_password(origin_rules=OriginRules(allow_origin="https://hub.example"))
     query = urlencode({"next": "https://hub.example/x?y"})
     assert post(site, f"/login?{query}", password="sesame").header("location") == "https://hub.example/x?y"
     query = urlencode({"next": "https://hub.example.evil.com/x"})

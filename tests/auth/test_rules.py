@@ -14,7 +14,7 @@ from twisted.internet.task import Clock
 
 from jupyterd.auth.guessing_delay import FREE_ATTEMPTS, LONGEST_DELAY, MOST_ADDRESSES, GuessingDelay
 from jupyterd.auth.http.next_url import safe_next
-from jupyterd.auth.http.origin import Doors, split_host
+from jupyterd.auth.http.origin import OriginRules, split_host
 from jupyterd.auth.http.proxies import client_address, client_scheme
 
 HOST = "localhost:8888"
@@ -37,7 +37,7 @@ HOST = "localhost:8888"
     ],
 )
 def test_local_hosts(host: str) -> None:
-    assert Doors().host_allowed(host)
+    assert OriginRules().host_allowed(host)
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_local_hosts(host: str) -> None:
     ],
 )  # fmt: skip
 def test_foreign_hosts(host: str) -> None:
-    assert not Doors().host_allowed(host)
+    assert not OriginRules().host_allowed(host)
 
 
 def test_path_of_a_socket_is_a_local_host(tmp_path: Any) -> None:
@@ -59,29 +59,29 @@ def test_path_of_a_socket_is_a_local_host(tmp_path: Any) -> None:
     path = os.path.join(tmp_path, "s")
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(path)
-        assert Doors().host_allowed(path.replace("/", "%2F"))
-        assert Doors().host_allowed(path.replace("/", "%2f") + ":80")
-        assert not Doors().host_allowed(str(tmp_path).replace("/", "%2F"))
-        assert not Doors().host_allowed("%2F%00")
+        assert OriginRules().host_allowed(path.replace("/", "%2F"))
+        assert OriginRules().host_allowed(path.replace("/", "%2f") + ":80")
+        assert not OriginRules().host_allowed(str(tmp_path).replace("/", "%2F"))
+        assert not OriginRules().host_allowed("%2F%00")
 
 
 def test_listed_hosts_and_remote_access() -> None:
-    assert Doors(local_hostnames=("lab.example",)).host_allowed("lab.example:80")
-    assert not Doors(local_hostnames=("lab.example",)).host_allowed("localhost")
-    assert Doors(allow_remote_access=True).host_allowed("evil.com")
+    assert OriginRules(local_hostnames=("lab.example",)).host_allowed("lab.example:80")
+    assert not OriginRules(local_hostnames=("lab.example",)).host_allowed("localhost")
+    assert OriginRules(allow_remote_access=True).host_allowed("evil.com")
 
 
 @given(st.text(max_size=60))
 def test_any_host_is_judged(host: str) -> None:
-    Doors().host_allowed(host)
+    OriginRules().host_allowed(host)
     split_host(host)
 
 
 def test_hosts_of_strangers_do_not_fill_the_memory() -> None:
-    doors = Doors()
+    origin_rules = OriginRules()
     for number in range(1000):
-        doors.host_allowed(f"h{number}.example")
-    assert len(doors._known) <= 64
+        origin_rules.host_allowed(f"h{number}.example")
+    assert len(origin_rules._known) <= 64
 
 
 # -- origins
@@ -110,10 +110,10 @@ def test_hosts_of_strangers_do_not_fill_the_memory() -> None:
     ],
 )
 def test_own_origin_only(origin: str | None, allowed: bool) -> None:
-    assert Doors().origin_allowed(origin, HOST) is allowed
+    assert OriginRules().origin_allowed(origin, HOST) is allowed
 
 
-PATTERN = Doors(allow_origin_pat=re.compile(r"https://.*\.example\.com"))
+PATTERN = OriginRules(allow_origin_pat=re.compile(r"https://.*\.example\.com"))
 
 
 @pytest.mark.parametrize(
@@ -134,12 +134,12 @@ def test_cve_2026_40110_origin_pattern_must_match_whole(origin: str, allowed: bo
 
 
 def test_one_origin_is_compared_exactly() -> None:
-    doors = Doors(allow_origin="https://lab.example")
-    assert doors.origin_allowed("https://lab.example", HOST)
-    assert doors.origin_allowed("https://LAB.example", HOST)
+    origin_rules = OriginRules(allow_origin="https://lab.example")
+    assert origin_rules.origin_allowed("https://lab.example", HOST)
+    assert origin_rules.origin_allowed("https://LAB.example", HOST)
     for origin in ("http://lab.example", "https://lab.example:8443", "https://lab.example.org", "https://xlab.example"):
-        assert not doors.origin_allowed(origin, HOST)
-    assert Doors(allow_origin="*").origin_allowed("null", HOST)
+        assert not origin_rules.origin_allowed(origin, HOST)
+    assert OriginRules(allow_origin="*").origin_allowed("null", HOST)
 
 
 @given(st.text(max_size=60), st.text(max_size=30))
@@ -149,8 +149,8 @@ def test_any_origin_is_judged(origin: str, host: str) -> None:
 
 
 def test_referers() -> None:
-    doors = Doors()
-    assert doors.referer_allowed("http://localhost:8888/lab?x", HOST)
+    origin_rules = OriginRules()
+    assert origin_rules.referer_allowed("http://localhost:8888/lab?x", HOST)
     for referer in (
         None,
         "",
@@ -159,16 +159,16 @@ def test_referers() -> None:
         "//localhost:8888/",
         "about:blank",
     ):
-        assert not doors.referer_allowed(referer, HOST)
-    assert not doors.referer_allowed("http://localhost:8888/", None)
+        assert not origin_rules.referer_allowed(referer, HOST)
+    assert not origin_rules.referer_allowed("http://localhost:8888/", None)
     assert PATTERN.referer_allowed("https://a.example.com/x", HOST)
     assert not PATTERN.referer_allowed("https://a.example.com.evil.org/x", HOST)
 
 
 def test_cors_origin() -> None:
-    assert Doors().cors_origin("http://evil", by_token=False) is None
-    assert Doors().cors_origin("http://evil", by_token=True) == "http://evil"
-    assert Doors(allow_origin="*").cors_origin(None, by_token=False) == "*"
+    assert OriginRules().cors_origin("http://evil", by_token=False) is None
+    assert OriginRules().cors_origin("http://evil", by_token=True) == "http://evil"
+    assert OriginRules(allow_origin="*").cors_origin(None, by_token=False) == "*"
     assert PATTERN.cors_origin("https://a.example.com", by_token=False) == "https://a.example.com"
     assert PATTERN.cors_origin("https://evil", by_token=True) is None
 
@@ -191,9 +191,9 @@ HOSTILE = [
 
 @pytest.mark.parametrize("url", HOSTILE)
 def test_cve_2020_26232_2023_39968_2025_61669_hostile_next_leads_nowhere(url: str) -> None:
-    assert safe_next(url, "/", Doors()) is None
-    assert safe_next(url, "/user/ada/", Doors()) is None
-    assert safe_next(url, "/", Doors(allow_origin="*")) is None
+    assert safe_next(url, "/", OriginRules()) is None
+    assert safe_next(url, "/user/ada/", OriginRules()) is None
+    assert safe_next(url, "/", OriginRules(allow_origin="*")) is None
 
 
 @pytest.mark.parametrize(
@@ -214,15 +214,15 @@ def test_cve_2020_26232_2023_39968_2025_61669_hostile_next_leads_nowhere(url: st
     ],
 )
 def test_next_within_the_server(url: str, base_url: str, target: str | None) -> None:
-    assert safe_next(url, base_url, Doors()) == target
+    assert safe_next(url, base_url, OriginRules()) == target
 
 
 def test_next_at_a_listed_origin() -> None:
-    doors = Doors(allow_origin="https://hub.example")
-    assert safe_next("https://hub.example/x", "/", doors) == "https://hub.example/x"
-    assert safe_next("https:///hub.example/x", "/", doors) == "https://hub.example/x"
-    assert safe_next("https://hub.example.evil.com/x", "/", doors) is None
-    assert safe_next("https://hub.example:444/x", "/", doors) is None
+    origin_rules = OriginRules(allow_origin="https://hub.example")
+    assert safe_next("https://hub.example/x", "/", origin_rules) == "https://hub.example/x"
+    assert safe_next("https:///hub.example/x", "/", origin_rules) == "https://hub.example/x"
+    assert safe_next("https://hub.example.evil.com/x", "/", origin_rules) is None
+    assert safe_next("https://hub.example:444/x", "/", origin_rules) is None
 
 
 URLS = st.text(string.ascii_letters + "/\\:.@?#%25eE\t\n ", max_size=30)
@@ -230,7 +230,7 @@ URLS = st.text(string.ascii_letters + "/\\:.@?#%25eE\t\n ", max_size=30)
 
 @given(URLS | st.text(max_size=30))
 def test_next_never_leaves(url: str) -> None:
-    target = safe_next(url, "/base/", Doors())
+    target = safe_next(url, "/base/", OriginRules())
     if target is not None:
         assert target.startswith("/")
         assert not target.startswith("//")

@@ -13,10 +13,10 @@ import pytest
 from twisted.internet.testing import MemoryReactorClock
 
 from jupyterd.app.contents import mount
-from jupyterd.contents.event_queue import Outbox
+from jupyterd.contents.event_queue import EventQueue
 from jupyterd.contents.managers.largefilemanager import AsyncLargeFileManager
 from jupyterd.contents.service import Contents
-from jupyterd.contents.thread_pools import Lanes
+from jupyterd.contents.thread_pools import ThreadPools
 from jupyterd.testing.deferreds import at_once
 from jupyterd.testing.http import Answer, MemorySite
 
@@ -70,7 +70,7 @@ def make_client(root: Path) -> Callable[..., Client]:
         manager = manager or AsyncLargeFileManager(root_dir=str(root), **traits)
         site = MemorySite()
         reactor = MemoryReactorClock()
-        contents = Contents(reactor, manager, Lanes.one(at_once), Outbox(reactor, lambda data: None))
+        contents = Contents(reactor, manager, ThreadPools.one(at_once), EventQueue(reactor, lambda data: None))
         mount(site.root, lambda: contents, render)
         return Client(site, root, contents, reactor)
 

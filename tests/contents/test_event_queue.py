@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from jupyterd.contents.event_queue import Outbox
+from jupyterd.contents.event_queue import EventQueue
 
 
 class Woken:
@@ -22,9 +22,9 @@ class Woken:
         self.calls.append(lambda: function(*args))
 
 
-def make() -> tuple[Woken, list[Any], Outbox]:
+def make() -> tuple[Woken, list[Any], EventQueue]:
     reactor, emitted = Woken(), list[Any]()
-    return reactor, emitted, Outbox(reactor, emitted.append)  # type: ignore[arg-type]
+    return reactor, emitted, EventQueue(reactor, emitted.append)  # type: ignore[arg-type]
 
 
 def test_events_of_an_operation_wait_for_its_result() -> None:

@@ -9,11 +9,11 @@ from twisted.internet.defer import Deferred
 from twisted.internet.testing import MemoryReactorClock
 
 from jupyterd.contents import operations
-from jupyterd.contents.event_queue import Outbox
+from jupyterd.contents.event_queue import EventQueue
 from jupyterd.contents.managers.largefilemanager import AsyncLargeFileManager
 from jupyterd.contents.operations import Query
 from jupyterd.contents.service import Contents
-from jupyterd.contents.thread_pools import Lanes
+from jupyterd.contents.thread_pools import ThreadPools
 from jupyterd.testing.deferreds import at_once
 
 
@@ -31,9 +31,9 @@ class Stuck:
 def test_a_disk_that_does_not_take_saves_still_gives_listings(root: Any) -> None:
     (root / "a.txt").write_text("x")
     reactor, stuck = MemoryReactorClock(), Stuck()
-    lanes = Lanes(write=stuck, read=at_once, large=Stuck())  # type: ignore[arg-type]
+    lanes = ThreadPools(write=stuck, read=at_once, large=Stuck())  # type: ignore[arg-type]
     manager = AsyncLargeFileManager(root_dir=str(root))
-    contents = Contents(reactor, manager, lanes, Outbox(reactor, lambda data: None))  # type: ignore[arg-type]
+    contents = Contents(reactor, manager, lanes, EventQueue(reactor, lambda data: None))  # type: ignore[arg-type]
     saving = Deferred.fromCoroutine(contents.put("/a.txt", b'{"type": "file"}', None))
     answers: list[Any] = []
     for work in (contents.get("/", Query()), contents.get("/a.txt", Query())):

@@ -75,7 +75,7 @@ def home_of(tmp_path: Path) -> Daemon:
     (tmp_path / "service" / "jupyterd_config.py").write_text(
         f"c = get_config()\nc.ServerApp.port = {port}\nc.ServerApp.port_retries = 0\nc.ServerApp.ip = '127.0.0.1'\n"
         f"c.IdentityProvider.token = {TOKEN!r}\nc.ServerApp.root_dir = {str(tmp_path / 'root')!r}\n"
-        "c.ServerApp.allow_root = True\n"
+        "c.ServerApp.allow_root = True\nc.ServerApp.kernels_at_stop = 'end'\n"
     )
     return Daemon(None, tmp_path, port)  # type: ignore[arg-type] - the supervisor has the process
 

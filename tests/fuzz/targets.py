@@ -10,7 +10,7 @@ from typing import Any
 from jupyterd.auth.http import cookies, forms, xsrf
 from jupyterd.auth.http import signed_values as signing
 from jupyterd.auth.http.next_url import safe_next
-from jupyterd.auth.http.origin import Doors
+from jupyterd.auth.http.origin import OriginRules
 from jupyterd.contents.paths import OutsideRoot, is_hidden, to_os_path
 from jupyterd.errors import JupyterdError
 from jupyterd.kernels.messages.wire import BadFrame, JSONCodec, V1Codec
@@ -87,7 +87,7 @@ def token(data: bytes) -> None:
 
 def next_url(data: bytes) -> None:
     """A login leads nowhere else."""
-    target = safe_next(data.decode("utf-8", "replace"), "/base/", Doors())
+    target = safe_next(data.decode("utf-8", "replace"), "/base/", OriginRules())
     if target is not None:
         assert target.startswith("/base"), target
         assert not re.search(r"[\\\x00-\x20\x7f]", target)
@@ -96,7 +96,7 @@ def next_url(data: bytes) -> None:
 def host(data: bytes) -> None:
     """A Host, Origin or Referer of a stranger is judged."""
     text = data.decode("utf-8", "replace")
-    doors = Doors(allow_origin_pat=re.compile(r"https://[a-z]+\.example\.com"))
+    doors = OriginRules(allow_origin_pat=re.compile(r"https://[a-z]+\.example\.com"))
     doors.host_allowed(text)
     doors.origin_allowed(text, "localhost:8888")
     doors.referer_allowed(text, "localhost:8888")

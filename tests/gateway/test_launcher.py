@@ -11,7 +11,7 @@ from twisted.internet.error import ConnectionRefusedError as Refused
 from jupyterd.errors import NotFound, Unavailable, Upstream
 from jupyterd.gateway.kernelspecs import GatewaySpecs
 from jupyterd.gateway.launcher import GatewayLauncher, RemoteProcess
-from jupyterd.gateway.polling import GatewayWatch
+from jupyterd.gateway.polling import GatewayPolling
 from jupyterd.kernels.process.death import Death
 from jupyterd.kernels.process.launcher import Order
 from jupyterd.kernelspecs.manager import NoSuchKernelSpec
@@ -32,7 +32,7 @@ class House(Kit):
         self.specs = GatewaySpecs(self.gateway, "/here/", self.defaults.append)
         self.launcher = GatewayLauncher(self.gateway, self.specs)
         self.closed: list[bool] = []
-        self.watch = GatewayWatch(self.clock, self.gateway, self.launcher, lambda: self.closed.append(True))
+        self.watch = GatewayPolling(self.clock, self.gateway, self.launcher, lambda: self.closed.append(True))
 
     def do(self, coroutine: Any) -> Any:
         return result_of(Deferred.fromCoroutine(coroutine))

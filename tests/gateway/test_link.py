@@ -11,7 +11,7 @@ from twisted.internet.task import Clock
 from jupyterd.gateway.interfaces import Backoff, Place
 from jupyterd.gateway.link import EARLY, Link
 from jupyterd.gateway.network import LinkNetwork
-from jupyterd.gateway.repeated_messages import REMEMBERED, Repeats
+from jupyterd.gateway.repeated_messages import REMEMBERED, RepeatedMessages
 from jupyterd.kernels.zeromq.network import Opening
 from tests.gateway.theirs import Dial, TheirSocket
 
@@ -288,7 +288,7 @@ def test_what_is_said_again_has_been_heard_already() -> None:
 
 
 def test_no_more_repeats_are_remembered_than_there_may_be() -> None:
-    repeats = Repeats()
+    repeats = RepeatedMessages()
     for connection in range(5):
         for number in range(REMEMBERED + 10):
             assert not repeats.is_one(b"%d-%d" % (connection, number))

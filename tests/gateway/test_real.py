@@ -306,3 +306,26 @@ def test_tls_both_ways(tmp_path: Path) -> None:
                 assert front.ask("GET", "/api/kernelspecs").status == 503
     finally:
         gateway.stop()
+
+
+def test_a_gateway_behind_a_unix_socket(tmp_path: Path) -> None:
+    sock = tmp_path / "Gate.sock"  # capitals: the host of a URL is not read so, a path is
+    there = spawn(tmp_path / "there", [f"--sock={sock}", f"--IdentityProvider.token={TOKEN}"], JUPYTERD)
+    there.sock = str(sock)
+    try:
+        await_answer(there)
+        url = f"http+unix://{str(sock).replace('/', '%2F')}"
+        options = (f"--gateway-url={url}", f"--GatewayClient.auth_token={TOKEN}", *QUICK)
+        with running(tmp_path / "here", *options) as here:
+            kernel = here.start_kernel()
+            assert [each["id"] for each in there.json("GET", "/api/kernels")] == [kernel]
+            for protocol in ("", V1):
+                tab = Tab(here, kernel, protocol).ready()
+                assert run(tab, "print('by a socket')") == "by a socket\n"
+                tab.close()
+            assert here.ask("POST", f"/api/kernels/{kernel}/interrupt").status == 204
+            assert here.ask("POST", f"/api/kernels/{kernel}/restart").status == 200
+            tab = Tab(here, kernel).ready()
+            assert run(tab, "print('again')") == "again\n"
+    finally:
+        there.stop()

@@ -52,7 +52,7 @@ class Ours(Dialer):
 
     site: MemorySite
 
-    def _endpoint(self, factory: Any) -> Any:
+    def _endpoint(self, factory: Any, socket: str) -> Any:
         return self
 
     def connect(self, factory: Any) -> Deferred[GatewayProtocol]:

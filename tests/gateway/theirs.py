@@ -18,7 +18,7 @@ from zope.interface import implementer
 
 from jupyterd.gateway.client import Gateway
 from jupyterd.gateway.credentials import Credentials
-from jupyterd.gateway.interfaces import End
+from jupyterd.gateway.interfaces import LinkEnd
 from jupyterd.gateway.settings import GatewayClient
 from jupyterd.gateway.token_renewal import NoOpTokenRenewer
 from jupyterd.testing.deferreds import at_once
@@ -127,7 +127,7 @@ class TheirSocket:
 
     kernel_id: str
     session: str
-    end: End
+    end: LinkEnd
     full: bool = False
     reading: bool = True
     left: bool = False
@@ -169,7 +169,7 @@ class Dial:
         self.opening: list[tuple[Deferred[Any], TheirSocket]] = []
         self.cancelled = 0
 
-    def __call__(self, kernel_id: str, session: str, end: End) -> Deferred[Any]:
+    def __call__(self, kernel_id: str, session: str, end: LinkEnd) -> Deferred[Any]:
         def cancel(_: Any) -> None:
             self.cancelled += 1
 

@@ -20,6 +20,12 @@ def test_a_page_leads_to_the_hub_and_back(ada: Below) -> None:
     assert set(browser.cookies) == {LOGIN, "_xsrf", "jupyterhub-session-id"}
 
 
+@pytest.mark.parametrize("query", ["?redirects=3", "?token=secret", "?a=1&redirects=2&token=x", "?"])
+def test_what_the_hub_counts_by_does_not_stay_in_the_url(ada: Below, query: str) -> None:
+    answer = ada.log_in(ada.browser(), f"{BASE}page{query}")
+    assert answer.header("location") == f"{BASE}page" + ("?a=1" if "a=1" in query else "")
+
+
 def test_what_the_hub_is_asked(ada: Below) -> None:
     asked = ada.begin(ada.browser())
     assert asked["client_id"] == LOGIN

@@ -10,10 +10,10 @@ import orjson
 from twisted.internet.defer import Deferred
 
 from jupyterd.app.contents import mount as mount_contents
-from jupyterd.contents.event_queue import Outbox
+from jupyterd.contents.event_queue import EventQueue
 from jupyterd.contents.managers.largefilemanager import AsyncLargeFileManager
 from jupyterd.contents.service import Contents
-from jupyterd.contents.thread_pools import Lanes
+from jupyterd.contents.thread_pools import ThreadPools
 from jupyterd.errors import NotFound
 from jupyterd.kernels.channels.kernel_channels import KernelChannels
 from jupyterd.kernels.channels.settings import ZMQChannelsWebsocketConnection
@@ -65,7 +65,7 @@ class Page(Tab):
 class Kit:
     """All of it; ``kit.paths`` are the notebooks that run on the kernel."""
 
-    def __init__(self, directory: Path, **traits: Any) -> None:
+    def __init__(self, directory: Path, ledger: Any = None, kernels_stay: Any = lambda: False, **traits: Any) -> None:
         self.site = MemorySite()
         self.clock = self.site.reactor
         self.clock.advance(1_000_000.0)
@@ -77,7 +77,8 @@ class Kit:
         self.may_execute = True
         self.failure: Exception | None = None
         manager = AsyncLargeFileManager(root_dir=str(self.root))
-        self.contents = Contents(self.clock, manager, Lanes.one(at_once), Outbox(self.clock, lambda data: None))
+        events = EventQueue(self.clock, lambda data: None)
+        self.contents = Contents(self.clock, manager, ThreadPools.one(at_once), events)
         self.recorder = Recorder(
             OutputRecorder(**traits),
             self.clock,
@@ -85,6 +86,8 @@ class Kit:
             notebooks=self._notebooks,
             change=self._change,
             emit=self._emit,
+            ledger=ledger,
+            kernels_stay=kernels_stay,
         )
         self.contents.outputs = self.recorder
         self.channels = self.new_channels(directory / "spill")

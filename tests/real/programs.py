@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 CACHE = Path(os.environ.get("JUPYTERD_TEST_CACHE") or Path("~/.cache/jupyterd-tests").expanduser())
+HOUSE = Path(__file__).resolve().parent.parent.parent
 PATIENCE = 900
 """Seconds that an installation may take."""
 
@@ -29,6 +30,11 @@ def enterprise_gateway() -> Path:
     """The directory of the commands of Jupyter Enterprise Gateway, which wants an old jupyter_client and ipykernel."""
     needed = ("jupyter_enterprise_gateway>=3.3", "jupyter_client<7", "ipykernel<7", "pyzmq<25")
     return _python("enterprise-gateway", "jupyter-enterprisegateway", *needed)
+
+
+def gateway_provisioners() -> Path:
+    """The directory of the commands of gateway_provisioners, with jupyterd from this checkout beside them."""
+    return _python("gateway-provisioners", "jupyter-ssh-spec", "-e", str(HOUSE), "gateway_provisioners", "ipykernel")
 
 
 def _python(name: str, command: str, *packages: str) -> Path:

@@ -201,7 +201,7 @@ def test_how_a_kernel_ended_is_known_although_no_daemon_saw_it(tmp_path: Path) -
         server.kill()
         os.kill(pid, signal.SIGKILL)
         server.start()
-        models = {model["id"]: model for model in server.daemon.json("GET", "/api/kernels")}
+        models = {model["id"]: model for model in server.daemon.json("GET", "/api/kernels?dead=1")}
         assert models[kernel]["execution_state"] == "dead"
         assert "SIGKILL" in models[kernel]["reason"]
         assert models[other]["execution_state"] != "dead"

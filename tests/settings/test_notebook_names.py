@@ -131,7 +131,7 @@ def test_all_that_moves_has_a_row() -> None:
         "file_url_prefix", "generate_config", "keeper", "kernel_websocket_connection_class", "kernels_at_stop",
         "log_datefmt", "log_format", "log_level", "logging_config", "notebook_dir", "open_browser", "password",
         "preferred_dir", "pylab", "root_dir", "server_extensions", "show_config", "show_config_json", "sock",
-        "ssl_options", "static_immutable_cache", "token",
+        "ssl_options", "static_immutable_cache", "takeover", "token",
     }  # fmt: skip
     # Settings of this server's own were never those of the notebook.
     assert {*MOVED, *others} - set(ServerApp.class_trait_names(config=True)) == set()

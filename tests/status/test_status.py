@@ -13,7 +13,7 @@ from twisted.internet.testing import MemoryReactorClock
 
 import jupyterd
 from jupyterd.events.resource import EventsResource
-from jupyterd.frontends.static_files import Assets
+from jupyterd.frontends.static_files import StaticFiles
 from jupyterd.kernels.resource import KernelsResource
 from jupyterd.kernels.websocket.resource import ChannelsResource
 from jupyterd.nbconvert.resource import NbconvertResource
@@ -278,7 +278,7 @@ def test_own_files(path: str, kind: str) -> None:
 
 def own(directories: list[str]) -> MemorySite:
     root = Root()
-    resource = OwnFiles(Assets(), directories).app.resource()
+    resource = OwnFiles(StaticFiles(), directories).app.resource()
     for path in ("/static", "/favicon.ico", "/robots.txt"):
         root.mount(path, lambda: resource, auth="", page=True)
     return MemorySite(root)

@@ -22,7 +22,7 @@ from twisted.logger import ILogObserver
 from zope.interface import directlyProvides
 
 from jupyterd.supervision.daemon import EXIT_SECONDS, LEAVE_SECONDS, STOP_SECONDS, Daemon
-from jupyterd.supervision.listener import Front
+from jupyterd.supervision.listener import Listener
 from jupyterd.supervision.notify import Notify, Watchdog, keep_from_children, service_variables, watchdog_seconds
 from jupyterd.supervision.open_files import raise_open_files
 from jupyterd.supervision.sockets import CannotListen
@@ -86,10 +86,10 @@ class Spoken(Notify):
         self.said.append(lines[0])
 
 
-def front(home: Path, **settings: Any) -> tuple[Front, Listening, Spoken]:
+def front(home: Path, **settings: Any) -> tuple[Listener, Listening, Spoken]:
     reactor, spoken = Listening(), Spoken()
     factory = Factory.forProtocol(Protocol)
-    return Front(reactor, factory, server(home, **settings), spoken), reactor, spoken
+    return Listener(reactor, factory, server(home, **settings), spoken), reactor, spoken
 
 
 # -- the front

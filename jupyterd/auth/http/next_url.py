@@ -5,13 +5,13 @@ from __future__ import annotations
 import re
 from urllib.parse import quote, urlsplit
 
-from jupyterd.auth.http.origin import Doors
+from jupyterd.auth.http.origin import OriginRules
 
 _IGNORED_BY_BROWSERS = re.compile(r"[\t\n\r]")
 _SAFE = "/?#&=:;,+@!$'()*[]%~-._|"
 
 
-def safe_next(url: str, base_url: str, doors: Doors) -> str | None:
+def safe_next(url: str, base_url: str, origin_rules: OriginRules) -> str | None:
     """``url`` in a form that is safe in a Location header; None when it leads away from here.
 
     Read as browsers read it: control characters vanish, a backslash is a slash, and two slashes at the start,
@@ -25,7 +25,7 @@ def safe_next(url: str, base_url: str, doors: Doors) -> str | None:
     seen = seen.replace("\\", "/")
     if seen.startswith("/") and not seen.startswith("//"):
         return _escaped(seen) if _below(seen, base_url) else None
-    return _listed(seen, doors)
+    return _listed(seen, origin_rules)
 
 
 def _below(path: str, base_url: str) -> bool:
@@ -35,7 +35,7 @@ def _below(path: str, base_url: str) -> bool:
     return "." not in segments and ".." not in segments and (plain + "/").startswith(base_url)
 
 
-def _listed(url: str, doors: Doors) -> str | None:
+def _listed(url: str, origin_rules: OriginRules) -> str | None:
     match = re.fullmatch(r"(https?)://+([^/?#]+)(.*)", url, re.IGNORECASE | re.DOTALL)
     if match is None:
         return None
@@ -44,7 +44,7 @@ def _listed(url: str, doors: Doors) -> str | None:
         plain = urlsplit(f"{scheme}://{authority}").netloc == authority and "@" not in authority
     except ValueError:
         return None
-    if not plain or doors.allow_origin == "*" or not doors.origin_listed(f"{scheme}://{authority}"):
+    if not plain or origin_rules.allow_origin == "*" or not origin_rules.origin_listed(f"{scheme}://{authority}"):
         return None
     return _escaped(f"{scheme}://{authority}{rest}")
 

@@ -26,7 +26,7 @@ def split_host(host: str) -> str | None:
 
 
 @dataclass(frozen=True)
-class Doors:
+class OriginRules:
     """The settings that say which hosts and origins are let in.
 
     :param allow_remote_access: any Host is fine: the server listens to the network on purpose.

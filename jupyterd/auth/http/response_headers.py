@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from twisted.web.http_headers import Headers
 
-from jupyterd.auth.http.origin import Doors
+from jupyterd.auth.http.origin import OriginRules
 
 if TYPE_CHECKING:
     from jupyterd.web.server.request import Request
@@ -61,16 +61,16 @@ class ResponseHeaders:
             lines = self._page if request.wants_page else self._api
         return lines + request.cors if request.cors else lines
 
-    def cors(self, doors: Doors, origin: str | None, by_token: bool) -> Lines:
+    def cors(self, origin_rules: OriginRules, origin: str | None, by_token: bool) -> Lines:
         """Headers that tell a browser which foreign pages may read the response."""
         headers: dict[str, str] = {}
-        if not self._origin_configured or doors.allow_origin or doors.allow_origin_pat:
-            allowed = doors.cors_origin(origin, by_token)
+        if not self._origin_configured or origin_rules.allow_origin or origin_rules.allow_origin_pat:
+            allowed = origin_rules.cors_origin(origin, by_token)
             if allowed:
                 headers["access-control-allow-origin"] = allowed
                 if allowed != "*":
                     headers["vary"] = "Origin"
-        if doors.allow_credentials:
+        if origin_rules.allow_credentials:
             headers["access-control-allow-credentials"] = "true"
         return _lines(headers)
 

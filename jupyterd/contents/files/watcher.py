@@ -29,7 +29,7 @@ Watch = Callable[[str, Callable[[str], None]], Callable[[], None]]
 """Watches a directory: calls back with the names of entries that change, until the returned function is called."""
 
 
-class Changes(Service):
+class FileWatcher(Service):
     """Tells of changes of the files that clients have open.
 
     :param emit: the event bus.

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from jupyterd.contents import operations
 from jupyterd.contents.http.resource import escape
-from jupyterd.contents.http.upload_sink import Sink
+from jupyterd.contents.http.upload_sink import UploadSink
 from jupyterd.contents.managers.filemanager import FileContentsManager
 from jupyterd.contents.managers.sync_or_async import settled
 from jupyterd.contents.paths import clean, media_type_of
@@ -36,13 +36,13 @@ class FilesResource:
     def __init__(self, contents: Contents) -> None:
         self._contents = contents
 
-    def body(self, request: Any) -> Sink | None:
+    def body(self, request: Any) -> UploadSink | None:
         """A file that is uploaded goes to where it will be while it comes."""
         manager = self._contents.manager
         if request.method != b"PUT" or not isinstance(manager, FileContentsManager):
             return None
         upload = RawUpload(manager, "/".join(request.segments[1:]))
-        return Sink(request, upload, self._contents.lanes.write)
+        return UploadSink(request, upload, self._contents.thread_pools.write)
 
     @api("PUT", "/files/<path:path>")
     async def upload(self, call: Call, path: str) -> Reply:
@@ -61,7 +61,7 @@ class FilesResource:
 
     async def _save(self, call: Call, path: str) -> Reply:
         sink, tags, contents = call.request.content, call.header("if-match"), self._contents
-        if not isinstance(sink, Sink):
+        if not isinstance(sink, UploadSink):
             raise Unsupported("This server does not keep its contents in files")
         upload = sink.target
         assert isinstance(upload, RawUpload)
@@ -87,7 +87,7 @@ class FilesResource:
             kind = content_type_of(name)
             if kind == BYTES:  # a link may say less than the name of what it leads to
                 kind = content_type_of(os_path.rpartition("/")[2])
-            return FileReply(os_path, kind, headers, self._contents.lanes.read, opened_by(fd))
+            return FileReply(os_path, kind, headers, self._contents.thread_pools.read, opened_by(fd))
         data = await self._contents.ask(read_any, path)
         return Reply(data, content_type=content_type_of(name), headers=headers)
 

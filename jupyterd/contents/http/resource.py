@@ -15,7 +15,7 @@ from twisted.logger import Logger
 from jupyterd.contents import operations
 from jupyterd.contents.answers import Answer
 from jupyterd.contents.http.slices import InSlices, Temporary
-from jupyterd.contents.http.upload_sink import Sink, SpoolFile
+from jupyterd.contents.http.upload_sink import SpoolFile, UploadSink
 from jupyterd.contents.operations import Missing, Query
 from jupyterd.contents.service import Contents, FileAnswer
 from jupyterd.contents.worker.parent import LARGE
@@ -72,7 +72,7 @@ class ContentsResource:
         """Save."""
         path, body, tags = path_of(call), call.request.content, call.header("if-match")
         await self._target(path)
-        if not isinstance(body, Sink):
+        if not isinstance(body, UploadSink):
             return self._reply(call, await self._contents.put(path, call.body(), tags))
         data = body.in_memory()
         if data is not None:
@@ -146,12 +146,12 @@ class ContentsResource:
             return Target(path)
         return target.only("", *verbs)
 
-    def body(self, request: Any) -> Sink | None:
+    def body(self, request: Any) -> UploadSink | None:
         """A large body goes to a temporary file while it comes."""
         length = request.getHeader("content-length")
         if request.method != b"PUT" or (length is not None and length.isdigit() and int(length) <= LARGE):
             return None
-        return Sink(request, SpoolFile(self._contents.workshop.new_path), self._contents.lanes.write)
+        return UploadSink(request, SpoolFile(self._contents.worker.new_path), self._contents.thread_pools.write)
 
     def _reply(self, call: Call, answer: Answer | FileAnswer, located: bool = True) -> Reply | Served:
         headers: dict[str, str] = {}

@@ -28,7 +28,7 @@ class Target(Protocol):
         """Forget what was written. Harmless at any time."""
 
 
-class Sink:
+class UploadSink:
     """A :class:`jupyterd.web.root.BodySink` that holds at most two blocks in memory.
 
     What fails is kept, the rest of the body is thrown away as it comes, and :meth:`complete` tells.

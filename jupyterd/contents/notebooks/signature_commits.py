@@ -20,7 +20,7 @@ RETRY = 30.0
 """Seconds until what could not be written is tried again."""
 
 
-class Commits:
+class SignatureCommits:
     """One timer, while something waits; none otherwise. What can not be written is tried again.
 
     :param in_thread: where the database is written.

@@ -79,7 +79,7 @@ def describe(manager: FileContentsManager) -> dict[str, Any]:
     }
 
 
-class Workshop:
+class Worker:
     """One child process, and a directory for what goes there and back. Its methods block: call them in threads.
 
     :param manager: whose files are worked on.

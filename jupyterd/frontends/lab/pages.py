@@ -13,10 +13,10 @@ from typing import Any
 from jupyterd.errors import NotFound
 from jupyterd.frontends.json_files import glob_escape
 from jupyterd.frontends.lab.themes import relink
-from jupyterd.frontends.page_config import MANAGERS, Surroundings, lab_page
+from jupyterd.frontends.page_config import MANAGERS, PageSurroundings, lab_page
 from jupyterd.frontends.plugin import served
 from jupyterd.frontends.settings import LabApp, LabServerApp
-from jupyterd.frontends.static_files import Assets, find
+from jupyterd.frontends.static_files import StaticFiles, find
 from jupyterd.frontends.templates import Templates
 from jupyterd.system.threads import InThread
 from jupyterd.utils import url_path_join
@@ -54,7 +54,7 @@ class LabPages:
     def __init__(
         self,
         lab: LabApp,
-        around: Callable[[], Awaitable[Surroundings]],
+        around: Callable[[], Awaitable[PageSurroundings]],
         in_thread: InThread,
         metadata: Callable[[], Awaitable[dict[str, Any]]],
     ) -> None:
@@ -93,7 +93,7 @@ class LabPages:
         around = (await self._around()).shown_to(call.request)
         return page(await self._in_thread(self._render, around, extra))
 
-    def _render(self, around: Surroundings, extra: dict[str, Any]) -> bytes:
+    def _render(self, around: PageSurroundings, extra: dict[str, Any]) -> bytes:
         settings = lab_page(self._lab, around, next(self._store_ids))
         return self._templates.render("index.html", around, {**settings, **extra})
 
@@ -104,7 +104,7 @@ class LabFiles:
     app = Routes()
     api = json_api(app)
 
-    def __init__(self, assets: Assets, lab: LabServerApp, base_url: str, in_thread: InThread) -> None:
+    def __init__(self, assets: StaticFiles, lab: LabServerApp, base_url: str, in_thread: InThread) -> None:
         self._assets = assets
         self._lab = lab
         self._themes_url = url_path_join(base_url, lab.themes_url)

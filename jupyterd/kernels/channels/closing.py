@@ -7,7 +7,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from jupyterd.kernels.channels.session_cursors import Places
+from jupyterd.kernels.channels.session_cursors import SessionCursors
 from jupyterd.kernels.log.cursor import Cursor
 from jupyterd.kernels.log.message_log import MessageLog
 
@@ -19,7 +19,7 @@ LEAVE = 1.0
 looks for it, and shows its user an error."""
 
 
-class Farewell:
+class Closing:
     """Closes the log of one kernel, and its websockets when they have read what it said last.
 
     :param clock: the reactor's.
@@ -27,8 +27,8 @@ class Farewell:
 
     log = Logger()
 
-    def __init__(self, messages: MessageLog, places: Places, clock: Any) -> None:
-        self._messages, self._places, self._clock = messages, places, clock
+    def __init__(self, messages: MessageLog, places: SessionCursors, clock: Any) -> None:
+        self._messages, self._session_cursors, self._clock = messages, places, clock
         self._deadline: Any = None
         self._read: Deferred[None] | None = None
 
@@ -41,7 +41,7 @@ class Farewell:
         self._deadline = self._clock.callLater(PATIENCE, self._close_log)
         for cursor in list(self._messages.cursors.values()):
             if cursor.client is None and cursor is not recorder:
-                self._places.forget(cursor)
+                self._session_cursors.forget(cursor)
         self._clock.callLater(LEAVE, self._see_out)
         self.one_left()
 
@@ -67,7 +67,7 @@ class Farewell:
         self._deadline = None
         for cursor in list(self._messages.attached):
             self._finish(cursor)
-            self._places.forget(cursor)
+            self._session_cursors.forget(cursor)
         if self._read is None:
             self._forget_log()
         else:

@@ -23,7 +23,7 @@ is room again for half of its thousand at a time."""
 _numbered = re.compile(r"(.+_\d+)_(\d{1,15})").fullmatch
 
 
-class Drops:
+class DropDetector:
     """Counts the messages that one kernel's process has dropped."""
 
     def __init__(self) -> None:

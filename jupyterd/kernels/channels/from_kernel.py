@@ -11,21 +11,21 @@ import orjson
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from jupyterd.kernels.channels.drop_detector import Drops
-from jupyterd.kernels.channels.kernel_sockets import Line
-from jupyterd.kernels.channels.missing_idle import Endings
+from jupyterd.kernels.channels.drop_detector import DropDetector
+from jupyterd.kernels.channels.kernel_sockets import KernelSockets
+from jupyterd.kernels.channels.missing_idle import MissingIdles
 from jupyterd.kernels.channels.policy import MessagePolicy, Observer
 from jupyterd.kernels.channels.readiness import Readiness
 from jupyterd.kernels.channels.recording import Recording
-from jupyterd.kernels.channels.server_requests import Inquiries
-from jupyterd.kernels.channels.session_cursors import Places
-from jupyterd.kernels.channels.to_kernel import Requests
+from jupyterd.kernels.channels.server_requests import ServerRequests
+from jupyterd.kernels.channels.session_cursors import SessionCursors
+from jupyterd.kernels.channels.to_kernel import ToKernel
 from jupyterd.kernels.log.chunk import Chunk
 from jupyterd.kernels.log.cursor import Cursor
 from jupyterd.kernels.log.journal import Journal
 from jupyterd.kernels.log.message_log import MessageLog
 from jupyterd.kernels.messages.adapter import OURS, adapted
-from jupyterd.kernels.messages.server_session import Author
+from jupyterd.kernels.messages.server_session import ServerSession
 from jupyterd.kernels.messages.wire import (
     NO_PARENT,
     UNREADABLE,
@@ -58,7 +58,7 @@ def _read_state(content: Bytes) -> _State:
         return _State()
 
 
-class Hearing:
+class FromKernel:
     """Takes the messages of one kernel.
 
     :ivar watchers: who is told of each message in answer to a request, by the request's id; told with None when it
@@ -76,12 +76,12 @@ class Hearing:
         kernel_id: str,
         clock: Any,
         messages: MessageLog,
-        line: Line,
+        line: KernelSockets,
         *,
-        author: Author,
-        requests: Requests,
-        places: Places,
-        inquiries: Inquiries,
+        author: ServerSession,
+        requests: ToKernel,
+        places: SessionCursors,
+        inquiries: ServerRequests,
         readiness: Readiness,
         policy: MessagePolicy,
         observer: Observer,
@@ -90,14 +90,14 @@ class Hearing:
         self.recording: Recording | None = None
         self.watchers: dict[str, Callable[[str, Parts | None], None]] = {}
         self._kernel_id = kernel_id
-        self._clock, self._messages, self._line = clock, messages, line
-        self._author, self._requests, self._places = author, requests, places
-        self._inquiries, self._readiness = inquiries, readiness
+        self._clock, self._messages, self._sockets_of_kernel = clock, messages, line
+        self._server_session, self._requests, self._session_cursors = author, requests, places
+        self._server_requests, self._readiness = inquiries, readiness
         self._policy, self._observer = policy, observer
         self._parent: tuple[Bytes, Parent] = (b"{}", NO_PARENT)
         self._last_header: Bytes = b"{}"
-        self._endings = Endings(clock, self._idle_is_missing, self._newest)
-        self._drops = Drops()
+        self._missing_idles = MissingIdles(clock, self._idle_is_missing, self._newest)
+        self._drop_detector = DropDetector()
         self._busy = self._runs_code = False
         self._state_of = ""
         self.journal: Journal | None = None
@@ -137,18 +137,18 @@ class Hearing:
         for asked in self._requests.lost(waiting_too):
             if not asked.header or asked.cursor.number not in self._messages.cursors:
                 continue
-            idle = self._author.message("status", {"execution_state": "idle"}, asked.header)[1]
+            idle = self._server_session.message("status", {"execution_state": "idle"}, asked.header)[1]
             self.append(b"iopub", [idle], 0 if asked.msg_type == "execute_request" else asked.cursor.number)
             kind = asked.msg_type.removesuffix("_request") + "_reply"
-            reply = self._author.message(kind, error, asked.header)[1]
+            reply = self._server_session.message(kind, error, asked.header)[1]
             self.append(asked.channel.encode(), [reply], asked.cursor.number)
 
     def end(self, why: str = "The kernel ended before it replied.") -> None:
         """The process says nothing more: what it has got and not answered is lost."""
         self.lose(why)
         self._busy = self._runs_code = False
-        self._drops = Drops()
-        self._endings.end()
+        self._drop_detector = DropDetector()
+        self._missing_idles.end()
         waiting = self._requests.given_up()
         if self.recording is not None:
             self.recording.lost(waiting)
@@ -169,8 +169,8 @@ class Hearing:
 
     def iopub_again(self, batch: Batch) -> None:
         """The same of messages that somebody else has heard, in our place."""
-        refusal = self._line.signer.refusal
-        is_older = self._line.version < OURS
+        refusal = self._sockets_of_kernel.signer.refusal
+        is_older = self._sockets_of_kernel.version < OURS
         parent_bytes, parent = self._parent
         parent_before = parent_bytes
         policy = self._policy
@@ -209,7 +209,7 @@ class Hearing:
             if self.journal is not None:
                 self.journal.said += len(messages)
                 self.journal.mark = signature
-            gaps = self._drops.before(messages)
+            gaps = self._drop_detector.before(messages)
             self.append(b"iopub", messages if not gaps else self._told(messages, gaps, bytes(parent_before)))
             if self.watchers:
                 self._tell_watchers(messages)
@@ -223,7 +223,7 @@ class Hearing:
         for chunk in chunks:
             if chunk.channel != b"iopub" or chunk.lost or not chunk.messages:
                 continue
-            self._drops.before(chunk.messages)
+            self._drop_detector.before(chunk.messages)
             for parts in chunk.messages:
                 with suppress(*UNREADABLE):
                     parent = read_parent(parts[1])
@@ -275,7 +275,7 @@ class Hearing:
 
     def tell(self, text: str) -> None:
         """A line on stderr, below the request that was last."""
-        self.append(b"iopub", [self._author.notice(text, bytes(self._parent[0]))])
+        self.append(b"iopub", [self._server_session.notice(text, bytes(self._parent[0]))])
 
     def replies_are_lost(self, channel: str, header: bytes, reply: Parts) -> None:
         """The kernel has replied, and nobody heard it: ``reply`` stands for it."""
@@ -295,7 +295,7 @@ class Hearing:
                 f"[jupyterd] About {count} messages are missing here: they were said faster than they could be read.\n"
             )
             before = bytes(messages[index - 1][1]) if index else parent
-            told += [*messages[begin:index], self._author.notice(text, before)]
+            told += [*messages[begin:index], self._server_session.notice(text, before)]
             begin = index
         return [*told, *messages[begin:]]
 
@@ -315,21 +315,21 @@ class Hearing:
         if parent.msg_type == "execute_request":
             self._runs_code = state == "busy"
             if state == "idle":
-                self._endings.idle(parent.msg_id, self._requests.is_executing(parent.msg_id))
+                self._missing_idles.idle(parent.msg_id, self._requests.is_executing(parent.msg_id))
             if self.recording is not None:
                 self.recording.told(parent.msg_id, state)
         self._observer.status(state, parent.msg_type)
 
     def _newest(self) -> tuple[str, int] | None:
-        if not self._line.drain():
+        if not self._sockets_of_kernel.drain():
             return None
         return self._parent[1].msg_id, self._messages.next
 
     def _idle_is_missing(self, header: bytes, ran: bool) -> None:
         self.log.warn("kernel {kernel_id} was not heard saying idle: messages are lost", kernel_id=self._kernel_id)
-        said = self._author.message("status", {"execution_state": "idle"}, header)[1]
+        said = self._server_session.message("status", {"execution_state": "idle"}, header)[1]
         text = "[jupyterd] The end of what this cell said is missing here: it was said faster than it could be read.\n"
-        self.append(b"iopub", [self._author.notice(text, header), said] if ran else [said])
+        self.append(b"iopub", [self._server_session.notice(text, header), said] if ran else [said])
         request = read_parent(header)
         if self._state_of == request.msg_id:  # else it has turned to something else
             self._status(said[3], request)
@@ -343,11 +343,11 @@ class Hearing:
         """A turn's messages on a channel of replies: each goes to who asked."""
         name = channel.encode()
         for message in batch:
-            why = self._line.signer.refusal(message)
+            why = self._sockets_of_kernel.signer.refusal(message)
             if why is not None:
                 self._refuse(why)
                 continue
-            if self._line.version < OURS:
+            if self._sockets_of_kernel.version < OURS:
                 message[1:] = adapted(message[1:], OURS)
             try:
                 header = read_header(message[1])
@@ -359,17 +359,17 @@ class Hearing:
 
     def _reply(self, channel: bytes, msg_type: str, parent: Parent, message: list[Bytes]) -> None:
         is_reply = msg_type.endswith("_reply")
-        if parent.session == self._author.session:
+        if parent.session == self._server_session.session:
             if is_reply:
                 try:
-                    self._inquiries.heard(parent.msg_id, message)
+                    self._server_requests.heard(parent.msg_id, message)
                 except orjson.JSONDecodeError:
                     self._refuse("JSON")
             return
         cursor = self._requests.asker(parent.msg_id, is_reply)
         if msg_type == "execute_reply":
             self._executed(parent.msg_id, message)
-        cursor = cursor or self._places.of(parent.session)
+        cursor = cursor or self._session_cursors.of(parent.session)
         if self.recording is not None:
             self._record(self.recording, channel, msg_type, parent, message, cursor)
         if cursor is None or cursor.number not in self._messages.cursors:
@@ -401,7 +401,7 @@ class Hearing:
         header = self._requests.executed(msg_id)
         if header is not None:
             ran = _read_state(message[3]).status != "aborted"
-            self._endings.replied(msg_id, header, self._messages.next, ran)
+            self._missing_idles.replied(msg_id, header, self._messages.next, ran)
         if not self._policy.allow_tracebacks and b'"traceback"' in bytes(message[3]):
             message[3] = self._policy.shown(message[3])
 

@@ -12,16 +12,16 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from jupyterd.errors import Failed
-from jupyterd.kernels.channels.closing import Farewell
+from jupyterd.kernels.channels.closing import Closing
 from jupyterd.kernels.channels.executions import Executions
-from jupyterd.kernels.channels.from_kernel import Hearing
-from jupyterd.kernels.channels.kernel_sockets import Line
+from jupyterd.kernels.channels.from_kernel import FromKernel
+from jupyterd.kernels.channels.kernel_sockets import KernelSockets
 from jupyterd.kernels.channels.policy import MessagePolicy, Observer
 from jupyterd.kernels.channels.readiness import Readiness
 from jupyterd.kernels.channels.recording import Recording
-from jupyterd.kernels.channels.server_requests import Inquiries
-from jupyterd.kernels.channels.session_cursors import Places
-from jupyterd.kernels.channels.to_kernel import CHANNELS, Requests
+from jupyterd.kernels.channels.server_requests import ServerRequests
+from jupyterd.kernels.channels.session_cursors import SessionCursors
+from jupyterd.kernels.channels.to_kernel import CHANNELS, ToKernel
 from jupyterd.kernels.log.cursor import Client, Cursor
 from jupyterd.kernels.log.journal import Journal
 from jupyterd.kernels.log.message_log import MessageLog
@@ -29,7 +29,7 @@ from jupyterd.kernels.log.places_file import PlacesFile
 from jupyterd.kernels.log.rate_limit import RateLimit
 from jupyterd.kernels.log.spill import Spill
 from jupyterd.kernels.messages.adapter import major_version
-from jupyterd.kernels.messages.server_session import Author
+from jupyterd.kernels.messages.server_session import ServerSession
 from jupyterd.kernels.messages.wire import Parts
 from jupyterd.kernels.recovery.resuming import Resuming
 from jupyterd.kernels.recovery.standin import Standin
@@ -86,8 +86,8 @@ class KernelChannels:
         self.settings = settings
         self._policy = policy or MessagePolicy()
         self._closed = False
-        self._author = Author(reactor.seconds)
-        self._line = Line(reactor, settings, network)
+        self._server_session = ServerSession(reactor.seconds)
+        self._sockets_of_kernel = KernelSockets(reactor, settings, network)
         self.messages = MessageLog(
             Spill(spill_dir, settings.message_log_disk_bytes),
             in_thread,
@@ -95,23 +95,23 @@ class KernelChannels:
             memory=settings.message_log_memory_bytes,
             late=settings.coalesce_stream_after,
             clock=reactor,
-            flow=self._line.flow,
-            notice=self._author.notice,
+            flow=self._sockets_of_kernel.flow,
+            notice=self._server_session.notice,
         )
-        self._places = Places(self.messages, reactor)
-        self._farewell = Farewell(self.messages, self._places, reactor)
-        self._requests = Requests(self._line.post, settings.client_buffer_bytes, self._policy)
-        self._inquiries = Inquiries(self._author, reactor, self._requests.at_once)
-        self._readiness = Readiness(reactor, self._ask_kernel_info, self._inquiries.unask, self._let_through)
-        self._hearing = Hearing(
+        self._session_cursors = SessionCursors(self.messages, reactor)
+        self._closing = Closing(self.messages, self._session_cursors, reactor)
+        self._requests = ToKernel(self._sockets_of_kernel.post, settings.client_buffer_bytes, self._policy)
+        self._server_requests = ServerRequests(self._server_session, reactor, self._requests.at_once)
+        self._readiness = Readiness(reactor, self._ask_kernel_info, self._server_requests.unask, self._let_through)
+        self._from_kernel = FromKernel(
             kernel_id,
             reactor,
             self.messages,
-            self._line,
-            author=self._author,
+            self._sockets_of_kernel,
+            author=self._server_session,
             requests=self._requests,
-            places=self._places,
-            inquiries=self._inquiries,
+            places=self._session_cursors,
+            inquiries=self._server_requests,
             readiness=self._readiness,
             policy=self._policy,
             observer=observer,
@@ -122,7 +122,7 @@ class KernelChannels:
             self._keep_log(spill_dir, self._standin)
         self.executions = Executions(self, reactor, settings.offline_session_timeout)
         self.recording: Recording | None = None if recording is None else recording(self)
-        self._requests.recording = self._hearing.recording = self.recording
+        self._requests.recording = self._from_kernel.recording = self.recording
 
     def _keep_log(self, directory: str, standin: Standin) -> None:
         """Have the log outlive the daemon."""
@@ -135,7 +135,7 @@ class KernelChannels:
             asked=requests.notes,
             stored=standin.stored,
         )
-        store.journal = requests.journal = self._hearing.journal = journal
+        store.journal = requests.journal = self._from_kernel.journal = journal
         self.messages.places = PlacesFile(os.path.join(directory, "places"))
 
     # -- for what goes on after a former daemon: see :mod:`jupyterd.kernels.recovery.resuming`
@@ -146,24 +146,24 @@ class KernelChannels:
         return self._closed
 
     @property
-    def hearing(self) -> Hearing:
+    def hearing(self) -> FromKernel:
         """What it says."""
-        return self._hearing
+        return self._from_kernel
 
     @property
-    def requests(self) -> Requests:
+    def requests(self) -> ToKernel:
         """What it is asked."""
         return self._requests
 
     @property
-    def places(self) -> Places:
+    def places(self) -> SessionCursors:
         """Where its sessions are."""
-        return self._places
+        return self._session_cursors
 
     @property
-    def author(self) -> Author:
+    def author(self) -> ServerSession:
         """Makes the server's own messages."""
-        return self._author
+        return self._server_session
 
     async def resume(self, listened: bool, info: dict[str, Any]) -> None:
         """Go on with the log of a former daemon, and what the keeper has heard since; :meth:`connect` follows.
@@ -173,9 +173,11 @@ class KernelChannels:
         """
         if self._standin is None:
             return
-        self._line.verify(info)
+        self._sockets_of_kernel.verify(info)
         resuming = Resuming(self, self._standin, self._clock)
         await resuming.restore(self._in_thread)
+        if self.recording is not None:
+            await self.recording.restore()
         await resuming.catch_up(listened)
         self._resumed = resuming if listened else None
 
@@ -193,31 +195,31 @@ class KernelChannels:
 
     @property
     def watchers(self) -> dict[str, Callable[[str, Parts | None], None]]:
-        """Who is told of each message in answer to a request; see :class:`Hearing`."""
-        return self._hearing.watchers
+        """Who is told of each message in answer to a request; see :class:`FromKernel`."""
+        return self._from_kernel.watchers
 
     @property
     def refused(self) -> dict[str, int]:
         """How many messages of the kernel were not taken, by reason."""
-        return self._hearing.refused
+        return self._from_kernel.refused
 
     def connect(self, connection_info: dict[str, Any]) -> None:
         """(Re)open the sockets; again after a restart, as ports and key may differ.
 
         The same info twice does nothing. What clients say waits until the kernel answers and its iopub is heard.
         """
-        if self._closed or self._line.leads_to(connection_info):
+        if self._closed or self._sockets_of_kernel.leads_to(connection_info):
             return
         resumed, self._resumed = self._resumed, None
         if resumed is None:
             self.disconnect()
         if self._standin is not None:
             self._standin.listen(connection_info, again=resumed is not None)
-        hearing = self._hearing
+        hearing = self._from_kernel
         received: dict[str, Callable[[Batch], None]] = {"iopub": hearing.iopub}
         for channel in CHANNELS:
             received[channel] = partial(hearing.replies, channel)
-        self._line.open(connection_info, received, self._requests.flush)
+        self._sockets_of_kernel.open(connection_info, received, self._requests.flush)
         self._readiness.begin(self.settings.kernel_info_timeout)
         if resumed is not None:
             resumed.go_on()
@@ -233,16 +235,16 @@ class KernelChannels:
 
     def lose(self, why: str) -> None:
         """Its process has ended: who waits for a reply of it gets an error, which says why."""
-        self._line.drain()
-        self._line.drain_replies()
-        self._hearing.lose(why)
+        self._sockets_of_kernel.drain()
+        self._sockets_of_kernel.drain_replies()
+        self._from_kernel.lose(why)
 
     def disconnect(self) -> None:
         """Close the ZeroMQ sockets; log, cursors and websockets stay."""
         self._readiness.end()
         self.hold()
-        self._line.close()
-        self._hearing.end()
+        self._sockets_of_kernel.close()
+        self._from_kernel.end()
 
     async def leave(self) -> None:
         """The daemon ends and the kernel does not: close its websockets, leave its log to the next daemon."""
@@ -251,10 +253,10 @@ class KernelChannels:
                 await self._standin.record(
                     self._clock
                 )  # it hears all from now on: what both have heard is known by its id
-        self._line.drain()
+        self._sockets_of_kernel.drain()
         self._closed = True
         self._readiness.end()
-        self._line.close()
+        self._sockets_of_kernel.close()
         journal = self.messages.store.journal
         if journal is not None:
             await journal.flush()
@@ -272,14 +274,14 @@ class KernelChannels:
             return
         reason = reason or "The kernel is gone"
         self.lose(reason)
-        self._hearing.lose(reason, waiting_too=True)
+        self._from_kernel.lose(reason, waiting_too=True)
         self.disconnect()
         self._closed = True
         self.executions.close()
         self._readiness.fail(reason)
-        self._inquiries.fail(reason)
+        self._server_requests.fail(reason)
         recording = self.recording
-        self._farewell.begin(*((None, None) if recording is None else (recording.cursor, recording.close())))
+        self._closing.begin(*((None, None) if recording is None else (recording.cursor, recording.close())))
 
     async def ready(self, timeout: float) -> dict[str, Any]:
         """Wait until the kernel answers and its iopub is heard.
@@ -300,18 +302,18 @@ class KernelChannels:
         :raises TimedOut: no reply within ``timeout`` seconds.
         :raises Gone: the channels were closed meanwhile.
         """
-        return await self._inquiries.reply(msg_type, content, channel, timeout)
+        return await self._server_requests.reply(msg_type, content, channel, timeout)
 
     def announce(self, msg_type: str, content: dict[str, Any], parent_header: bytes = b"{}") -> None:
         """Put a message made by the server on iopub, behind all that the kernel said before."""
-        self._line.drain()
-        self._hearing.append(b"iopub", [self._author.message(msg_type, content, parent_header)[1]])
+        self._sockets_of_kernel.drain()
+        self._from_kernel.append(b"iopub", [self._server_session.message(msg_type, content, parent_header)[1]])
 
     # -- for websockets and REST
 
     def now(self) -> str:
         """The time as headers have it."""
-        return self._author.now()
+        return self._server_session.now()
 
     @property
     def standin(self) -> Standin | None:
@@ -324,8 +326,8 @@ class KernelChannels:
         A session that is new is told first what the kernel does: it has heard nothing of a cell that runs.
         A websocket of the same session that is still open is closed: its client has lost it.
         """
-        is_new = not session_id or self._places.of(session_id) is None
-        cursor = self._places.take(session_id)
+        is_new = not session_id or self._session_cursors.of(session_id) is None
+        cursor = self._session_cursors.take(session_id)
         if cursor.client is not None:
             self.log.warn("a websocket of session {session} is replaced", session=session_id)
             stale: Any = cursor.client
@@ -344,14 +346,14 @@ class KernelChannels:
 
         It is told in the kernel's own session: JupyterLab leaves what waits to be shown when another session speaks.
         """
-        state = self._hearing.state
+        state = self._from_kernel.state
         if not state:
             return None
         executing = self._requests.executing if state == "busy" else []
         parent = executing[0][1] if executing else b"{}"
         content = {"execution_state": state}
-        msg_id, message = self._author.message("status", content, parent, self._hearing.session)
-        self._hearing.append(b"iopub", [message], cursor.number)
+        msg_id, message = self._server_session.message("status", content, parent, self._from_kernel.session)
+        self._from_kernel.append(b"iopub", [message], cursor.number)
         return msg_id
 
     def detach(self, cursor: Cursor, client: ChannelsClient, said_goodbye: bool) -> None:
@@ -365,11 +367,11 @@ class KernelChannels:
         if self.recording is not None:
             self.recording.left(cursor, said_goodbye)
         if cursor.session is None or self._closed or not self._policy.buffer_offline_messages:
-            self._places.forget(cursor)
-            self._farewell.one_left()
+            self._session_cursors.forget(cursor)
+            self._closing.one_left()
             return
         grace = self.settings.closed_session_timeout if said_goodbye else self.settings.offline_session_timeout
-        self._places.keep(cursor, grace)
+        self._session_cursors.keep(cursor, grace)
 
     def send(self, cursor: Cursor, channel: str, parts: Parts) -> bool:
         """A client's message to the kernel; whether it is taken.
@@ -392,9 +394,9 @@ class KernelChannels:
     # -- to the kernel
 
     def _ask_kernel_info(self, channel: str, waiter: Deferred[dict[str, Any]]) -> str:
-        return self._inquiries.ask("kernel_info_request", {}, channel, waiter)
+        return self._server_requests.ask("kernel_info_request", {}, channel, waiter)
 
     def _let_through(self) -> None:
         """What clients said may reach the kernel from now on."""
-        self._line.version = major_version(self._readiness.info)
+        self._sockets_of_kernel.version = major_version(self._readiness.info)
         self._requests.let_through()

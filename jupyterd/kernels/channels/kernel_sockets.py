@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from jupyterd.kernels.zeromq.network import Batch, Network, Socket
 
 
-class Line:
+class KernelSockets:
     """The sockets of one kernel.
 
     :param network: where sockets come from; the reactor's ZeroMQ context if None.

@@ -22,7 +22,7 @@ class _Open:
     ran: bool
 
 
-class Endings:
+class MissingIdles:
     """The requests of one kernel whose ``idle`` is missing.
 
     :param clock: the reactor's.

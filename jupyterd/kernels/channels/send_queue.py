@@ -21,7 +21,7 @@ class Sender(Protocol):
 
 
 @dataclass(eq=False)
-class Outbox:
+class SendQueue:
     """Queue of messages to one channel of a kernel.
 
     :param post: signs a message, for a restarted kernel may have another key, and sends it whole, or returns False:

@@ -10,27 +10,27 @@ from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeout
 
 from jupyterd.errors import Gone, TimedOut
-from jupyterd.kernels.messages.server_session import Author
+from jupyterd.kernels.messages.server_session import ServerSession
 from jupyterd.kernels.messages.wire import Parts
 
 Reply = dict[str, Any]
 """``header``, ``parent_header``, ``metadata``, ``content``."""
 
 
-class Inquiries:
+class ServerRequests:
     """The server's own requests to one kernel.
 
     :param clock: the reactor's.
     :param send: sends the parts of a message on a channel.
     """
 
-    def __init__(self, author: Author, clock: Any, send: Callable[[str, Parts], None]) -> None:
-        self._author, self._clock, self._send = author, clock, send
+    def __init__(self, author: ServerSession, clock: Any, send: Callable[[str, Parts], None]) -> None:
+        self._server_session, self._clock, self._send = author, clock, send
         self._waiting: dict[str, Deferred[Reply]] = {}
 
     def ask(self, msg_type: str, content: dict[str, Any], channel: str, waiter: Deferred[Reply]) -> str:
         """Send a request whose reply ``waiter`` gets; its id."""
-        msg_id, parts = self._author.message(msg_type, content)
+        msg_id, parts = self._server_session.message(msg_type, content)
         self._waiting[msg_id] = waiter
         self._send(channel, parts)
         return msg_id

@@ -11,7 +11,7 @@ ABSENT = 256
 """How many absent sessions one kernel keeps a place for; the one that left first is forgotten first."""
 
 
-class Places:
+class SessionCursors:
     """The cursors of one kernel's sessions.
 
     :param clock: the reactor's.

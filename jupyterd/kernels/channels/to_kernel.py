@@ -10,7 +10,7 @@ from twisted.logger import Logger
 
 from jupyterd.kernels.channels.policy import MessagePolicy
 from jupyterd.kernels.channels.recording import Recording
-from jupyterd.kernels.channels.send_queue import Outbox, Sender
+from jupyterd.kernels.channels.send_queue import Sender, SendQueue
 from jupyterd.kernels.log.chunk import Chunk
 from jupyterd.kernels.log.cursor import Cursor
 from jupyterd.kernels.log.journal import ASKED, Journal
@@ -49,7 +49,7 @@ def noted(channel: str, header: Bytes, number: int) -> Chunk:
     return chunk
 
 
-class Requests:
+class ToKernel:
     """Messages of clients to one kernel.
 
     :param post: sends a message on a channel, or returns False: then :meth:`flush` follows when it may be tried again.
@@ -62,7 +62,7 @@ class Requests:
 
     def __init__(self, post: Callable[[str, Parts], bool], hold: int, policy: MessagePolicy) -> None:
         self._policy = policy
-        self._outboxes = {channel: Outbox(partial(post, channel), hold) for channel in CHANNELS}
+        self._outboxes = {channel: SendQueue(partial(post, channel), hold) for channel in CHANNELS}
         self._askers: dict[str, Asked] = {}
         self._executing: dict[str, bytes] = {}
         self.recording: Recording | None = None

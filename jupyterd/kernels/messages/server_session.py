@@ -18,7 +18,7 @@ from jupyterd.kernels.messages.wire import Parts
 PROTOCOL_VERSION = "5.4"
 
 
-class Author:
+class ServerSession:
     """Numbers the server's messages; its session tells them from all clients'.
 
     :param seconds: the clock, in seconds since the epoch.

@@ -14,7 +14,7 @@ from twisted.internet.defer import Deferred
 
 from jupyterd.errors import Failed
 from jupyterd.kernels.process.launcher import KEEPER
-from jupyterd.system.keeper_link import KeeperLink, KeptChild
+from jupyterd.state.keeper_link import KeeperLink, KeptChild
 
 NO_POLLER = "1"
 """``JPY_PARENT_PID`` of a kernel that shall not end itself when its parent goes. Source: ipykernel, ``init_poller``."""

@@ -10,7 +10,7 @@ from jupyter_client.manager import AsyncKernelManager
 from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 
 from jupyterd.kernels.process.pdeathsig import dying_with_us
-from jupyterd.system.keeper_link import KeeperLink
+from jupyterd.state.keeper_link import KeeperLink
 
 
 class ServerKernelManager(AsyncKernelManager):
@@ -52,7 +52,8 @@ class ServerKernelManager(AsyncKernelManager):
         if self.ask is None:
             await super()._async_request_shutdown(restart)
             return
-        self.ask("shutdown_request", {"restart": restart})
+        if self.has_kernel and not (self.exited is not None and self.exited.done()):
+            self.ask("shutdown_request", {"restart": restart})  # else the next process would hear it
         assert self.provisioner is not None
         await self.provisioner.shutdown_requested(restart=restart)
 

@@ -25,7 +25,7 @@ from jupyterd.system.asyncio_bridge import from_asyncio
 from jupyterd.system.daemon_directory import Directory
 
 if TYPE_CHECKING:
-    from jupyterd.system.keeper_link import KeeperLink, KeptChild
+    from jupyterd.state.keeper_link import KeeperLink, KeptChild
 
 SHORTAGES = (errno.ENOSPC, errno.EDQUOT, errno.EAGAIN, errno.ENOMEM)
 """What may work later: a full disk, the limit of processes, of a container's pids, of memory."""

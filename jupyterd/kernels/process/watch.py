@@ -18,8 +18,8 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from jupyterd.kernels.process.death import Tail
+from jupyterd.state.keeper_link import KeptChild
 from jupyterd.system.asyncio_bridge import from_asyncio
-from jupyterd.system.keeper_link import KeptChild
 
 CHUNK = 16 * 1024
 DRAIN = 16

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from jupyterd.kernels.kernel import Kernel
     from jupyterd.kernels.manager import MappingKernelManager
     from jupyterd.kernels.process.process_launcher import ProcessLauncher
+    from jupyterd.state.keeper_link import KeptChild
     from jupyterd.state.kept import Kept
-    from jupyterd.system.keeper_link import KeptChild
     from jupyterd.system.threads import InThread
 
 ENDED_UNSEEN = "The kernel ended while no server was running."

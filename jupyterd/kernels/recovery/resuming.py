@@ -29,20 +29,23 @@ from jupyterd.kernels.recovery.standin import Standin, ids_of
 
 if TYPE_CHECKING:
     from jupyterd.keeper.record import Heard
-    from jupyterd.kernels.channels.from_kernel import Hearing
-    from jupyterd.kernels.channels.session_cursors import Places
+    from jupyterd.kernels.channels.from_kernel import FromKernel
+    from jupyterd.kernels.channels.session_cursors import SessionCursors
     from jupyterd.kernels.channels.settings import ZMQChannelsWebsocketConnection
-    from jupyterd.kernels.channels.to_kernel import Requests
+    from jupyterd.kernels.channels.to_kernel import ToKernel
     from jupyterd.kernels.log.cursor import Cursor
     from jupyterd.kernels.log.message_log import MessageLog
     from jupyterd.kernels.log.places_file import Place
-    from jupyterd.kernels.messages.server_session import Author
+    from jupyterd.kernels.messages.server_session import ServerSession
 
 TAIL = 3000
 """Messages at the end of the log that are looked at: for the kernel's state, and the numbers that it gave them."""
 
 BATCH = 128
 """Messages of the keeper's that are appended at once."""
+
+MUCH, ROUNDS = 4 * 1024 * 1024, 8
+"""Bytes that the keeper has written down and we have not read, above which it is to go on writing, so often."""
 
 SILENCE = 5.0
 """Seconds without a word of the kernel after which the keeper stops writing all the same: it has nothing to write."""
@@ -70,13 +73,13 @@ class Channels(Protocol):
     @property
     def closed(self) -> bool: ...
     @property
-    def hearing(self) -> Hearing: ...
+    def hearing(self) -> FromKernel: ...
     @property
-    def requests(self) -> Requests: ...
+    def requests(self) -> ToKernel: ...
     @property
-    def places(self) -> Places: ...
+    def places(self) -> SessionCursors: ...
     @property
-    def author(self) -> Author: ...
+    def author(self) -> ServerSession: ...
     async def request(
         self, msg_type: str, content: dict[str, Any], *, channel: str = "shell", timeout: float
     ) -> dict[str, Any]: ...
@@ -149,7 +152,7 @@ class Resuming:
         if listened:
             with suppress(Failed):
                 self._tell_lost(await self._standin.hang_up())
-        await self._feed()
+        await self._feed_what_is_there()
 
     def go_on(self) -> None:
         """The sockets are open: go on by ourselves as soon as the kernel is heard."""
@@ -166,6 +169,9 @@ class Resuming:
         if self._channels.closed:
             return
         try:
+            for _ in range(ROUNDS):  # what we hear meanwhile is kept in memory
+                if not await self._feed_what_is_there():
+                    break
             with suppress(Failed):
                 self._tell_lost(await self._standin.release())
             await self._feed()
@@ -178,8 +184,14 @@ class Resuming:
             await self._standin.forget()
         self._clock.callLater(OVERLAP, hearing.forget_known)
 
-    async def _feed(self) -> None:
-        while heard := await self._standin.heard():
+    async def _feed_what_is_there(self) -> bool:
+        """Append what the keeper has written down until now; whether that was much."""
+        size, behind = await self._standin.behind()
+        await self._feed(size)
+        return behind > MUCH
+
+    async def _feed(self, most: int | None = None) -> None:
+        while heard := await self._standin.heard(most):
             if self._channels.closed:
                 return
             self._append(heard)

@@ -15,7 +15,7 @@ from jupyterd.keeper.record import Heard
 
 if TYPE_CHECKING:
     from jupyterd.kernels.messages.wire import Bytes
-    from jupyterd.system.keeper_link import KeeperLink
+    from jupyterd.state.keeper_link import KeeperLink
     from jupyterd.system.threads import InThread
 
 AT_ONCE = 4 * 1024 * 1024
@@ -117,10 +117,20 @@ class Standin:
         answer = await self._keeper.ask("release", name=self._kernel_id)
         return int(answer["lost"])
 
-    async def heard(self) -> list[Heard]:
-        """The next messages of what it wrote down; none where there are no more."""
+    async def heard(self, most: int | None = None) -> list[Heard]:
+        """The next messages of what it wrote down; none where there are no more.
+
+        :param most: bytes of the file behind which nothing is read now; it may grow as fast as it is read.
+        """
+        if most is not None and self._read >= most:
+            return []
         found, self._read = await self._in_thread(_read, self.path, self._read)
         return found
+
+    async def behind(self) -> tuple[int, int]:
+        """How many bytes it has written down, and how many of them are not read yet."""
+        size = await self._in_thread(_size, self.path)
+        return size, size - self._read
 
     async def forget(self) -> None:
         """All that it wrote down is on disk here."""
@@ -144,6 +154,13 @@ def _read(path: str, at: int) -> tuple[list[Heard], int]:
         if found or len(data) < size:
             return found, at + length
         size *= 4  # one message that is larger
+
+
+def _size(path: str) -> int:
+    try:
+        return os.path.getsize(path)
+    except OSError:
+        return 0
 
 
 def _remove(path: str) -> None:

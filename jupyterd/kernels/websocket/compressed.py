@@ -22,7 +22,7 @@ COMPRESSED = 0x40
 """The first reserved bit of a frame's head. Source: RFC 7692, section 6."""
 
 
-class SqueezedChannelsProtocol(ChannelsProtocol):
+class CompressedChannelsProtocol(ChannelsProtocol):
     """As :class:`ChannelsProtocol`; where the client has not agreed to compress, it is the same."""
 
     def __init__(self, *arguments: Any) -> None:

@@ -20,7 +20,7 @@ BATCH = 100
 
 
 @implementer(IPushProducer)
-class Lines(Served):
+class ExecutionLines(Served):
     """``application/x-ndjson``: each line a message, the last one the execution without messages.
 
     A client that reads slowly is written to as slowly; what it has not read stays in the kernel's log.

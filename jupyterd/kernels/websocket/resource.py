@@ -79,9 +79,9 @@ class ChannelsResource:
             self.log.warn("No session ID specified")
         records = await self._may_write(call)
         if call.request.site.compression is not None:
-            from jupyterd.kernels.websocket.compressed import SqueezedChannelsProtocol
+            from jupyterd.kernels.websocket.compressed import CompressedChannelsProtocol
 
-            return SqueezedChannelsProtocol(channels, session_id, records)
+            return CompressedChannelsProtocol(channels, session_id, records)
         return ChannelsProtocol(channels, session_id, records)
 
     @api("GET", "/api/kernels/<kernel_id>/log")
@@ -124,9 +124,9 @@ class ChannelsResource:
         execution = self._channels_of(kernel_id).executions[execution_id]
         since, limit = _number(call, "since", 0), min(_number(call, "limit", 100), MOST)
         if call.arg("stream") in ("1", "true"):
-            from jupyterd.kernels.websocket.execution_lines import Lines
+            from jupyterd.kernels.websocket.execution_lines import ExecutionLines
 
-            return Lines(execution, since)
+            return ExecutionLines(execution, since)
         return await _state(execution, since, limit)
 
     @api("POST", "/api/kernels/<kernel_id>/execute/<execution_id>/input", status=204, body=INPUT)

@@ -17,7 +17,7 @@ from jupyterd.web.server.unacknowledged import unread
 
 if TYPE_CHECKING:
     from jupyterd.web.server.request import Request
-    from jupyterd.web.server.timeouts import Patience
+    from jupyterd.web.server.timeouts import Timeouts
 
 HEAD_BYTES = 64 * 1024
 MOST_HEADERS = 500
@@ -34,7 +34,7 @@ connection is cut (RFC 9112, section 9.6)."""
 class TimedSite(Protocol):
     """What a connection asks of the server's side; see :class:`jupyterd.web.server.site.Site`."""
 
-    patience: Patience
+    timeouts: Timeouts
 
 
 class Channel(http.HTTPChannel):
@@ -55,7 +55,7 @@ class Channel(http.HTTPChannel):
     def connectionMade(self) -> None:
         """A client connected; it has not said anything yet."""
         super().connectionMade()
-        self.site.patience.head(self)
+        self.site.timeouts.head(self)
 
     def connectionLost(self, reason: Failure = Failure(ConnectionDone())) -> None:  # noqa: B008 - Twisted's signature
         """The client is gone."""
@@ -121,7 +121,7 @@ class Channel(http.HTTPChannel):
         self._unread = None
         leave(self)
         if not self.requests:
-            self.site.patience.idles.add(self)
+            self.site.timeouts.idles.add(self)
         elif self._stranger:
             self._await_reader()
 
@@ -129,7 +129,7 @@ class Channel(http.HTTPChannel):
         self._unread = unread(self.transport)
         if self.requests:
             self._stranger = self.requests[0].user is None
-        self.site.patience.reader(self, self._stranger)
+        self.site.timeouts.reader(self, self._stranger)
 
     def _slow_reader(self) -> None:
         before, now = self._unread or 0, unread(self.transport)
@@ -143,11 +143,11 @@ class Channel(http.HTTPChannel):
 
     def dataReceived(self, data: bytes) -> None:
         """Bytes came. Called by the transport."""
-        patience = self.site.patience
-        if self.waiting is patience.idles:
-            patience.head(self)
-        elif self.waiting is patience.bodies or (self.waiting is patience.heads and self._known):
-            patience.bodies.add(self)
+        timeouts = self.site.timeouts
+        if self.waiting is timeouts.idles:
+            timeouts.head(self)
+        elif self.waiting is timeouts.bodies or (self.waiting is timeouts.heads and self._known):
+            timeouts.bodies.add(self)
         inside = (
             self._busyReceiving
         )  # what came behind a body, given back after the answer: it is looked at further out
@@ -202,8 +202,8 @@ class Channel(http.HTTPChannel):
             self._await_body()
 
     def _await_body(self) -> None:
-        patience = self.site.patience
-        (patience.bodies if self._known else patience.heads).add(self)
+        timeouts = self.site.timeouts
+        (timeouts.bodies if self._known else timeouts.heads).add(self)
 
     @property
     def _known(self) -> bool:
@@ -261,11 +261,11 @@ class Channel(http.HTTPChannel):
             self._unread = None
             leave(self)
             if self.persistent:
-                self.site.patience.idles.add(self)
+                self.site.timeouts.idles.add(self)
         super().requestDone(request)
 
     def _linger(self) -> None:
-        self.site.patience.lingers.add(self)
+        self.site.timeouts.lingers.add(self)
         self._lingering = True
         self.setRawMode()
         half_close = getattr(self.transport, "loseWriteConnection", None)

@@ -13,7 +13,7 @@ from jupyterd.web.pages import plain
 from jupyterd.web.root import Root
 from jupyterd.web.server.channel import Channel
 from jupyterd.web.server.request import Gate, Request
-from jupyterd.web.server.timeouts import Patience
+from jupyterd.web.server.timeouts import Timeouts
 from jupyterd.web.websocket.compression import Compression
 from jupyterd.web.websocket.open_sockets import OpenSockets
 
@@ -30,7 +30,7 @@ class Site(server.Site):
     :param max_held: bytes of a body that may be held in memory, where its mount does not stream it elsewhere.
     :param in_thread: parses what is large.
     :param compression: how messages of websockets are compressed, where clients ask for it; None for not at all.
-    :param patience: how long clients may take.
+    :param timeouts: how long clients may take.
     :param access: called with each answered request and the seconds it took.
     :param error_page: renders an error for people.
     """
@@ -49,12 +49,12 @@ class Site(server.Site):
         max_body: int = 512 * 1024 * 1024,
         max_held: int = 512 * 1024 * 1024,
         compression: Compression | None = None,
-        patience: Patience | None = None,
+        timeouts: Timeouts | None = None,
         access: Callable[[Request, float], None] | None = None,
         error_page: Callable[[Request, int, str], bytes] | None = None,
     ) -> None:
         super().__init__(None, reactor=reactor, timeout=None, parsePOSTFormSubmission=False)
-        self.patience = patience or Patience(reactor)
+        self.timeouts = timeouts or Timeouts(reactor)
         self.root = root
         self.gate = gate
         self.max_body = max_body

@@ -23,7 +23,7 @@ RAISED_TO = 4096
 
 
 class Client(Protocol):
-    """A connection, as :class:`Patience` knows it. Each waits in one :class:`Queue` at most."""
+    """A connection, as :class:`Timeouts` knows it. Each waits in one :class:`Queue` at most."""
 
     waiting: Queue | None
 
@@ -100,7 +100,7 @@ def most_waiting() -> int:
     return max(16, min(MOST_WAITING, files // 4))
 
 
-class Patience:
+class Timeouts:
     """Timeouts of one server: a queue for each way of waiting.
 
     :param head: seconds for a request's head, from the connection or the head's first byte on; also for the

@@ -12,7 +12,7 @@ import pytest_twisted
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock, deferLater
 
-from jupyterd.contents.files.watcher import SCHEMA, SETTLING, Changes, inotify_watch
+from jupyterd.contents.files.watcher import SCHEMA, SETTLING, FileWatcher, inotify_watch
 from jupyterd.testing.deferreds import at_once
 
 
@@ -47,7 +47,7 @@ def client(make_client: Callable[..., Any], watcher: Watcher, told: list[Any]) -
         assert schema == SCHEMA
         told.append((data["action"], data["path"]))
 
-    contents.changes = Changes(client.clock, at_once, emit, watcher, contents.is_busy, 2)
+    contents.changes = FileWatcher(client.clock, at_once, emit, watcher, contents.is_busy, 2)
     return client
 
 
@@ -140,7 +140,7 @@ async def test_by_inotify(tmp_path: Path) -> None:
     def emit(schema: str, data: dict[str, Any]) -> None:
         told.callback(data)
 
-    changes = Changes(reactor, at_once, emit, watch, lambda path: False, 5)
+    changes = FileWatcher(reactor, at_once, emit, watch, lambda path: False, 5)
     changes.seen(str(path), "a", "other")
     await deferLater(reactor, 0, lambda: None)
     (tmp_path / "new").write_text("22")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
 from jupyterd.contents.managers.chunked_uploads import LAST, OutOfOrder, TwoUploads, Uploads
-from jupyterd.contents.upload_expiry import Expiry
+from jupyterd.contents.upload_expiry import UploadExpiry
 from jupyterd.testing.deferreds import at_once
 
 
@@ -97,7 +97,7 @@ def test_the_abandoned_are_dropped(tmp_path: Path) -> None:
 def test_the_abandoned_are_dropped_though_nothing_else_happens(tmp_path: Path) -> None:
     hours, clock = Hours(), Clock()
     uploads = Uploads(3600.0, hours)
-    expiry = Expiry(clock, at_once, uploads)
+    expiry = UploadExpiry(clock, at_once, uploads)
     expiry.watch()
     assert clock.getDelayedCalls() == []
     uploads.add(str(tmp_path / "a"), 1, b"abc")

@@ -17,7 +17,7 @@ from traitlets import TraitError
 
 from jupyterd.compat.module_shims import MODULES, standins
 from jupyterd.contents import operations
-from jupyterd.contents.event_queue import Outbox
+from jupyterd.contents.event_queue import EventQueue
 from jupyterd.contents.managers.filemanager import AsyncFileContentsManager, FileContentsManager
 from jupyterd.contents.managers.foreign import LargeFileManager as KnownLargeFileManager
 from jupyterd.contents.managers.foreign import on_ours
@@ -26,7 +26,7 @@ from jupyterd.contents.managers.manager import AsyncContentsManager, ContentsMan
 from jupyterd.contents.managers.sync_or_async import at_once, settled
 from jupyterd.contents.models import moment
 from jupyterd.contents.service import Contents, is_asynchronous
-from jupyterd.contents.thread_pools import Lanes
+from jupyterd.contents.thread_pools import ThreadPools
 from jupyterd.errors import JupyterdError, NotFound
 from jupyterd.testing.deferreds import at_once as in_no_thread
 
@@ -137,7 +137,7 @@ async def test_an_asynchronous_manager_runs_off_the_reactor() -> None:
 
     manager = Asynchronous()
     assert is_asynchronous(manager)
-    contents = Contents(reactor, manager, Lanes.one(in_no_thread), Outbox(reactor, lambda data: None))
+    contents = Contents(reactor, manager, ThreadPools.one(in_no_thread), EventQueue(reactor, lambda data: None))
     try:
         answer = await contents.run(operations.get, "/a", operations.Query())
         assert b'"text"' in answer.body
@@ -254,7 +254,7 @@ async def test_an_asynchronous_subclass_is_asked_too(root: Path) -> None:
 
     (root / "gone.py").touch()
     manager = AsyncLiterate(root_dir=str(root))
-    contents = Contents(reactor, manager, Lanes.one(in_no_thread), Outbox(reactor, lambda data: None))  # type: ignore[arg-type]
+    contents = Contents(reactor, manager, ThreadPools.one(in_no_thread), EventQueue(reactor, lambda data: None))  # type: ignore[arg-type]
     try:
         saved = await contents.put("/b.py", b'{"type": "file", "format": "text", "content": "x"}', None)
         assert b'"type": "notebook"' in saved.body

@@ -13,7 +13,7 @@ import pytest
 from twisted.internet.testing import MemoryReactorClock
 
 from jupyterd.contents.notebooks import signature_store as signatures
-from jupyterd.contents.notebooks.signature_commits import DELAY, RETRY, Commits
+from jupyterd.contents.notebooks.signature_commits import DELAY, RETRY, SignatureCommits
 from jupyterd.contents.notebooks.signature_store import SharedSignatureStore
 from jupyterd.testing.deferreds import at_once
 
@@ -185,7 +185,7 @@ class Reactor(MemoryReactorClock):  # type: ignore[misc]
 
 def test_one_timer_while_something_waits(tmp_path: Path) -> None:
     reactor = Reactor()
-    commits = Commits(reactor, at_once)
+    commits = SignatureCommits(reactor, at_once)
     store = SharedSignatureStore(str(tmp_path / "db"), commits.wait)
     store.store_signature("a", "sha256")
     store.store_signature("b", "sha256")
@@ -199,7 +199,7 @@ def test_one_timer_while_something_waits(tmp_path: Path) -> None:
 
 def test_what_can_not_be_written_is_tried_again_until_it_is(tmp_path: Path) -> None:
     reactor = Reactor()
-    commits = Commits(reactor, at_once)
+    commits = SignatureCommits(reactor, at_once)
     store = SharedSignatureStore(str(tmp_path / "db"), commits.wait)
     flush, refused = store.flush, [False, False]
     store.flush = lambda: refused.pop() if refused else flush()  # type: ignore[method-assign]
@@ -214,7 +214,7 @@ def test_what_can_not_be_written_is_tried_again_until_it_is(tmp_path: Path) -> N
 
 def test_a_new_signature_does_not_wait_for_the_next_try(tmp_path: Path) -> None:
     reactor = Reactor()
-    commits = Commits(reactor, at_once)
+    commits = SignatureCommits(reactor, at_once)
     store = SharedSignatureStore(str(tmp_path / "db"), commits.wait)
     commits._watch(RETRY)
     store.store_signature("a", "sha256")
@@ -224,7 +224,7 @@ def test_a_new_signature_does_not_wait_for_the_next_try(tmp_path: Path) -> None:
 
 def test_a_normal_stop_loses_nothing(tmp_path: Path) -> None:
     reactor = Reactor()
-    commits = Commits(reactor, at_once)
+    commits = SignatureCommits(reactor, at_once)
     store = SharedSignatureStore(str(tmp_path / "db"), commits.wait)
     store.store_signature("a", "sha256")
     commits.stop()

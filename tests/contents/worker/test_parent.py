@@ -17,13 +17,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from twisted.internet.defer import Deferred
 
-from jupyterd.contents.http.upload_sink import BLOCK, Sink, SpoolFile
+from jupyterd.contents.http.upload_sink import BLOCK, SpoolFile, UploadSink
 from jupyterd.contents.managers.largefilemanager import AsyncLargeFileManager
 from jupyterd.contents.operations import Missing
 from jupyterd.contents.worker import base64_stream as inline
 from jupyterd.contents.worker import parent as workshop
 from jupyterd.contents.worker.child import OPERATIONS, answer, manager_of
-from jupyterd.contents.worker.parent import Workshop, can_delegate, describe
+from jupyterd.contents.worker.parent import Worker, can_delegate, describe
 from jupyterd.errors import Invalid
 from jupyterd.testing.deferreds import at_once, result_of
 
@@ -65,7 +65,7 @@ class Slow:
 def test_a_spooled_body_is_whole_and_little_is_held(sizes: list[int], steps: list[bool]) -> None:
     request, slow = FlowingRequest(), Slow()
     spool = SpoolFile(lambda: f"/tmp/jupyterd-test-{os.getpid()}")
-    sink = Sink(request, spool, slow)  # type: ignore[arg-type]
+    sink = UploadSink(request, spool, slow)  # type: ignore[arg-type]
     sent = [bytes([number % 251]) * size for number, size in enumerate(sizes)]
     try:
         for piece in sent:
@@ -92,7 +92,7 @@ def test_what_writing_fails_with_is_told(tmp_path: Path) -> None:
 
         def abort(self) -> None: ...
 
-    sink = Sink(FlowingRequest(), Full(), at_once)  # type: ignore[arg-type]
+    sink = UploadSink(FlowingRequest(), Full(), at_once)  # type: ignore[arg-type]
     for _ in range(3):
         sink.write(b"x" * BLOCK)
     with pytest.raises(OSError, match="full"):
@@ -100,7 +100,7 @@ def test_what_writing_fails_with_is_told(tmp_path: Path) -> None:
 
 
 def test_a_small_body_is_never_written() -> None:
-    sink = Sink(FlowingRequest(), SpoolFile(lambda: "/nowhere/x"), at_once)  # type: ignore[arg-type]
+    sink = UploadSink(FlowingRequest(), SpoolFile(lambda: "/nowhere/x"), at_once)  # type: ignore[arg-type]
     sink.write(b"a")
     sink.write(b"b")
     assert sink.in_memory() == b"ab"
@@ -185,20 +185,20 @@ def test_the_child_makes_the_same_manager(manager: AsyncLargeFileManager, notebo
 
 
 @pytest.fixture
-def shop(manager: AsyncLargeFileManager) -> Iterator[Workshop]:
-    shop = Workshop(manager)
+def shop(manager: AsyncLargeFileManager) -> Iterator[Worker]:
+    shop = Worker(manager)
     yield shop
     shop.close()
 
 
-def put(shop: Workshop, path: str, model: Any) -> dict[str, Any]:
+def put(shop: Worker, path: str, model: Any) -> dict[str, Any]:
     body = shop.new_path()
     Path(body).write_text(json.dumps(model))
     return shop.do("put", path=path, body=body, if_match=None)
 
 
 @pytest.mark.real
-def test_a_real_child(shop: Workshop, root: Path, notebook: Any) -> None:
+def test_a_real_child(shop: Worker, root: Path, notebook: Any) -> None:
     assert put(shop, "/a.ipynb", {"type": "notebook", "content": notebook("x")})["created"]
     first = shop._process
     out = shop.new_path()
@@ -216,7 +216,7 @@ def test_a_real_child(shop: Workshop, root: Path, notebook: Any) -> None:
 
 
 @pytest.mark.real
-def test_what_was_signed_here_is_trusted_there(shop: Workshop, manager: AsyncLargeFileManager, notebook: Any) -> None:
+def test_what_was_signed_here_is_trusted_there(shop: Worker, manager: AsyncLargeFileManager, notebook: Any) -> None:
     manager.sign_later = lambda store: None
     nb = notebook("x")
     output = {"output_type": "display_data", "metadata": {}, "data": {"text/html": "<b>"}}
@@ -228,7 +228,7 @@ def test_what_was_signed_here_is_trusted_there(shop: Workshop, manager: AsyncLar
 
 
 @pytest.mark.real
-def test_a_child_that_was_killed_is_replaced(shop: Workshop, root: Path, notebook: Any) -> None:
+def test_a_child_that_was_killed_is_replaced(shop: Worker, root: Path, notebook: Any) -> None:
     put(shop, "/a.ipynb", {"type": "notebook", "content": notebook("x")})
     assert shop._process is not None
     os.kill(shop._process.pid, signal.SIGKILL)
@@ -237,7 +237,7 @@ def test_a_child_that_was_killed_is_replaced(shop: Workshop, root: Path, noteboo
 
 
 @pytest.mark.real
-def test_an_idle_child_ends(shop: Workshop, notebook: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_idle_child_ends(shop: Worker, notebook: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(workshop, "IDLE", 0.1)
     put(shop, "/a.ipynb", {"type": "notebook", "content": notebook("x")})
     assert shop._process is not None
@@ -255,7 +255,7 @@ def test_large_ones_over_http(client: Any, notebook: Callable[..., Any]) -> None
         assert found.header("etag")
         assert [cell["source"] for cell in found.json()["content"]["cells"]] == [cell["source"] for cell in nb["cells"]]
         assert client.put("big.ipynb", {"type": "notebook", "content": nb}, If_Match='"x"').status == 412
-        assert client.contents.workshop._process is not None
+        assert client.contents.worker._process is not None
     finally:
         client.contents.stopService()
 
@@ -266,7 +266,7 @@ def test_what_a_killed_server_worked_on_goes(root: Path, monkeypatch: pytest.Mon
     (place / "jupyterd-work-dead" / "body").write_text("x")
     os.utime(place / "jupyterd-work-dead", (0, 0))
     monkeypatch.setattr(tempfile, "tempdir", str(place))
-    shop = Workshop(AsyncLargeFileManager(root_dir=str(root)))
+    shop = Worker(AsyncLargeFileManager(root_dir=str(root)))
     Path(shop.new_path()).touch()
     (mine,) = place.iterdir()
     assert len(list(mine.iterdir())) == 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import orjson
 import pytest
 
-from jupyterd.kernels.channels.drop_detector import FEW, QUEUE, Drops
+from jupyterd.kernels.channels.drop_detector import FEW, QUEUE, DropDetector
 
 
 def said(*numbers, series="s_7"):
@@ -15,7 +15,7 @@ def said(*numbers, series="s_7"):
 @pytest.fixture
 def drops():
     """Of a kernel that has said much."""
-    drops = Drops()
+    drops = DropDetector()
     for begin in range(0, QUEUE, 50):
         assert drops.before(said(*range(begin, begin + 50))) == []
     return drops
@@ -41,7 +41,7 @@ def test_numbers_used_on_other_channels_are_no_loss(drops) -> None:
 
 
 def test_numbers_of_messages_that_were_never_sent_are_no_loss_while_nothing_waits() -> None:
-    drops = Drops()
+    drops = DropDetector()
     for number in range(0, 100_000, 1000):
         assert drops.before(said(number)) == []
 

@@ -90,7 +90,7 @@ class Kit:
 
     def tab(self, session=None):
         tab = Tab()
-        is_new = session is None or self.channels._places.of(session) is None
+        is_new = session is None or self.channels._session_cursors.of(session) is None
         tab.cursor = self.channels.attach(tab, session)
         tab.greeting = [tab.got.pop()] if is_new and tab.got else []
         return tab
@@ -325,7 +325,7 @@ def test_a_request_times_out_and_leaves_nothing(directory) -> None:
     kit.clock.advance(6)
     with pytest.raises(TimedOut):
         result_of(asked)
-    assert kit.channels._inquiries._waiting == {}
+    assert kit.channels._server_requests._waiting == {}
 
 
 def test_forged_and_repeated_messages_are_refused_and_counted(directory) -> None:
@@ -411,7 +411,7 @@ def test_after_a_restart_with_another_key_all_goes_on(directory) -> None:
     kit.ask(tab, "execute_request")
     assert all(socket.closed for socket in old.values())
     kit.kernel = MemoryKernel(key=b"another")
-    kit.channels._line.network = kit.kernel
+    kit.channels._sockets_of_kernel.network = kit.kernel
     kit.channels.connect(kit.kernel.info)
     kit.kernel.answer_kernel_info()
     ((header, _, _),) = kit.kernel.heard("shell")
@@ -666,7 +666,7 @@ def test_a_cell_whose_idle_is_lost_ends_all_the_same(directory) -> None:
     kit.clock.advance(12)
     assert tab.types()[-2:] == [("iopub", "stream"), ("iopub", "status")]
     assert kit.watch.states[-1] == ("idle", "execute_request")
-    assert kit.channels._hearing._endings._timer is None
+    assert kit.channels._from_kernel._missing_idles._timer is None
 
 
 @pytest.mark.parametrize("first", ["idle", "reply"])
@@ -689,9 +689,9 @@ def test_idle_is_not_missing_while_iopub_is_not_read(directory) -> None:
     tab = kit.tab("s")
     header = kit.ask(tab, "execute_request", session="s")
     kit.kernel.reply("shell", "execute_reply", {"status": "ok"}, header)
-    kit.channels._line.flow(False)
+    kit.channels._sockets_of_kernel.flow(False)
     kit.clock.advance(30)
-    kit.channels._line.flow(True)
+    kit.channels._sockets_of_kernel.flow(True)
     kit.kernel.say("status", {"execution_state": "idle"}, header)
     kit.clock.advance(30)
     assert tab.types() == [("shell", "execute_reply"), ("iopub", "status")]

@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 
 from jupyterd.kernels.log.cursor import Client
 from jupyterd.kernels.messages.wire import frame_head
-from jupyterd.kernels.websocket.compressed import SqueezedChannelsProtocol, messages
+from jupyterd.kernels.websocket.compressed import CompressedChannelsProtocol, messages
 from jupyterd.kernels.websocket.protocol import ChannelsProtocol
 from jupyterd.web.websocket.compression import LARGEST, Compression
 from tests.kernels.websocket.test_protocol import TEXT, Kit, masked, said
@@ -105,7 +105,7 @@ def test_marks_reach_as_far_back_as_the_log_s(kit: Kit, monkeypatch: pytest.Monk
         kit.kernel.say("stream", {"name": "stdout", "text": str(number)})
         tab.received()
     protocol = tab.transport.protocol
-    assert isinstance(protocol, SqueezedChannelsProtocol)
+    assert isinstance(protocol, CompressedChannelsProtocol)
     assert len(protocol._marks) < 100
     assert protocol._in_the_log(0) == 0
     assert 9_000 < protocol._in_the_log(1_000_000) < 12_000
@@ -113,4 +113,4 @@ def test_marks_reach_as_far_back_as_the_log_s(kit: Kit, monkeypatch: pytest.Monk
 
 def test_all_that_counts_bytes_for_the_log_counts_its_own() -> None:
     counting = {name for name in vars(Client) if not name.startswith("_")} - {"codec", "blocked"}
-    assert counting <= set(vars(SqueezedChannelsProtocol))
+    assert counting <= set(vars(CompressedChannelsProtocol))

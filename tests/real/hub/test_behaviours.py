@@ -218,8 +218,9 @@ def test_help_and_version() -> None:
     def say(option: str) -> str:
         return subprocess.run([COMMAND, option], capture_output=True, text=True, check=True, timeout=60).stdout
 
-    assert "JupyterHub" in say("--help-all")
-    assert "--ServerApp." in say("--help-all")
+    told = say("--help-all")
+    assert "JupyterHub" in told
+    assert "--ServerApp." in told
     assert re.fullmatch(r"[\d.]+\S*\n", say("--version"))
 
 

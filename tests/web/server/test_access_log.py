@@ -12,7 +12,8 @@ from jupyterd.web.server.access_log import LONGEST_PATH, AccessLog
 
 
 def answered(path: bytes, code: int) -> Any:
-    return SimpleNamespace(path=path, code=code, method=b"GET", client=SimpleNamespace(host="127.0.0.1"))
+    client = SimpleNamespace(host="127.0.0.1")
+    return SimpleNamespace(path=path, code=code, method=b"GET", client=client, request_id=b"1")
 
 
 @pytest.mark.parametrize(("code", "level"), [(200, "debug"), (302, "info"), (404, "warn"), (500, "warn")])

@@ -14,7 +14,7 @@ from jupyterd.testing.http import Connection, MemorySite
 from jupyterd.web.root import Root
 from jupyterd.web.server.channel import HEAD_BYTES, MOST_HEADERS
 from jupyterd.web.server.head import parse_query
-from jupyterd.web.server.timeouts import Patience, most_waiting
+from jupyterd.web.server.timeouts import Timeouts, most_waiting
 
 HOST = b"Host: localhost\r\n"
 
@@ -257,7 +257,7 @@ def test_expect_100_is_not_answered_to_who_is_refused() -> None:
 
 def patient(**seconds: Any) -> tuple[MemorySite, Echo]:
     site, echo = serving()
-    site.site.patience = Patience(site.reactor, **seconds)
+    site.site.timeouts = Timeouts(site.reactor, **seconds)
     return site, echo
 
 
@@ -350,8 +350,8 @@ def test_ten_thousand_half_open_connections_are_bounded_and_others_served() -> N
             fresh = site.connect()
             fresh.send(b"GET / HTTP/1.1\r\n" + HOST + b"\r\n")
             assert statuses(fresh) == [200]
-    patience = site.site.patience
-    assert len(patience.heads) + len(patience.idles) + len(patience.lingers) <= 201
+    timeouts = site.site.timeouts
+    assert len(timeouts.heads) + len(timeouts.idles) + len(timeouts.lingers) <= 201
     closed = sum(c.transport.disconnected or b"408" in c.transport.value() for c in attackers)
     assert closed > 9_700
 
@@ -373,8 +373,8 @@ def test_nothing_is_left_of_closed_connections() -> None:
         connection = site.connect()
         connection.send(b"GET / HT")
         connection.protocol.connectionLost(Failure(ConnectionLost()))
-    patience = site.site.patience
-    assert len(patience.heads) + len(patience.idles) + len(patience.lingers) == 0
+    timeouts = site.site.timeouts
+    assert len(timeouts.heads) + len(timeouts.idles) + len(timeouts.lingers) == 0
     site.reactor.advance(10_000)
     assert site.reactor.getDelayedCalls() == []
 

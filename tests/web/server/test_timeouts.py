@@ -12,7 +12,7 @@ from jupyterd.web.api import Routes, json_api
 from jupyterd.web.call import Call, Reply
 from jupyterd.web.root import Root
 from jupyterd.web.server.channel import LEAST_TAKEN
-from jupyterd.web.server.timeouts import READER_SECONDS, Patience, Queue
+from jupyterd.web.server.timeouts import READER_SECONDS, Queue, Timeouts
 
 ASK = b"GET /api/large HTTP/1.1\r\nHost: x\r\n\r\n"
 
@@ -105,9 +105,9 @@ def test_next_answer_that_fills_the_transport_at_once_is_waited_for() -> None:
 
 def test_strangers_who_do_not_read_make_room() -> None:
     memory = site()
-    memory.site.patience = Patience(memory.reactor, most=3)
+    memory.site.timeouts = Timeouts(memory.reactor, most=3)
     slow = [full(memory) for _ in range(3)]
-    assert len(memory.site.patience.strange_readers) == 3
+    assert len(memory.site.timeouts.strange_readers) == 3
     memory.connect()
     assert [connection.transport.disconnected for connection in slow] == [True, False, False]
     slow += [full(memory) for _ in range(5)]
@@ -116,7 +116,7 @@ def test_strangers_who_do_not_read_make_room() -> None:
 
 def test_strangers_count_while_their_answers_are_made() -> None:
     memory = site()
-    memory.site.patience = patience = Patience(memory.reactor, most=3)
+    memory.site.timeouts = timeouts = Timeouts(memory.reactor, most=3)
     answers: list[Deferred[None]] = []
 
     class Slow:
@@ -137,7 +137,7 @@ def test_strangers_count_while_their_answers_are_made() -> None:
     assert [connection.transport.disconnected for connection in asking] == [True] * 2 + [False] * 3
     answers[4].callback(None)
     assert asking[4].received().startswith(b"HTTP/1.1 200 OK")
-    assert (len(patience.strange_readers), len(patience.idles)) == (2, 1)
+    assert (len(timeouts.strange_readers), len(timeouts.idles)) == (2, 1)
     memory.reactor.advance(READER_SECONDS)
     assert [connection.transport.disconnected for connection in asking] == [True] * 4 + [False]
 

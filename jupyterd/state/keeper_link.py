@@ -151,6 +151,7 @@ class KeeperLink:
     :param reactor: the reactor.
     :param path: of the keeper's socket; asked for when it is first needed.
     :ivar children: those that run, and those whose end is not forgotten yet, by their names.
+    :ivar heard: who is told of events of a takeover, by their names.
     :ivar replaced: called when a keeper was killed and another one has what lives of its children.
     """
 
@@ -168,6 +169,7 @@ class KeeperLink:
         self.pid: int | None = None
         self.children: dict[str, KeptChild] = {}
         self.replaced: list[Callable[[], Any]] = []
+        self.heard: dict[str, Callable[[], None]] = {}
 
     @property
     def connected(self) -> bool:
@@ -334,6 +336,10 @@ class KeeperLink:
                 os.close(fd)
 
     def _event(self, message: Message) -> None:
+        told = self.heard.get(message["event"])
+        if told is not None:
+            told()
+            return
         child = self.children.get(message.get("name", ""))
         if child is None:
             return

@@ -1,0 +1,144 @@
+"""Another process takes over from a running server: nothing is lost, nothing doubled, nobody refused."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.real.daemon import BIN, alive, common, end_kept, environment, spawn, until
+from tests.real.survival import Follower, Reborn
+from tests.real.tab import Tab, printed
+
+TAKEOVERS = int(os.environ.get("JUPYTERD_TAKEOVERS", "3"))
+"""How often, under a flood; set it to 10 for the long form."""
+
+FLOOD = """
+import pathlib
+number = 0
+while not pathlib.Path({path!r}).exists():
+    print(number, flush=True)
+    number += 1
+"""
+
+
+def pids(server: Reborn) -> set[int]:
+    files = (server.home / "runtime").glob("jpserver-*.json")
+    return {json.loads(file.read_text())["pid"] for file in files}
+
+
+def successor(server: Reborn, pid: int) -> int:
+    """The process that has taken over from ``pid``."""
+
+    def found() -> int:
+        server.daemon.process.poll()
+        others = pids(server) - {pid}
+        return others.pop() if others and not alive(pid) else 0
+
+    return int(until(found, 180, "nobody took over: " + server.daemon.log[-2000:]))
+
+
+@contextmanager
+def handed_on(home: Path, *options: str) -> Iterator[Reborn]:
+    server = Reborn(home, *options)
+    try:
+        yield server
+    finally:
+        for pid in pids(server):
+            os.kill(pid, signal.SIGTERM)
+        until(lambda: not [pid for pid in pids(server) if alive(pid)], 60)
+        server.daemon.process.wait(60)
+        end_kept(home)
+
+
+@pytest.mark.timeout(600)
+def test_takeovers_under_a_flood(tmp_path: Path) -> None:
+    stop, over = tmp_path / "stop", threading.Event()
+    refused: list[OSError] = []
+
+    def knock() -> None:
+        while not over.is_set():
+            try:
+                socket.create_connection(("127.0.0.1", server.port), timeout=30).close()
+            except OSError as error:
+                refused.append(error)
+            time.sleep(0.02)
+
+    with handed_on(tmp_path) as server:
+        kernel = server.daemon.start_kernel()
+        follower = Follower(server, kernel, "one")
+        follower.tab.ready()
+        never_drops = follower.tab.execute(
+            "import zmq; iopub = get_ipython().kernel.iopub_thread;"
+            "iopub.schedule(lambda: iopub.socket.set(zmq.SNDHWM, 0))"
+        )
+        until(lambda: follower.is_done(never_drops), 60)
+        asked = follower.tab.execute(FLOOD.format(path=str(stop)))
+        knocking = threading.Thread(target=knock, daemon=True)
+        knocking.start()
+        pid = server.daemon.pid
+        for _ in range(TAKEOVERS):
+            time.sleep(1.0)
+            os.kill(pid, signal.SIGUSR2)
+            pid = successor(server, pid)
+        stop.touch()
+        until(lambda: follower.is_done(asked), 120)
+        over.set()
+        knocking.join(60)
+        said = follower.of(asked)
+        follower.close()
+        numbers = [int(line) for line in printed(said).split("\n") if line.isdigit()]
+        assert refused == []
+        assert [i for i, times in Counter(m["header"]["msg_id"] for m in said).items() if times > 1] == []
+        assert numbers == list(range(len(numbers)))
+        assert follower.reconnects == TAKEOVERS
+
+
+def test_where_the_successor_does_not_start_the_server_serves_on_and_says_why(tmp_path: Path) -> None:
+    config = tmp_path / "config.py"
+    config.write_text("c.ServerApp.port_retries = 0\n")
+    with handed_on(tmp_path, f"--config={config}") as server:
+        kernel = server.daemon.start_kernel()
+        tab = Tab(server.daemon, kernel).ready()
+        config.write_text("c.ServerApp.port = 'no number'\n")
+        done = subprocess.run(
+            [BIN / "jupyterd", "restart", str(server.port)], env=environment(tmp_path), capture_output=True, text=True
+        )
+        assert done.returncode != 0
+        assert "serves on as it was" in done.stderr
+        assert "no number" in done.stderr
+        assert "no number" in server.daemon.log
+        assert printed(tab.until_done(tab.execute("print(1)"))) == "1\n"
+        config.write_text("")
+        done = subprocess.run(
+            [BIN / "jupyterd", "restart", str(server.port)], env=environment(tmp_path), capture_output=True, text=True
+        )
+        assert (done.returncode, "has taken over" in done.stdout) == (0, True), done.stderr
+        again = Tab(server.daemon, kernel, session=tab.session)
+        assert printed(again.until_done(again.execute("print(2)"))) == "2\n"
+
+
+def test_a_start_may_take_over(tmp_path: Path) -> None:
+    with handed_on(tmp_path) as server:
+        kernel = server.daemon.start_kernel()
+        tab = Tab(server.daemon, kernel).ready()
+        tab.until_done(tab.execute("x = 3"))
+        first = server.daemon
+        options = [*common(tmp_path, server.port), "--ServerApp.port_retries=0", "--takeover"]
+        server.daemon = spawn(tmp_path, options)
+        server.daemon.port = server.port
+        successor_pid = until(lambda: first.process.poll() is not None and pids(server), 60)
+        assert first.process.returncode == 0
+        assert successor_pid == {server.daemon.pid}
+        again = Tab(server.daemon, kernel).ready()
+        assert printed(again.until_done(again.execute("print(x)"))) == "3\n"
