@@ -140,3 +140,14 @@ def test_what_nobody_asked_for_closes_the_connection() -> None:
 
 def test_header_values_are_read() -> None:
     assert parse_head(b"HTTP/1.1 200 OK\r\nA: 1\r\nA:  2 ").get(b"a") == b"2"
+
+
+def test_what_comes_with_the_switch_goes_to_who_takes_over() -> None:
+    connected, other = Connected(), Taken()
+
+    def take_over(head: Head) -> None:
+        connected.upstream._listener = other
+
+    connected.taken.head = take_over  # type: ignore[method-assign]
+    connected.upstream.dataReceived(b"HTTP/1.1 101 Switching\r\n\r\n\x81\x01a")
+    assert (connected.taken.data, other.data) == (b"", b"\x81\x01a")
