@@ -71,6 +71,7 @@ NEIGHBOURS = {
         "kernels.log",
         "kernels.messages.wire",
         "sessions.manager",
+        "state.store",
     },
     "sessions": {"kernels.manager"},
     "supervision": {"state.directory"},

@@ -19,12 +19,11 @@ from jupyterd.gateway.interfaces import Backoff, LinkEnd, Wire
 from jupyterd.gateway.kernelspecs import GatewaySpecs
 from jupyterd.gateway.launcher import GatewayLauncher
 from jupyterd.gateway.managers import GatewayWebSocketConnection
-from jupyterd.gateway.network import LinkNetwork
+from jupyterd.gateway.network import LinkNetwork, UnixEndpoints
 from jupyterd.gateway.polling import GatewayPolling
 from jupyterd.gateway.settings import GatewayClient
 from jupyterd.gateway.tls import GatewayPolicy
 from jupyterd.system.threads import InThread
-from jupyterd.system.unix_endpoint import UnixEndpoints
 
 if TYPE_CHECKING:
     from jupyterd.settings.load import Settings

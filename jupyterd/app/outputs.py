@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from jupyterd.outputs.runs import Runs
     from jupyterd.sessions.manager import SessionManager
     from jupyterd.settings.server_app import ServerApp
+    from jupyterd.state.store import StateStore
     from jupyterd.system.threads import InThread
     from jupyterd.web.call import Call
 
@@ -32,13 +33,19 @@ def recorder(
     notebooks: Callable[[str], Awaitable[list[str]]],
     change: Callable[..., Any],
     emit: Callable[[str, dict[str, Any]], None],
+    store: Callable[[], StateStore] | None,
+    state_thread: InThread,
+    kernels_stay: Callable[[], bool],
 ) -> Recorder:
     """The recorder of a daemon.
 
     :param notebooks: the paths of those that run on a kernel.
     :param change: changes a notebook on its way; see :meth:`jupyterd.contents.service.Contents.change`.
     :param emit: the event bus.
+    :param store: the state file that the next daemon reads; None where there is none.
+    :param kernels_stay: whether kernels go on when the daemon stops.
     """
+    from jupyterd.outputs.ledger import ExecutionLedger
     from jupyterd.outputs.recorder import Recorder
     from jupyterd.outputs.settings import OutputRecorder
 
@@ -49,6 +56,8 @@ def recorder(
         notebooks=notebooks,
         change=change,
         emit=emit,
+        ledger=None if store is None else ExecutionLedger(store, state_thread),
+        kernels_stay=kernels_stay,
     )
 
 

@@ -311,6 +311,7 @@ class Parts:
         """Which cells' outputs are not in their notebooks yet."""
         from jupyterd.app.outputs import recorder
 
+        keeping = self.keeping if self.gateway is None else None
         service = recorder(
             self.reactor,
             self.server,
@@ -318,6 +319,9 @@ class Parts:
             notebooks=lambda kernel_id: self.sessions.notebooks_on(kernel_id),
             change=lambda path, step: self.contents.change(path, step),
             emit=self.emit,
+            store=None if keeping is None else lambda: keeping.kept.store,
+            state_thread=self.state_thread,
+            kernels_stay=self.keep_at_stop,
         )
         self.services.add(Stage.RECORDS, service)
         return service

@@ -154,7 +154,7 @@ class Contents(Service):
 
         async def work() -> None:
             in_thread, manager = self.thread_pools.write, self.manager
-            is_large = await in_thread(operations.is_large, manager, path, LARGE)
+            is_large = step.size > LARGE or await in_thread(operations.is_large, manager, path, LARGE)
             if is_large and await in_thread(can_delegate, manager):
                 etag = (await self._delegate("change", step, path=path))["etag"]
                 if etag is not None:

@@ -17,12 +17,14 @@ class Step:
     :param function: ``module:name`` of a coroutine function of the manager, the path, the content, which it changes,
         and ``given``.
     :param given: JSON.
+    :ivar size: bytes, roughly, by which the notebook may grow.
     :ivar report: what it returned, JSON too; its ``changed`` says whether the content was.
     """
 
     function: str
     given: dict[str, Any]
     report: dict[str, Any] | None = None
+    size: int = 0
 
     async def run(self, manager: Any, path: str, content: dict[str, Any], mark: Any = None) -> bool:
         """Run it; whether the content was changed.

@@ -114,6 +114,7 @@ class Execution:
     :ivar first: the number in the kernel's log from which on it may have said something.
     :ivar state: ``queued``, ``running``, then ``ok``, ``error`` or ``aborted``.
     :ivar clients: the sessions of the clients that show its outputs: who asked, and who took it over.
+    :ivar saver: the session of the client that saves what it shows, so that of several pages one writes the file.
     :ivar asked: when.
     :ivar waiting: notebooks in which its outputs have no place, and why.
     :ivar told: of which of them it was told.
@@ -133,6 +134,7 @@ class Execution:
     started: float | None = None
     ended: float | None = None
     clients: set[str] = field(default_factory=set)
+    saver: str = ""
     input: InputRequest | None = None
     replied: bool = False
     idle: bool = False
@@ -168,6 +170,10 @@ class Execution:
         request = request_of(self.content)
         self._hash = hash_of(request.code)
         self._visible = not request.silent and (self.cell_id is not None or request.store_history)
+
+    def know(self, code_hash: str, visible: bool) -> None:
+        """What would else be read from the request, which is not there."""
+        self._hash, self._visible = code_hash, visible
 
     def shorten(self) -> None:
         """Keep no more of a long request than is needed."""

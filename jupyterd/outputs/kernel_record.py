@@ -16,6 +16,7 @@ from jupyterd.outputs.replay import Replay, Said
 if TYPE_CHECKING:
     from jupyterd.kernels.channels.kernel_channels import KernelChannels
     from jupyterd.kernels.log.cursor import Cursor
+    from jupyterd.outputs.ledger import ExecutionLedger
     from jupyterd.outputs.settings import OutputRecorder
     from jupyterd.system.threads import InThread
 
@@ -55,6 +56,7 @@ class KernelRecord:
     """One kernel's; a :class:`jupyterd.kernels.channels.recording.Recording`.
 
     :param seconds: the clock.
+    :param ledger: writes down what the next daemon is to find again; nothing where it is None.
     :ivar executions: those whose outputs no file is known to hold, by message id, oldest first.
     :ivar paths: the notebooks that run on the kernel, as far as is known.
     :ivar away: until when each client that is gone may come back.
@@ -69,6 +71,7 @@ class KernelRecord:
         settings: OutputRecorder,
         in_thread: InThread,
         seconds: Callable[[], float],
+        ledger: ExecutionLedger | None = None,
     ) -> None:
         self.kernel_id = channels.kernel_id
         self.executions: dict[str, Execution] = {}
@@ -78,12 +81,13 @@ class KernelRecord:
         self.gone = self._closing = False
         self.cursor: Cursor | None = None
         self._channels, self._overseer, self._settings = channels, overseer, settings
-        self._in_thread, self._seconds = in_thread, seconds
+        self._in_thread, self._seconds, self._ledger = in_thread, seconds, ledger
         self._replay = Replay(settings.cell_bytes)
         self._read_to = 0
         self._reading = DeferredLock()
         self._forgotten: list[str] = []
         self._followers: set[str] = set()
+        self._last_asked = 0.0
 
     # -- what the channels tell
 
@@ -94,17 +98,38 @@ class KernelRecord:
             return  # a console's
         log = self._channels.messages
         execution = Execution(header.msg_id, cell_id, path, log.next, bytes(parts[0]), bytes(parts[3]))
-        execution.clients.add(key_of(cursor))
+        execution.saver = key_of(cursor)
+        execution.clients.add(execution.saver)
         execution.recorded = cursor.records
         execution.shorten()
-        execution.asked = self._seconds()
+        self._last_asked = execution.asked = max(self._seconds(), self._last_asked + 1e-6)  # their order is told by it
         while len(self.executions) >= max(1, self._settings.executions):
             self.forget(next(iter(self.executions.values())))
         self.executions[execution.id] = execution
         if self.cursor is None:
             self.cursor = log.open(position=log.next)
         self._overseer.asked(self, execution)
+        self._remember(execution)
         self.learn()
+
+    def _remember(self, execution: Execution) -> None:
+        if self._ledger is not None:
+            self._ledger.remember(self.kernel_id, execution)
+
+    async def restore(self) -> None:
+        """See :class:`Recording`."""
+        if self._ledger is None:
+            return
+        log = self._channels.messages
+        for execution in await self._ledger.recall(self.kernel_id):
+            execution.first = min(max(execution.first, log.oldest), log.next)
+            self.executions[execution.id] = execution
+            for key in execution.clients:
+                self.away[key] = self._seconds() + self._settings.lost_grace
+        if self.executions:
+            self.cursor = log.open(position=min(each.first for each in self.executions.values()))
+            self._overseer.changed(self)
+            self.learn()
 
     def supersede(self, execution: Execution) -> None:
         """Its cell is run again, and will show the new outputs alone."""
@@ -119,6 +144,7 @@ class KernelRecord:
             return
         if state == "busy" and execution.started is None:
             execution.state, execution.started = "running", self._seconds()
+            self._remember(execution)
         elif state == "idle":
             execution.idle = True
             self._end_if_over(execution)
@@ -143,6 +169,8 @@ class KernelRecord:
     def _ended(self, execution: Execution) -> None:
         if execution.superseded:
             self.forget(execution)
+        else:
+            self._remember(execution)
         self._overseer.changed(self)
 
     def wants_input(self, msg_id: str, parts: Parts) -> None:
@@ -236,8 +264,12 @@ class KernelRecord:
         self._followers = {each for each in self._followers if each in here} | {session}
 
     def attend(self, session: str, execution: Execution) -> None:
-        """The client of this session shows its outputs from now on."""
-        execution.clients.add(session)
+        """The client of this session shows its outputs from now on, and saves them if nobody who is there does."""
+        if all(key_of(cursor) != execution.saver for cursor in self._channels.messages.attached):
+            execution.saver = session
+        if session not in execution.clients:
+            execution.clients.add(session)
+            self._remember(execution)
 
     def fence(self, session: str) -> str | None:
         """Send a client a message; all that it gets before that is in what is read next. The message's id."""
@@ -257,6 +289,10 @@ class KernelRecord:
             and not each.superseded
             and (each.path == path if each.path is not None else path in self.paths)
         ]
+
+    def size(self, execution: Execution) -> int:
+        """Bytes, roughly, of what was read of an execution."""
+        return self._replay[execution.id].size if execution.id in self._replay else 0
 
     async def outputs(self, wanted: list[Execution], for_pages: bool = False) -> dict[str, Said]:
         """What executions have said, by their ids, as of now; see :meth:`Replay.said`."""
@@ -305,6 +341,8 @@ class KernelRecord:
         """A file holds its outputs, or nobody wants them."""
         if self.executions.pop(execution.id, None) is None:
             return
+        if self._ledger is not None:
+            self._ledger.forget(self.kernel_id, [execution.id])
         if self._reading.locked:  # a thread may be at it
             self._forgotten.append(execution.id)
         else:

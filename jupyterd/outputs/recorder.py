@@ -7,7 +7,6 @@ notebook, when the kernel ends and when the daemon stops. While such a page is t
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
-from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import Service
@@ -27,6 +26,7 @@ from jupyterd.outputs.written_cells import WrittenCells, renamed_path
 
 if TYPE_CHECKING:
     from jupyterd.kernels.channels.kernel_channels import KernelChannels
+    from jupyterd.outputs.ledger import ExecutionLedger
     from jupyterd.outputs.settings import OutputRecorder
     from jupyterd.system.threads import InThread
 
@@ -37,6 +37,9 @@ NOTEBOOK = ".ipynb"
 
 SETTLING = 0.5
 """Seconds in which changes are taken together."""
+
+UNKNOWN = 10.0
+"""Seconds after which it is asked again which notebooks run on a kernel, where none was known: sessions come later."""
 
 SLOWEST_RETRY = 3600.0
 """Seconds between the last attempts to write a file."""
@@ -53,6 +56,8 @@ class Recorder(Service):
     :param notebooks: the paths of the notebooks that run on a kernel, by its id.
     :param change: lets a step change a notebook on disk.
     :param emit: the event bus.
+    :param ledger: writes down what the next daemon is to find again; nothing where it is None.
+    :param kernels_stay: whether kernels go on when the daemon stops: pages that are there come back to them.
     :ivar followers: who else is told that a file or directory has another name.
     """
 
@@ -67,7 +72,10 @@ class Recorder(Service):
         notebooks: Callable[[str], Awaitable[list[str]]],
         change: Change,
         emit: Callable[[str, dict[str, Any]], None],
+        ledger: ExecutionLedger | None = None,
+        kernels_stay: Callable[[], bool] = lambda: False,
     ) -> None:
+        self._ledger, self._kernels_stay = ledger, kernels_stay
         self._settings, self._clock, self._in_thread = settings, clock, in_thread
         self._notebooks, self._change, self._emit = notebooks, change, emit
         self._records: dict[str, KernelRecord] = {}
@@ -84,7 +92,7 @@ class Recorder(Service):
 
     def of(self, channels: KernelChannels) -> KernelRecord:
         """The record of a new kernel."""
-        record = KernelRecord(channels, self, self._settings, self._in_thread, self._clock.seconds)
+        record = KernelRecord(channels, self, self._settings, self._in_thread, self._clock.seconds, self._ledger)
         self._records[record.kernel_id] = record
         return record
 
@@ -165,6 +173,8 @@ class Recorder(Service):
         if execution.over and execution.ended is not None and not record.is_attended(execution):
             yield execution.ended + self._settings.kept
         due = record.due(execution)
+        if due is not None and not record.gone and not _paths_of(record, execution):
+            yield max(due, self._clock.seconds() + UNKNOWN)
         for path in self._paths(record, execution):
             if due is not None and path not in execution.waiting:
                 yield max(due, self._not_before.get(path, 0.0))
@@ -225,7 +235,8 @@ class Recorder(Service):
         if not pending or not self._may_write(path):
             return
         over = {each.id for _, each in pending if each.over}
-        step = Step(steps.WRITE, {"recorded": [asdict(each) for each in await self._recorded(path, pending)]})
+        step = Step(steps.WRITE, {"recorded": [vars(each) for each in await self._recorded(path, pending)]})
+        step.size = sum(record.size(each) for record, each in pending)
         try:
             await self._change(path, step)
         except NotFound:
@@ -339,9 +350,9 @@ class Recorder(Service):
         return Step(
             steps.SAVE,
             {
-                "shown": [asdict(each) for each in shown],
-                "recorded": [asdict(each) for each in recorded],
-                "written": {cell_id: asdict(each) for cell_id, each in written.items()},
+                "shown": [vars(each) for each in shown],
+                "recorded": [vars(each) for each in recorded],
+                "written": {cell_id: vars(each) for cell_id, each in written.items()},
                 "over": [*(each.id for each in recorded if each.over), *(each.id for each in shown)],
             },
         )
@@ -378,7 +389,6 @@ class Recorder(Service):
         """
         record = self._records[kernel_id]
         await record.refresh_paths()
-        record.opened = self._clock.seconds() + OPENING
         wanted = [each for each in record.executions.values() if each.visible and each.cell_id is not None]
         if path is not None:
             of_path = record.of_path(clean(path))
@@ -391,7 +401,8 @@ class Recorder(Service):
             fence = record.fence(client)
         said = await record.outputs(wanted, for_pages=True)
         models = [record.model(each, said.get(each.id, Said([]))) for each in wanted]
-        for model in models:
+        for model, execution in zip(models, wanted, strict=True):
+            model["yours"] = client is not None and execution.saver == client
             for name in ("started", "ended"):
                 model[name] = None if model[name] is None else isoformat(model[name])
         self._schedule()
@@ -400,7 +411,7 @@ class Recorder(Service):
     # -- the end
 
     def stopService(self) -> Deferred[None]:
-        """Write all that is in no file: nobody will."""
+        """Write all that is in no file: nobody will, but for pages that come back to a kernel that goes on."""
         super().stopService()
         self._stopped = True
         for timer in (self._timer, self._soon):
@@ -415,7 +426,7 @@ class Recorder(Service):
             for execution in record.executions.values():
                 paths.update((path, None) for path in self._paths(record, execution))
         for path in paths:
-            await self.write(path, whoever_is_there=True)
+            await self.write(path, whoever_is_there=not self._kernels_stay())
 
 
 def _paths_of(record: KernelRecord, execution: Execution) -> set[str]:

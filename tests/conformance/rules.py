@@ -107,7 +107,12 @@ def _links(case: Case, ours: Told, theirs: Told, found: Sequence[str]) -> bool:
     return case.method == "GET" and all(any(part in line for part in told) for line in found)
 
 
+def _named_as_verbs(case: Case, ours: Told, theirs: Told, found: Sequence[str]) -> bool:
+    return _path(case) in ("/api/contents/trust", "/api/contents/checkpoints") and theirs.status in (200, 405)
+
+
 RULES = (
+    Rule("Entries called `trust` or `checkpoints`", _named_as_verbs),
     Rule("Errors that the reference does not handle", _unhandled),
     Rule("HEAD and OPTIONS", _head),
     Rule("HEAD and OPTIONS", _options),

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+HOME = Path(os.environ.get("JUPYTERD_TEST_ENVIRONMENTS") or Path.home() / ".cache" / "jupyterd-tests")
 COMMON = (
     "jupyter-archive", "jupyter-collaboration", "jupyter-lsp", "jupyter-resource-usage", "jupyter-server-fileid",
     "jupyter-server-proxy", "jupyterlab-code-formatter", "jupyterlab-git", "jupytext", "nbdime", "nbgitpuller",
@@ -32,11 +33,10 @@ RARE = (
 def python_of(name: str, packages: Sequence[str]) -> Path:
     """The interpreter of an environment that has jupyterd and these packages; builds it the first time."""
     digest = hashlib.sha256("\n".join([sys.version, str(REPOSITORY), *sorted(packages)]).encode()).hexdigest()[:12]
-    home = Path(os.environ.get("JUPYTERD_TEST_ENVIRONMENTS") or Path.home() / ".cache" / "jupyterd-tests")
-    home.mkdir(parents=True, exist_ok=True)
-    place = home / f"{name}-{digest}"
+    HOME.mkdir(parents=True, exist_ok=True)
+    place = HOME / f"{name}-{digest}"
     python = place / "bin" / "python"
-    with (home / f"{name}-{digest}.lock").open("w") as lock:
+    with (HOME / f"{name}-{digest}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not (place / "complete").exists():
             shutil.rmtree(place, ignore_errors=True)

@@ -27,6 +27,7 @@ from tests.real.daemon import TOKEN, Daemon, running, until
 pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 everything = pytest.mark.skipif(not os.environ.get("JUPYTERD_ALL_EXTENSIONS"), reason="set JUPYTERD_ALL_EXTENSIONS")
 QUERY = f"token={TOKEN}"
+PROXY_SDIST = os.environ.get("JUPYTER_SERVER_PROXY_SDIST", "")
 PLUGINS = Path(__file__).parent / "plugins"
 
 
@@ -345,9 +346,9 @@ def test_nbdimes_own_tests(tmp_path: Path) -> None:
 
 
 @everything
-@pytest.mark.skipif(not os.environ.get("JUPYTER_SERVER_PROXY_SDIST"), reason="set it to the unpacked sdist")
+@pytest.mark.skipif(not PROXY_SDIST, reason="set JUPYTER_SERVER_PROXY_SDIST to the unpacked source distribution")
 def test_server_proxys_own_tests(tmp_path: Path) -> None:
-    tests = Path(os.environ["JUPYTER_SERVER_PROXY_SDIST"]) / "tests" / "test_proxies.py"
+    tests = Path(PROXY_SDIST) / "tests" / "test_proxies.py"
     assert _run_tests(tmp_path, str(tests), "-o", "asyncio_mode=auto") == 0
 
 
@@ -355,5 +356,7 @@ def _run_tests(home: Path, *words: str) -> int:
     (home / ".gitconfig").write_text("[user]\nname = n\nemail = a@b.c\n[init]\ndefaultBranch = master\n")
     python = python_of("common", COMMON)
     env = {**os.environ, "HOME": str(home), "PYTHONPATH": str(PLUGINS), "PATH": f"{python.parent}:{os.environ['PATH']}"}
-    command = [str(python), "-m", "pytest", "-q", "-p", "as_jupyterd", "-p", "no:cacheprovider", *words]
+    command = [str(python), "-m", "pytest", "-q", "-p", "as_jupyterd", "-p", "no:cacheprovider"]
+    (home / "pytest.ini").write_text("[pytest]\n")  # theirs asks for plugins that measure coverage
+    command += ["-c", str(home / "pytest.ini"), "-o", "timeout_func_only=true", *words]
     return subprocess.run(command, cwd=home, env=env, check=False, timeout=580).returncode

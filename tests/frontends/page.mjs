@@ -195,6 +195,7 @@ export function record(msg_id, cell_id, more = {}) {
     last_msg_id: null,
     input_request: null,
     saved: false,
+    yours: true,
     ...more
   };
 }

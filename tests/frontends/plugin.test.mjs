@@ -23,9 +23,13 @@ function page(cells, ...answers) {
     asked.push(answer);
     return typeof answer === 'function' ? answer(kernel) : answer;
   };
-  const follower = new plugin.Follower(kernel, () => cells, ask);
-  followers.push(follower);
-  return { kernel, asked };
+  const quiet = [];
+  const quietly = change => {
+    quiet.push(change);
+    return change();
+  };
+  followers.push(new plugin.Follower(kernel, () => cells, ask, quietly));
+  return { kernel, asked, quiet };
 }
 
 const followers = [];
@@ -141,6 +145,21 @@ test('what is run while the page is there is followed, from its first message on
   await until(() => text(place) === '1');
   await kernel.receive(stream('2', request('r')));
   assert.equal(text(place), '12');
+});
+
+test('what another page saves is no reason to save here', async () => {
+  const [theirs, ours] = [cell('a', 'x'), cell('b', 'y')];
+  const told = [record('r', 'a', { yours: false, outputs: [out('1')] }), record('s', 'b', { outputs: [out('1')] })];
+  const { kernel, quiet } = page([theirs, ours], fenced(...told));
+  await until(() => text(theirs) === '1' && text(ours) === '1');
+  assert.equal(quiet.length, 1);
+  await kernel.receive(stream('2', request('s')));
+  assert.equal(quiet.length, 1);
+  await kernel.receive(stream('2', request('r')));
+  await kernel.receive(status('idle', request('r')));
+  assert.equal(text(theirs), '12');
+  assert.ok(quiet.length > 2);
+  assert.equal(theirs.cell.model.executionState, 'idle');
 });
 
 test('an end that came before the answer ends the cell, though the reply is not there yet', async () => {

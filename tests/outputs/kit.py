@@ -65,7 +65,7 @@ class Page(Tab):
 class Kit:
     """All of it; ``kit.paths`` are the notebooks that run on the kernel."""
 
-    def __init__(self, directory: Path, **traits: Any) -> None:
+    def __init__(self, directory: Path, ledger: Any = None, kernels_stay: Any = lambda: False, **traits: Any) -> None:
         self.site = MemorySite()
         self.clock = self.site.reactor
         self.clock.advance(1_000_000.0)
@@ -86,6 +86,8 @@ class Kit:
             notebooks=self._notebooks,
             change=self._change,
             emit=self._emit,
+            ledger=ledger,
+            kernels_stay=kernels_stay,
         )
         self.contents.outputs = self.recorder
         self.channels = self.new_channels(directory / "spill")

@@ -10,8 +10,12 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from jupyterd.errors import Forbidden
-from jupyterd.testing.deferreds import result_of
-from tests.outputs.kit import PATH, Kit, Page, cell
+from jupyterd.outputs.kernel_record import KernelRecord
+from jupyterd.outputs.ledger import ExecutionLedger
+from jupyterd.outputs.settings import OutputRecorder
+from jupyterd.state.store import StateStore
+from jupyterd.testing.deferreds import at_once, result_of
+from tests.outputs.kit import PATH, Kit, Page, cell, done
 
 CLOSED, LOST = 60.0, 3600.0
 
@@ -120,6 +124,17 @@ def test_a_page_that_takes_over_is_waited_for_as_the_one_before(kit: Kit) -> Non
     other.leave()
     kit.pass_time(CLOSED + 10)
     assert kit.disk()[0] == (1, ["x"])
+
+
+def test_of_several_pages_the_one_that_ran_a_cell_saves_it_then_the_first_that_asks(kit: Kit) -> None:
+    def is_yours(client: str) -> bool:
+        return bool(kit.get(f"/api/kernels/k/executions?client={client}")["executions"][0]["yours"])
+
+    page, _, _ = Page(kit, "one"), Page(kit, "two"), Page(kit, "three")
+    kit.begin(page.run("c1"))
+    assert [is_yours(client) for client in ("one", "two", "three")] == [True, False, False]
+    page.leave()
+    assert [is_yours(client) for client in ("three", "two")] == [True, False]
 
 
 def test_what_is_before_the_fence_is_in_the_answer_and_what_is_behind_it_is_not(kit: Kit) -> None:
@@ -442,6 +457,45 @@ def test_code_over_rest_names_its_cell_and_is_recorded_alike(kit: Kit) -> None:
     kit.may_execute = False  # stands here for: may not write contents
     refused = kit.site.request("POST", "/api/kernels/k/execute", json_body={"code": "1", "path": "a", "cell_id": "c"})
     assert refused.status == 403
+
+
+def test_the_next_daemon_finds_what_is_in_no_file(tmp_path: Path) -> None:
+    store = StateStore(":memory:")
+    ledger = ExecutionLedger(lambda: store, at_once)
+    kit = Kit(tmp_path, ledger=ledger)
+    kit.put(cell("c1"), cell("c2"), cell("c3"))
+    page = Page(kit, "one")
+    held, first, second = page.run("c3"), page.run("c1"), page.run("c2")
+    kit.ran(held, "held")
+    kit.put(cell("c1"), cell("c2"), cell("c3", execution_count=1))
+    kit.begin(first, 2)
+    kit.say(first, "before ")
+    record = KernelRecord(kit.channels, kit.recorder, OutputRecorder(), at_once, kit.clock.seconds, ledger)
+    kit.recorder._records["k"] = record  # as another daemon makes it, which has the same log
+    kit.channels.recording = kit.channels._requests.recording = kit.channels._from_kernel.recording = record
+    kit.paths.clear()  # sessions are found later than kernels
+    done(record.restore())
+    kit.paths.append("a.ipynb")
+    assert [(each["cell_id"], each["state"]) for each in kit.executions()] == [("c1", "running"), ("c2", "queued")]
+    page.leave()
+    kit.say(first, "and after")
+    kit.finish(first, 2)
+    kit.ran(second, "second", 3)
+    kit.pass_time(LOST + 10)
+    assert kit.disk()[:2] == [(2, ["before and after"]), (3, ["second"])]
+    assert store.executions() == []
+
+
+def test_pages_come_back_to_a_kernel_that_goes_on(tmp_path: Path) -> None:
+    kit = Kit(tmp_path, kernels_stay=lambda: True)
+    kit.put(cell("c1"), cell("c2"))
+    page, other = Page(kit, "one"), Page(kit, "two")
+    header, left = page.run("c1"), other.run("c2")
+    other.leave()
+    kit.ran(header, "x")
+    kit.ran(left, "y", 2)
+    result_of(kit.recorder.stopService())
+    assert kit.disk() == [(None, []), (2, ["y"])]
 
 
 def test_closing_twice_and_without_executions_leaves_nothing(kit: Kit) -> None:

@@ -87,7 +87,8 @@ def in_browser(home: Path, script: Callable[[Browser], None], *options: str, bas
             try:
                 script(browser)
             except Exception:
-                browser.page.screenshot(path=str(home / "failed.png"))
+                with suppress(sync_api.Error):  # a page that the script has closed
+                    browser.page.screenshot(path=str(home / "failed.png"))
                 print(daemon.log[-4000:], browser.wrong, f"see {home / 'failed.png'}", sep="\n")
                 raise
             assert browser.wrong == [], "\n".join(browser.wrong)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.real import test_lab_browser as lab
-from tests.real.daemon import BIN, Daemon, environment, running, until
+from tests.real.daemon import BIN, Daemon, await_answer, common, environment, free_port, running, spawn, until
 from tests.real.tab import Tab
 
 pytestmark = pytest.mark.real
@@ -182,6 +183,14 @@ def test_the_command_runs_a_notebook_on_the_server(tmp_path: Path) -> None:
     assert "Traceback" not in daemon.log
 
 
+def _ran(browser: lab.Browser) -> bool:
+    """Ask the page to run its cell; one that is busy with its start takes no keys."""
+    browser.see(".jp-Notebook .jp-CodeCell .cm-content").click()
+    browser.press("Control+Enter")
+    browser.page.wait_for_timeout(3000)
+    return bool(browser.page.locator(".jp-InputPrompt", has_text="[*]").count())
+
+
 @pytest.mark.skipif(lab.CHROMIUM is None, reason="no Chromium")
 @pytest.mark.parametrize("front_end", ["lab/tree", "notebooks"])
 def test_a_page_is_closed_in_the_middle_and_another_browser_has_all(tmp_path: Path, front_end: str) -> None:
@@ -191,8 +200,7 @@ def test_a_page_is_closed_in_the_middle_and_another_browser_has_all(tmp_path: Pa
         file = daemon.root / "a.ipynb"
         browser.open(f"/{front_end}/a.ipynb?token={lab.TOKEN}")
         browser.see(".jp-Notebook-ExecutionIndicator[data-status=idle]", state="attached")
-        browser.see(".jp-Notebook .jp-CodeCell .cm-content").click()
-        browser.press("Control+Enter")
+        until(lambda: _ran(browser), 60, "the page did not run the cell")
         browser.see(".jp-OutputArea-output", "line 3")
         chromium = browser.page.context.browser
         browser.page.close()
@@ -210,3 +218,28 @@ def test_a_page_is_closed_in_the_middle_and_another_browser_has_all(tmp_path: Pa
         browser.wrong = [text for text in browser.wrong if "reading 'schema'" not in text]  # of a page that is cut off
 
     lab.in_browser(tmp_path, script, *SOON)
+
+
+def test_a_daemon_that_is_killed_in_the_middle_loses_no_output(tmp_path: Path) -> None:
+    source, port = COUNTING.format(8, 0.4), free_port()
+    options = [*common(tmp_path, port), *SOON, "--OutputRecorder.lost_grace=3"]
+    daemon = spawn(tmp_path, options)
+    try:
+        daemon.port = port
+        await_answer(daemon)
+        save(daemon, source, "print('second')")
+        kernel = session(daemon)
+        tab = Tab(daemon, kernel)
+        run_cell(tab, "c1", source)
+        run_cell(tab, "c2", "print('second')")
+        await_text(tab, "c1")
+        daemon.stop(signal.SIGKILL)
+        daemon = spawn(tmp_path, options)
+        daemon.port = port
+        await_answer(daemon)
+        file = daemon.root / "a.ipynb"
+        until(lambda: texts(file)[1][0], 60, "not written")
+        assert texts(file) == [(1, ["".join(f"line {n}\n" for n in range(8))]), (2, ["second\n"])]
+        daemon.json("DELETE", f"/api/kernels/{kernel}")
+    finally:
+        daemon.stop()

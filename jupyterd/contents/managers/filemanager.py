@@ -16,7 +16,7 @@ from traitlets import Bool, Enum, Float, Int, TraitError, Unicode, default, vali
 
 from jupyterd.contents import paths
 from jupyterd.contents.managers import generic as composites
-from jupyterd.contents.managers import moving, reading, saving
+from jupyterd.contents.managers import hooks, moving, reading, saving
 from jupyterd.contents.managers.checkpoints import AsyncFileCheckpoints, FileCheckpoints
 from jupyterd.contents.managers.file_tree import FileTree
 from jupyterd.contents.managers.manager import AsyncContentsManager
@@ -95,8 +95,11 @@ class FileContentsManager(FileTree):
         value = paths.to_api_path(self.root_dir, proposal["value"])
         try:
             found = not value or self._dir_exists(value)
-        except paths.OutsideRoot as error:
-            raise TraitError(error.message) from None
+        except Exception as error:
+            if not hooks.is_refusal(error):
+                raise
+            why = getattr(error, "message", None) or getattr(error, "log_message", None)
+            raise TraitError(str(why or error)) from None
         if not found:
             raise TraitError(f"Preferred directory not found: {value!r}")
         return value

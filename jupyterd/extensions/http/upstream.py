@@ -144,7 +144,8 @@ class Upstream(TwistedProtocol):
         self.switched = head.status == 101
         length, coding = head.get(b"content-length"), (head.get(b"transfer-encoding") or b"").lower()
         listener.head(head)
-        if self._listener is None:
+        listener = self._listener  # another one, where the protocol was switched
+        if listener is None:
             return
         if self.switched:
             if rest:

@@ -265,9 +265,12 @@
   class Execution {
     /**
      * @param leave - called with it when it is of no use any more
+     * @param quietly - makes a change to the notebook that is no reason to save it
      */
-    constructor(id, kernel, leave) {
+    constructor(id, kernel, leave, quietly = change => change()) {
       this.id = id;
+      this._quietly = quietly;
+      this._yours = true;
       this.cell = null;
       this.count = null;
       this.over = false;
@@ -379,12 +382,18 @@
         return;
       }
       this.count = told.execution_count;
+      this._yours = told.yours !== false;
       if (!this.cell || !sameOutputs(this.cell.outputArea.model.toJSON(), told.outputs)) {
-        this._show(told, cell);
+        this._change(() => this._show(told, cell));
       }
       if (told.input_request) {
         this._askAgain(told.input_request);
       }
+    }
+
+    /** Change the notebook. Where another page saves the change, this one need not: it would find the file changed. */
+    _change(change) {
+      return this._yours ? change() : this._quietly(change);
     }
 
     _show(told, cell) {
@@ -446,7 +455,7 @@
         this._ask(message);
       } else if (message.channel === 'iopub') {
         if (await this._passes(message)) {
-          await this.onIOPub(message);
+          await this._change(() => this.onIOPub(message));
         }
         this._note(message);
       }
@@ -504,8 +513,10 @@
       this.over = true;
       this._inputs().forEach(widget => widget.dispose()); // answered in another page
       this._kernel.hasPendingInput = false;
-      setRunning(this.cell, false);
-      this.cell.model.executionCount = this.count; // none for what was never begun
+      this._change(() => {
+        setRunning(this.cell, false);
+        this.cell.model.executionCount = this.count; // none for what was never begun
+      });
       this._resolve({
         channel: 'shell',
         header: { ...this.msg.header, msg_type: 'execute_reply' },
@@ -587,9 +598,11 @@
    * @param kernel - the notebook's kernel connection
    * @param cells - gives `{ id, source, cell }` of each code cell
    * @param ask - asks the server what runs, promises `{ executions, fence }`
+   * @param quietly - makes a change to the notebook that is no reason to save it
    */
   class Follower {
-    constructor(kernel, cells, ask) {
+    constructor(kernel, cells, ask, quietly) {
+      this._quietly = quietly;
       this.kernel = this._kernel = kernel;
       this._cells = cells;
       this._ask = ask;
@@ -679,13 +692,14 @@
 
     /** Have the messages of an execution wait until the server has told where it belongs. */
     _expect(id) {
-      const execution = new Execution(id, this._kernel, left => {
+      const leave = left => {
         this._followed.delete(left.id);
         bounded(this._ignored, left.id);
         if (this._futures.get(left.id) === left) {
           this._futures.delete(left.id);
         }
-      });
+      };
+      const execution = new Execution(id, this._kernel, leave, this._quietly);
       this._followed.set(id, execution);
       this._futures.set(id, execution);
       return execution;
@@ -923,7 +937,15 @@
         this._server.ask('GET', ['api/kernels', kernel.id, 'executions'], {
           query: { path: this._context.localPath, client: kernel.clientId }
         });
-      return new Follower(kernel, () => codeCells(this._panels[0]), ask);
+      return new Follower(kernel, () => codeCells(this._panels[0]), ask, change => this._quietly(change));
+    }
+
+    _quietly(change) {
+      const { model } = this._context;
+      const { dirty } = model;
+      const done = change();
+      model.dirty = dirty;
+      return done;
     }
   }
 

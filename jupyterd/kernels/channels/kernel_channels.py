@@ -176,6 +176,8 @@ class KernelChannels:
         self._sockets_of_kernel.verify(info)
         resuming = Resuming(self, self._standin, self._clock)
         await resuming.restore(self._in_thread)
+        if self.recording is not None:
+            await self.recording.restore()
         await resuming.catch_up(listened)
         self._resumed = resuming if listened else None
 

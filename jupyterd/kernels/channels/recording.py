@@ -46,6 +46,9 @@ class Recording(Protocol):
     def lost(self, waiting: set[str]) -> None:
         """The process is gone, and with it all that it was asked; not what waits for the next one."""
 
+    async def restore(self) -> None:
+        """The log of a former daemon is there, and nothing is let go of yet: find what was asked of the kernel."""
+
     def close(self) -> Deferred[None]:
         """The kernel is gone for good; the log is there until the Deferred fires."""
 

@@ -1,13 +1,18 @@
 """A pytest plugin for other projects' own tests: whatever Jupyter server they start, it is jupyterd.
 
-``pytest -p as_jupyterd``, with this directory on the path.
+``pytest -p as_jupyterd``, with this directory on the path. Their tests have little patience with a first request: they
+are told that the server has started when its extensions are there.
 """
 
 from __future__ import annotations
 
+import json
+import os
 import subprocess
 import sys
+import time
 from typing import Any
+from urllib.request import urlopen
 
 SERVERS = {"lab", "notebook", "server", "jupyter_server", "jupyter-server", "jupyter-notebook", "jupyter-lab"}
 START = subprocess.Popen.__init__
@@ -28,7 +33,26 @@ def translated(command: Any) -> Any:
 
 
 def start(self: Any, args: Any, *rest: Any, **options: Any) -> None:
-    START(self, translated(args), *rest, **options)
+    command = translated(args)
+    START(self, command, *rest, **options)
+    if command is not args:
+        await_extensions(command, options.get("env") or os.environ)
+
+
+def await_extensions(command: list[str], env: Any) -> None:
+    """Wait until all extensions are loaded, two minutes at most."""
+    given = dict(word.lstrip("-").split("=", 1) for word in command if word.startswith("--") and "=" in word)
+    token = given.get("IdentityProvider.token") or given.get("ServerApp.token") or env.get("JUPYTER_TOKEN", "")
+    port = given.get("port") or given.get("ServerApp.port")
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        try:
+            with urlopen(f"http://127.0.0.1:{port}/api/extensions?token={token}", timeout=10) as answer:
+                if json.load(answer)["host"]["state"] == "ready":
+                    return
+        except (OSError, ValueError, TypeError):
+            pass
+        time.sleep(0.3)
 
 
 subprocess.Popen.__init__ = start  # type: ignore[method-assign]

@@ -1,0 +1,78 @@
+"""Executions in the state file: written down as they go on, found again by the next daemon of the same server."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING, Any
+
+from twisted.logger import Logger
+
+from jupyterd.outputs.executions import Execution
+
+if TYPE_CHECKING:
+    from jupyterd.state.store import Execution as Row
+    from jupyterd.state.store import StateStore
+    from jupyterd.system.threads import InThread
+
+KEPT = (
+    "count", "started", "ended", "replied", "idle", "asked", "recorded", "superseded", "in_file",
+)  # fmt: skip
+"""Attributes of an execution that are written down as they are."""
+
+
+class ExecutionLedger:
+    """One daemon's.
+
+    :param in_thread: one thread, so that writes stay in order.
+    """
+
+    log = Logger()
+
+    def __init__(self, store: Callable[[], StateStore], in_thread: InThread) -> None:
+        self._store, self._in_thread = store, in_thread
+
+    def remember(self, kernel_id: str, execution: Execution) -> None:
+        """As it is now; written in a moment."""
+        row = row_of(kernel_id, execution)
+        self._in_thread(lambda: self._store().put_execution(row)).addErrback(self._not_written)
+
+    def forget(self, kernel_id: str, msg_ids: Iterable[str]) -> None:
+        """A file holds their outputs, or nobody wants them."""
+        gone = list(msg_ids)
+        self._in_thread(lambda: self._store().remove_executions(kernel_id, gone)).addErrback(self._not_written)
+
+    async def recall(self, kernel_id: str) -> list[Execution]:
+        """What a former daemon wrote down of a kernel, oldest first; nothing of what can not be read."""
+        found = []
+        for row in await self._in_thread(lambda: self._store().executions(kernel_id)):
+            try:
+                found.append(execution_of(row))
+            except (KeyError, TypeError, ValueError):
+                self.log.warn("execution {id} can not be read from the state file", id=row.msg_id)
+        return sorted(found, key=lambda execution: execution.asked)
+
+    def _not_written(self, failure: Any) -> None:
+        self.log.failure("an execution can not be written down", failure)
+
+
+def row_of(kernel_id: str, execution: Execution) -> Row:
+    """An execution as the state file has it."""
+    from jupyterd.state.store import Execution as Row
+
+    record: dict[str, Any] = {name: getattr(execution, name) for name in KEPT}
+    record["clients"] = sorted(execution.clients)
+    record["header"] = execution.header.decode("utf-8", "replace")
+    record["code_hash"], record["visible"] = execution.code_hash, execution.visible
+    return Row(kernel_id, execution.id, execution.first, execution.path, execution.cell_id, execution.state, record)
+
+
+def execution_of(row: Row) -> Execution:
+    """The same back."""
+    record = row.record or {}
+    execution = Execution(row.msg_id, row.cell_id, row.path, row.position, record["header"].encode(), b"")
+    execution.know(record["code_hash"], record["visible"])
+    execution.state = row.state
+    execution.clients = set(record["clients"])
+    for name in KEPT:
+        setattr(execution, name, record[name])
+    return execution
