@@ -1,16 +1,14 @@
 """A test with ``jupyterd.testing``: a resource of your own behind the real HTTP server, without a socket or a sleep."""
 
-from klein import Klein
-
 from jupyterd.errors import Invalid
 from jupyterd.testing.http import MemorySite
-from jupyterd.web.api import json_api
+from jupyterd.web.api import Routes, json_api
 
 
 class WordCount:
     """``POST /api/words``: how many words there are in ``{"text": …}``."""
 
-    app = Klein()
+    app = Routes()
     api = json_api(app)
 
     @api("POST", "/api/words")

@@ -35,7 +35,11 @@ def test_nothing_is_looked_for_without_a_reason(tmp_path: Path) -> None:
 
 
 def test_a_real_child() -> None:
-    child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    child = subprocess.Popen(
+        [sys.executable, "-c", "print(flush=True); input()"], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    )
+    assert child.stdout is not None
+    child.stdout.readline()  # it is Python by now
     try:
         found = loads([os.getpid(), child.pid])
         assert found[child.pid].memory > 1_000_000

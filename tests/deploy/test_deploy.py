@@ -112,7 +112,7 @@ def comes_back_and_ends(daemon: Daemon) -> tuple[int, int]:
 
     until(again, patience=60, what=daemon.log[-2000:])
     daemon.start_kernel()
-    [kernel] = daemon.json("GET", "/api/jupyterd/status")["kernels"]
+    [kernel] = until(lambda: daemon.json("GET", "/api/jupyterd/status")["kernels"])
     return pid_of(daemon), int(kernel["pid"])
 
 
