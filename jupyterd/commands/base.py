@@ -94,7 +94,7 @@ def kernel_of(client: ServerClient, wanted: str) -> dict[str, Any]:
 
     :raises CommandError: none is, or several are.
     """
-    kernels = {kernel["id"]: kernel for kernel in client.ask("GET", "api/kernels?dead=1")}
+    kernels = {kernel["id"]: kernel for kernel in client.ask_raw("GET", "api/kernels?dead=1")}
     paths = {session["kernel"]["id"]: session["path"] for session in client.ask("GET", "api/sessions")}
     found = [kernel for name, kernel in kernels.items() if name.startswith(wanted) or paths.get(name) == wanted]
     if len(found) == 1:

@@ -32,7 +32,7 @@ def on_kernel(words: str, description: str) -> argparse.ArgumentParser:
 
 def kernels(options: argparse.Namespace, stream: TextIO) -> int:
     """List kernels."""
-    found = server_of(options).ask("GET", "api/kernels?dead=1")
+    found = server_of(options).ask_raw("GET", "api/kernels?dead=1")
     rows = [(one["id"], one["execution_state"], str(one["connections"]), one["name"]) for one in found]
     _write(options, stream, found, ("KERNEL", "STATE", "TABS", "NAME"), rows)
     return 0

@@ -66,7 +66,7 @@ def _plain(client: ServerClient, error: CommandError) -> dict[str, Any]:
         told = client.ask("GET", "api/status")
     except CommandError:
         raise error from None
-    return {"status": told, "kernels": client.ask("GET", "api/kernels?dead=1"), "terminals": [], "people": []}
+    return {"status": told, "kernels": client.ask_raw("GET", "api/kernels?dead=1"), "terminals": [], "people": []}
 
 
 def lines_of(url: str, account: dict[str, Any]) -> Iterator[str]:

@@ -32,6 +32,7 @@ OPTIONAL = {
     "jupyter_server",
     "jupyter_lsp",
     "jupytext",
+    "psutil",
     "ipykernel",
 }
 """Asked for where they are used, and done without."""

@@ -17,6 +17,8 @@ from jupyterd.contents.notebooks.serialization import parse
 from jupyterd.system.strict_json import finite
 
 _TOKEN = re.compile(rb"[\[:,\s]-?(?:NaN|Infinity)\s*[,\]}]")
+MOST_PLACES = 10_000
+"""Places that are looked at one by one; a file with more is searched as a whole."""
 _BUNDLES = ("metadata", "attachments")
 
 
@@ -39,9 +41,18 @@ def in_file(os_path: str) -> bool:
 
 
 def _holds_token(data: mmap.mmap) -> bool:
-    if data.find(b"NaN") < 0 and data.find(b"Infinity") < 0:
-        return False
-    return _TOKEN.search(data) is not None
+    """Whether one stands where JSON has a value. Base64 has the letters too: each place is looked at alone."""
+    for word in (b"NaN", b"Infinity"):
+        at = data.find(word)
+        for _ in range(MOST_PLACES):
+            if at < 0:
+                break
+            if _TOKEN.match(data, max(0, at - 1)) or _TOKEN.match(data, max(0, at - 2)):
+                return True
+            at = data.find(word, at + 1)
+        else:
+            return _TOKEN.search(data, max(0, at - 2)) is not None
+    return False
 
 
 def put_back(new: dict[str, Any], old: Any) -> bool:

@@ -163,3 +163,22 @@ def test_a_notebook_of_any_shape_can_be_compared() -> None:
     old = parse(json.dumps(TWO).encode()).content
     for new in ({}, {"cells": None}, {"cells": [3]}, {"cells": [{"id": "a", "outputs": 3}]}, {"metadata": []}):
         assert not odd_numbers.put_back(new, old)
+
+
+@pytest.mark.parametrize(
+    ("text", "held"),
+    [
+        ('{"a": NaN}', True),
+        ('{"a":[1,-Infinity ]}', True),
+        ('{"a": [\n-NaN\n\n  ]}', True),
+        ('{"image": "' + "xNaNy" * 100 + '"}', False),
+        ('{"image": "' + "xNaNy" * 100 + '", "a": NaN}', True),
+        ('{"image": "' + "xNaNy" * (odd_numbers.MOST_PLACES + 5) + '"}', False),
+        ('{"image": "' + "xNaNy" * (odd_numbers.MOST_PLACES + 5) + '", "a": Infinity}', True),
+        ('{"a": "NaN"}', False),
+    ],
+)
+def test_letters_of_an_image_are_no_numbers(tmp_path: Path, text: str, held: bool) -> None:
+    path = tmp_path / "a.ipynb"
+    path.write_text(text)
+    assert odd_numbers.in_file(str(path)) is held
