@@ -102,11 +102,14 @@ class Child:
         signal_process(self.pid, self.started, number, group)
 
     def reap(self) -> None:
-        """It has ended: kill what it left in its process group, then take its status."""
-        with suppress(OSError):
-            if os.getpgid(self.pid) == self.pid:
-                os.killpg(self.pid, signal.SIGKILL)
+        """It has ended: kill what it left in its process group, then take its status.
+
+        Of one that was adopted somebody else has taken the status, and its number may belong to another by now.
+        """
         if self.ours:
+            with suppress(OSError):
+                if os.getpgid(self.pid) == self.pid:
+                    os.killpg(self.pid, signal.SIGKILL)
             with suppress(ChildProcessError):
                 _, status = os.waitpid(self.pid, 0)
                 self.status = os.waitstatus_to_exitcode(status)

@@ -130,6 +130,8 @@ class Listener:
             self._ring_size -= len(self._ring.popleft())
         if self._messages.spend(1) and self._bytes.spend(len(packed)):
             return True
+        self._ring.clear()  # there will be a hole behind it: the daemon has stored it before we could need it
+        self._ring_size = 0
         self._iopub.unsubscribe(b"")
         self.silent_until = time.monotonic() + AGAIN
         with suppress(zmq.ZMQError):

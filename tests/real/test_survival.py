@@ -68,7 +68,9 @@ def test_ten_kills_lose_and_double_nothing(tmp_path: Path) -> None:
         shell.until(lambda text: "count3" in text)
         shell.close()
         saved = Saver(server)
-        for _ in range(KILLS):
+        everybody = [follower for both in followers.values() for follower in both]
+        for killed in range(KILLS):
+            until(lambda killed=killed: all(each.reconnects == killed for each in everybody), 90, "not all came back")
             time.sleep(randomly.uniform(0.2, 2.0))
             server.kill()
             time.sleep(randomly.uniform(0.0, 0.5))
@@ -78,12 +80,12 @@ def test_ten_kills_lose_and_double_nothing(tmp_path: Path) -> None:
                 session["id"] for session in sessions.values()
             }
             assert [each["name"] for each in daemon.json("GET", "/api/terminals")] == ["1"]
+        until(lambda: all(each.reconnects == KILLS for each in everybody), 90, "not all came back")
         stop_file.touch()
         for name, both in followers.items():
             until(lambda both=both, name=name: both[0].is_done(asked[name]), 120, f"{name} is done")
             time.sleep(1.0)
             for follower in both:
-                assert follower.reconnects == KILLS
                 said = follower.of(asked[name])
                 ids = Counter(m["header"]["msg_id"] for m in said)
                 assert [i for i, times in ids.items() if times > 1] == [], f"{name}: doubled"

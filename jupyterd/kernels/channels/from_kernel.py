@@ -256,6 +256,14 @@ class FromKernel:
             heard.callback(None)
         return heard
 
+    def first_held(self) -> str:
+        """The id of the first message that is kept; empty where there is none, or it can not be read."""
+        for batch in self._held or ():
+            for message in batch:
+                with suppress(*UNREADABLE):
+                    return read_header(message[1]).msg_id
+        return ""
+
     def let_go(self) -> None:
         """All before is in the log: what was kept follows, less what is there already."""
         held, self._held, self._heard = self._held or [], None, None

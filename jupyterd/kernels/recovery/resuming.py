@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.internet.defer import Deferred
 from twisted.internet.defer import TimeoutError as DeferredTimeout
+from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
@@ -47,6 +48,9 @@ BATCH = 128
 
 MUCH, ROUNDS = 4 * 1024 * 1024, 8
 """Bytes that the keeper has written down and we have not read, above which it is to go on writing, so often."""
+
+TRIES, PAUSE = 300, 0.01
+"""How often, and after how many seconds, it is looked whether the keeper has what we have heard."""
 
 SILENCE = 5.0
 """Seconds without a word of the kernel after which the keeper stops writing all the same: it has nothing to write."""
@@ -173,6 +177,7 @@ class Resuming:
             for _ in range(ROUNDS):  # what we hear meanwhile is kept in memory
                 if not await self._feed_what_is_there():
                     break
+            await self._overlap()
             with suppress(Failed):
                 self._tell_lost(await self._standin.release())
             await self._feed()
@@ -184,6 +189,15 @@ class Resuming:
             await journal.flush()
             await self._standin.forget()
         self._clock.callLater(OVERLAP, hearing.forget_known)
+
+    async def _overlap(self) -> None:
+        """Wait until the keeper has written down the first message that we heard: others may be on their way."""
+        first = self._channels.hearing.first_held()
+        for _ in range(TRIES):
+            if not first or first in self._known or self._channels.closed:
+                return
+            await deferLater(self._clock, PAUSE, lambda: None)
+            await self._feed_what_is_there()
 
     async def _feed_what_is_there(self) -> bool:
         """Append what the keeper has written down until now; whether that was much."""
