@@ -128,10 +128,12 @@ def makeService(options: Options) -> IService:
     from jupyterd.log import Levels
     from jupyterd.settings.load import BadSettings
     from jupyterd.supervision.daemon import Daemon
+    from jupyterd.supervision.sockets import keep_for_us
     from jupyterd.system.lean_imports import without_iri_grammar
     from jupyterd.system.memory import use_one_arena
 
     use_one_arena()
+    keep_for_us(os.environ)
     without_iri_grammar()
     settings, twistd = options.settings, options.parent
     try:

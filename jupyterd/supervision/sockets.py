@@ -211,6 +211,18 @@ def adopt(reactor: Any, listening: socket.socket, factory: IProtocolFactory) -> 
 # -- from the service manager
 
 
+def keep_for_us(environment: MutableMapping[str, str]) -> None:
+    """Keep the service manager's variables from Twisted: the import of its endpoints takes them out of the environment.
+
+    To be called before anything imports them; where there are no such variables it costs nothing.
+    """
+    kept = {name: value for name, value in environment.items() if name.startswith("LISTEN_")}
+    if kept:
+        import twisted.internet.endpoints  # noqa: F401 - once, now, and not later
+
+        environment.update(kept)
+
+
 def inherited(environment: MutableMapping[str, str]) -> list[socket.socket]:
     """Listening sockets that the service manager (systemd.socket) has opened for this very process.
 

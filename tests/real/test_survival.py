@@ -19,7 +19,7 @@ from tests.real.daemon import alive, children_of, until
 from tests.real.survival import Follower, Reborn, Shell, reborn
 from tests.real.tab import Message, Tab, of_type, printed
 
-KILLS = int(os.environ.get("JUPYTERD_KILLS", "10"))
+KILLS = int(os.environ.get("JUPYTERD_KILLS", "3"))
 """How often the daemon is killed; set it higher for the long form."""
 
 MISSING = re.compile(r"\[jupyterd\] (?:About )?(\d+) messages")
