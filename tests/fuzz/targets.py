@@ -49,8 +49,8 @@ def head(data: bytes) -> None:
     assert statuses <= STATUSES, answer[:200]
     assert len(connection.protocol._buffer) <= 70_000
     site.reactor.advance(4000)
-    assert not site.site.patience.heads.clients
-    assert not site.site.patience.bodies.clients
+    assert not site.site.timeouts.heads.clients
+    assert not site.site.timeouts.bodies.clients
 
 
 def cookie(data: bytes) -> None:
