@@ -1,4 +1,4 @@
-"""A Hub in memory: its API as far as a user's server asks it. Held to the same contract as a real one."""
+"""A Hub in memory: its API as far as a user's server asks it. The real one is tried in tests/real/hub."""
 
 from __future__ import annotations
 
