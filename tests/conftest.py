@@ -18,9 +18,10 @@ settings.register_profile("jupyterd", deadline=None, suppress_health_check=SLOW_
 settings.register_profile("quick", parent=settings.get_profile("jupyterd"), max_examples=10)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "jupyterd"))
 
-if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-    # A shell starts what it puts in the background so, and all that is started here would inherit it.
-    signal.signal(signal.SIGINT, signal.default_int_handler)
+# A shell starts what it puts in the background so, and nohup: all that is started here would inherit it.
+for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
+    if signal.getsignal(number) is signal.SIG_IGN:
+        signal.signal(number, usual)
 
 
 @pytest.hookimpl(trylast=True)

@@ -18,6 +18,7 @@ import pytest
 
 from jupyterd.compat.class_names import CLASSES, FORMER, STOCK
 from jupyterd.compat.module_shims import MODULES
+from tests.syntax import parsed
 
 HOUSE = Path(__file__).resolve().parent.parent
 PACKAGE = HOUSE / "jupyterd"
@@ -103,7 +104,7 @@ def modules() -> tuple[tuple[str, Path], ...]:
 @cache
 def nodes(path: Path) -> tuple[ast.AST, ...]:
     """All of a module's syntax tree."""
-    return tuple(ast.walk(ast.parse(path.read_text(encoding="utf-8"))))
+    return tuple(ast.walk(parsed(path)))
 
 
 @cache

@@ -22,6 +22,7 @@ def main() -> None:
 
     with suppress(OSError):
         os.setsid()
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr] # what is printed is for the log, now
     link = Link()
     try:
         setup = link.setup()
@@ -81,7 +82,9 @@ def run(link: Any, setup: dict[str, Any]) -> None:
 
 def _end_group(status: int) -> None:
     """End all that the extensions have started, and this process."""
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # the daemon is gone, and with it who reads
+            stream.flush()
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if os.getpgid(0) == os.getpid():
         with suppress(OSError):

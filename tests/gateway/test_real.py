@@ -257,21 +257,33 @@ def test_kernels_end_with_the_server_that_started_them(gateway: Daemon, tmp_path
     assert gateway.json("GET", "/api/kernels") == []
 
 
-def test_a_gateway_that_is_started_again(tmp_path: Path) -> None:
-    home = tmp_path / "gateway"
-    with running(home) as first, running(tmp_path / "front", *pointing_to(first.port), *QUICK) as front:
+@pytest.mark.parametrize("keeper", [True, False], ids=["keeper", "no-keeper"])
+def test_a_gateway_that_is_started_again(tmp_path: Path, keeper: bool) -> None:
+    """Its kernels are there as before; where it keeps none they are dead, and can be started again."""
+    home, kept = tmp_path / "gateway", f"--ServerApp.keeper={keeper}"
+    front_options = (*QUICK, f"--ServerApp.keeper={keeper}")
+    with (
+        running(home, kept) as first,
+        running(tmp_path / "front", *pointing_to(first.port), *front_options) as front,
+    ):
         tab = Tab(front, kernel := front.start_kernel()).ready()
-        tab.execute("import time; time.sleep(600)")
+        assert run(tab, "x = 6 * 7; print(x)") == "42\n"
+        waiting = tab.execute("import time; time.sleep(3 if x else 0); print('over')")
+        tab.until(lambda message: state(message) == "busy")
         first.process.kill()
         first.process.wait()
-        second = spawn(home, common(home, first.port))
+        second = spawn(home, [*common(home, first.port), kept])
         second.port = first.port
         try:
             await_answer(second)
-            messages = tab.until(lambda message: state(message) == "dead")
-            assert "The gateway does not have the kernel any more" in printed(messages)
-            assert front.ask("POST", f"/api/kernels/{kernel}/restart").status == 200
-            assert run(tab.ready(), "print('again')") == "again\n"
+            if keeper:
+                assert printed(tab.until_done(waiting)) == "over\n"
+                assert run(tab, "print(x)") == "42\n"
+            else:
+                messages = tab.until(lambda message: state(message) == "dead")
+                assert "The gateway does not have the kernel any more" in printed(messages)
+                assert front.ask("POST", f"/api/kernels/{kernel}/restart").status == 200
+                assert run(tab.ready(), "print('again')") == "again\n"
             tab.close()
         finally:
             second.stop()

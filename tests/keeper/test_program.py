@@ -181,9 +181,7 @@ class Publisher:
         self.context = zmq.Context()
         self.socket = self.context.socket(zmq.PUB)
         self.socket.bind(f"ipc://{place}/k-1")
-        self.addresses = {
-            name.decode(): f"ipc://{place}/k-{number}" for number, name in enumerate(record.CHANNELS, 1)
-        }
+        self.addresses = {name.decode(): f"ipc://{place}/k-{number}" for number, name in enumerate(record.CHANNELS, 1)}
 
     def say(self, number: int) -> None:
         self.socket.send_multipart([b"topic", record.DELIMITER, b"sig%d" % number, b"{}", b"{}", b"{}", b"{}"])

@@ -11,6 +11,7 @@ from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import jupyterd
+from tests.syntax import parsed
 
 HOUSE = Path(__file__).resolve().parent.parent.parent
 
@@ -52,7 +53,7 @@ def required() -> set[str]:
 def imported() -> set[str]:
     found = set()
     for path in (HOUSE / "jupyterd").rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        for node in ast.walk(parsed(path)):
             if isinstance(node, ast.Import):
                 found |= {alias.name.split(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
