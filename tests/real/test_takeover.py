@@ -77,13 +77,12 @@ def test_takeovers_under_a_flood(tmp_path: Path) -> None:
 
     with handed_on(tmp_path) as server:
         kernel = server.daemon.start_kernel()
-        follower = Follower(server, kernel, "one")
-        follower.tab.ready()
+        follower = Follower(server, kernel, "one").ready()
         never_drops = follower.tab.execute(
             "import zmq; iopub = get_ipython().kernel.iopub_thread;"
             "iopub.schedule(lambda: iopub.socket.set(zmq.SNDHWM, 0))"
         )
-        until(lambda: follower.is_done(never_drops), 60)
+        follower.await_done(never_drops)
         asked = follower.tab.execute(FLOOD.format(path=str(stop)))
         knocking = threading.Thread(target=knock, daemon=True)
         knocking.start()
@@ -93,10 +92,9 @@ def test_takeovers_under_a_flood(tmp_path: Path) -> None:
             os.kill(pid, signal.SIGUSR2)
             pid = successor(server, pid)
         stop.touch()
-        until(lambda: follower.is_done(asked), 120)
+        said = follower.await_done(asked, 180)
         over.set()
         knocking.join(60)
-        said = follower.of(asked)
         follower.close()
         numbers = [int(line) for line in printed(said).split("\n") if line.isdigit()]
         assert refused == []
