@@ -31,6 +31,7 @@ from jupyterd.kernels.log.spill import Spill
 from jupyterd.kernels.messages.adapter import major_version
 from jupyterd.kernels.messages.server_session import ServerSession
 from jupyterd.kernels.messages.wire import Parts
+from jupyterd.kernels.recovery.execution_files import ExecutionFiles
 from jupyterd.kernels.recovery.resuming import Resuming
 from jupyterd.kernels.recovery.standin import Standin
 
@@ -120,7 +121,8 @@ class KernelChannels:
         self._resumed: Resuming | None = None
         if self._standin is not None:
             self._keep_log(spill_dir, self._standin)
-        self.executions = Executions(self, reactor, settings.offline_session_timeout)
+        files = ExecutionFiles(os.path.join(spill_dir, "executions"), in_thread) if self._standin is not None else None
+        self.executions = Executions(self, reactor, settings.offline_session_timeout, files)
         self.recording: Recording | None = None if recording is None else recording(self)
         self._requests.recording = self._from_kernel.recording = self.recording
 
@@ -175,9 +177,12 @@ class KernelChannels:
             return
         self._sockets_of_kernel.verify(info)
         resuming = Resuming(self, self._standin, self._clock)
-        await resuming.restore(self._in_thread)
+        executions = self.executions
+        handed_in = await executions.recall()
+        await resuming.restore(self._in_thread, lambda: executions.restore(handed_in))
         if self.recording is not None:
             await self.recording.restore()
+        await executions.catch_up()
         await resuming.catch_up(listened)
         self._resumed = resuming if listened else None
 
@@ -264,6 +269,8 @@ class KernelChannels:
             client: Any = cursor.client
             client.leave()
         self.messages.leave()
+        await self.executions.written()
+        self.executions.leave()
 
     def close(self, reason: str = "") -> None:
         """The kernel is gone for good: close its websockets, forget its log, remove its spill.

@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -101,8 +101,11 @@ class Resuming:
         self._asked: dict[str, tuple[str, bytes]] = {}
         self._behind: dict[int, list[Cursor]] = {}
 
-    async def restore(self, in_thread: Any) -> None:
-        """Read what the former daemon had on disk."""
+    async def restore(self, in_thread: Any, readers: Callable[[], None]) -> None:
+        """Read what the former daemon had on disk.
+
+        :param readers: called when its log is there: finds who else than sessions reads it, and has asked.
+        """
         messages = self._channels.messages
         journal = messages.store.journal
         assert journal is not None
@@ -113,6 +116,7 @@ class Resuming:
         journal.said = found.said
         if messages.places is not None:
             self._restore_places(messages.places.read())
+        readers()
         self._restore_requests(found.asked, found.chunks)
         tail = messages.store.tail(TAIL)
         self._known = ids_of(parts[0] for chunk in found.chunks for parts in chunk.messages if not chunk.lost)
