@@ -84,9 +84,14 @@ class Listener(Service):
         """The descriptors of the listening sockets, for a successor, and the path of the UNIX socket; it is left."""
         return [port.fileno() for port in self._ports], self._server.sock  # type: ignore[attr-defined]
 
-    def leave(self) -> None:
-        """Another process serves on: stop without a word to anybody."""
+    def leave(self, successor: int | None) -> None:
+        """Another process serves on: stop without a word to clients.
+
+        :param successor: its number, where this process has started it.
+        """
         self._handed_over = True
+        if successor is not None:
+            self._notify.hand_over(successor)
         self._unix = None
 
     def _open(self) -> list[socket.socket]:

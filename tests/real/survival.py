@@ -39,10 +39,10 @@ def lasting_port() -> int:
 class Reborn:
     """One server over all its lives, on one port."""
 
-    def __init__(self, home: Path, *options: str) -> None:
+    def __init__(self, home: Path, *options: str, **env: str) -> None:
         self.home, self.options = home, options
         self.port = lasting_port()
-        self.daemon = self.start()
+        self.daemon = self.start(**env)
 
     def start(self, *more: str, **env: str) -> Daemon:
         options = [*common(self.home, self.port), "--ServerApp.port_retries=0", *self.options, *more]

@@ -212,19 +212,22 @@ def test_a_request_that_the_kernel_never_got_is_answered_with_an_error(tmp_path:
         assert execute(again, "print(6 * 7)") == "42\n"
 
 
-def test_how_a_kernel_ended_is_known_although_no_daemon_saw_it(tmp_path: Path) -> None:
+@pytest.mark.parametrize("others", [0, 1], ids=["the keeper ends too", "the keeper is there"])
+def test_how_a_kernel_ended_is_known_although_no_daemon_saw_it(tmp_path: Path, others: int) -> None:
     with reborn(tmp_path) as server:
         kernel = server.daemon.start_kernel()
-        other = server.daemon.start_kernel()
+        other = [server.daemon.start_kernel() for _ in range(others)]
         tab = Tab(server.daemon, kernel).ready()
         pid = int(execute(tab, "import os; print(os.getpid())"))
+        keeper = server.daemon.keeper()
         server.kill()
         os.kill(pid, signal.SIGKILL)
+        until(lambda: not alive(pid if others else keeper))
         server.start()
         models = {model["id"]: model for model in server.daemon.json("GET", "/api/kernels?dead=1")}
         assert models[kernel]["execution_state"] == "dead"
         assert "SIGKILL" in models[kernel]["reason"]
-        assert models[other]["execution_state"] != "dead"
+        assert all(models[each]["execution_state"] != "dead" for each in other)
         assert server.daemon.ask("POST", f"/api/kernels/{kernel}/restart").status == 200
         assert execute(Tab(server.daemon, kernel).ready(), "print(1)") == "1\n"
 
