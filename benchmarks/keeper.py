@@ -1,4 +1,4 @@
-"""The keeper's price: one jupyterd with it, with it and no log on disk, and without it: ``python -m benchmarks.keeper``.
+"""The keeper's price: jupyterd with it, without a log on disk, without it: ``python -m benchmarks.keeper``.
 
 The CPU of a figure is that of server and keeper together; servers take turns, a figure is the median.
 """
