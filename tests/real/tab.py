@@ -38,6 +38,7 @@ class Tab:
             subprotocols=[protocol] if protocol else None,
             header=[f"Authorization: token {TOKEN}"],
             suppress_origin=True,
+            skip_utf8_validation=True,  # it looks at each byte in Python; who decodes JSON sees to it
             timeout=60,
             **({"socket": daemon.connection_socket()} if daemon.sock else {}),
         )

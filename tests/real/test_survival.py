@@ -286,13 +286,25 @@ def test_the_keeper_is_killed_and_nothing_else_is(tmp_path: Path) -> None:
 def test_keeper_and_daemon_are_killed_and_the_kernel_is_found_by_its_process(tmp_path: Path) -> None:
     with reborn(tmp_path) as server:
         kernel = server.daemon.start_kernel()
-        tab = Tab(server.daemon, kernel).ready()
-        execute(tab, "x = 6")
+        stop_file = tmp_path / "stop"
+        follower = Follower(server, kernel, "one").ready()
+        follower.await_done(follower.tab.execute(PREPARE.format(path=str(stop_file), number=6)))
+        asked = follower.tab.execute(COUNTING.format(seconds=600, pause="time.sleep(0.005)"))
+        until(lambda: len(follower.of(asked)) > 50, 60, "it does not count")
         keeper = server.daemon.keeper()
         server.kill()
         os.kill(keeper, signal.SIGKILL)
+        time.sleep(0.5)
         server.start()
-        assert execute(Tab(server.daemon, kernel).ready(), "print(x)") == "6\n"
+        until(lambda: follower.is_back(1), 60, "the client did not come back")
+        time.sleep(1.0)
+        stop_file.touch()
+        said = follower.await_done(asked)
+        numbers, missing = lines_of(said)
+        assert numbers == sorted(set(numbers))
+        assert (numbers[-1] + 1 - len(numbers) > 0, missing > 0) == (True, True), (len(numbers), numbers[-1], missing)
+        assert printed(follower.await_done(follower.tab.execute("print(kept)"))) == "kept 6\n"
+        follower.close()
 
 
 @pytest.mark.parametrize("damage", ["missing", "corrupt"])

@@ -167,24 +167,25 @@ class KernelChannels:
         """Makes the server's own messages."""
         return self._server_session
 
-    async def resume(self, listened: bool, info: dict[str, Any]) -> None:
+    async def resume(self, info: dict[str, Any], *, lives: bool, listened: bool) -> None:
         """Go on with the log of a former daemon, and what the keeper has heard since; :meth:`connect` follows.
 
-        :param listened: the keeper has listened.
         :param info: by its key messages are verified.
+        :param lives: the kernel runs.
+        :param listened: the keeper has listened; if not, it was killed too.
         """
         if self._standin is None:
             return
         self._sockets_of_kernel.verify(info)
-        resuming = Resuming(self, self._standin, self._clock)
+        resuming = Resuming(self, self._standin, self._clock, listened=lives and listened)
         executions = self.executions
         handed_in = await executions.recall()
         await resuming.restore(self._in_thread, lambda: executions.restore(handed_in))
         if self.recording is not None:
             await self.recording.restore()
         await executions.catch_up()
-        await resuming.catch_up(listened)
-        self._resumed = resuming if listened else None
+        await resuming.catch_up()
+        self._resumed = resuming if lives else None
 
     # -- for the kernel's life
 
@@ -219,7 +220,7 @@ class KernelChannels:
         if resumed is None:
             self.disconnect()
         if self._standin is not None:
-            self._standin.listen(connection_info, again=resumed is not None)
+            self._standin.listen(connection_info, again=resumed is not None and resumed.listened)
         hearing = self._from_kernel
         received: dict[str, Callable[[Batch], None]] = {"iopub": hearing.iopub}
         for channel in CHANNELS:

@@ -91,12 +91,16 @@ class Channels(Protocol):
 
 
 class Resuming:
-    """One kernel's."""
+    """One kernel's.
+
+    :param listened: the keeper has heard the kernel in the former daemon's place, and does.
+    """
 
     log = Logger()
 
-    def __init__(self, channels: Channels, standin: Standin, clock: Any) -> None:
+    def __init__(self, channels: Channels, standin: Standin, clock: Any, *, listened: bool) -> None:
         self._channels, self._standin, self._clock = channels, standin, clock
+        self.listened = listened
         self._known: set[str] = set()
         self._asked: dict[str, tuple[str, bytes]] = {}
         self._behind: dict[int, list[Cursor]] = {}
@@ -156,9 +160,9 @@ class Resuming:
                         self._asked[msg_id] = (channel, header)
                         self._channels.requests.restore(msg_id, Asked(cursor, channel, read.msg_type, header))
 
-    async def catch_up(self, listened: bool) -> None:
+    async def catch_up(self) -> None:
         """Append what the keeper wrote down until now, or did until it ended with the kernel."""
-        if listened:
+        if self.listened:
             with suppress(Failed):
                 self._tell_lost(await self._standin.hang_up())
         await self._feed_what_is_there()
@@ -181,9 +185,10 @@ class Resuming:
             for _ in range(ROUNDS):  # what we hear meanwhile is kept in memory
                 if not await self._feed_what_is_there():
                     break
-            await self._overlap()
-            with suppress(Failed):
-                self._tell_lost(await self._standin.release())
+            if self.listened:
+                await self._overlap()
+                with suppress(Failed):
+                    self._tell_lost(await self._standin.release())
             await self._feed()
         finally:
             self._behind.clear()

@@ -63,7 +63,7 @@ class House:
         self.kit = self._kit()
         self.kit.kernel.key, self.kit.kernel._count = self.kernel.key, self.kernel._count
         self.kernel = self.kit.kernel
-        result_of(Deferred.fromCoroutine(self.kit.channels.resume(lives, self.kernel.info)))
+        result_of(Deferred.fromCoroutine(self.kit.channels.resume(self.kernel.info, lives=lives, listened=lives)))
         if lives:
             self.kit.channels.connect(self.kernel.info)
         else:
