@@ -20,8 +20,8 @@ from tests.real.daemon import Daemon, alive, children_of, until
 from tests.real.survival import PATIENCE, Follower, Reborn, Shell, reborn
 from tests.real.tab import Message, Tab, of_type, printed
 
-KILLS = int(os.environ.get("JUPYTERD_KILLS", "3"))
-"""How often the daemon is killed; set it higher for the long form."""
+KILLS = int(os.environ.get("JUPYTERD_KILLS", "10"))
+"""How often the daemon is killed; set it to 50 for the long form."""
 
 MISSING = re.compile(r"\[jupyterd\] (?:About )?(\d+) messages")
 COUNTING = """
