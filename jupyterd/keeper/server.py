@@ -312,6 +312,10 @@ class Keeper:
         """The daemon has closed it."""
         self._held.drop(int(message["key"]))
 
+    def _do_taken(self, connection: Connection, message: Message, fds: list[int]) -> Message:
+        """How many bytes the system had taken for each connection of the daemon that went away last, by their keys."""
+        return {"taken": {str(key): count for key, count in self._held.taken.items()}}
+
     # -- kernels that are listened to
 
     def _hear(self, name: str) -> None:

@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -25,7 +25,7 @@ from jupyterd.kernels.channels.to_kernel import Asked
 from jupyterd.kernels.log import journal as disk
 from jupyterd.kernels.log import spill
 from jupyterd.kernels.log.chunk import Chunk
-from jupyterd.kernels.log.places_file import named
+from jupyterd.kernels.log.places_file import named, settled
 from jupyterd.kernels.messages.wire import UNREADABLE, Parts, read_header, read_parent, read_type
 from jupyterd.kernels.recovery.standin import Standin, ids_of
 
@@ -119,16 +119,17 @@ class Resuming:
         journal.resume(found.files)
         journal.said = found.said
         if messages.places is not None:
-            self._restore_places(messages.places.read())
+            self._restore_places(messages.places.read(), await self._standin.taken() if self.listened else {})
         readers()
         self._restore_requests(found.asked, found.chunks)
         tail = messages.store.tail(TAIL)
         self._known = ids_of(parts[0] for chunk in found.chunks for parts in chunk.messages if not chunk.lost)
         self._channels.hearing.remind(tail)
 
-    def _restore_places(self, places: Iterable[Place]) -> None:
+    def _restore_places(self, places: Iterable[Place], taken: Mapping[int, int]) -> None:
         messages, now = self._channels.messages, self._clock.seconds()
-        for place in places:
+        for each in places:
+            place = settled(each, taken.get(each.key))
             if place.until and place.until < now:
                 messages.places_give_back(place.slot)
                 continue
