@@ -355,7 +355,7 @@ def embed(server: ServerApp) -> Embedded:
     import sys
 
     from jupyterd.settings.load import checked
-    from jupyterd.system.lean_imports import without_iri_grammar
+    from jupyterd.system.imports.lean_imports import without_iri_grammar
     from jupyterd.tap import install_reactor
 
     install_reactor()

@@ -11,6 +11,8 @@ from typing import IO, Any
 from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent
 from zope.interface import implementer
 
+from jupyterd.system.timestamps import with_z
+
 STYLES = ("text", "json", "journal")
 JOURNAL = "/run/systemd/journal/socket"
 LONGEST_FIELD = 32 * 1024
@@ -52,7 +54,7 @@ def json_of(event: LogEvent) -> str:
     when = datetime.fromtimestamp(event.get("log_time", 0.0), timezone.utc)
     level = event.get("log_level", LogLevel.info)
     entry: dict[str, Any] = {
-        "time": when.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "time": with_z(when, "milliseconds"),
         "level": getattr(level, "name", str(level)),
         "logger": event.get("log_namespace", "-"),
         "message": formatEvent(event),

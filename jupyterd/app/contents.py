@@ -65,9 +65,10 @@ def manager_of(settings: Settings, emit: Callable[[dict[str, Any]], None], sign_
     """
     from jupyterd.compat.class_names import resolve
     from jupyterd.contents.managers.manager import ContentsManager
+    from jupyterd.system.provenance import is_ours
 
     kind = resolve(class_of(settings))
-    if not kind.__module__.startswith("jupyterd."):
+    if not is_ours(kind):
         from jupyterd.contents.managers.foreign import adopt, on_ours
 
         kind = on_ours(kind)

@@ -21,7 +21,7 @@ from jupyterd.auth.cross_site import CrossSiteChecks
 from jupyterd.auth.guessing_delay import LONGEST_DELAY, GuessingDelay, too_many
 from jupyterd.auth.handler import Handler
 from jupyterd.auth.http.origin import OriginRules
-from jupyterd.auth.http.proxies import FORWARDED, client_address, client_scheme
+from jupyterd.auth.http.proxies import PROXY_HEADERS, client_address, client_scheme
 from jupyterd.auth.http.response_headers import ResponseHeaders
 from jupyterd.auth.http.unix_peer import peer_uid, peer_user
 from jupyterd.auth.identity import IdentityProvider
@@ -113,7 +113,7 @@ class Guard:
 
     def _trusted_peer(self, request: Request, handler: Handler) -> User | None:
         uid = peer_uid(request.channel.transport)
-        if uid is None or any(map(request.requestHeaders.hasHeader, FORWARDED)):
+        if uid is None or any(map(request.requestHeaders.hasHeader, PROXY_HEADERS)):
             return None  # a proxy's process says nothing of who uses the proxy
         user = peer_user(uid, list(self.trusted_peers))
         if user is not None:

@@ -28,6 +28,7 @@ from jupyterd.contents.paths import OutsideRoot, clean
 from jupyterd.contents.raw_upload import RawUpload
 from jupyterd.contents.steps import MARK, Step
 from jupyterd.errors import Forbidden, Invalid, NotFound, PreconditionFailed
+from jupyterd.system.provenance import leaves_alone
 
 Buffer = bytes | mmap
 TYPES = ("directory", "file", "notebook")
@@ -62,9 +63,7 @@ def is_native(manager: Any) -> bool:
 @cache
 def _is_native(kind: Any) -> bool:
     names = ("get", "save", "new", "_get_model", "_keep", "_save_model", "file_exists", "is_hidden")
-    return issubclass(kind, FileContentsManager) and all(
-        getattr(kind, name).__module__.startswith("jupyterd.") for name in names
-    )
+    return issubclass(kind, FileContentsManager) and leaves_alone(kind, *names)
 
 
 async def get(manager: Any, path: str, query: Query, limit: int | None = None) -> Answer | None:

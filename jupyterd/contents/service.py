@@ -32,6 +32,7 @@ from jupyterd.contents.thread_pools import ThreadPools
 from jupyterd.contents.upload_expiry import UploadExpiry
 from jupyterd.contents.worker.parent import LARGE, Worker, can_delegate
 from jupyterd.system.keyed_locks import KeyedLocks
+from jupyterd.system.provenance import is_ours
 from jupyterd.system.threads import InThread, NoThread
 
 T = TypeVar("T")
@@ -312,7 +313,7 @@ def is_asynchronous(manager: Any) -> bool:
     """The manager has coroutines of its own; those of the built-in classes never wait when called in a thread."""
     for name in PUBLIC:
         method = getattr(type(manager), name, None)
-        if inspect.iscoroutinefunction(method) and not method.__module__.startswith("jupyterd."):
+        if inspect.iscoroutinefunction(method) and not is_ours(method):
             return True
     return False
 

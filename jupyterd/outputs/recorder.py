@@ -16,13 +16,13 @@ from twisted.logger import Logger
 
 from jupyterd.contents.steps import Step
 from jupyterd.errors import NotFound
-from jupyterd.kernels.kernel import isoformat
 from jupyterd.outputs import steps
 from jupyterd.outputs.executions import Execution, clean
 from jupyterd.outputs.kernel_record import KernelRecord
 from jupyterd.outputs.merge import Recorded, Report, Shown
 from jupyterd.outputs.replay import Said
 from jupyterd.outputs.written_cells import WrittenCells, renamed_path
+from jupyterd.system.timestamps import isoformat
 
 if TYPE_CHECKING:
     from jupyterd.kernels.channels.kernel_channels import KernelChannels

@@ -7,9 +7,9 @@ from typing import Any
 from uuid import uuid4
 
 from jupyterd.errors import Invalid
-from jupyterd.kernels.kernel import isoformat
 from jupyterd.outputs.merge import source_of
 from jupyterd.outputs.parameters import INJECTED, tags_of
+from jupyterd.system.timestamps import isoformat
 
 SKIPPED, MAY_RAISE = "skip-execution", "raises-exception"
 """Tags of cells that are not run, and of those whose exceptions are no failure. Source: nbclient."""

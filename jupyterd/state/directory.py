@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import json
 import os
@@ -11,6 +10,8 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
+
+from jupyterd.system.file_lock import locked_directory
 
 PREFIX = "jupyterd-state-"
 ABOUT = "server.json"
@@ -111,15 +112,7 @@ def lock(path: str) -> int | None:
 
     :raises OSError: it can not be opened.
     """
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(fd)
-        return None
-    except OSError:
-        return fd  # some network file systems have no locks
-    return fd
+    return locked_directory(path, without_locks=True)
 
 
 def all_of(runtime_dir: str) -> Iterator[tuple[str, dict[str, Any]]]:

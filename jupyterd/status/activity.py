@@ -5,9 +5,9 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from datetime import datetime, timezone
 from typing import Any
 
+from jupyterd.system.timestamps import isoformat
 from jupyterd.web.server.request import Request
 
 # Asking about activity is none: a monitor must not keep an idle server alive.
@@ -68,7 +68,7 @@ class Activity:
 
     def text(self, seconds: float) -> str:
         """A time of the clock in ISO 8601, in UTC with microseconds and Z."""
-        return datetime.fromtimestamp(self.wall(seconds), tz=timezone.utc).isoformat(timespec="microseconds")[:-6] + "Z"
+        return isoformat(self.wall(seconds), "microseconds")
 
     def wall(self, seconds: float) -> float:
         """A time of the clock in seconds since 1970."""

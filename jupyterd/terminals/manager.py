@@ -7,7 +7,6 @@ import os
 import re
 import time
 from collections.abc import Callable, Collection, Mapping
-from datetime import datetime, timezone
 from itertools import count
 from shutil import which
 from typing import TYPE_CHECKING, Any
@@ -19,6 +18,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from jupyterd.errors import Failed, Invalid, NotFound, Unavailable
+from jupyterd.system.timestamps import isoformat
 from jupyterd.terminals.settings import DEFAULT_CULL_INTERVAL, Shell, TerminalManager
 from jupyterd.terminals.terminal import COLUMNS, ROWS, Terminal
 
@@ -84,8 +84,7 @@ class Terminals(Service):
     def model(self, terminal: Terminal) -> dict[str, str]:
         """A terminal, as clients are told."""
         when = time.time() - (self._reactor.seconds() - terminal.last_activity)
-        text = datetime.fromtimestamp(when, tz=timezone.utc).isoformat(timespec="microseconds")
-        return {"name": terminal.name, "last_activity": text.replace("+00:00", "Z")}
+        return {"name": terminal.name, "last_activity": isoformat(when, "microseconds")}
 
     def create(self, name: str | None = None, directory: str | None = None) -> Terminal:
         """Start a terminal, or give the one that has that name already.

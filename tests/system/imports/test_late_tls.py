@@ -8,7 +8,7 @@ from tests.supervision.test_tls import certificate
 
 PROGRAM = """
 import sys
-from jupyterd.system.late_tls import postpone_tls
+from jupyterd.system.imports.late_tls import postpone_tls
 assert postpone_tls()
 assert not postpone_tls()
 from twisted.internet import endpoints, interfaces, reactor
@@ -69,7 +69,7 @@ def test_it_is_loaded_when_it_is_used(tmp_path: Path) -> None:
 def test_where_the_reactor_is_there_already_nothing_is_changed() -> None:
     program = (
         "import twisted.internet.tcp; from twisted.internet import posixbase; before = posixbase.tls\n"
-        "from jupyterd.system.late_tls import postpone_tls\n"
+        "from jupyterd.system.imports.late_tls import postpone_tls\n"
         "assert not postpone_tls()\nassert posixbase.tls is before"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
@@ -77,8 +77,9 @@ def test_where_the_reactor_is_there_already_nothing_is_changed() -> None:
 
 def test_the_server_starts_without_it() -> None:
     program = (
-        "import sys\nfrom unittest import mock\nfrom jupyterd import __main__ as program\n"
-        "from jupyterd.system.late_tls import postpone_tls\npostpone_tls()\nimport jupyterd.foreground as foreground\n"
+        "import sys\nfrom jupyterd import __main__ as program\n"
+        "from jupyterd.system.imports.late_tls import postpone_tls\npostpone_tls()\n"
+        "import jupyterd.foreground as foreground\n"
         "foreground.serve = lambda argv: print('OpenSSL' in sys.modules)\nprogram.main(['--port=0'])"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)

@@ -5,7 +5,7 @@ import sys
 
 PROGRAM = """
 import sys
-from jupyterd.system.lean_imports import without_iri_grammar
+from jupyterd.system.imports.lean_imports import without_iri_grammar
 without_iri_grammar()
 without_iri_grammar()
 import jsonschema
