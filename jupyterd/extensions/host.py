@@ -226,9 +226,14 @@ class ExtensionHost(Service):
         if process is None:
             self._gone()
         else:
-            process.terminate()
-            self._timer = self.reactor.callLater(STOP_SECONDS, process.kill)
+            self._end(process, "stopping")
         return stopped
+
+    def _end(self, process: HostProcess, state: str) -> None:
+        """Ask a process to end, and kill it if it does not; what it says of itself meanwhile changes nothing."""
+        self.state = state
+        process.terminate()
+        self._timer = self.reactor.callLater(STOP_SECONDS, process.kill)
 
     def restart(self, forgiving: bool = True) -> None:
         """Start the host anew, with the configuration as it is now.
@@ -244,9 +249,7 @@ class ExtensionHost(Service):
         if self._process is None:
             self._start()
         else:
-            self.state = "restarting"
-            self._process.terminate()
-            self._timer = self.reactor.callLater(STOP_SECONDS, self._process.kill)
+            self._end(self._process, "restarting")
 
     def reload(self) -> None:
         """Start the host anew if other extensions are enabled than those that it runs."""
@@ -390,6 +393,8 @@ class ExtensionHost(Service):
         self.log.error("the server extension {name} does not work: {error}", name=name, error=error)
 
     def _is_ready(self, message: dict[str, Any]) -> None:
+        if self.state != "starting":
+            return  # it is to end, and has not read that yet
         failed = {name: each for name, each in self.report.extensions.items() if each.error}
         extensions = {told["name"]: Extension(**told) for told in message["extensions"]}
         for name, each in failed.items():
