@@ -23,7 +23,7 @@ from tests.syntax import parsed
 HOUSE = Path(__file__).resolve().parent.parent
 PACKAGE = HOUSE / "jupyterd"
 
-MOST_IN_A_FOLDER = 16
+MAX_IN_A_FOLDER = 16
 OURS = re.compile(r"jupyterd(\.\w+)+")
 
 LEAVES = {
@@ -261,7 +261,7 @@ def test_there_is_no_circle() -> None:
 
 def test_a_folder_can_be_taken_in_at_a_glance() -> None:
     folders = Counter(path.parent for _, path in modules() if path.parent != PACKAGE)
-    large = {str(folder.relative_to(HOUSE)): count for folder, count in folders.items() if count > MOST_IN_A_FOLDER}
+    large = {str(folder.relative_to(HOUSE)): count for folder, count in folders.items() if count > MAX_IN_A_FOLDER}
     assert large == {}
 
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 PAUSE, ANSWERS = 0.02, 5.0
 """Seconds between looks whether another daemon has let go, and for how long its keeper may take to see that."""
 
-PATIENCE = 30.0
+RECOVERY_TIMEOUT = 30.0
 """Seconds for which clients wait until what a former daemon left is found; then they are served without it."""
 
 MANAGERS = ("NOTIFY_SOCKET", "SUPERVISOR_ENABLED")
@@ -77,7 +77,7 @@ class Keeping(Service):
         """Look for what a former daemon left."""
         super().startService()
         finding = Deferred.fromCoroutine(self._find())
-        timer = self._reactor.callLater(PATIENCE, self._told)
+        timer = self._reactor.callLater(RECOVERY_TIMEOUT, self._told)
 
         def done(result: Any) -> None:
             if timer.active():
@@ -101,7 +101,7 @@ class Keeping(Service):
         """Tell the daemon before us to go, and wait until it has let go of all."""
         assert successor.path is not None
         successor.go()
-        for _ in range(int(PATIENCE / PAUSE)):
+        for _ in range(int(RECOVERY_TIMEOUT / PAUSE)):
             if self.kept.directory.take(successor.path):
                 break
             await deferLater(self._reactor, PAUSE, lambda: None)

@@ -19,7 +19,7 @@ from jupyterd.system.threads import InThread
 
 FRESH = 1.5
 """Seconds for which an account is given again."""
-MOST_ROUTES = 30
+MAX_ROUTES = 30
 """Rows of the table of requests: those that took longest in all."""
 
 
@@ -145,5 +145,5 @@ async def _names(sessions: Callable[[], Any]) -> dict[str, list[str]]:
 
 
 def _slowest(requests: Iterable[tuple[str, int, float]]) -> list[dict[str, Any]]:
-    rows = sorted(requests, key=lambda row: -row[2])[:MOST_ROUTES]
+    rows = sorted(requests, key=lambda row: -row[2])[:MAX_ROUTES]
     return [{"route": route, "count": count, "seconds": round(seconds, 3)} for route, count, seconds in rows]

@@ -32,7 +32,7 @@ STOP_SECONDS = 5.0
 """How long extensions may take to stop, before all that the host has started is killed."""
 MEMORY_SECONDS = 5.0
 """How often its memory is looked at, where there is a limit."""
-MOST_REMEMBERED = 20
+MAX_REMEMBERED = 20
 """Ends, stalls and errors that are kept for the operator's eyes."""
 
 
@@ -95,7 +95,7 @@ class ExtensionHost(Service):
     :param heard: takes what the host tells that is not about itself (events, schemas, a wish to stop).
     :ivar loading: the extension that is just being loaded.
     :ivar excluded: extensions that are left out, each with the reason.
-    :ivar history: what went wrong: the last :data:`MOST_REMEMBERED` times, each with ``time`` and ``what``.
+    :ivar history: what went wrong: the last :data:`MAX_REMEMBERED` times, each with ``time`` and ``what``.
     :param listen: opens the private socket that the host asks the daemon on; called once.
     """
 
@@ -340,7 +340,7 @@ class ExtensionHost(Service):
 
     def _remember(self, what: str) -> None:
         self.history.append({"time": self.reactor.seconds(), "what": what})
-        del self.history[:-MOST_REMEMBERED]
+        del self.history[:-MAX_REMEMBERED]
 
     def _gone(self) -> None:
         self.state = "stopped"

@@ -19,7 +19,7 @@ MAC = b"X-Jupyterd-Mac"
 OWN = (b"x-jupyterd-identity", b"x-jupyterd-mac")
 """Headers that are never taken from a client, in lower case."""
 
-MOST_SECONDS = 300.0
+MAX_SECONDS = 300.0
 """Older or newer than this, a signature is not believed."""
 
 FIELDS = ("username", "name", "display_name", "initials", "avatar_url", "color")
@@ -71,7 +71,7 @@ def verify(key: bytes, method: bytes, target: bytes, identity: bytes, mac: bytes
         claim = Claim(**json.loads(base64.urlsafe_b64decode(identity)))
     except (ValueError, TypeError, binascii.Error) as error:
         raise BadSignature(f"the claim can not be read: {error}") from error
-    if abs(now - claim.time) > MOST_SECONDS:
+    if abs(now - claim.time) > MAX_SECONDS:
         raise BadSignature("the signature is too old")
     return claim
 

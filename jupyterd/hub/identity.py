@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from jupyterd.hub.cache import TokenCache
     from jupyterd.hub.client import Hub
 
-LONGEST_TOKEN = 1024
+MAX_TOKEN = 1024
 NOT_ALLOWED = "{kind} {name} is not allowed."
 
 
@@ -273,4 +273,4 @@ def _upgrades(handler: Handler) -> bool:
 
 def _short(token: str) -> str:
     """A token that can be one; what can not stand in a header is not sent on."""
-    return token if len(token) <= LONGEST_TOKEN and token.isascii() and token.isprintable() else ""
+    return token if len(token) <= MAX_TOKEN and token.isascii() and token.isprintable() else ""

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
     from jupyterd.hub.client import Hub
     from jupyterd.hub.settings import HubOAuth
 
-LONGEST_NEXT = 2000
+MAX_NEXT = 2000
 """Characters of the URL that a login leads to, as a browser keeps 4096 bytes of a cookie; a longer one is forgotten."""
-MOST_STATES = 8
+MAX_STATES = 8
 """Logins of one browser that are under way; with more of them all are forgotten but the newest."""
 PASSING = ("redirects", "token")
 """Arguments that are gone when a browser comes back: the Hub's count of redirects, a token that has not let it in."""
@@ -40,7 +40,7 @@ DAY = 86400.0
 
 LOOPS = 5
 LOOP_SECONDS = 30.0
-MOST_BROWSERS = 256
+MAX_BROWSERS = 256
 LOOP = (
     "You have been sent to log in {count} times within {seconds:.0f} seconds: either your browser does not keep this"
     " server's cookie, or the Hub does not know the login that it gives. Clear the cookies of this site and try again;"
@@ -80,7 +80,7 @@ class Loops:
         times = self._logins.setdefault(browser, deque(maxlen=LOOPS))
         times.append(self._clock.seconds())
         self._logins.move_to_end(browser)
-        while len(self._logins) > MOST_BROWSERS:
+        while len(self._logins) > MAX_BROWSERS:
             self._logins.popitem(last=False)
 
     def looping(self, browser: str) -> bool:
@@ -127,7 +127,7 @@ class Logins:
     def _way(self, handler: Handler, next_url: str) -> str:
         settings = self._settings
         verifier = secrets.token_urlsafe(32) if settings.pkce_enabled else ""
-        state = State(secrets.token_urlsafe(16), verifier, next_url if len(next_url) <= LONGEST_NEXT else "")
+        state = State(secrets.token_urlsafe(16), verifier, next_url if len(next_url) <= MAX_NEXT else "")
         asked = {"state": state.number}
         if verifier:
             digest = hashlib.sha256(verifier.encode()).digest()
@@ -140,7 +140,7 @@ class Logins:
 
     def _keep_state(self, handler: Handler, state: State) -> None:
         others = self._state_cookies(handler)
-        if len(others) >= MOST_STATES:
+        if len(others) >= MAX_STATES:
             for name in others:
                 self._clear(handler, name)
         settings = self._settings

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from jupyterd.auth.guard import Guard
 
 HTML = "text/html; charset=UTF-8"
-LONGEST_STATE = 128
+MAX_STATE = 128
 
 
 class HubPages:
@@ -57,7 +57,7 @@ class HubPages:
             raise Invalid("OAuth callback made without a token")
         if not number:
             raise Invalid("OAuth state is missing. Try logging in again.")
-        state = self._logins.state(handler, number[:LONGEST_STATE])
+        state = self._logins.state(handler, number[:MAX_STATE])
         if state is None:
             if call.user is not None:  # the page was loaded again, or another tab was faster
                 return _redirect(self._guard.base_url)

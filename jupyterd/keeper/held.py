@@ -13,10 +13,10 @@ import socket
 import time
 from contextlib import suppress
 
-PATIENCE = 5.0
+CLOSE_TIMEOUT = 5.0
 """Seconds that a client has to close its end."""
 
-MOST = 4096
+MAX_CONNECTIONS = 4096
 """Connections that are held at most."""
 
 
@@ -32,7 +32,7 @@ class HeldSockets:
     def hold(self, key: int, fd: int) -> None:
         """Hold a connection; the descriptor is ours."""
         self.drop(key)
-        if len(self._held) >= MOST:
+        if len(self._held) >= MAX_CONNECTIONS:
             os.close(fd)
             return
         self._held[key] = socket.socket(fileno=fd)
@@ -45,7 +45,7 @@ class HeldSockets:
 
     def see_out(self) -> None:
         """The daemon is gone: say that nothing follows, and wait until the clients have seen that."""
-        self._deadline = time.monotonic() + PATIENCE
+        self._deadline = time.monotonic() + CLOSE_TIMEOUT
         for held in self._held.values():
             with suppress(OSError):
                 held.setblocking(False)

@@ -15,7 +15,7 @@ from jupyterd.system.file_lock import locked_directory
 
 PREFIX = "jupyterd-state-"
 ABOUT = "server.json"
-MOST = 64
+MAX_SERVERS = 64
 """Servers of one root directory that were told to take the same port."""
 
 
@@ -66,7 +66,7 @@ class StateDirectory:
     def candidates(self) -> Iterator[str]:
         """Where it may lie, best first; most are not there."""
         name = identity(self._root_dir, self._where())
-        for number in range(MOST):
+        for number in range(MAX_SERVERS):
             yield os.path.join(self._runtime_dir, name if number == 0 else f"{name}-{number}")
 
     def _take(self) -> str:

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from jupyterd.terminals.kept import KeptTerminals
 
 NAME = re.compile(r"\w+")
-MOST = 1000
+MAX_TERMINALS = 1000
 """Terminals at a time; each is two descriptors and a process."""
 
 
@@ -99,8 +99,8 @@ class Terminals(Service):
             raise Invalid("A terminal's name is letters, digits and underscores")
         elif name in self._terminals:
             return self._terminals[name]
-        if len(self._terminals) >= MOST:
-            raise Failed(f"Cannot create more than {MOST} terminals")
+        if len(self._terminals) >= MAX_TERMINALS:
+            raise Failed(f"Cannot create more than {MAX_TERMINALS} terminals")
         terminal = Terminal(name, self._reactor, self._forget)
         self._spawn(terminal, self._shell(), directory)
         self._terminals[name] = terminal

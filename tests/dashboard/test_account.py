@@ -9,8 +9,8 @@ import pytest
 from twisted.internet.task import Clock
 from twisted.logger import Logger, LogLevel, globalLogPublisher
 
-from jupyterd.dashboard.account import FRESH, MOST_ROUTES, Account, Sources
-from jupyterd.dashboard.log_lines import KEPT, LONGEST, LogLines
+from jupyterd.dashboard.account import FRESH, MAX_ROUTES, Account, Sources
+from jupyterd.dashboard.log_lines import KEPT, MAX_LINE_LENGTH, LogLines
 from jupyterd.dashboard.resource import DashboardResource
 from jupyterd.log_scrub import Scrubber
 from jupyterd.testing.deferreds import at_once
@@ -80,7 +80,7 @@ def test_it_tells_of_everything(house: House, site: MemorySite) -> None:
     assert account["root_dir"] == "/srv"
     assert account["people"] == [{"name": "Ada", "tabs": 2}]
     assert account["extensions"] == {"running": False}
-    assert len(account["requests"]) == MOST_ROUTES
+    assert len(account["requests"]) == MAX_ROUTES
     assert account["requests"][0]["route"] == "GET /39"
 
 
@@ -150,9 +150,9 @@ def test_no_secret_is_kept(lines: LogLines) -> None:
 def test_it_is_bounded(lines: LogLines) -> None:
     log = Logger(namespace="jupyterd")
     for _ in range(KEPT + 10):
-        log.info("{text}", text="x" * (2 * LONGEST))
+        log.info("{text}", text="x" * (2 * MAX_LINE_LENGTH))
     assert len(lines.after(0)) == KEPT
-    assert all(len(line["text"]) == LONGEST for line in lines.after(0))
+    assert all(len(line["text"]) == MAX_LINE_LENGTH for line in lines.after(0))
 
 
 def test_after_its_end_nothing_is_kept() -> None:

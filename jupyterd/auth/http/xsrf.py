@@ -13,8 +13,8 @@ import os
 
 COOKIE = "_xsrf"
 SIZE = 16
-LONGEST = 512  # characters
-LONGEST_TOKEN = 64  # bytes
+MAX_COOKIE_LENGTH = 512  # characters
+MAX_TOKEN_BYTES = 64  # bytes
 
 MISSING = "'_xsrf' argument missing from {method}"
 MALFORMED = "'_xsrf' argument has invalid format"
@@ -37,7 +37,7 @@ def show(token: bytes, now: float) -> str:
 
 def read(text: str) -> bytes | None:
     """The token inside ``text``; None when there is none."""
-    if not text or len(text) > LONGEST or not text.isascii():
+    if not text or len(text) > MAX_COOKIE_LENGTH or not text.isascii():
         return None
     version, bar, rest = text.partition("|")
     if not bar:
@@ -70,7 +70,7 @@ def complaint(cookie: str | None, given: str | None, method: str) -> str | None:
 
 
 def _short(token: bytes) -> bytes | None:
-    return token if 0 < len(token) <= LONGEST_TOKEN else None
+    return token if 0 < len(token) <= MAX_TOKEN_BYTES else None
 
 
 def _unhex(text: str) -> bytes | None:

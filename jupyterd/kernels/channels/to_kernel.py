@@ -23,7 +23,7 @@ ASKERS = 65536
 """How many requests are remembered for their replies; the oldest are forgotten first."""
 
 
-LONGEST = 4096
+MAX_REMEMBERED_HEADER = 4096
 """Bytes of a request's header up to which it is remembered, for an error reply in place of the kernel's."""
 
 
@@ -97,7 +97,7 @@ class ToKernel:
     def _remember(self, header: Header, cursor: Cursor, channel: str, data: Bytes) -> None:
         if not header.msg_type.endswith("_request"):
             return  # nothing else is replied to
-        kept = bytes(data) if len(data) <= LONGEST else b""
+        kept = bytes(data) if len(data) <= MAX_REMEMBERED_HEADER else b""
         self._askers[header.msg_id] = Asked(cursor, channel, header.msg_type, kept)
         if self.journal is not None and kept:
             self.journal.note(noted(channel, kept, cursor.number))

@@ -31,7 +31,7 @@ LARGE = 64 * 1024
 """Messages of so many bytes on average may wait in the kernel for clients that are reading, before they go to disk.
 Small ones may not: a kernel that is not read drops what is more than a thousand of them, and tells nobody."""
 
-PATIENCE, PROGRESS = 2.0, 0.4
+SLOW_CLIENT_TIMEOUT, PROGRESS_TIMEOUT = 2.0, 0.4
 """For so many seconds in all, while a client takes something each so many seconds."""
 
 LOOKED_AT = 2048
@@ -221,10 +221,10 @@ class Store:
         now = self._clock.seconds()
         if self._patient_since is None:
             self._patient_since = now
-        if now - self._patient_since > PATIENCE or now - self._progress > PROGRESS:
+        if now - self._patient_since > SLOW_CLIENT_TIMEOUT or now - self._progress > PROGRESS_TIMEOUT:
             return False
         if self._looks_again is None or not self._looks_again.active():
-            self._looks_again = self._clock.callLater(PROGRESS, self._look)
+            self._looks_again = self._clock.callLater(PROGRESS_TIMEOUT, self._look)
         return True
 
     def _messages_are_large(self) -> bool:

@@ -13,7 +13,7 @@ from jupyterd.keeper.processes import start_time
 from jupyterd.state.directory import all_of
 from jupyterd.supervision.handover.predecessor import FAILED
 
-PATIENCE = 120.0
+TAKEOVER_TIMEOUT = 120.0
 """Seconds in which another process takes over."""
 
 
@@ -41,7 +41,7 @@ def restart_server(
         with suppress(OSError):
             os.unlink(path)
     os.kill(pid, signal.SIGUSR2)
-    deadline, gone = time.monotonic() + PATIENCE, False
+    deadline, gone = time.monotonic() + TAKEOVER_TIMEOUT, False
     while time.monotonic() < deadline:
         time.sleep(0.1)
         for each in servers():
@@ -54,7 +54,7 @@ def restart_server(
             gone, deadline = True, min(deadline, time.monotonic() + FINDING)
     if gone:
         raise RestartFailed("the server ended, and no other process took over")
-    raise RestartFailed(f"no other process took over within {PATIENCE:g} seconds")
+    raise RestartFailed(f"no other process took over within {TAKEOVER_TIMEOUT:g} seconds")
 
 
 def hears(pid: int) -> bool:
