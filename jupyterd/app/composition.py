@@ -11,8 +11,6 @@ import os
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from twisted.logger import Logger
-
 from jupyterd.app import (
     auth,
     contents,
@@ -20,7 +18,6 @@ from jupyterd.app import (
     extensions,
     frontends,
     kernels,
-    nbconvert,
     outputs,
     status,
     terminals,
@@ -31,8 +28,6 @@ from jupyterd.supervision.stages import Stage
 
 if TYPE_CHECKING:
     from jupyterd.settings.load import Settings
-
-log = Logger()
 
 
 def jupyterd(reactor: Any, settings: Settings) -> Parts:
@@ -98,7 +93,7 @@ def _mount_documents(parts: Parts) -> None:
         ),
     )
     outputs.mount(root, lambda: parts.recorder, lambda: parts.kernels)
-    nbconvert.mount(root, parts.settings, parts.reactor, parts.in_thread, lambda: parts.contents)
+    contents.mount_conversions(root, parts.settings, parts.reactor, parts.in_thread, lambda: parts.contents)
 
 
 def _mount_front_ends(parts: Parts) -> None:
@@ -130,7 +125,7 @@ def _add_services(parts: Parts) -> None:
     restarts = None
     if server.autoreload:
         from jupyterd.supervision.autoreload import Autoreload, again
-        from jupyterd.supervision.notify import service_variables
+        from jupyterd.supervision.systemd_notify import service_variables
 
         restarts = Autoreload(reactor, parts.in_thread, restart=partial(again, service_variables(os.environ)))
         services.add(Stage.PORTS, restarts)

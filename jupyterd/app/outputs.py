@@ -11,8 +11,8 @@ from jupyterd.web.root import Root
 if TYPE_CHECKING:
     from twisted.web.resource import IResource
 
+    from jupyterd.contents.notebook_steps import Step
     from jupyterd.contents.service import Contents
-    from jupyterd.contents.steps import Step
     from jupyterd.kernels.channels.kernel_channels import KernelChannels
     from jupyterd.kernels.manager import MappingKernelManager
     from jupyterd.outputs.recorder import Recorder

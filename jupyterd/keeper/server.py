@@ -16,7 +16,7 @@ import zmq
 
 from jupyterd.keeper.children import Child, adopt, end_all, spawn
 from jupyterd.keeper.connection import Connection
-from jupyterd.keeper.held import HeldSockets
+from jupyterd.keeper.held_sockets import HeldSockets
 from jupyterd.keeper.listening import Listener
 from jupyterd.keeper.wire import VERSION, BadFrame, Message
 

@@ -23,7 +23,7 @@ from jupyterd.terminals.settings import DEFAULT_CULL_INTERVAL, Shell, TerminalMa
 from jupyterd.terminals.terminal import COLUMNS, ROWS, Terminal
 
 if TYPE_CHECKING:
-    from jupyterd.terminals.kept import KeptTerminals
+    from jupyterd.terminals.keeper_terminals import KeptTerminals
 
 NAME = re.compile(r"\w+")
 MAX_TERMINALS = 1000

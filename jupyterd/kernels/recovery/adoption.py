@@ -16,7 +16,7 @@ from jupyterd.state.store import Process
 if TYPE_CHECKING:
     from jupyterd.kernels.manager import MappingKernelManager
     from jupyterd.kernels.process.process_launcher import ProcessLauncher
-    from jupyterd.state.kept import Kept
+    from jupyterd.state.surviving import Kept
     from jupyterd.system.threads import InThread
 
 ENDED_UNSEEN = "The kernel ended while no server was running."

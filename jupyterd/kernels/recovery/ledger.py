@@ -12,8 +12,9 @@ from jupyterd.state.store import Process
 if TYPE_CHECKING:
     from jupyterd.kernels.kernel import Kernel
     from jupyterd.state.keeper_link import KeptChild
-    from jupyterd.state.kept import Kept
+    from jupyterd.state.surviving import Kept
     from jupyterd.system.threads import InThread
+
 
 class KernelLedger:
     """Ledger of one daemon.

@@ -14,12 +14,12 @@ from twisted.python.failure import Failure
 
 from jupyterd.errors import Failed, JupyterdError
 from jupyterd.keeper.processes import is_same
-from jupyterd.keeper.screen import ScreenFile
+from jupyterd.keeper.screen_file import ScreenFile
 from jupyterd.state.store import Process
 
 if TYPE_CHECKING:
     from jupyterd.state.keeper_link import KeptChild
-    from jupyterd.state.kept import Kept
+    from jupyterd.state.surviving import Kept
     from jupyterd.system.threads import InThread
     from jupyterd.terminals.terminal import Terminal
 
