@@ -332,14 +332,19 @@ class Parts:
         """Notebooks that are run here."""
         from jupyterd.app.outputs import runs
 
-        return runs(
+        keeping = self.keeping if self.gateway is None else None
+        service = runs(
             self.reactor,
             self.recorder,
             contents=lambda: self.contents,
             sessions=lambda: self.sessions,
             kernels=lambda: self.kernels,
             emit=self.emit,
+            kept=None if keeping is None else keeping.kept,
+            state_thread=self.state_thread,
         )
+        self.services.add(Stage.RECORDS, service)
+        return service
 
     @cached_property
     def sessions(self) -> SessionManager:
