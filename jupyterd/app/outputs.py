@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from jupyterd.outputs.runs import Runs
     from jupyterd.sessions.manager import SessionManager
     from jupyterd.settings.server_app import ServerApp
-    from jupyterd.state.kept import Kept
     from jupyterd.state.store import StateStore
+    from jupyterd.state.surviving import Kept
     from jupyterd.system.threads import InThread
     from jupyterd.web.call import Call
 
