@@ -17,7 +17,7 @@ from struct import pack
 from typing import Any
 
 from jupyterd.keeper.processes import signal_process, start_time
-from jupyterd.keeper.screen import ScreenFile
+from jupyterd.keeper.screen_file import ScreenFile
 
 CHUNK = 16 * 1024
 TAIL = 8 * 1024

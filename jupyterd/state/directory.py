@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import json
 import os
@@ -12,11 +11,12 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
+from jupyterd.system.file_lock import locked_directory
 from jupyterd.system.replace_file import discard
 
 PREFIX = "jupyterd-state-"
 ABOUT = "server.json"
-MOST = 64
+MAX_SERVERS = 64
 """Servers of one root directory that were told to take the same port."""
 
 
@@ -67,7 +67,7 @@ class StateDirectory:
     def candidates(self) -> Iterator[str]:
         """Where it may lie, best first; most are not there."""
         name = identity(self._root_dir, self._where())
-        for number in range(MOST):
+        for number in range(MAX_SERVERS):
             yield os.path.join(self._runtime_dir, name if number == 0 else f"{name}-{number}")
 
     def _take(self) -> str:
@@ -122,15 +122,7 @@ def lock(path: str) -> int | None:
 
     :raises OSError: it can not be opened.
     """
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(fd)
-        return None
-    except OSError:
-        return fd  # some network file systems have no locks
-    return fd
+    return locked_directory(path, without_locks=True)
 
 
 def all_of(runtime_dir: str) -> Iterator[tuple[str, dict[str, Any]]]:

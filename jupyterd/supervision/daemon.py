@@ -20,10 +20,10 @@ from twisted.logger import ILogObserver, Logger
 
 from jupyterd import log as logs
 from jupyterd.supervision import open_files as limits
-from jupyterd.supervision.notify import Notify, Watchdog, keep_from_children, watchdog_seconds
 from jupyterd.supervision.server_settings import Server
 from jupyterd.supervision.signals import Signals, ask_on_terminal, has_terminal
 from jupyterd.supervision.sockets import CannotListen
+from jupyterd.supervision.systemd_notify import Notify, Watchdog, keep_from_children, watchdog_seconds
 
 STOP_SECONDS = 30.0
 """How long all services together may take to stop; kernels have their own, shorter time."""

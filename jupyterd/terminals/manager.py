@@ -6,7 +6,6 @@ import os
 import re
 import time
 from collections.abc import Callable, Collection, Mapping
-from datetime import datetime, timezone
 from itertools import count
 from shutil import which
 from typing import TYPE_CHECKING, Any
@@ -18,14 +17,15 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from jupyterd.errors import Failed, Invalid, JupyterdError, NotFound, OutOfSpace, shortage
+from jupyterd.system.timestamps import isoformat
 from jupyterd.terminals.settings import DEFAULT_CULL_INTERVAL, Shell, TerminalManager
 from jupyterd.terminals.terminal import COLUMNS, ROWS, Terminal
 
 if TYPE_CHECKING:
-    from jupyterd.terminals.kept import KeptTerminals
+    from jupyterd.terminals.keeper_terminals import KeptTerminals
 
 NAME = re.compile(r"\w+")
-MOST = 1000
+MAX_TERMINALS = 1000
 """Terminals at a time; each is two descriptors and a process."""
 
 
@@ -83,8 +83,7 @@ class Terminals(Service):
     def model(self, terminal: Terminal) -> dict[str, str]:
         """A terminal, as clients are told."""
         when = time.time() - (self._reactor.seconds() - terminal.last_activity)
-        text = datetime.fromtimestamp(when, tz=timezone.utc).isoformat(timespec="microseconds")
-        return {"name": terminal.name, "last_activity": text.replace("+00:00", "Z")}
+        return {"name": terminal.name, "last_activity": isoformat(when, "microseconds")}
 
     def create(self, name: str | None = None, directory: str | None = None) -> Terminal:
         """Start a terminal, or give the one that has that name already.
@@ -100,8 +99,8 @@ class Terminals(Service):
             raise Invalid("A terminal's name is letters, digits and underscores")
         elif name in self._terminals:
             return self._terminals[name]
-        if len(self._terminals) >= MOST:
-            raise Failed(f"Cannot create more than {MOST} terminals")
+        if len(self._terminals) >= MAX_TERMINALS:
+            raise Failed(f"Cannot create more than {MAX_TERMINALS} terminals")
         terminal = Terminal(name, self._reactor, self._forget)
         self._spawn(terminal, self._shell(), directory)
         self._terminals[name] = terminal

@@ -25,7 +25,7 @@ from jupyterd.errors import JupyterdError
 from jupyterd.terminals.screen import Screen
 
 ROWS, COLUMNS = 25, 80
-PATIENCE = 0.1
+SIGNAL_INTERVAL = 0.1
 """Seconds that a process is given after each signal."""
 LINGER = 0.5
 """Seconds in which the last output of a process that has exited is read."""
@@ -165,7 +165,7 @@ class Terminal(ProcessProtocol):
                 return
             self._signal(number)
             if number != signal.SIGHUP:
-                await deferLater(self._reactor, PATIENCE, lambda: None)
+                await deferLater(self._reactor, SIGNAL_INTERVAL, lambda: None)
         if self.alive:
             gone: Deferred[None] = Deferred()
             self._gone.append(gone)

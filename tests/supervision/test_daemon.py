@@ -25,10 +25,16 @@ from zope.interface import directlyProvides
 
 from jupyterd.supervision.daemon import EXIT_SECONDS, LEAVE_SECONDS, STOP_SECONDS, Daemon
 from jupyterd.supervision.listener import Listener
-from jupyterd.supervision.notify import Notify, Watchdog, keep_from_children, service_variables, watchdog_seconds
 from jupyterd.supervision.open_files import raise_open_files
 from jupyterd.supervision.sockets import CannotListen
 from jupyterd.supervision.stages import Stage, Stages
+from jupyterd.supervision.systemd_notify import (
+    Notify,
+    Watchdog,
+    keep_from_children,
+    service_variables,
+    watchdog_seconds,
+)
 from jupyterd.system.threads import Threads
 from tests.supervision.server import server
 

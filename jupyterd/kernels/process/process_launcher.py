@@ -17,9 +17,9 @@ from twisted.logger import Logger
 
 from jupyterd.errors import FULL, SCARCE, Failed, JupyterdError, OutOfSpace, Unavailable, shortage
 from jupyterd.kernels.process.death import Death, oom_counter, oom_kills
+from jupyterd.kernels.process.exit_watch import KeptStandardError, KeptWatch, PollingWatch, ProcessWatch, StandardError
 from jupyterd.kernels.process.launcher import KEEPER, KernelProcess, Order
 from jupyterd.kernels.process.transport import port_taken, replies_to_the_newest, socket_address, takes_ipc
-from jupyterd.kernels.process.watch import KeptStandardError, KeptWatch, PollingWatch, ProcessWatch, StandardError
 from jupyterd.kernels.settings import KernelRestarter, MappingKernelSettings, with_sections
 from jupyterd.system.asyncio_bridge import from_asyncio
 from jupyterd.system.daemon_directory import Directory

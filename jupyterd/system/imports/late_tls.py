@@ -1,0 +1,85 @@
+"""TLS that is loaded when it is first used: 17 MB and 60 ms that a server without certificates does without.
+
+Twisted's reactor and its endpoints import pyOpenSSL, if it is there, whether anybody speaks TLS or not. They also
+work where it is missing; so they are imported as if it were, and get stand-ins that import the real ones.
+What is imported afterwards (``twisted.internet.ssl``, an HTTPS client) finds pyOpenSSL as always.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import Any
+
+FROM_SSL = (
+    "Certificate", "CertificateOptions", "KeyPair", "PrivateCertificate", "optionsForClientTLS",
+    "trustRootFromCertificates",
+)  # fmt: skip
+"""What Twisted's endpoints have of ``twisted.internet.ssl``."""
+
+
+class Late:
+    """Stand-in of a module, or of something in it, that is imported when it is called or asked for an attribute.
+
+    :param module: dotted name.
+    :param name: of what is in it; the module itself where it is empty.
+    """
+
+    def __init__(self, module: str, name: str = "") -> None:
+        self._module, self._name = module, name
+
+    def _load(self) -> Any:
+        module = import_module(self._module)
+        return getattr(module, self._name) if self._name else module
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._load(), name)
+
+    def __call__(self, *args: Any, **options: Any) -> Any:
+        """Call the real one."""
+        return self._load()(*args, **options)
+
+
+class _NoOpenSSL:
+    """Finder of modules that says of pyOpenSSL that it is not installed."""
+
+    @staticmethod
+    def find_spec(name: str, path: Sequence[str] | None = None, target: Any = None) -> None:
+        """Find nothing.
+
+        :raises ModuleNotFoundError: it is asked for pyOpenSSL.
+        """
+        if name == "OpenSSL":
+            raise ModuleNotFoundError("pyOpenSSL is imported later", name=name)
+
+
+def postpone_tls() -> bool:
+    """Import Twisted's reactor and endpoints without pyOpenSSL; to be called before anything else imports them.
+
+    Only one thing is lost: ``startTLS`` of a plain TCP transport, which a server of HTTP has no use for.
+
+    :returns: it is postponed; False where the reactor or pyOpenSSL has been imported already.
+    """
+    if "OpenSSL" in sys.modules or "twisted.internet.tcp" in sys.modules:
+        return False
+    finder = _NoOpenSSL()
+    sys.meta_path.insert(0, finder)
+    try:
+        from twisted.internet import endpoints, posixbase
+    finally:
+        sys.meta_path.remove(finder)
+    from twisted.internet.interfaces import IReactorSSL
+    from zope.interface import classImplements
+
+    reactor_module: Any = posixbase
+    reactor_module.tls = Late("twisted.protocols.tls")
+    classImplements(posixbase.PosixReactorBase, IReactorSSL)
+    of_endpoints: Any = endpoints
+    of_endpoints.TLSMemoryBIOFactory = Late("twisted.protocols.tls", "TLSMemoryBIOFactory")
+    of_endpoints.SSLError = Exception  # a certificate in a directory that is none is passed over
+    for name in FROM_SSL:
+        setattr(of_endpoints, name, Late("twisted.internet.ssl", name))
+    for name in ("SNIConnectionCreator", "_TLSServerEndpoint", "autoReloadingDirectoryOfPEMs"):
+        setattr(of_endpoints, name, Late("twisted.protocols._sni", name.replace("_TLSS", "TLSS")))
+    return True
