@@ -6,6 +6,7 @@ import atexit
 import gc
 import logging
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable
@@ -43,7 +44,11 @@ def leave(status: int, seconds: float) -> None:
         time.sleep(seconds)
         os._exit(status)
 
-    threading.Thread(target=end, name="leaving", daemon=True).start()
+    try:
+        threading.Thread(target=end, name="leaving", daemon=True).start()
+    except (RuntimeError, MemoryError):  # the system gives no thread: then by a signal, which takes none
+        signal.signal(signal.SIGALRM, lambda *_: os._exit(status))
+        signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
 class Daemon(MultiService):

@@ -6,6 +6,8 @@ import os
 import signal
 import socket
 import stat
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -414,3 +416,21 @@ def test_nobody_watches() -> None:
     assert watchdog_seconds({"WATCHDOG_USEC": "1", "WATCHDOG_PID": "1"}) == 0
     assert watchdog_seconds({"WATCHDOG_USEC": "x"}) == 0
     Watchdog(MemoryReactorClock(), print, 0).startService()
+
+
+LEAVES = """
+import threading
+from jupyterd.supervision.daemon import leave
+
+def no_thread(self):
+    raise RuntimeError("can't start new thread")
+
+other = threading.Event()
+threading.Thread(target=other.wait).start()  # would keep the process for ever
+threading.Thread.start = no_thread
+leave(3, 0.05)
+"""
+
+
+def test_it_leaves_where_the_system_gives_no_thread() -> None:
+    assert subprocess.run([sys.executable, "-c", LEAVES], timeout=30, check=False).returncode == 3
