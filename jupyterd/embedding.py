@@ -101,7 +101,7 @@ class Embedded:
         """Hold all services by one that handles signals, reloads settings and sees to it that the stop ends."""
         if self._is_daemon:
             return
-        from jupyterd.app.composition import reload
+        from jupyterd.app.reload import reload
         from jupyterd.log import Levels
         from jupyterd.supervision.daemon import Daemon
 

@@ -124,7 +124,8 @@ def makeService(options: Options) -> IService:
     from traitlets import TraitError
     from twisted.internet import reactor
 
-    from jupyterd.app.composition import jupyterd, reload
+    from jupyterd.app.composition import jupyterd
+    from jupyterd.app.reload import reload
     from jupyterd.log import Levels
     from jupyterd.settings.load import BadSettings
     from jupyterd.supervision.daemon import Daemon

@@ -55,28 +55,28 @@ NEIGHBOURS = {
         "kernels.process.death",
         "kernels.process.launcher",
         "kernels.manager",
-        "kernels.messages.wire",
+        "kernels.messages.websocket_codec",
         "kernels.zeromq.network",
         "kernelspecs.manager",
         "sessions.manager",
     },
-    "kernels": {"kernelspecs.manager", "state.keeper_link", "state.kept", "state.store"},
+    "kernels": {"kernelspecs.manager", "state.keeper_link", "state.surviving", "state.store"},
     "nbconvert": {"contents.managers.sync_or_async", "contents.service"},
     "outputs": {
         "contents.operations",
         "contents.service",
-        "contents.steps",
+        "contents.notebook_steps",
         "kernels.channels.executions",
         "kernels.channels.kernel_channels",
         "kernels.kernel",
         "kernels.log",
-        "kernels.messages.wire",
+        "kernels.messages.websocket_codec",
         "sessions.manager",
         "state.store",
     },
     "sessions": {"kernels.manager"},
     "supervision": {"state.directory"},
-    "terminals": {"state.keeper_link", "state.kept", "state.store"},
+    "terminals": {"state.keeper_link", "state.surviving", "state.store"},
     "status": {"frontends.static_files", "kernels.manager", "terminals.manager"},
 }
 """The modules of other features that a feature may know: their domain, never their HTTP."""
@@ -236,7 +236,7 @@ def test_the_keeper_is_a_program_of_its_own() -> None:
     inside = [i for i in imports() if part(i.importer) == "keeper"]
     allowed = set(sys.stdlib_module_names) | {"zmq"}
     wrong = [i for i in inside if i.target.split(".")[0] not in allowed and part(i.target) != "keeper"]
-    shared = {"wire", "record", "screen", "processes", "launch"}
+    shared = {"wire", "record", "screen_file", "processes", "launch"}
     wrong += [
         i
         for i in ours()

@@ -9,12 +9,12 @@ from jupyterd.web.root import Root
 
 if TYPE_CHECKING:
     from jupyterd.app.parts import Parts
-    from jupyterd.dashboard.account import Account
+    from jupyterd.dashboard.status_report import Account
 
 
 def account(parts: Parts) -> Account:
     """The account of a daemon, from its parts."""
-    from jupyterd.dashboard.account import Account, Sources
+    from jupyterd.dashboard.status_report import Account, Sources
 
     def sessions() -> Any:
         return parts.sessions.list_models()

@@ -11,8 +11,8 @@ from jupyterd.web.root import Root
 if TYPE_CHECKING:
     from twisted.web.resource import IResource
 
+    from jupyterd.contents.notebook_steps import Step
     from jupyterd.contents.service import Contents
-    from jupyterd.contents.steps import Step
     from jupyterd.kernels.channels.kernel_channels import KernelChannels
     from jupyterd.kernels.manager import MappingKernelManager
     from jupyterd.outputs.recorder import Recorder
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from jupyterd.outputs.runs import Runs
     from jupyterd.sessions.manager import SessionManager
     from jupyterd.settings.server_app import ServerApp
-    from jupyterd.state.kept import Kept
     from jupyterd.state.store import StateStore
+    from jupyterd.state.surviving import Kept
     from jupyterd.system.threads import InThread
     from jupyterd.web.call import Call
 

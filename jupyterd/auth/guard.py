@@ -17,10 +17,10 @@ from twisted.logger import Logger
 
 from jupyterd.auth.authorizer import READING, AllowAllAuthorizer, Authorizer
 from jupyterd.auth.cookie_secret import CookieKey
-from jupyterd.auth.cross_site import CrossSiteChecks
+from jupyterd.auth.cross_site_checks import CrossSiteChecks
 from jupyterd.auth.guessing_delay import MAX_DELAY, GuessingDelay, too_many
 from jupyterd.auth.handler import Handler
-from jupyterd.auth.http.origin import OriginRules
+from jupyterd.auth.http.origin_rules import OriginRules
 from jupyterd.auth.http.proxies import PROXY_HEADERS, client_address, client_scheme
 from jupyterd.auth.http.response_headers import ResponseHeaders
 from jupyterd.auth.http.unix_peer import peer_uid, peer_user

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from jupyterd.dashboard.account import Account
 from jupyterd.dashboard.log_lines import LogLines
+from jupyterd.dashboard.status_report import Account
 from jupyterd.errors import Invalid
 from jupyterd.web.api import Routes, json_api
 from jupyterd.web.call import Call, Reply

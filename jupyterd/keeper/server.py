@@ -16,7 +16,7 @@ import zmq
 
 from jupyterd.keeper.children import Child, adopt, end_all, spawn
 from jupyterd.keeper.connection import Connection
-from jupyterd.keeper.held import HeldSockets
+from jupyterd.keeper.held_sockets import HeldSockets
 from jupyterd.keeper.listening import Listener
 from jupyterd.keeper.wire import VERSION, BadFrame, Message
 
@@ -178,7 +178,8 @@ class Keeper:
             found = operation(connection, message, fds)
             answer, given = found if isinstance(found, tuple) else (found or {}, ())
         except Exception as error:  # noqa: BLE001 - whatever was asked, the children go on
-            answer = {"error": str(error) or type(error).__name__, "kind": type(error).__name__}
+            number = getattr(error, "errno", None)
+            answer = {"error": str(error) or type(error).__name__, "kind": type(error).__name__, "errno": number}
         finally:
             for fd in fds:
                 with suppress(OSError):

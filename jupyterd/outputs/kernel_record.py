@@ -9,7 +9,7 @@ import orjson
 from twisted.internet.defer import Deferred, DeferredLock
 
 from jupyterd.kernels.log.chunk import EVERYBODY
-from jupyterd.kernels.messages.wire import Bytes, Header, Parts
+from jupyterd.kernels.messages.websocket_codec import Bytes, Header, Parts
 from jupyterd.outputs.executions import Execution, InputRequest, cell_of, reply_of
 from jupyterd.outputs.replay import Replay, Said
 

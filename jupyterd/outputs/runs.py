@@ -10,9 +10,9 @@ from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from jupyterd.contents.steps import Step
+from jupyterd.contents.notebook_steps import Step
 from jupyterd.errors import Conflict, Invalid, JupyterdError, NotFound, TooManyRequests
-from jupyterd.outputs import steps
+from jupyterd.outputs import merge_steps as steps
 from jupyterd.outputs.executions import clean
 from jupyterd.outputs.parameters import code_of, language_of
 from jupyterd.outputs.run import Order, Run, RunCell, choose

@@ -128,7 +128,7 @@ class JupyterServerRestartApp(JupyterServerStopApp):
         self.exit(f"There is currently no server running on {wanted}")
 
     def _restart(self, server: dict[str, Any]) -> None:
-        from jupyterd.supervision.handover.restart import RestartFailed, restart_server
+        from jupyterd.supervision.handover.restart_command import RestartFailed, restart_server
 
         try:
             found = restart_server(server, lambda: list(list_running_servers(self.runtime_dir)), self.runtime_dir)

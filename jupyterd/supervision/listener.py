@@ -16,8 +16,8 @@ from twisted.logger import Logger
 from jupyterd.supervision import sockets, tls
 from jupyterd.supervision import startup_messages as greeting
 from jupyterd.supervision.handover.successor import CanNotTakeOver, Successor
-from jupyterd.supervision.notify import Notify
 from jupyterd.supervision.server_settings import Server
+from jupyterd.supervision.systemd_notify import Notify
 from jupyterd.system.daemon_directory import DaemonDirectory
 
 

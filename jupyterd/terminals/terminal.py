@@ -21,6 +21,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from jupyterd.errors import JupyterdError
 from jupyterd.terminals.screen import Screen
 
 ROWS, COLUMNS = 25, 80
@@ -83,7 +84,7 @@ class Terminal(ProcessProtocol):
         self._full = False
         self.alive = True
         self.started: Deferred[None] | None = None
-        self.failure: str | None = None
+        self.failure: JupyterdError | None = None
         self._gone: list[Deferred[None]] = []
 
     # -- the process

@@ -14,7 +14,7 @@ from twisted.internet.task import Clock
 
 from jupyterd.auth.guessing_delay import FREE_ATTEMPTS, MAX_ADDRESSES, MAX_DELAY, GuessingDelay
 from jupyterd.auth.http.next_url import safe_next
-from jupyterd.auth.http.origin import OriginRules, split_host
+from jupyterd.auth.http.origin_rules import OriginRules, split_host
 from jupyterd.auth.http.proxies import client_address, client_scheme
 
 HOST = "localhost:8888"

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from jupyterd.keeper import record
 from jupyterd.keeper.children import spawn
 from jupyterd.keeper.processes import is_same, signal_process, start_time
-from jupyterd.keeper.screen import SIZE, ScreenFile
+from jupyterd.keeper.screen_file import SIZE, ScreenFile
 from jupyterd.keeper.wire import MAX_MESSAGE_BYTES, BadFrame, Decoder, encode
 
 JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner, max_size=4))

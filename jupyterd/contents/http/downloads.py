@@ -22,7 +22,7 @@ from jupyterd.web import errors
 from jupyterd.web.api import Routes, json_api
 from jupyterd.web.call import Call, Reply
 from jupyterd.web.files import FileReply, opened_by
-from jupyterd.web.served import Served
+from jupyterd.web.self_writing_reply import Served
 
 BYTES = "application/octet-stream"
 

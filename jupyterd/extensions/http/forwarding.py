@@ -21,7 +21,7 @@ from zope.interface import implementer
 
 from jupyterd.extensions.http import headers
 from jupyterd.extensions.http.upstream import Head, Upstream
-from jupyterd.extensions.signature import IDENTITY, MAC, Claim, describe, sign
+from jupyterd.extensions.signed_requests import IDENTITY, MAC, Claim, describe, sign
 from jupyterd.web.refusal import Refusal
 
 if TYPE_CHECKING:

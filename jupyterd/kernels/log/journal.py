@@ -24,7 +24,7 @@ from twisted.python.failure import Failure
 
 from jupyterd.kernels.log.chunk import Chunk
 from jupyterd.kernels.log.spill import pack_chunk, unpack_chunks
-from jupyterd.kernels.messages.wire import Bytes
+from jupyterd.kernels.messages.websocket_codec import Bytes
 
 if TYPE_CHECKING:
     from jupyterd.system.threads import InThread

@@ -13,7 +13,7 @@ from contextlib import suppress
 from struct import Struct
 from typing import NamedTuple
 
-from jupyterd.kernels.messages.wire import V1, Bytes
+from jupyterd.kernels.messages.websocket_codec import V1, Bytes
 
 SLOTS = 512
 """Sessions that have a place; others lose theirs with the daemon."""

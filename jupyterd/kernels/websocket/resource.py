@@ -9,7 +9,7 @@ from twisted.logger import Logger
 
 from jupyterd.errors import Forbidden, Invalid
 from jupyterd.kernels.channels.executions import Execution
-from jupyterd.kernels.log.entries import entries
+from jupyterd.kernels.log.rest_entries import entries
 from jupyterd.web.api import Routes, json_api
 from jupyterd.web.body_schema import Body
 from jupyterd.web.call import Call

@@ -12,14 +12,14 @@ from twisted.internet.abstract import FileDescriptor
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from jupyterd.errors import Failed, JupyterdError
+from jupyterd.errors import Failed, JupyterdError, OutOfSpace, Unavailable, shortage
 from jupyterd.keeper.processes import is_same
-from jupyterd.keeper.screen import ScreenFile
+from jupyterd.keeper.screen_file import ScreenFile
 from jupyterd.state.store import Process
 
 if TYPE_CHECKING:
     from jupyterd.state.keeper_link import KeptChild
-    from jupyterd.state.kept import Kept
+    from jupyterd.state.surviving import Kept
     from jupyterd.system.threads import InThread
     from jupyterd.terminals.terminal import Terminal
 
@@ -134,6 +134,8 @@ class KeptTerminals:
         """Run a shell.
 
         :raises Failed: it can not be run.
+        :raises Unavailable: the system gives no process now.
+        :raises OutOfSpace: the disk is full; it can run all the same, but not be kept.
         """
         try:
             screen = self._screen_of(terminal.name)
@@ -150,11 +152,16 @@ class KeptTerminals:
                 screen=screen,
             )
         except OSError as error:
-            raise Failed(f"No terminal could be started: {error.strerror or error}") from None
+            kind = shortage(error.errno) or Failed
+            raise kind(f"No terminal could be started: {error.strerror or error}") from None
         except JupyterdError as error:
-            raise Failed(f"No terminal could be started: {error.message}") from None
+            kind = type(error) if isinstance(error, (OutOfSpace, Unavailable)) else Failed
+            raise kind(f"No terminal could be started: {error.message}") from None
         row = Process(terminal.name, {}, child.pid, child.started, self._kept.boot)
-        await self._in_thread(lambda: self._kept.store.put_terminal(row))
+        try:
+            await self._in_thread(lambda: self._kept.store.put_terminal(row))
+        except Exception as error:  # noqa: BLE001 - it runs; the keeper knows it too, while it lives
+            self.log.error("terminal {name} can not be noted: {error}", name=terminal.name, error=str(error))
         self._connect(terminal, child)
 
     def _screen_of(self, name: str) -> str:

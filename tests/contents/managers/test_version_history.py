@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from jupyterd.contents.managers.versions import Versions, is_version
+from jupyterd.contents.managers.version_history import Versions, is_version
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from twisted.logger import Logger
 
-from jupyterd.kernels.process import watch
-from jupyterd.kernels.process.watch import ProcessWatch, StandardError, StandardErrorLog
+from jupyterd.kernels.process import exit_watch as watch
+from jupyterd.kernels.process.exit_watch import ProcessWatch, StandardError, StandardErrorLog
 
 
 class Readers:

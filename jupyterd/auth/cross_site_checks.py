@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 from twisted.logger import Logger
 
 from jupyterd.auth.handler import Handler, send_cookie
-from jupyterd.auth.http import cookies, forms, xsrf
+from jupyterd.auth.http import cookies, forms
+from jupyterd.auth.http import xsrf_tokens as xsrf
 from jupyterd.web.refusal import Refusal
 from jupyterd.web.root import Mount
 from jupyterd.web.server.request import Request
 
 if TYPE_CHECKING:
-    from jupyterd.auth.server_facts import ServerFacts
+    from jupyterd.auth.guard_interface import ServerFacts
 
 SAFE_METHODS = (b"GET", b"HEAD", b"OPTIONS")
 XSRF_COOKIE_DAYS = 30

@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from jupyterd.kernels.log.chunk import Chunk
-from jupyterd.kernels.messages.wire import Bytes, Parts
+from jupyterd.kernels.messages.websocket_codec import Bytes, Parts
 
 Entry = dict[str, Any]
 

@@ -14,7 +14,7 @@ from jupyterd.errors import Forbidden, Invalid, Upstream
 from jupyterd.hub.client import Hub
 from jupyterd.hub.errors import HubRefuses
 from jupyterd.hub.identity import JupyterHubIdentityProvider
-from jupyterd.hub.login import Logins
+from jupyterd.hub.login_state import Logins
 from jupyterd.web.api import Routes, json_api
 from jupyterd.web.call import Call, Reply
 

@@ -23,7 +23,7 @@ from jupyterd.system.daemon_directory import local_places
 
 if TYPE_CHECKING:
     from jupyterd.settings.server_app import ServerApp
-    from jupyterd.state.kept import Kept
+    from jupyterd.state.surviving import Kept
     from jupyterd.supervision.listener import Listener
 
 PAUSE, ANSWERS = 0.02, 5.0
@@ -152,7 +152,7 @@ class Keeping(Service):
 
 def keeping(reactor: Any, server: ServerApp) -> Keeping | None:
     """From the settings; None where kernels and terminals end with the daemon."""
-    from jupyterd.state.kept import Kept
+    from jupyterd.state.surviving import Kept
 
     if server.keeper is False:
         return None

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
     from jupyterd.auth.cookie_secret import CookieKey
-    from jupyterd.auth.http.origin import OriginRules
+    from jupyterd.auth.http.origin_rules import OriginRules
     from jupyterd.web.server.request import Request
 
 

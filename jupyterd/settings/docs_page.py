@@ -1,4 +1,4 @@
-"""Page of all settings, ``docs/settings.md``, from the code: ``python -m jupyterd.settings.page`` writes it anew.
+"""Page of all settings, ``docs/settings.md``, from the code: ``python -m jupyterd.settings.docs_page`` writes it anew.
 
 Types, defaults and meanings are the traits' own. What traits do not say stands here: units, since when a setting is
 there, and what SIGHUP reads again. A test holds all of it against the classes.
@@ -62,7 +62,7 @@ RELOADED = {
     "IdentityProvider": {"token"},
     "PasswordIdentityProvider": {"hashed_password"},
 }  # fmt: skip
-"""What SIGHUP reads again (:func:`jupyterd.app.composition.reload`); of certificates the files' content."""
+"""What SIGHUP reads again (:func:`jupyterd.app.reload.reload`); of certificates the files' content."""
 
 BORROWED = {
     "answer_yes": "Answer yes to every question.",
@@ -89,7 +89,7 @@ WITHOUT_EFFECT = {
 
 INTRODUCTION = f"""# Settings
 
-Every setting of jupyterd's classes, from the code; `python -m jupyterd.settings.page` writes this page. How they are
+Every setting of jupyterd's classes, from the code (`python -m jupyterd.settings.docs_page` writes it). How they are
 given is in [configuration](configuration.md); `c.Class.setting = value` in a file is `--Class.setting=value` on the
 command line. All are there since {FIRST} unless their row says otherwise. **↻**: read again at SIGHUP, or by
 `systemctl reload`; all others need a restart. *depends*: the default is found when the server starts.

@@ -23,7 +23,7 @@ from twisted.logger import Logger
 from jupyterd.auth.handler import Handler
 from jupyterd.auth.http import cookies
 from jupyterd.hub.errors import HubAway
-from jupyterd.hub.visit import SESSION_COOKIE, visit_of
+from jupyterd.hub.request_memo import SESSION_COOKIE, visit_of
 from jupyterd.web.refusal import Refusal
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from jupyterd.contents.files import beneath
-from jupyterd.contents.files.beneath import LeadsOut, open_beneath
+from jupyterd.contents.files import open_beneath as beneath
+from jupyterd.contents.files.open_beneath import LeadsOut, open_beneath
 
 
 @pytest.fixture(params=["openat2", "/proc", "neither"])

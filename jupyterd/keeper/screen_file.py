@@ -27,7 +27,7 @@ class ScreenFile:
     def __init__(self, path: str) -> None:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
         try:
-            os.posix_fallocate(fd, 0, _HEAD.size + SIZE)  # no write into the map meets a full disk
+            _reserve(fd, path)
             self._map = mmap.mmap(fd, _HEAD.size + SIZE)
         finally:
             os.close(fd)
@@ -68,3 +68,13 @@ class ScreenFile:
     def close(self) -> None:
         """Let go of the map; the file stays."""
         self._map.close()
+
+
+def _reserve(fd: int, path: str) -> None:
+    """Take the space, so that no write into the map meets a full disk; where there is none, no empty file is left."""
+    try:
+        os.posix_fallocate(fd, 0, _HEAD.size + SIZE)
+    except OSError:
+        if os.fstat(fd).st_size == 0:
+            os.unlink(path)
+        raise

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from jupyterd.extensions.signature import BadSignature, Claim, describe, sign, verify
+from jupyterd.extensions.signed_requests import BadSignature, Claim, describe, sign, verify
 
 KEY = b"k" * 32
 CLAIM = Claim({"username": "ada", "name": "Ada"}, True, 7, 1000.0)

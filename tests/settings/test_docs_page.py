@@ -8,14 +8,14 @@ import pytest
 from traitlets import Float, Integer
 
 from jupyterd.serverapp import ServerApp
-from jupyterd.settings.page import PAGE, RELOADED, SINCE, WITHOUT_EFFECT, meaning, page, sections, unit_of
+from jupyterd.settings.docs_page import PAGE, RELOADED, SINCE, WITHOUT_EFFECT, meaning, page, sections, unit_of
 from tests.settings.test_seed import NAMES
 
 ALL = [(kind, name, trait) for kind, rows in sections() for name, trait in rows.items()]
 
 
 def test_the_page_is_as_the_code_is() -> None:
-    assert PAGE.read_text(encoding="utf-8") == page(), "python -m jupyterd.settings.page writes it anew"
+    assert PAGE.read_text(encoding="utf-8") == page(), "python -m jupyterd.settings.docs_page writes it anew"
 
 
 def test_it_is_the_same_on_every_machine(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -59,10 +59,10 @@ def test_what_is_told_to_be_reloaded_is_read_by_the_reload() -> None:
     """Each name stands in what SIGHUP runs."""
     import inspect
 
-    from jupyterd.app import auth, composition
+    from jupyterd.app import auth, reload
     from jupyterd.settings.deprecated import MOVED
     from jupyterd.supervision import tls
 
-    code = "".join(map(inspect.getsource, (auth, composition.reload, tls)))
+    code = "".join(map(inspect.getsource, (auth, reload.reload, tls)))
     for name in RELOADED["ServerApp"]:
         assert MOVED.get(name, ("", name))[1] in code, name

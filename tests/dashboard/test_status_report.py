@@ -9,9 +9,9 @@ import pytest
 from twisted.internet.task import Clock
 from twisted.logger import Logger, LogLevel, globalLogPublisher
 
-from jupyterd.dashboard.account import FRESH, MAX_ROUTES, Account, Sources
 from jupyterd.dashboard.log_lines import KEPT, MAX_LINE_LENGTH, LogLines
 from jupyterd.dashboard.resource import DashboardResource
+from jupyterd.dashboard.status_report import FRESH, MAX_ROUTES, Account, Sources
 from jupyterd.log_scrub import Scrubber
 from jupyterd.testing.deferreds import at_once
 from jupyterd.testing.http import MemorySite

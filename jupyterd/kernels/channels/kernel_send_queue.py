@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from jupyterd.kernels.messages.wire import Parts
+from jupyterd.kernels.messages.websocket_codec import Parts
 
 
 class Sender(Protocol):

@@ -21,20 +21,20 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from jupyterd.errors import Failed, Gone, TimedOut
-from jupyterd.kernels.channels.to_kernel import Asked
+from jupyterd.kernels.channels.client_requests import Asked
 from jupyterd.kernels.log import journal as disk
 from jupyterd.kernels.log import spill
 from jupyterd.kernels.log.chunk import Chunk
 from jupyterd.kernels.log.places_file import named
-from jupyterd.kernels.messages.wire import UNREADABLE, Parts, read_header, read_parent, read_type
+from jupyterd.kernels.messages.websocket_codec import UNREADABLE, Parts, read_header, read_parent, read_type
 from jupyterd.kernels.recovery.standin import Standin, ids_of
 
 if TYPE_CHECKING:
     from jupyterd.keeper.record import Heard
+    from jupyterd.kernels.channels.client_requests import ToKernel
     from jupyterd.kernels.channels.from_kernel import FromKernel
     from jupyterd.kernels.channels.session_cursors import SessionCursors
     from jupyterd.kernels.channels.settings import ZMQChannelsWebsocketConnection
-    from jupyterd.kernels.channels.to_kernel import ToKernel
     from jupyterd.kernels.log.cursor import Cursor
     from jupyterd.kernels.log.message_log import MessageLog
     from jupyterd.kernels.log.places_file import Place

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyterd.kernels.messages.wire import (
+from jupyterd.kernels.messages.websocket_codec import (
     BINARY,
     CODEC_JSON,
     CODEC_V1,

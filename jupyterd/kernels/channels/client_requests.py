@@ -8,13 +8,13 @@ from typing import NamedTuple
 
 from twisted.logger import Logger
 
+from jupyterd.kernels.channels.kernel_send_queue import Sender, SendQueue
 from jupyterd.kernels.channels.policy import MessagePolicy
 from jupyterd.kernels.channels.recording import Recording
-from jupyterd.kernels.channels.send_queue import Sender, SendQueue
 from jupyterd.kernels.log.chunk import Chunk
 from jupyterd.kernels.log.cursor import Cursor
 from jupyterd.kernels.log.journal import ASKED, Journal
-from jupyterd.kernels.messages.wire import UNREADABLE, Bytes, Header, Parts, read_header
+from jupyterd.kernels.messages.websocket_codec import UNREADABLE, Bytes, Header, Parts, read_header
 
 CHANNELS = ("shell", "control", "stdin")
 """The channels that clients may send on."""

@@ -8,7 +8,7 @@ from jupyterd.contents import operations
 from jupyterd.outputs import parameters
 from jupyterd.outputs.merge import Notebook, Recorded, Shown, Written, is_stale, merge, merge_save, unknown_to
 
-SAVE, WRITE, INJECT = (f"jupyterd.outputs.steps:{name}" for name in ("save", "write", "inject"))
+SAVE, WRITE, INJECT = (f"jupyterd.outputs.merge_steps:{name}" for name in ("save", "write", "inject"))
 
 
 async def write(manager: Any, path: str, content: Notebook, given: dict[str, Any]) -> dict[str, Any]:
