@@ -399,14 +399,14 @@ class Recorder(Service):
             for execution in wanted:
                 record.attend(client, execution)
             fence = record.fence(client)
-        said = await record.outputs(wanted, for_pages=True)
+        said, widgets = await record.shown(wanted)
         models = [record.model(each, said.get(each.id, Said([]))) for each in wanted]
         for model, execution in zip(models, wanted, strict=True):
             model["yours"] = client is not None and execution.saver == client
             for name in ("started", "ended"):
                 model[name] = None if model[name] is None else isoformat(model[name])
         self._schedule()
-        return {"kernel_id": kernel_id, "fence": fence, "executions": models}
+        return {"kernel_id": kernel_id, "fence": fence, "executions": models, "widgets": widgets if client else []}
 
     # -- the end
 
