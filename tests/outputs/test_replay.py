@@ -265,7 +265,7 @@ def test_widgets_are_as_their_messages_have_made_them() -> None:
 
 
 def test_widgets_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(widgets, "MOST_BYTES", 10_000)
+    monkeypatch.setattr(widgets, "MAX_BYTES", 10_000)
     replay = Replay(LIMIT)
     replay.feed([comm("comm_open", "a", {"state": {"x": "1" * 4000}})])
     for number in range(50):
@@ -278,7 +278,7 @@ def test_widgets_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 odd = st.recursive(
-    st.none() | st.integers() | st.text(max_size=3), lambda inner: st.lists(inner, max_size=2)
+    st.none() | st.integers(-9, 9) | st.text(max_size=3), lambda inner: st.lists(inner, max_size=2)
     | st.dictionaries(st.sampled_from(["state", "buffer_paths", "method", "x"]), inner, max_size=3),
 )  # fmt: skip
 
