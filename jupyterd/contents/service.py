@@ -43,7 +43,7 @@ class Contents(Service):
     """Runs operations (see :mod:`jupyterd.contents.operations`) on a contents manager.
 
     :param manager: a :class:`ContentsManager`, or a class written against the reference's interface.
-    :param lanes: where synchronous managers work.
+    :param pools: where synchronous managers work.
     :param outbox: takes the manager's events.
     :param commits: writes the manager's signatures; none where each is written at once.
     """
@@ -52,12 +52,12 @@ class Contents(Service):
         self,
         reactor: Any,
         manager: Any,
-        lanes: ThreadPools,
+        pools: ThreadPools,
         outbox: EventQueue,
         commits: SignatureCommits | None = None,
     ) -> None:
         self.manager = manager
-        self.thread_pools = lanes
+        self.thread_pools = pools
         self._outbox = outbox
         self._commits = commits
         self._asyncio = AsyncioThread(reactor) if is_asynchronous(manager) else None
@@ -68,7 +68,7 @@ class Contents(Service):
         self.changes: FileWatcher | None = None
         self.outputs: CellOutputs | None = None
         uploads = getattr(manager, "uploads", None)
-        self._expiry = UploadExpiry(reactor, lanes.write, uploads) if isinstance(uploads, Uploads) else None
+        self._expiry = UploadExpiry(reactor, pools.write, uploads) if isinstance(uploads, Uploads) else None
 
     def run(self, operation: Operation[T], *args: Any) -> Deferred[T]:
         """Run an operation where it may block; the Deferred fires in the reactor's thread.

@@ -14,7 +14,7 @@ from typing import Any
 TARGET = "jupyter.widget"
 """The comm target of widgets, whose messages are known. Source: the messaging protocol of ipywidgets."""
 
-MOST_BYTES = 8 * 1024 * 1024
+MAX_BYTES = 8 * 1024 * 1024
 """Bytes, roughly, that are kept of the widgets of one kernel; the oldest go first."""
 
 MOST = 2000
@@ -100,7 +100,7 @@ class Widgets:
             self._size -= gone.size
 
     def _make_room(self) -> None:
-        while self._open and (self._size > MOST_BYTES or len(self._open) > MOST):
+        while self._open and (self._size > MAX_BYTES or len(self._open) > MOST):
             self._drop(next(iter(self._open)))
 
     def models(self) -> list[dict[str, Any]]:

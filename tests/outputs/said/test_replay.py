@@ -265,7 +265,7 @@ def test_widgets_are_as_their_messages_have_made_them() -> None:
 
 
 def test_widgets_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(widgets, "MOST_BYTES", 10_000)
+    monkeypatch.setattr(widgets, "MAX_BYTES", 10_000)
     replay = Replay(LIMIT)
     replay.feed([comm("comm_open", "a", {"state": {"x": "1" * 4000}})])
     for number in range(50):
