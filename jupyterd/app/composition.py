@@ -30,7 +30,6 @@ from jupyterd.extensions.discovery import LANGUAGE_SERVERS
 from jupyterd.supervision.stages import Stage
 
 if TYPE_CHECKING:
-    from jupyterd.log import Levels
     from jupyterd.settings.load import Settings
 
 log = Logger()
@@ -162,7 +161,7 @@ def _make_what_is_set(parts: Parts) -> None:
     parts.front_ends.read_what_is_set()
 
 
-def reload(parts: Parts, levels: Levels | None = None) -> None:
+def reload(parts: Parts) -> None:
     """Read certificates, password, token, origins, headers and log levels again (SIGHUP); open connections stay.
 
     What can not be read or understood is told to the log, and all stays as it was.
@@ -178,9 +177,8 @@ def reload(parts: Parts, levels: Levels | None = None) -> None:
         auth.refresh(parts.guard, again)
         if parts.hub is not None:
             parts.hub.dress(parts.guard, again)
-        if levels is not None:
-            levels.set(cast(int, again.log_level), again.log_levels)
-            parts.access_log.verbose = settings.verbose
+        parts.levels.set(cast(int, again.log_level), again.log_levels)
+        parts.access_log.verbose = settings.verbose
         if parts.front.certificates is not None:
             parts.front.certificates.reload()
         if parts.extensions is not None:

@@ -7,10 +7,11 @@ on which is asked for first: what runs has a stage (:mod:`jupyterd.supervision.s
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from jupyterd.contents.thread_pools import ThreadPools
 from jupyterd.dashboard.log_lines import LogLines
+from jupyterd.log import Levels
 from jupyterd.status.activity import Activity
 from jupyterd.status.counters import EventCounters
 from jupyterd.supervision.stages import Stage, Stages
@@ -69,6 +70,7 @@ class Parts:
         self.root = Root(self.server.base_url)
         self.pools: list[Threads] = []
         self.log_lines = LogLines()
+        self.levels = Levels(cast(int, self.server.log_level), self.server.log_levels)
         self.counters = EventCounters()
         # Threads start with the first calls: a pool that nobody uses costs nothing.
         self.in_thread = self._threads("jupyterd", 4)  # short work of all features: parsing, SQLite, kernelspecs

@@ -63,12 +63,12 @@ def postpone_tls() -> bool:
     """
     if "OpenSSL" in sys.modules or "twisted.internet.tcp" in sys.modules:
         return False
-    finder = _NoOpenSSL()
-    sys.meta_path.insert(0, finder)  # type: ignore[arg-type]
+    finder: Any = _NoOpenSSL()
+    sys.meta_path.insert(0, finder)
     try:
         from twisted.internet import endpoints, posixbase
     finally:
-        sys.meta_path.remove(finder)  # type: ignore[arg-type]
+        sys.meta_path.remove(finder)
     from twisted.internet.interfaces import IReactorSSL
     from zope.interface import classImplements
 
