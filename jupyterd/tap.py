@@ -147,6 +147,7 @@ def makeService(options: Options) -> IService:
         reload=lambda: reload(parts),
         give_up=lambda message: _give_up(twistd, message),
         restart=None if parts.predecessor is None else parts.predecessor.restart,
+        silent=parts.silent_pools,
     )
     parts.services.setServiceParent(daemon)
     return daemon
