@@ -17,7 +17,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if given and given[0] in COMMANDS:
         start(given)
         return
-    from jupyterd.system.late_tls import postpone_tls
+    from jupyterd.system.imports.late_tls import postpone_tls
 
     postpone_tls()
     from jupyterd.foreground import serve

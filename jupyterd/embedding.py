@@ -101,7 +101,7 @@ class Embedded:
         """Hold all services by one that handles signals, reloads settings and sees to it that the stop ends."""
         if self._is_daemon:
             return
-        from jupyterd.app.composition import reload
+        from jupyterd.app.reload import reload
         from jupyterd.supervision.daemon import Daemon
 
         daemon = Daemon(
@@ -353,7 +353,7 @@ def embed(server: ServerApp) -> Embedded:
     import sys
 
     from jupyterd.settings.load import checked
-    from jupyterd.system.lean_imports import without_iri_grammar
+    from jupyterd.system.imports.lean_imports import without_iri_grammar
     from jupyterd.tap import install_reactor
 
     install_reactor()

@@ -11,9 +11,11 @@ from typing import IO, Any
 from twisted.logger import ILogObserver, LogEvent, LogLevel, formatEvent
 from zope.interface import implementer
 
+from jupyterd.system.timestamps import with_z
+
 STYLES = ("text", "json", "journal")
 JOURNAL = "/run/systemd/journal/socket"
-LONGEST_FIELD = 32 * 1024
+MAX_FIELD = 32 * 1024
 """Bytes of one field for the journal, characters of one value in JSON: longer ones are cut."""
 LARGEST_ENTRY = 192 * 1024
 """Bytes of one entry for the journal: one datagram of what Linux lets through by default."""
@@ -42,8 +44,8 @@ def fields_of(event: LogEvent) -> dict[str, Any]:
 
 
 def _cut(value: Any) -> Any:
-    if isinstance(value, str) and len(value) > LONGEST_FIELD:
-        return value[:LONGEST_FIELD] + "..."
+    if isinstance(value, str) and len(value) > MAX_FIELD:
+        return value[:MAX_FIELD] + "..."
     return value
 
 
@@ -52,7 +54,7 @@ def json_of(event: LogEvent) -> str:
     when = datetime.fromtimestamp(event.get("log_time", 0.0), timezone.utc)
     level = event.get("log_level", LogLevel.info)
     entry: dict[str, Any] = {
-        "time": when.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "time": with_z(when, "milliseconds"),
         "level": getattr(level, "name", str(level)),
         "logger": event.get("log_namespace", "-"),
         "message": formatEvent(event),
@@ -106,7 +108,7 @@ def entry_of(event: LogEvent) -> bytes:
 def _packed(entry: dict[str, Any]) -> bytes:
     out = bytearray()
     for name, value in entry.items():
-        raw = str(value).encode("utf-8", "replace")[:LONGEST_FIELD]
+        raw = str(value).encode("utf-8", "replace")[:MAX_FIELD]
         if len(out) + len(raw) > LARGEST_ENTRY:
             break
         if b"\n" in raw:

@@ -124,11 +124,12 @@ def makeService(options: Options) -> IService:
     from traitlets import TraitError
     from twisted.internet import reactor
 
-    from jupyterd.app.composition import jupyterd, reload
+    from jupyterd.app.composition import jupyterd
+    from jupyterd.app.reload import reload
     from jupyterd.settings.load import BadSettings
     from jupyterd.supervision.daemon import Daemon
     from jupyterd.supervision.sockets import keep_for_us
-    from jupyterd.system.lean_imports import without_iri_grammar
+    from jupyterd.system.imports.lean_imports import without_iri_grammar
     from jupyterd.system.memory import use_one_arena
 
     use_one_arena()

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from jupyterd.contents.notebooks.signature_store import Later
     from jupyterd.contents.service import Contents
     from jupyterd.settings.load import Settings
+    from jupyterd.system.threads import InThread
 
 UNLIMITED = 1 << 62
 """Bytes: what the disk takes is the limit of a file that is uploaded as it is."""
@@ -65,9 +66,10 @@ def manager_of(settings: Settings, emit: Callable[[dict[str, Any]], None], sign_
     """
     from jupyterd.compat.class_names import resolve
     from jupyterd.contents.managers.manager import ContentsManager
+    from jupyterd.system.provenance import is_ours
 
     kind = resolve(class_of(settings))
-    if not kind.__module__.startswith("jupyterd."):
+    if not is_ours(kind):
         from jupyterd.contents.managers.foreign import adopt, on_ours
 
         kind = on_ours(kind)
@@ -134,3 +136,24 @@ def mount(
     root.mount("/view", view, auth="contents", page=True)
     root.mount("/api/resolvePath", resolve, auth="api", exact=True)
     root.mount("/api/notebooks", moved, auth="contents")
+
+
+def mount_conversions(
+    root: Root, settings: Settings, reactor: Any, in_thread: InThread, contents: Callable[[], Contents]
+) -> None:
+    """``/api/nbconvert`` and ``/nbconvert``, which serves what users wrote."""
+    server = settings.server
+
+    def resource() -> Any:
+        from jupyterd.nbconvert.converter import Converter
+        from jupyterd.nbconvert.formats import Formats
+        from jupyterd.nbconvert.resource import NbconvertResource
+
+        policy = None
+        if not server.nbconvert_csp_sandbox:
+            policy = f"frame-ancestors 'self'; report-uri {server.base_url}api/security/csp-report"
+        formats, converter = Formats(reactor, in_thread), Converter(reactor, in_thread, settings.config)
+        return NbconvertResource(formats, converter, contents, policy).app.resource()
+
+    root.mount("/api/nbconvert", resource, auth="nbconvert", exact=True)
+    root.mount("/nbconvert", resource, auth="nbconvert", page=True, untrusted=True)

@@ -6,11 +6,12 @@ from collections.abc import Iterable, Iterator
 from logging import DEBUG
 from typing import TYPE_CHECKING, Any
 
+from jupyterd.system.timestamps import isoformat
 from jupyterd.web.root import Root
 
 if TYPE_CHECKING:
     from jupyterd.app.parts import Parts
-    from jupyterd.dashboard.account import Account
+    from jupyterd.dashboard.status_report import Account
 
 
 ACCESS = "jupyterd.web.server.access_log"
@@ -19,7 +20,7 @@ ACCESS = "jupyterd.web.server.access_log"
 
 def account(parts: Parts) -> Account:
     """The account of a daemon, from its parts."""
-    from jupyterd.dashboard.account import Account, Sources
+    from jupyterd.dashboard.status_report import Account, Sources
 
     def sessions() -> Any:
         return parts.sessions.list_models()
@@ -62,8 +63,6 @@ class LiveLevels:
 
 
 def _kernels(parts: Parts) -> Iterator[dict[str, Any]]:
-    from jupyterd.kernels.kernel import isoformat
-
     for kernel in parts.kernels:
         messages = kernel.channels.messages
         yield {

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from jupyterd.app.frontends import FrontEnds
     from jupyterd.app.gateway import Engine
     from jupyterd.app.hub import HubSide
-    from jupyterd.app.keeping import Keeping
+    from jupyterd.app.recovery import Keeping
     from jupyterd.auth.guard import Guard
     from jupyterd.config.manager import ConfigManager
     from jupyterd.contents.service import Contents
@@ -231,7 +231,7 @@ class Parts:
     @cached_property
     def keeping(self) -> Keeping | None:
         """What outlives the daemon; None where nothing does."""
-        from jupyterd.app.keeping import keeping
+        from jupyterd.app.recovery import keeping
 
         return keeping(self.reactor, self.server)
 
@@ -242,7 +242,8 @@ class Parts:
         from jupyterd.kernels.channels.policy import MessagePolicy
         from jupyterd.kernels.channels.settings import ZMQChannelsWebsocketConnection
         from jupyterd.kernels.process.process_launcher import ProcessLauncher
-        from jupyterd.kernels.recovery.ledger import KernelLedger, Recovery
+        from jupyterd.kernels.recovery.adoption import Recovery
+        from jupyterd.kernels.recovery.ledger import KernelLedger
         from jupyterd.kernels.recovery.standin import Standin
 
         server, gateway = self.server, self.gateway
@@ -340,14 +341,19 @@ class Parts:
         """Notebooks that are run here."""
         from jupyterd.app.outputs import runs
 
-        return runs(
+        keeping = self.keeping if self.gateway is None else None
+        service = runs(
             self.reactor,
             self.recorder,
             contents=lambda: self.contents,
             sessions=lambda: self.sessions,
             kernels=lambda: self.kernels,
             emit=self.emit,
+            kept=None if keeping is None else keeping.kept,
+            state_thread=self.state_thread,
         )
+        self.services.add(Stage.RECORDS, service)
+        return service
 
     @cached_property
     def sessions(self) -> SessionManager:
@@ -430,7 +436,7 @@ class Parts:
     def front(self) -> Listener:
         """The ports."""
         from jupyterd.supervision.listener import Listener
-        from jupyterd.supervision.notify import Notify
+        from jupyterd.supervision.systemd_notify import Notify
 
         found = None if self.keeping is None else self.keeping.when_found
         successor = None if self.keeping is None else self.keeping.successor
@@ -442,7 +448,7 @@ class Parts:
         """Hands over to another process of the same server; None where nothing outlives this one."""
         if self.keeping is None:
             return None
-        from jupyterd.app.keeping import predecessor
+        from jupyterd.app.recovery import predecessor
 
         return predecessor(self.reactor, self.keeping, self.front)
 

@@ -58,7 +58,7 @@ def resource(parts: Parts) -> StatusResource:
     )
 
 
-MOST_KERNELS = 50
+MAX_KERNELS = 50
 """Kernels that have metrics of their own: those with the largest logs."""
 
 
@@ -70,7 +70,7 @@ def metric_rows(parts: Parts) -> list[Row]:
     turns = parts.stalls.turns
     pools = [pool.describe() for pool in parts.pools]
     logs = [(kernel.id, kernel.channels) for kernel in parts.kernels]
-    logs = sorted(logs, key=lambda one: -one[1].messages.store.bytes)[:MOST_KERNELS]
+    logs = sorted(logs, key=lambda one: -one[1].messages.store.bytes)[:MAX_KERNELS]
     totals = parts.totals
 
     def of_kernels(name: str, text: str, value: Callable[[Any], float], kind: str = "gauge") -> Row:

@@ -17,11 +17,11 @@ from twisted.logger import Logger
 
 from jupyterd.auth.authorizer import READING, AllowAllAuthorizer, Authorizer
 from jupyterd.auth.cookie_secret import CookieKey
-from jupyterd.auth.cross_site import CrossSiteChecks
-from jupyterd.auth.guessing_delay import LONGEST_DELAY, GuessingDelay, too_many
+from jupyterd.auth.cross_site_checks import CrossSiteChecks
+from jupyterd.auth.guessing_delay import MAX_DELAY, GuessingDelay, too_many
 from jupyterd.auth.handler import Handler
-from jupyterd.auth.http.origin import OriginRules
-from jupyterd.auth.http.proxies import FORWARDED, client_address, client_scheme
+from jupyterd.auth.http.origin_rules import OriginRules
+from jupyterd.auth.http.proxies import PROXY_HEADERS, client_address, client_scheme
 from jupyterd.auth.http.response_headers import ResponseHeaders
 from jupyterd.auth.http.unix_peer import peer_uid, peer_user
 from jupyterd.auth.identity import IdentityProvider
@@ -93,7 +93,7 @@ class Guard:
             return Refusal(403, "Host is not local to this server", check="host")
         handler = request.handler = Handler(self, request)
         if self._guessing(request, handler):
-            return too_many(LONGEST_DELAY)
+            return too_many(MAX_DELAY)
         found = self._who(request, handler)
         if isinstance(found, Deferred):
             return found.addCallback(lambda user: self._judge(request, handler, mount, user))
@@ -113,7 +113,7 @@ class Guard:
 
     def _trusted_peer(self, request: Request, handler: Handler) -> User | None:
         uid = peer_uid(request.channel.transport)
-        if uid is None or any(map(request.requestHeaders.hasHeader, FORWARDED)):
+        if uid is None or any(map(request.requestHeaders.hasHeader, PROXY_HEADERS)):
             return None  # a proxy's process says nothing of who uses the proxy
         user = peer_user(uid, list(self.trusted_peers))
         if user is not None:
@@ -201,10 +201,10 @@ class Guard:
     # -- guessing
 
     def _guessing(self, request: Request, handler: Handler) -> bool:
-        """Whether to refuse unread: this address has more wrong guesses waiting than ``LONGEST_DELAY``."""
+        """Whether to refuse unread: this address has more wrong guesses waiting than ``MAX_DELAY``."""
         if not len(self.delay) or not 0 < len(self.provider.token or "") < STRONG_TOKEN:
             return False
-        return bool(self.provider.get_token(handler)) and self.delay.backlog(self.remote_ip(request)) > LONGEST_DELAY
+        return bool(self.provider.get_token(handler)) and self.delay.backlog(self.remote_ip(request)) > MAX_DELAY
 
     # -- what others ask of a request
 

@@ -17,7 +17,7 @@ from jupyterd.auth.http import signed_values as signing
 from jupyterd.errors import Invalid
 
 if TYPE_CHECKING:
-    from jupyterd.auth.server_facts import ServerFacts
+    from jupyterd.auth.guard_interface import ServerFacts
     from jupyterd.web.server.request import Request
 
 _log = logging.getLogger("jupyterd.auth")

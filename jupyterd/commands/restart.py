@@ -75,7 +75,7 @@ def _restart(server: dict[str, Any]) -> str:
     """Restart it; what came of it."""
     from jupyter_core.paths import jupyter_runtime_dir
 
-    from jupyterd.supervision.handover.restart import RestartFailed, restart_server
+    from jupyterd.supervision.handover.restart_command import RestartFailed, restart_server
 
     try:
         found = restart_server(server, lambda: list(list_running_servers()), jupyter_runtime_dir())

@@ -61,4 +61,6 @@ def runs(options: argparse.Namespace, stream: TextIO) -> int:
 
 def _line(model: dict[str, Any]) -> str:
     when = (model["started"] or model["created"])[:19]
-    return f"{model['id']}  {when}  {model['state']:<9} {model['done']}/{model['total']}"
+    error = model["error"] or {}
+    why = f"  {error.get('ename')}: {error.get('evalue')}".splitlines()[0] if error else ""
+    return f"{model['id']}  {when}  {model['state']:<9} {model['done']}/{model['total']}{why}"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from jupyterd.system.lazy_names import lazy_names
+from jupyterd.system.imports.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from jupyterd.config.manager import ConfigManager

@@ -16,6 +16,7 @@ import orjson
 
 from jupyterd.errors import Failed
 from jupyterd.system import strict_json
+from jupyterd.system.timestamps import with_z
 
 UTC = timezone.utc
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -107,7 +108,7 @@ def encode_any(model: Any) -> bytes:
 def _default(value: Any) -> Any:
     if isinstance(value, datetime):
         aware = value if value.tzinfo is not None else value.astimezone()
-        return aware.isoformat().replace("+00:00", "Z")
+        return with_z(aware)
     if isinstance(value, bytes):
         from base64 import encodebytes
 

@@ -18,20 +18,21 @@ from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredLock, fail
 
 from jupyterd.contents import operations
-from jupyterd.contents.answers import Answer
+from jupyterd.contents.encoded_models import Answer
 from jupyterd.contents.event_queue import EventQueue
 from jupyterd.contents.files.watcher import FileWatcher
 from jupyterd.contents.managers.chunked_uploads import Uploads
 from jupyterd.contents.managers.sync_or_async import at_once
+from jupyterd.contents.notebook_steps import CellOutputs, Step
 from jupyterd.contents.notebooks.signature_commits import SignatureCommits
 from jupyterd.contents.operations import Query
 from jupyterd.contents.paths import clean
 from jupyterd.contents.raw_upload import RawUpload
-from jupyterd.contents.steps import CellOutputs, Step
 from jupyterd.contents.thread_pools import ThreadPools
 from jupyterd.contents.upload_expiry import UploadExpiry
 from jupyterd.contents.worker.parent import LARGE, Worker, can_delegate
 from jupyterd.system.keyed_locks import KeyedLocks
+from jupyterd.system.provenance import is_ours
 from jupyterd.system.tally import Durations
 from jupyterd.system.threads import InThread, NoThread
 
@@ -334,7 +335,7 @@ def is_asynchronous(manager: Any) -> bool:
     """The manager has coroutines of its own; those of the built-in classes never wait when called in a thread."""
     for name in PUBLIC:
         method = getattr(type(manager), name, None)
-        if inspect.iscoroutinefunction(method) and not method.__module__.startswith("jupyterd."):
+        if inspect.iscoroutinefunction(method) and not is_ours(method):
             return True
     return False
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, Protocol
 
-from jupyterd.dashboard.account import Account
 from jupyterd.dashboard.log_lines import LogLines
+from jupyterd.dashboard.status_report import Account
 from jupyterd.errors import Invalid
 from jupyterd.log import level_number
 from jupyterd.web.api import Routes, json_api
@@ -35,7 +35,7 @@ class LogLevels(Protocol):
         """The levels by name."""
 
 
-MOST_NAMESPACES = 100
+MAX_NAMESPACES = 100
 """With levels of their own."""
 
 HTML = "text/html; charset=UTF-8"
@@ -98,7 +98,7 @@ class DashboardResource:
             raise Invalid(str(error)) from None
         if not namespace and number is None:
             raise Invalid("the level of all can be changed, not taken away")
-        if len(self._levels.describe()["namespaces"]) >= MOST_NAMESPACES and number is not None:
-            raise Invalid(f"{MOST_NAMESPACES} namespaces have levels of their own, those are the most")
+        if len(self._levels.describe()["namespaces"]) >= MAX_NAMESPACES and number is not None:
+            raise Invalid(f"{MAX_NAMESPACES} namespaces have levels of their own, those are the most")
         self._levels.change(namespace, number)
         return self._levels.describe()

@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from jupyterd.system.lazy_names import lazy_names
+from jupyterd.system.imports.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from jupyterd.gateway.managers import (

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from typing import Any
 
 from jupyterd.kernels.messages.server_session import ServerSession
-from jupyterd.kernels.messages.wire import UNREADABLE, Bytes, Parts, read_header, read_parent
+from jupyterd.kernels.messages.websocket_codec import UNREADABLE, Bytes, Parts, read_header, read_parent
 
 REMEMBERED = 4096
 """Requests without any answer that are remembered; the oldest are forgotten first."""

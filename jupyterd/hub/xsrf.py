@@ -13,9 +13,10 @@ import hmac
 import time
 from typing import TYPE_CHECKING, Any
 
-from jupyterd.auth.cross_site import SAFE_METHODS, CrossSiteChecks
+from jupyterd.auth.cross_site_checks import SAFE_METHODS, CrossSiteChecks
 from jupyterd.auth.handler import Handler, send_cookie
-from jupyterd.auth.http import cookies, xsrf
+from jupyterd.auth.http import cookies
+from jupyterd.auth.http import xsrf_tokens as xsrf
 from jupyterd.hub.identity import fetch_mode
 from jupyterd.web.refusal import Refusal
 

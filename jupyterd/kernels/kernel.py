@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred, DeferredLock
@@ -13,15 +12,11 @@ from twisted.logger import Logger
 
 from jupyterd.kernels.lifecycle import Life, kernel_life
 from jupyterd.kernels.process.death import Death
+from jupyterd.system.timestamps import isoformat
 
 if TYPE_CHECKING:
     from jupyterd.kernels.channels.kernel_channels import KernelChannels
     from jupyterd.kernels.process.launcher import KernelProcess
-
-
-def isoformat(seconds: float) -> str:
-    """A time in seconds since the epoch as Jupyter's models give it: microseconds, UTC, a Z."""
-    return datetime.fromtimestamp(seconds, timezone.utc).isoformat().replace("+00:00", "Z")
 
 
 @dataclass(eq=False)

@@ -9,7 +9,7 @@ import sys
 import zipfile
 from typing import Any
 
-from jupyterd.system.lean_imports import without_iri_grammar
+from jupyterd.system.imports.lean_imports import without_iri_grammar
 
 
 def main() -> None:

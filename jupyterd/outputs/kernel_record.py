@@ -9,7 +9,7 @@ import orjson
 from twisted.internet.defer import Deferred, DeferredLock
 
 from jupyterd.kernels.log.chunk import EVERYBODY
-from jupyterd.kernels.messages.wire import Bytes, Header, Parts
+from jupyterd.kernels.messages.websocket_codec import Bytes, Header, Parts
 from jupyterd.outputs.executions import Execution, InputRequest, cell_of, reply_of
 from jupyterd.outputs.replay import Replay, Said
 
@@ -31,6 +31,9 @@ TAKEN_OVER = 30.0
 
 UNLINKED = 300.0
 """Seconds in which a page whose kernel has ended saves what it shows; JupyterLab does within two minutes."""
+
+NAMELESS = "#"
+"""Begins what a client without a session is known by: the next daemon's clients are others."""
 
 INLINE = 16 * 1024
 """So many are not worth a thread."""
@@ -125,7 +128,8 @@ class KernelRecord:
             execution.first = min(max(execution.first, log.oldest), log.next)
             self.executions[execution.id] = execution
             for key in execution.clients:
-                self.away[key] = self._seconds() + self._settings.lost_grace
+                if not key.startswith(NAMELESS):
+                    self.away[key] = self._seconds() + self._settings.lost_grace
         if self.executions:
             self.cursor = log.open(position=min(each.first for each in self.executions.values()))
             self._overseer.changed(self)
@@ -402,4 +406,4 @@ class KernelRecord:
 
 def key_of(cursor: Cursor) -> str:
     """By what a client is known: its session, or its place where it has none."""
-    return cursor.session or f"#{cursor.number}"
+    return cursor.session or f"{NAMELESS}{cursor.number}"

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from jupyterd.kernels.messages.wire import UNREADABLE, Header, Parts, read_header, read_parent
+from jupyterd.kernels.messages.websocket_codec import UNREADABLE, Header, Parts, read_header, read_parent
 from jupyterd.outputs.stream_text import StreamText
 
 Output = dict[str, Any]

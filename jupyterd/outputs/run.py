@@ -7,9 +7,9 @@ from typing import Any
 from uuid import uuid4
 
 from jupyterd.errors import Invalid
-from jupyterd.kernels.kernel import isoformat
 from jupyterd.outputs.merge import source_of
 from jupyterd.outputs.parameters import INJECTED, tags_of
+from jupyterd.system.timestamps import isoformat
 
 SKIPPED, MAY_RAISE = "skip-execution", "raises-exception"
 """Tags of cells that are not run, and of those whose exceptions are no failure. Source: nbclient."""
@@ -42,7 +42,8 @@ class Order:
 class RunCell:
     """A cell of a run.
 
-    :ivar state: ``waiting``, ``running``, then ``ok``, ``error``, ``aborted`` or ``skipped``.
+    :ivar state: ``waiting``, ``running``, then ``ok``, ``error``, ``aborted``, ``skipped``, or ``unknown`` where the
+        daemon has stopped meanwhile.
     """
 
     index: int
@@ -118,6 +119,23 @@ class Run:
     def over(self) -> bool:
         """It has ended."""
         return self.ended is not None
+
+    def end(self, state: str, when: float) -> None:
+        """It ends; cells that wait are not run."""
+        for cell in self.cells:
+            cell.state = "skipped" if cell.state == "waiting" else cell.state
+        self.state, self.ended = state, when
+
+    def interrupt(self, when: float) -> None:
+        """The daemon stops, or has stopped: nobody goes on with it."""
+        running = next((cell for cell in self.cells if cell.state == "running"), None)
+        begun = {} if running is None else {"cell_id": running.cell_id, "index": running.index}
+        said = "The server was stopped before the run was over"
+        if running is not None:
+            running.state = "unknown"
+            said += "; the cell that ran went on if its kernel did, and its outputs are recorded"
+        self.error = {"ename": "ServerStopped", "evalue": said, "traceback": [], **begun}
+        self.end("error", when)
 
     @property
     def done(self) -> int:

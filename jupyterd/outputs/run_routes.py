@@ -29,6 +29,7 @@ class RunRoutes:
     async def answer(self, call: Call, path: str) -> Reply | None:
         """See :meth:`knows`; the answer."""
         notebook, verb, run_id = _split(path) or ("", "", None)
+        await self._runs.recall()
         if verb == "run":
             return await self._start(_only(call, "POST"), notebook)
         if run_id is None:

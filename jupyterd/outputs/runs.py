@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol
 
+from twisted.application.service import Service
 from twisted.internet.defer import Deferred, DeferredLock
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
-from jupyterd.contents.steps import Step
+from jupyterd.contents.notebook_steps import Step
 from jupyterd.errors import Conflict, Invalid, JupyterdError, NotFound, TooManyRequests
-from jupyterd.outputs import steps
+from jupyterd.outputs import merge_steps as steps
 from jupyterd.outputs.executions import clean
 from jupyterd.outputs.parameters import code_of, language_of
 from jupyterd.outputs.run import Order, Run, RunCell, choose
@@ -20,6 +21,7 @@ from jupyterd.outputs.written_cells import renamed_path
 if TYPE_CHECKING:
     from jupyterd.kernels.channels.executions import Execution
     from jupyterd.kernels.channels.kernel_channels import KernelChannels
+    from jupyterd.outputs.ledger import RunLedger
 
 KEPT = 200
 """Runs that are remembered; those that ended longest ago are forgotten first."""
@@ -57,12 +59,13 @@ class Kernels(Protocol):
         """End a session and its kernel."""
 
 
-class Runs:
+class Runs(Service):
     """All runs.
 
     :param write: writes into a notebook what no page shows; see :meth:`jupyterd.outputs.recorder.Recorder.write`.
     :param is_pending: whether the outputs of an execution are in no file yet, by its id.
     :param emit: the event bus.
+    :param ledger: writes down what the next daemon is to tell of; nothing where it is None.
     """
 
     log = Logger()
@@ -76,11 +79,40 @@ class Runs:
         write: Callable[[str], Awaitable[None]],
         is_pending: Callable[[str], bool],
         emit: Callable[[str, dict[str, Any]], None],
+        ledger: RunLedger | None = None,
     ) -> None:
+        self._ledger, self._recalled, self._recalling = ledger, ledger is None, DeferredLock()
         self._clock, self._notebooks, self._kernels = clock, notebooks, kernels
         self._write, self._is_pending, self._emit = write, is_pending, emit
         self._runs: dict[str, Run] = {}
         self._turns: dict[str, DeferredLock] = {}
+
+    # -- from one daemon to the next
+
+    async def recall(self) -> None:
+        """Know what the daemon before this one has run; those that were not over then have ended with it."""
+        if self._recalled or self._ledger is None:
+            return
+        await self._recalling.acquire()
+        try:
+            if self._recalled:
+                return
+            for run in await self._ledger.recall():
+                self._runs[run.id] = run
+                if not run.over:
+                    run.interrupt(self._clock.seconds())
+                    self._tell(run)
+            self._recalled = True
+        finally:
+            self._recalling.release()
+
+    def stopService(self) -> None:
+        """Those that are not over end; what their kernels run goes on where kernels do."""
+        super().stopService()
+        for run in self._runs.values():
+            if not run.over:
+                run.interrupt(self._clock.seconds())
+                self._tell(run)
 
     # -- which there are
 
@@ -140,18 +172,22 @@ class Runs:
             over = next((run for run in self._runs.values() if run.over), None)
             if over is None:
                 raise TooManyRequests(f"{KEPT} runs are waiting or running")
-            del self._runs[over.id]
+            self._forget(over)
 
     async def cancel(self, run: Run) -> None:
         """Stop it; a run that is over is forgotten."""
         if run.over:
-            self._runs.pop(run.id, None)
+            self._forget(run)
             return
         run.cancelled = True
         if run.state == "queued":
             self._end(run, "cancelled")
         elif run.kernel_id is not None and any(cell.state == "running" for cell in run.cells):
             await self._interrupt(run)
+
+    def _forget(self, run: Run) -> None:
+        if self._runs.pop(run.id, None) is not None and self._ledger is not None:
+            self._ledger.forget(run)
 
     async def _interrupt(self, run: Run) -> None:
         try:
@@ -186,13 +222,14 @@ class Runs:
             kernel_name = await self._prepare(run)
             session, run.kernel_id, is_new = await self._kernels.session(run.path, kernel_name)
             session = session if is_new and run.order.shut_down else None
-            run.state = "running"
-            self._tell(run)
+            if not run.over:
+                run.state = "running"
+                self._tell(run)
             state = await self._run_cells(run)
         except JupyterdError as error:
-            run.error = {"ename": type(error).__name__, "evalue": error.message, "traceback": []}
+            run.error = run.error or {"ename": type(error).__name__, "evalue": error.message, "traceback": []}
         except Exception as error:
-            run.error = {"ename": type(error).__name__, "evalue": str(error), "traceback": []}
+            run.error = run.error or {"ename": type(error).__name__, "evalue": str(error), "traceback": []}
             raise
         finally:
             await self._finish(run, state, session)
@@ -210,12 +247,13 @@ class Runs:
     async def _run_cells(self, run: Run) -> str:
         state = "ok"
         for cell in run.cells:
-            if run.cancelled or (state == "error" and run.order.stop_on_error):
+            if run.over or run.cancelled or (state == "error" and run.order.stop_on_error):
                 cell.state = "skipped"
                 continue
             if not await self._run_cell(run, cell):
                 state = "error"
-            self._tell(run)
+            if not run.over:
+                self._tell(run)
         return "cancelled" if run.cancelled else state
 
     async def _run_cell(self, run: Run, cell: RunCell) -> bool:
@@ -227,7 +265,7 @@ class Runs:
         self._tell(run)
         await self._until_over(run, execution)
         executions.forget(execution)
-        return self._note(run, cell, execution)
+        return not run.over and self._note(run, cell, execution)
 
     async def _until_over(self, run: Run, execution: Execution) -> None:
         interrupted = False
@@ -264,12 +302,18 @@ class Runs:
             self._end(run, state)
 
     def _end(self, run: Run, state: str) -> None:
-        for cell in run.cells:
-            cell.state = "skipped" if cell.state == "waiting" else cell.state
-        run.state, run.ended = state, self._clock.seconds()
+        if run.over:
+            self._remember(run)  # the daemon stops: its outputs may be in the file all the same
+            return
+        run.end(state, self._clock.seconds())
         self._tell(run)
 
+    def _remember(self, run: Run) -> None:
+        if self._ledger is not None:
+            self._ledger.remember(run)
+
     def _tell(self, run: Run) -> None:
+        self._remember(run)
         data = {"path": run.path, "run_id": run.id, "state": run.state, "done": run.done, "total": len(run.cells)}
         self._emit(SCHEMA, data)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import hashlib
 import json
 import os
@@ -12,9 +11,12 @@ from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
+from jupyterd.system.file_lock import locked_directory
+from jupyterd.system.replace_file import discard
+
 PREFIX = "jupyterd-state-"
 ABOUT = "server.json"
-MOST = 64
+MAX_SERVERS = 64
 """Servers of one root directory that were told to take the same port."""
 
 
@@ -65,7 +67,7 @@ class StateDirectory:
     def candidates(self) -> Iterator[str]:
         """Where it may lie, best first; most are not there."""
         name = identity(self._root_dir, self._where())
-        for number in range(MOST):
+        for number in range(MAX_SERVERS):
             yield os.path.join(self._runtime_dir, name if number == 0 else f"{name}-{number}")
 
     def _take(self) -> str:
@@ -76,8 +78,7 @@ class StateDirectory:
         for path in (*there, *(path for path in self.candidates() if path not in there)):
             os.makedirs(path, mode=0o700, exist_ok=True)
             if (fd := lock(path)) is not None:
-                self._fd = fd
-                _write(os.path.join(path, ABOUT), self._about())
+                self._claim(path, fd)
                 return path
         raise OSError(errno.EBUSY, "other daemons have all directories of this server's state", self._root_dir)
 
@@ -92,9 +93,19 @@ class StateDirectory:
             return True
         if fd is None:
             return False
-        self._fd, self._path = fd, path
-        _write(os.path.join(path, ABOUT), self._about())
+        self._claim(path, fd)
+        self._path = path
         return True
+
+    def _claim(self, path: str, fd: int) -> None:
+        try:
+            _write(os.path.join(path, ABOUT), self._about())
+        except OSError:
+            with suppress(OSError):
+                os.rmdir(path)  # where nobody's state is in it
+            os.close(fd)
+            raise
+        self._fd = fd
 
     def _about(self) -> dict[str, Any]:
         return {"root_dir": self._root_dir, "where": self._where(), "port": self._port(), "pid": os.getpid()}
@@ -118,15 +129,7 @@ def lock(path: str) -> int | None:
 
     :raises OSError: it can not be opened.
     """
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(fd)
-        return None
-    except OSError:
-        return fd  # some network file systems have no locks
-    return fd
+    return locked_directory(path, without_locks=True)
 
 
 def all_of(runtime_dir: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -148,6 +151,10 @@ def about(path: str) -> dict[str, Any]:
 
 def _write(path: str, value: Any) -> None:
     fd = os.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    with open(fd, "w", encoding="utf-8") as file:
-        json.dump(value, file)
-    os.replace(f"{path}.new", path)
+    try:
+        with open(fd, "w", encoding="utf-8") as file:
+            json.dump(value, file)
+        os.replace(f"{path}.new", path)
+    except OSError:
+        discard(f"{path}.new")
+        raise

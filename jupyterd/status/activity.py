@@ -5,15 +5,15 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from datetime import datetime, timezone
 from typing import Any
 
+from jupyterd.system.timestamps import isoformat
 from jupyterd.web.server.request import Request
 
 # Asking about activity is none: a monitor must not keep an idle server alive.
 QUIET = frozenset({("api",), ("api", "status"), ("api", "resolvePath"), ("api", "security", "csp-report")})
 
-MOST_ASKED = 256
+MAX_ASKED = 256
 """Paths that are remembered, the ones asked for last."""
 
 
@@ -54,7 +54,7 @@ class Activity:
         known = request.path in self._asked
         self._asked[request.path] = None
         self._asked.move_to_end(request.path)
-        if len(self._asked) > MOST_ASKED:
+        if len(self._asked) > MAX_ASKED:
             self._asked.popitem(last=False)
         return known
 
@@ -68,7 +68,7 @@ class Activity:
 
     def text(self, seconds: float) -> str:
         """A time of the clock in ISO 8601, in UTC with microseconds and Z."""
-        return datetime.fromtimestamp(self.wall(seconds), tz=timezone.utc).isoformat(timespec="microseconds")[:-6] + "Z"
+        return isoformat(self.wall(seconds), "microseconds")
 
     def wall(self, seconds: float) -> float:
         """A time of the clock in seconds since 1970."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 _PREFIX = "https://events.jupyter.org/"
-MOST_KINDS = 200
+MAX_KINDS = 200
 """Kinds that are counted apart; an event of one more counts as ``other``."""
 
 
@@ -43,7 +43,7 @@ class EventCounters:
         """One event. It costs a dictionary look-up."""
         schema = schema_id.removeprefix(_PREFIX)
         key: tuple[str, ...] = (schema, str(data.get("action") or ""))
-        if key not in self.events and len(self.events) >= MOST_KINDS:
+        if key not in self.events and len(self.events) >= MAX_KINDS:
             key = ("other", "")
         self.events[key] += 1
         if "kernel_death" in schema:

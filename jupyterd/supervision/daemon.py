@@ -6,6 +6,7 @@ import atexit
 import gc
 import logging
 import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -19,10 +20,10 @@ from twisted.logger import ILogObserver, Logger
 
 from jupyterd import log as logs
 from jupyterd.supervision import open_files as limits
-from jupyterd.supervision.notify import Notify, Watchdog, keep_from_children, watchdog_seconds
 from jupyterd.supervision.server_settings import Server
 from jupyterd.supervision.signals import Signals, ask_on_terminal, has_terminal
 from jupyterd.supervision.sockets import CannotListen
+from jupyterd.supervision.systemd_notify import Notify, Watchdog, keep_from_children, watchdog_seconds
 
 STOP_SECONDS = 30.0
 """How long all services together may take to stop; kernels have their own, shorter time."""
@@ -43,7 +44,11 @@ def leave(status: int, seconds: float) -> None:
         time.sleep(seconds)
         os._exit(status)
 
-    threading.Thread(target=end, name="leaving", daemon=True).start()
+    try:
+        threading.Thread(target=end, name="leaving", daemon=True).start()
+    except (RuntimeError, MemoryError):  # the system gives no thread: then by a signal, which takes none
+        signal.signal(signal.SIGALRM, lambda *_: os._exit(status))
+        signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
 class Daemon(MultiService):

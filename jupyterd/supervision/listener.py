@@ -17,11 +17,11 @@ from jupyterd.supervision import sockets, tls
 from jupyterd.supervision import startup_messages as greeting
 from jupyterd.supervision.addresses.endpoints import Endpoints
 from jupyterd.supervision.handover.successor import CanNotTakeOver, HandedOver, Successor
-from jupyterd.supervision.notify import Notify
 from jupyterd.supervision.server_settings import Server
+from jupyterd.supervision.systemd_notify import Notify
 from jupyterd.system.daemon_directory import DaemonDirectory
 
-MOST_FDS = 16
+MAX_SOCKETS = 16
 """Sockets of one server; so many are handed over to another process at once (``jupyterd.keeper.connection``)."""
 
 
@@ -95,9 +95,9 @@ class Listener(Service):
             listening.close()
             if path:
                 self._unwanted.append(path)
-        if len(self._listening) + len(self._more.all) > MOST_FDS:
+        if len(self._listening) + len(self._more.all) > MAX_SOCKETS:
             self._more.close()
-            raise sockets.CannotListen(f"a server listens on {MOST_FDS} sockets at most")
+            raise sockets.CannotListen(f"a server listens on {MAX_SOCKETS} sockets at most")
         self._server.more_urls = self._more.urls(self._server.base_url)
 
     def _handed(self) -> list[HandedOver]:

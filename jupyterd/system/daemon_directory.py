@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import fcntl
 import os
 import secrets
 import shutil
@@ -12,6 +11,8 @@ import time
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import Protocol
+
+from jupyterd.system.file_lock import DIRECTORY, locked_directory, try_lock
 
 NOTE = "noted-"
 
@@ -107,12 +108,11 @@ class DaemonDirectory:
         return path
 
     def _hold(self, path: str) -> None:
-        fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        fd = os.open(path, DIRECTORY)
         if self._fd >= 0:
             os.close(self._fd)
         self._fd = fd
-        with suppress(OSError):  # some network file systems have no locks: then nobody sweeps there
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        try_lock(fd)  # where the file system has no locks nobody sweeps
 
     def note(self, path: str) -> None:
         """Remember a file that lies elsewhere: if this daemon is killed, the next one removes it too.
@@ -188,10 +188,4 @@ def _remove(path: str, notes_alone: bool) -> None:
 
 def _abandoned(path: str) -> int | None:
     """Its lock, if nobody has it; of two daemons that sweep at once one gets it."""
-    fd = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        os.close(fd)
-        return None
-    return fd
+    return locked_directory(path, without_locks=False)

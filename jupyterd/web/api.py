@@ -18,7 +18,7 @@ from werkzeug.routing import PathConverter
 from jupyterd.web import errors
 from jupyterd.web.body_schema import Body
 from jupyterd.web.call import Call, Reply, encode
-from jupyterd.web.served import Served
+from jupyterd.web.self_writing_reply import Served
 from jupyterd.web.server.request import Request
 from jupyterd.web.server.transport import Eager
 

@@ -11,8 +11,8 @@ from pytest_twisted import ensureDeferred
 from traitlets import Unicode
 
 from jupyterd.auth.authorizer import Authorizer
-from jupyterd.auth.http import xsrf
-from jupyterd.auth.http.origin import OriginRules
+from jupyterd.auth.http import xsrf_tokens as xsrf
+from jupyterd.auth.http.origin_rules import OriginRules
 from jupyterd.auth.identity import IdentityProvider
 from jupyterd.auth.password_identity import PasswordIdentityProvider
 from jupyterd.auth.user import User

@@ -357,6 +357,26 @@ def test_what_never_loads_is_left_out(tmp_path: Path) -> None:
         until(lambda: not alive(host) and not alive(sleeper))
 
 
+def answers(daemon: Daemon) -> bool:
+    try:
+        return daemon.ask("GET", "/api").status == 200
+    except OSError:
+        return False
+
+
+def test_the_end_while_an_extension_is_loaded(tmp_path: Path) -> None:
+    """What asks the host to end is in its pipe while an extension is imported."""
+    with started(tmp_path, "bad_wait", "trial") as daemon:
+        until(lambda: daemon.json("GET", "/api/extensions")["host"]["loading"] == "bad_wait")
+        (host,) = daemon.children()
+        daemon.process.terminate()
+        until(lambda: not answers(daemon))
+        time.sleep(0.5)
+        (daemon.root / "go").touch()
+        assert daemon.process.wait(20) == 0
+        assert not alive(host)
+
+
 def test_without_extensions_there_is_no_host(tmp_path: Path) -> None:
     with running(tmp_path) as daemon:
         assert daemon.ask("GET", "/api/contents").status == 200

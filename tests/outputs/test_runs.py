@@ -9,7 +9,10 @@ import pytest
 
 from jupyterd.errors import Invalid
 from jupyterd.outputs import runs as runs_module
+from jupyterd.outputs.ledger import RunLedger
 from jupyterd.outputs.parameters import code_of, inject
+from jupyterd.state.store import StateStore
+from jupyterd.testing.deferreds import at_once
 from tests.outputs.kit import PATH, Kit, Page, cell
 
 RUN, RUNS = f"{PATH}/run", f"{PATH}/runs"
@@ -224,6 +227,49 @@ def test_too_many_runs(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
     step(kit, "one", "a")
     start(kit)
     assert kit.site.request("GET", f"{RUNS}/{first['id']}").status == 404, "the oldest that is over is forgotten"
+
+
+def next_kit(tmp_path: Path, store: StateStore) -> Kit:
+    return Kit(tmp_path, run_ledger=RunLedger(lambda: store, lambda: True, at_once))
+
+
+def test_the_next_daemon_knows_the_runs_of_the_one_before(tmp_path: Path) -> None:
+    store = StateStore(str(tmp_path / "state.db"))
+    kit = next_kit(tmp_path, store)
+    kit.put(cell("c1", "one"), cell("c2", "two"))
+    over = start(kit, cells=["c1"])
+    step(kit, "one", "a")
+    cut = start(kit, parameters={"alpha": 1}, idempotency_key="k")
+    queued = start(kit, idempotency_key="queued")
+    step(kit, "# Parameters\nalpha = 1\n", "")
+    before = state(kit, over)
+    kit = next_kit(tmp_path, store)  # that one was killed
+    assert [each["id"] for each in kit.get(RUNS)] == [over["id"], cut["id"], queued["id"]]
+    assert state(kit, over) == before
+    told = state(kit, cut)
+    assert (told["state"], told["done"], told["total"]) == ("error", 3, 3)
+    assert [each["state"] for each in told["cells"]] == ["ok", "unknown", "skipped"]
+    assert (told["error"]["ename"], told["error"]["index"], told["parameters"]) == ("ServerStopped", 1, {"alpha": 1})
+    assert "server was stopped" in state(kit, queued)["error"]["evalue"]
+    again = start(kit, 200, idempotency_key="k", parameters={"alpha": 1})
+    assert again["id"] == cut["id"], "the key stands for what was done of it"
+    assert kit.asked() == []
+    assert kit.site.request("DELETE", f"{RUNS}/{cut['id']}").status == 204
+    assert [each["id"] for each in next_kit(tmp_path, store).get(RUNS)] == [over["id"], queued["id"]]
+
+
+def test_a_daemon_that_stops_says_so_of_its_runs(tmp_path: Path) -> None:
+    store = StateStore(str(tmp_path / "state.db"))
+    kit = next_kit(tmp_path, store)
+    kit.put(cell("c1", "one"), cell("c2", "two"))
+    run = start(kit)
+    kit.runs.startService()
+    kit.runs.stopService()
+    step(kit, "one", "a")  # the kernel's own end comes later
+    assert kit.asked() == []
+    told = state(kit, run)
+    assert (told["state"], told["error"]["ename"]) == ("error", "ServerStopped")
+    assert told == state(next_kit(tmp_path, store), run)
 
 
 VALUE = {"t": True, "n": None, "i": 1, "f": 1.5, "inf": float("inf"), "s": 'a"$\\\n', "l": [1, "x"], "d": {"k": [None]}}

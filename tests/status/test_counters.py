@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
 
-from jupyterd.status.counters import MOST_KINDS, EventCounters, Row, reason_of
+from jupyterd.status.counters import MAX_KINDS, EventCounters, Row, reason_of
 from jupyterd.status.metrics import cumulative, family_of
 
 ACTIONS = "https://events.jupyter.org/jupyter_server/kernel_actions/v1"
@@ -51,10 +51,10 @@ def test_events_are_counted_by_schema_and_action() -> None:
 
 def test_kinds_are_bounded() -> None:
     counters = EventCounters()
-    for number in range(3 * MOST_KINDS):
+    for number in range(3 * MAX_KINDS):
         counters.count(f"https://example.org/{number}", {})
-    assert len(counters.events) == MOST_KINDS + 1
-    assert counters.events[("other", "")] == 2 * MOST_KINDS
+    assert len(counters.events) == MAX_KINDS + 1
+    assert counters.events[("other", "")] == 2 * MAX_KINDS
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import yaml
+from twisted.internet.defer import fail
 from twisted.internet.testing import MemoryReactorClock
 
 import jupyterd
@@ -25,6 +26,7 @@ from jupyterd.status.metrics import Metrics, RequestTimes
 from jupyterd.status.resource import StatusResource
 from jupyterd.status.static_files import OwnFiles
 from jupyterd.status.version import API_VERSION, API_VERSION_INFO
+from jupyterd.system.threads import NoThread
 from jupyterd.terminals.resource import TerminalsResource
 from jupyterd.testing.deferreds import at_once
 from jupyterd.testing.http import MemorySite
@@ -42,6 +44,7 @@ class House:
         self.times = RequestTimes()
         self.stopped = 0
         self.ready = True
+        self.in_thread: Callable[..., Any] = at_once
         metrics = Metrics(self.times, self.activity, lambda: {"python3": 2}, lambda: 3, lambda: 1)
         resource = StatusResource(
             activity=self.activity,
@@ -50,7 +53,7 @@ class House:
             connections=lambda: 3,
             stop=self.stop,
             ready=lambda: self.ready,
-            in_thread=at_once,
+            in_thread=lambda *args, **kwargs: self.in_thread(*args, **kwargs),
         ).app.resource()
         root = Root()
         for path in ("/api", "/api/status", "/api/spec.yaml", "/api/shutdown", "/metrics", "/healthz", "/readyz"):
@@ -137,6 +140,12 @@ def test_health_says_nothing_else() -> None:
     assert house.site.request("GET", "/readyz").status == 503
     assert house.site.request("GET", "/healthz").status == 200
     assert house.site.request("HEAD", "/healthz").body == b""
+
+
+def test_a_machine_without_threads_is_no_defect_of_ours() -> None:
+    house = House()
+    house.in_thread = lambda function: fail(NoThread("none"))
+    assert house.site.request("GET", "/healthz").status == 200
 
 
 def test_metrics_have_the_names_that_dashboards_use() -> None:

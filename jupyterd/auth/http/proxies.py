@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ipaddress import ip_address
 
-FORWARDED = (b"x-forwarded-for", b"x-real-ip", b"x-forwarded-proto", b"x-scheme", b"forwarded", b"via")
-"""Headers that proxies add."""
+PROXY_HEADERS = ("x-forwarded-for", "x-real-ip", "x-forwarded-proto", "x-scheme", "forwarded", "via")
+"""Headers by which a proxy says that it stands between."""
 
 
 def client_address(peer: str, forwarded_for: str | None, real_ip: str | None) -> str:

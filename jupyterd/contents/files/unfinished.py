@@ -7,7 +7,6 @@ is synchronised, this machine before it was restarted) goes by its age alone.
 
 from __future__ import annotations
 
-import fcntl
 import os
 import random
 import secrets
@@ -18,6 +17,8 @@ from contextlib import suppress
 from functools import cache
 from hashlib import sha256
 
+from jupyterd.system.file_lock import try_lock
+
 PREFIX = ".~jupyterd-"
 """What the names of unfinished files begin with; hidden, and left alone by Dropbox."""
 
@@ -27,7 +28,7 @@ FRESH = 600.0
 OLD = 7 * 86400.0
 """The same for one of which it can not be known whether somebody writes it."""
 
-MOST = 32
+MAX_SWEPT = 32
 """How many are looked at in one go."""
 
 
@@ -48,8 +49,7 @@ def create(directory: str, mode: int = 0o666) -> tuple[int, str]:
     """
     path = os.path.join(directory, f"{PREFIX}{_boot()}-{secrets.token_hex(8)}")
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
-    with suppress(OSError):  # some network filesystems have no locks: then its age must do
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    try_lock(fd)  # where the file system has no locks its age must do
     return fd, path
 
 
@@ -60,7 +60,9 @@ def sweep(directory: str, names: Iterable[str] | None = None) -> None:
     """
     with suppress(OSError):
         found = [name for name in (os.listdir(directory) if names is None else names) if name.startswith(PREFIX)]
-        for name in found if len(found) <= MOST else random.sample(found, MOST):  # who stays must not hide the others
+        if len(found) > MAX_SWEPT:  # any of them: who stays must not hide the others
+            found = random.sample(found, MAX_SWEPT)
+        for name in found:
             _consider(directory, name)
 
 
@@ -80,12 +82,6 @@ def _consider(directory: str, name: str) -> None:
 def _is_held(path: str) -> bool | None:
     """Somebody writes it; None where that can not be known."""
     fd = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
-    try:
-        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    except OSError:
-        return None
-    finally:
-        os.close(fd)
-    return False
+    free = try_lock(fd)
+    os.close(fd)
+    return None if free is None else not free

@@ -22,7 +22,7 @@ from jupyterd.web import errors
 from jupyterd.web.api import Routes, json_api
 from jupyterd.web.call import Call, Reply
 from jupyterd.web.files import FileReply, opened_by
-from jupyterd.web.served import Served
+from jupyterd.web.self_writing_reply import Served
 
 BYTES = "application/octet-stream"
 
@@ -84,12 +84,12 @@ class FilesResource:
             headers["Content-Disposition"] = attachment(name)
         if isinstance(self._contents.manager, FileContentsManager):
             fd, os_path = await self._contents.ask(operations.open_file, path)
-            kind = content_type_of(name)
+            kind = media_type_with_charset(name)
             if kind == BYTES:  # a link may say less than the name of what it leads to
-                kind = content_type_of(os_path.rpartition("/")[2])
+                kind = media_type_with_charset(os_path.rpartition("/")[2])
             return FileReply(os_path, kind, headers, self._contents.thread_pools.read, opened_by(fd))
         data = await self._contents.ask(read_any, path)
-        return Reply(data, content_type=content_type_of(name), headers=headers)
+        return Reply(data, content_type=media_type_with_charset(name), headers=headers)
 
 
 async def read_any(manager: Any, path: str) -> bytes:
@@ -106,7 +106,7 @@ async def read_any(manager: Any, path: str) -> bytes:
     return content if isinstance(content, bytes) else str(content).encode()
 
 
-def content_type_of(name: str) -> str:
+def media_type_with_charset(name: str) -> str:
     """The media type of a download."""
     if name.endswith(".ipynb"):
         return "application/x-ipynb+json"

@@ -22,6 +22,7 @@ from jupyterd.contents.managers.reading import find, look
 from jupyterd.contents.managers.sync_or_async import at_once
 from jupyterd.contents.models import Model
 from jupyterd.errors import Conflict, Failed, Forbidden, Invalid, JupyterdError, NotFound
+from jupyterd.system.provenance import leaves_alone
 
 if TYPE_CHECKING:
     from jupyterd.contents.managers.file_tree import FileTree
@@ -126,8 +127,7 @@ def _copy_plain_file(manager: FileTree, from_path: str, to_path: str | None) -> 
     os_from, status = look(manager, path)
     if not stat.S_ISREG(status.st_mode) or status.st_size > manager.max_content_bytes or path.endswith(".ipynb"):
         return None
-    ours = all(getattr(type(manager), name).__module__.startswith("jupyterd.") for name in ("get", "save", "_keep"))
-    if manager.pre_save_hooks or not ours:
+    if manager.pre_save_hooks or not leaves_alone(type(manager), "get", "save", "_keep"):
         return None
 
     async def make(target: str) -> Model:

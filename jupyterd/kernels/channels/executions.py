@@ -17,9 +17,9 @@ from twisted.logger import Logger
 
 from jupyterd.errors import Conflict, Forbidden, Invalid, NotFound, TooManyRequests
 from jupyterd.kernels.log.chunk import Chunk
-from jupyterd.kernels.log.entries import Entry, decoded, entries
+from jupyterd.kernels.log.rest_entries import Entry, decoded, entries
 from jupyterd.kernels.messages.server_session import PROTOCOL_VERSION
-from jupyterd.kernels.messages.wire import Parts, read_parent
+from jupyterd.kernels.messages.websocket_codec import Parts, read_parent
 
 if TYPE_CHECKING:
     from jupyterd.kernels.log.cursor import Cursor

@@ -11,6 +11,7 @@ import orjson
 from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
+from jupyterd.kernels.channels.client_requests import ToKernel
 from jupyterd.kernels.channels.drop_detector import DropDetector
 from jupyterd.kernels.channels.kernel_sockets import KernelSockets
 from jupyterd.kernels.channels.missing_idle import MissingIdles
@@ -19,7 +20,6 @@ from jupyterd.kernels.channels.readiness import Readiness
 from jupyterd.kernels.channels.recording import Recording
 from jupyterd.kernels.channels.server_requests import ServerRequests
 from jupyterd.kernels.channels.session_cursors import SessionCursors
-from jupyterd.kernels.channels.to_kernel import ToKernel
 from jupyterd.kernels.log.chunk import Chunk
 from jupyterd.kernels.log.cursor import Cursor
 from jupyterd.kernels.log.journal import Journal
@@ -27,7 +27,7 @@ from jupyterd.kernels.log.message_log import MessageLog
 from jupyterd.kernels.log.totals import MessageTotals
 from jupyterd.kernels.messages.adapter import OURS, adapted
 from jupyterd.kernels.messages.server_session import ServerSession
-from jupyterd.kernels.messages.wire import (
+from jupyterd.kernels.messages.websocket_codec import (
     NO_PARENT,
     UNREADABLE,
     Bytes,

@@ -12,6 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from jupyterd.errors import Failed
+from jupyterd.kernels.channels.client_requests import CHANNELS, ToKernel
 from jupyterd.kernels.channels.closing import Closing
 from jupyterd.kernels.channels.executions import Executions
 from jupyterd.kernels.channels.from_kernel import FromKernel
@@ -21,7 +22,6 @@ from jupyterd.kernels.channels.readiness import Readiness
 from jupyterd.kernels.channels.recording import Recording
 from jupyterd.kernels.channels.server_requests import ServerRequests
 from jupyterd.kernels.channels.session_cursors import SessionCursors
-from jupyterd.kernels.channels.to_kernel import CHANNELS, ToKernel
 from jupyterd.kernels.log.cursor import Client, Cursor
 from jupyterd.kernels.log.journal import Journal
 from jupyterd.kernels.log.message_log import MessageLog
@@ -31,12 +31,12 @@ from jupyterd.kernels.log.spill import Spill
 from jupyterd.kernels.log.totals import MessageTotals
 from jupyterd.kernels.messages.adapter import major_version
 from jupyterd.kernels.messages.server_session import ServerSession
-from jupyterd.kernels.messages.wire import Parts
-from jupyterd.kernels.recovery.resuming import Resuming
+from jupyterd.kernels.messages.websocket_codec import Parts
+from jupyterd.kernels.recovery.resuming_log import Resuming
 from jupyterd.kernels.recovery.standin import Standin
 
 if TYPE_CHECKING:
-    from jupyterd.kernels.channels.send_queue import Sender
+    from jupyterd.kernels.channels.kernel_send_queue import Sender
     from jupyterd.kernels.channels.settings import ZMQChannelsWebsocketConnection
     from jupyterd.kernels.zeromq.network import Batch, Network
     from jupyterd.system.threads import InThread
@@ -144,7 +144,7 @@ class KernelChannels:
         store.journal = requests.journal = self._from_kernel.journal = journal
         self.messages.places = PlacesFile(os.path.join(directory, "places"))
 
-    # -- for what goes on after a former daemon: see :mod:`jupyterd.kernels.recovery.resuming`
+    # -- for what goes on after a former daemon: see :mod:`jupyterd.kernels.recovery.resuming_log`
 
     @property
     def closed(self) -> bool:

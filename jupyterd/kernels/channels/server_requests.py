@@ -11,7 +11,7 @@ from twisted.internet.defer import TimeoutError as DeferredTimeout
 
 from jupyterd.errors import Gone, TimedOut
 from jupyterd.kernels.messages.server_session import ServerSession
-from jupyterd.kernels.messages.wire import Parts
+from jupyterd.kernels.messages.websocket_codec import Parts
 
 Reply = dict[str, Any]
 """``header``, ``parent_header``, ``metadata``, ``content``."""

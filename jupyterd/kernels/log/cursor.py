@@ -6,7 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
 from jupyterd.kernels.log.chunk import Chunk
-from jupyterd.kernels.messages.wire import Bytes, Codec
+from jupyterd.kernels.messages.websocket_codec import Bytes, Codec
 
 if TYPE_CHECKING:
     from jupyterd.kernels.log.rate_limit import RateLimit

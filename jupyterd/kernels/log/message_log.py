@@ -1,7 +1,7 @@
 """Message log of one kernel: append-only, numbered, read through cursors.
 
 A client that keeps up gets each chunk as it is appended and never reads the log. A client that lags, or is away, has a
-position; what it still needs is kept for it in order (:mod:`jupyterd.kernels.log.store`).
+position; what it still needs is kept for it in order (:mod:`jupyterd.kernels.log.bounded_store`).
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from jupyterd.kernels.log.bounded_store import Store
 from jupyterd.kernels.log.chunk import EVERYBODY, Chunk
 from jupyterd.kernels.log.coalesce import coalesced
 from jupyterd.kernels.log.cursor import Client, Cursor
 from jupyterd.kernels.log.places_file import Place, PlacesFile, named
 from jupyterd.kernels.log.spill import Block, Spill
-from jupyterd.kernels.log.store import Store
 from jupyterd.kernels.log.totals import MessageTotals
-from jupyterd.kernels.messages.wire import CODEC_JSON, CODEC_V1, Bytes, Codec, Parts
+from jupyterd.kernels.messages.websocket_codec import CODEC_JSON, CODEC_V1, Bytes, Codec, Parts
 
 if TYPE_CHECKING:
     from jupyterd.kernels.log.rate_limit import RateLimit

@@ -13,12 +13,12 @@ from contextlib import suppress
 from struct import Struct
 from typing import NamedTuple
 
-from jupyterd.kernels.messages.wire import V1, Bytes
+from jupyterd.kernels.messages.websocket_codec import V1, Bytes
 
 SLOTS = 512
 """Sessions that have a place; others lose theirs with the daemon."""
 
-LONGEST = 160
+MAX_SESSION_BYTES = 160
 """Bytes of a session's name at most."""
 
 _SLOT = 256
@@ -84,7 +84,7 @@ class PlacesFile:
             return []
         for slot in range(SLOTS):
             number, position, said, part, protocol, until, length = _HEAD.unpack_from(self._map, slot * _SLOT)
-            if number and 0 < length <= LONGEST:
+            if number and 0 < length <= MAX_SESSION_BYTES:
                 begin = slot * _SLOT + _HEAD.size
                 session = self._map[begin : begin + length].decode("utf-8", "replace")
                 found.append(Place(slot, number, position, said, part, PROTOCOLS[protocol & 1], until, session))
@@ -108,7 +108,7 @@ class PlacesFile:
     def take(self, number: int, session: str, position: int) -> int:
         """A slot for a session's place; -1 where there is none."""
         name = session.encode("utf-8", "surrogatepass")
-        if not self._free or len(name) > LONGEST:
+        if not self._free or len(name) > MAX_SESSION_BYTES:
             return -1
         try:
             places = self._open()

@@ -22,7 +22,7 @@ from struct import Struct
 
 from jupyterd.kernels.log.chunk import Chunk
 from jupyterd.kernels.log.lost_messages import OUTPUTS, STREAMS, joined, without
-from jupyterd.kernels.messages.wire import JOINED, Bytes, gather
+from jupyterd.kernels.messages.websocket_codec import JOINED, Bytes, gather
 
 BLOCK = 512 * 1024
 """About so many bytes are written at once, and read at once by a client that lags."""

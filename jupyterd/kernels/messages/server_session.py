@@ -6,14 +6,14 @@ Source: jupyter_client documentation, "Messaging in Jupyter", general message fo
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import datetime, timezone
 from itertools import count
 from typing import Any
 from uuid import uuid4
 
 import orjson
 
-from jupyterd.kernels.messages.wire import Parts
+from jupyterd.kernels.messages.websocket_codec import Parts
+from jupyterd.system.timestamps import isoformat
 
 PROTOCOL_VERSION = "5.4"
 
@@ -49,7 +49,7 @@ class ServerSession:
 
     def now(self) -> str:
         """The time as headers have it. Source: ISO 8601, in UTC."""
-        return datetime.fromtimestamp(self._seconds(), timezone.utc).isoformat().replace("+00:00", "Z")
+        return isoformat(self._seconds())
 
     def notice(self, text: str, parent: bytes) -> Parts:
         """A line on stderr, below the request of ``parent``."""

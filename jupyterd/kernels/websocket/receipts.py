@@ -18,10 +18,8 @@ from twisted.internet.tcp import Connection
 from twisted.internet.unix import Server as UNIXServer
 from twisted.python.failure import Failure
 
+from jupyterd.auth.http.proxies import PROXY_HEADERS
 from jupyterd.web.server.unacknowledged import queued, waiting
-
-PROXIES = ("forwarded", "via", "x-forwarded-for", "x-forwarded-proto", "x-real-ip", "x-scheme")
-"""Headers by which a proxy says that it stands between."""
 
 PAUSE = 0.02
 """Seconds between pings where a pong matters only after a reset."""
@@ -47,7 +45,7 @@ RECORDS = 256
 
 def proxied(headers: Mapping[str, str]) -> bool:
     """Whether a request came through a proxy that says so."""
-    return any(name in headers for name in PROXIES)
+    return any(name in headers for name in PROXY_HEADERS)
 
 
 class Sent(Protocol):

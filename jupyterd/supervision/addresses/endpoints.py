@@ -16,7 +16,7 @@ from twisted.python.failure import Failure
 from jupyterd.supervision.sockets import CannotListen, UnixSocket, adopt, listen, open_unix
 from jupyterd.utils import url_path_join, urlencode_unix_socket_path
 
-MOST = 8
+MAX_ENDPOINTS = 8
 """Endpoints of one server; each may be a socket that is handed over when another process takes over."""
 
 _MODE = re.compile(r":mode=")
@@ -34,8 +34,8 @@ def check(texts: Sequence[str]) -> None:
     """
     from twisted.internet.endpoints import serverFromString
 
-    if len(texts) > MOST:
-        raise BadEndpoint(f"there are {len(texts)} of them, {MOST} are the most")
+    if len(texts) > MAX_ENDPOINTS:
+        raise BadEndpoint(f"there are {len(texts)} of them, {MAX_ENDPOINTS} are the most")
     if len(set(texts)) < len(texts):
         raise BadEndpoint("one is there twice")
     for text in texts:

@@ -7,7 +7,7 @@ from typing import Any
 
 from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory
 
-LONGEST = 8192
+MAX_HEAD = 8192
 """Bytes of a head that are looked at; the connection's time is limited by who is behind TLS."""
 
 _HEAD = re.compile(rb"(GET|HEAD) (/[!-~]*) HTTP/1\.[01]\r?\n")
@@ -30,7 +30,7 @@ class TLSOrSentence(BufferingTLSTransport):
             super().dataReceived(bytes)
         elif not self._lostTLSConnection:
             self._plain += bytes
-            if b"\n\r\n" in self._plain or b"\n\n" in self._plain or len(self._plain) > LONGEST:
+            if b"\n\r\n" in self._plain or b"\n\n" in self._plain or len(self._plain) > MAX_HEAD:
                 self._answer(answer(self._plain))
 
     def _answer(self, text: bytes) -> None:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from jupyterd.web.server.timeouts import Timeouts
 
 HEAD_BYTES = 64 * 1024
-MOST_HEADERS = 500
-LONGEST_LENGTH = 18  # digits of a Content-Length
+MAX_HEADERS = 500
+MAX_LENGTH_DIGITS = 18  # digits of a Content-Length
 
 LEAST_TAKEN = 16 * 1024
 """Bytes of a waiting answer that a client has to take within the time that it is given for some of it."""
@@ -43,7 +43,7 @@ class Channel(http.HTTPChannel):
     site: TimedSite
     totalHeadersSize = HEAD_BYTES
     MAX_LENGTH = HEAD_BYTES
-    maxHeaders = MOST_HEADERS
+    maxHeaders = MAX_HEADERS
     waiting: Queue | None = None
     _lingering = False
     _discarded = 0
@@ -176,13 +176,13 @@ class Channel(http.HTTPChannel):
 
     def headerReceived(self, line: bytes) -> bool:
         """A header line is complete."""
-        if self._receivedHeaderCount >= MOST_HEADERS:
-            self._refuse(431, f"The request has more than {MOST_HEADERS} headers")
+        if self._receivedHeaderCount >= MAX_HEADERS:
+            self._refuse(431, f"The request has more than {MAX_HEADERS} headers")
             return False
         return bool(super().headerReceived(line))
 
     def _maybeChooseTransferDecoder(self, header: bytes, data: bytes) -> bool:
-        if header == b"Content-Length" and len(data) > LONGEST_LENGTH:
+        if header == b"Content-Length" and len(data) > MAX_LENGTH_DIGITS:
             return self._failChooseTransferDecoder()
         if header == b"Transfer-Encoding" and (data.lower() != b"chunked" or self._version != b"HTTP/1.1"):
             # HTTP/1.0 has no chunks: a proxy in front may have read another end of this request than we would.

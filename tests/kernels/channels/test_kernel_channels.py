@@ -765,7 +765,7 @@ def test_what_a_kernel_dropped_is_told_where_it_is_missing(directory) -> None:
 
 
 def test_requests_that_are_never_replied_to_do_not_add_up(directory, monkeypatch) -> None:
-    monkeypatch.setattr("jupyterd.kernels.channels.to_kernel.ASKERS", 3)
+    monkeypatch.setattr("jupyterd.kernels.channels.client_requests.ASKERS", 3)
     kit = Kit(directory)
     tab = kit.tab("s")
     for number in range(10):

@@ -18,9 +18,9 @@ from jupyterd.settings.load import BadSettings, load
 from jupyterd.supervision.addresses.endpoints import BadEndpoint, Endpoints, check, is_remote
 from jupyterd.supervision.handover.successor import HandedOver
 from jupyterd.supervision.listener import Listener
-from jupyterd.supervision.notify import Notify
 from jupyterd.supervision.running_servers import listens_on
 from jupyterd.supervision.sockets import CannotListen, open_port
+from jupyterd.supervision.systemd_notify import Notify
 from tests.supervision.server import server
 from tests.supervision.test_tls import certificate
 

@@ -14,7 +14,7 @@ from twisted.internet.protocol import Protocol
 from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
-from jupyterd.supervision.addresses.plain_http import LONGEST, Factory, answer
+from jupyterd.supervision.addresses.plain_http import MAX_HEAD, Factory, answer
 from jupyterd.supervision.tls import Certificates
 from tests.supervision.test_tls import certificate
 
@@ -43,7 +43,7 @@ def test_a_page_is_found_again_over_tls(tmp_path: Path) -> None:
 
 def test_a_head_without_an_end_is_not_kept(tmp_path: Path) -> None:
     protocol, transport = connected(tmp_path)
-    protocol.dataReceived(b"GET /" + b"x" * LONGEST)
+    protocol.dataReceived(b"GET /" + b"x" * MAX_HEAD)
     assert transport.value().startswith(b"HTTP/1.1 400 ")
     assert transport.disconnecting
 
