@@ -226,6 +226,7 @@ class UnixPort(unix.Port):
         self.factory.doStart()
         assert self._preexistingSocket is not None
         self.socket, self._preexistingSocket = self._preexistingSocket, None
+        self._shouldShutdown = False  # a service manager, or a successor, listens on it too
         self.connected = True
         self.fileno = self.socket.fileno  # type: ignore[method-assign]
         self.numberAccepts = 100

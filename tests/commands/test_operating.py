@@ -115,8 +115,8 @@ def test_what_can_not_be_done_is_one_line(daemon: Daemon, tmp_path: Path) -> Non
 def test_a_level_is_changed_while_it_runs(daemon: Daemon) -> None:
     assert jupyterd(daemon.home, "log-level").stdout == "INFO\n"
     assert jupyterd(daemon.home, "log-level", "jupyterd.web", "DEBUG").stdout == "INFO\njupyterd.web DEBUG\n"
-    daemon.json("GET", "/api?seen=by-the-log")
-    until(lambda: "seen=by-the-log" in daemon.log)
+    daemon.json("GET", "/api/kernelspecs")
+    until(lambda: "200 GET /api/kernelspecs" in daemon.log)
     assert jupyterd(daemon.home, "log-level", "jupyterd.web", "default").stdout == "INFO\n"
     assert "is no log level" in jupyterd(daemon.home, "log-level", "LOUD").stderr
 

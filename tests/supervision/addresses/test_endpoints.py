@@ -163,7 +163,8 @@ def listener(home: Path, reactor: Reactor, before: Listener | None = None, **set
 
 def test_a_successor_has_the_same_sockets_each_in_its_place(tmp_path: Path) -> None:
     unix, gone = f"unix:{tmp_path}/s", f"unix:{tmp_path}/gone"
-    first = listener(tmp_path, Reactor(), ip="127.0.0.1", port=0, endpoints=["tcp:0:interface=127.0.0.1", unix, gone])
+    before = Reactor()
+    first = listener(tmp_path, before, ip="127.0.0.1", port=0, endpoints=["tcp:0:interface=127.0.0.1", unix, gone])
     first.privilegedStartService()
     first.startService()
     port, urls = first._server.port, first._server.more_urls
@@ -175,6 +176,7 @@ def test_a_successor_has_the_same_sockets_each_in_its_place(tmp_path: Path) -> N
     assert second._server.more_urls == [urls[1], urls[0]]
     first.leave()
     first.stopService()
+    before.advance(0)  # it closes its descriptors
     assert sorted(os.listdir(tmp_path)) == ["runtime", "s"], "a socket that is no longer wanted is gone"
     with socket.socket(socket.AF_UNIX) as client:
         client.connect(str(tmp_path / "s"))
@@ -190,7 +192,8 @@ def test_a_socket_of_the_service_manager_s_outlives_takeovers(tmp_path: Path, mo
         monkeypatch.setattr("jupyterd.supervision.sockets._FIRST_INHERITED", os.dup(listening.fileno()))
         monkeypatch.setenv("LISTEN_PID", str(os.getpid()))
         monkeypatch.setenv("LISTEN_FDS", "1")
-        first = listener(tmp_path, Reactor())
+        before = Reactor()
+        first = listener(tmp_path, before)
         first.privilegedStartService()
         first.startService()
     second = listener(tmp_path, Reactor(), first)
@@ -198,7 +201,10 @@ def test_a_socket_of_the_service_manager_s_outlives_takeovers(tmp_path: Path, mo
     second.startService()
     first.leave()
     first.stopService()
+    before.advance(0)
     assert second._server.sock == str(tmp_path / "s")
+    with socket.socket(socket.AF_UNIX) as client:
+        client.connect(str(tmp_path / "s"))
     second.stopService()
     assert (tmp_path / "s").exists()
 
