@@ -29,8 +29,15 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     """Modules of nothing but real tests are not imported for the units alone: they need what units do without."""
     if config.option.markexpr != "not real" or collection_path.suffix != ".py":
         return None
+    if not WHOLLY_REAL.isdisjoint(collection_path.relative_to(HERE).parts):
+        return True
     text = collection_path.read_text(encoding="utf-8")
-    return True if re.search(r"^pytestmark = \[?pytest\.mark\.real\b", text, re.MULTILINE) else None
+    return True if re.search(r"^pytestmark = \[?\s*pytest\.mark\.real\b", text, re.MULTILINE) else None
+
+
+HERE = Path(__file__).parent
+WHOLLY_REAL = frozenset({"real", "conformance", "soak"})
+"""Folders of real tests alone."""
 
 
 @pytest.hookimpl(trylast=True)
