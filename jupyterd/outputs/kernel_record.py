@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, DeferredLock
 from jupyterd.kernels.log.chunk import EVERYBODY
 from jupyterd.kernels.messages.websocket_codec import Bytes, Header, Parts
 from jupyterd.outputs.executions import Execution, InputRequest, cell_of, reply_of
-from jupyterd.outputs.replay import Replay, Said
+from jupyterd.outputs.said.replay import Replay, Said
 
 if TYPE_CHECKING:
     from jupyterd.kernels.channels.kernel_channels import KernelChannels

@@ -7,14 +7,14 @@ from typing import Any
 import nbformat
 import orjson
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from nbclient import NotebookClient
 from nbclient.client import _RGX_CARRIAGERETURN
 
-from jupyterd.outputs import widgets
-from jupyterd.outputs.replay import Replay
-from jupyterd.outputs.stream_text import StreamText
+from jupyterd.outputs.said import widgets
+from jupyterd.outputs.said.replay import Replay
+from jupyterd.outputs.said.stream_text import StreamText
 
 LIMIT = 1 << 20
 
@@ -283,6 +283,7 @@ odd = st.recursive(
 )  # fmt: skip
 
 
+@example([("comm_open", "c", {"state": {"x": 1}, "buffer_paths": [[["x"]], ["x", {}], ["x"]]})])
 @given(st.lists(st.tuples(st.sampled_from(["comm_open", "comm_msg", "comm_close"]), odd, odd), max_size=6))
 def test_nothing_that_a_kernel_says_of_widgets_is_too_odd(said: Any) -> None:
     replay = Replay(LIMIT)

@@ -47,7 +47,7 @@ class _Widget:
         share = size // max(1, len(state))
         self.sizes.update(dict.fromkeys(state, share))
         for path, each in zip(paths if isinstance(paths, list) else [], buffers, strict=False):
-            if isinstance(path, list) and path and path[0] in state:
+            if _is_path(path) and path[0] in state:
                 self.buffers[tuple(path)] = each
                 self.sizes[path[0]] += len(each)
         return sum(self.sizes[key] for key in state) - before
@@ -56,6 +56,10 @@ class _Widget:
     def size(self) -> int:
         """Bytes, roughly."""
         return sum(self.sizes.values())
+
+
+def _is_path(path: Any) -> bool:
+    return isinstance(path, list) and bool(path) and all(isinstance(step, str | int) for step in path)
 
 
 class Widgets:

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import orjson
 
 from jupyterd.kernels.messages.websocket_codec import UNREADABLE, Header, Parts, read_header, read_parent
-from jupyterd.outputs.stream_text import StreamText
-from jupyterd.outputs.widgets import Widgets
+from jupyterd.outputs.said.stream_text import StreamText
+from jupyterd.outputs.said.widgets import Widgets
 
 Output = dict[str, Any]
 """An output as nbformat has it, its text and data in one piece."""
