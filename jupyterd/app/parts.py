@@ -45,7 +45,7 @@ if TYPE_CHECKING:
     from jupyterd.kernels.service import KernelsService
     from jupyterd.kernelspecs.manager import KernelSpecs
     from jupyterd.outputs.recorder import Recorder
-    from jupyterd.outputs.runs import Runs
+    from jupyterd.outputs.runs.runs import Runs
     from jupyterd.sessions.manager import SessionManager
     from jupyterd.settings.load import Settings
     from jupyterd.status.metrics import RequestTimes

@@ -44,7 +44,7 @@ class Contents(Service):
     """Runs operations (see :mod:`jupyterd.contents.operations`) on a contents manager.
 
     :param manager: a :class:`ContentsManager`, or a class written against the reference's interface.
-    :param lanes: where synchronous managers work.
+    :param pools: where synchronous managers work.
     :param outbox: takes the manager's events.
     :ivar saves: how long saves took.
     :ivar uploads: how many there were: ``raw``, to ``/files``; ``large``, to ``/api/contents`` by way of a file.
@@ -56,12 +56,12 @@ class Contents(Service):
         self,
         reactor: Any,
         manager: Any,
-        lanes: ThreadPools,
+        pools: ThreadPools,
         outbox: EventQueue,
         commits: SignatureCommits | None = None,
     ) -> None:
         self.manager = manager
-        self.thread_pools = lanes
+        self.thread_pools = pools
         self._outbox = outbox
         self._commits = commits
         self._asyncio = AsyncioThread(reactor) if is_asynchronous(manager) else None
@@ -76,7 +76,7 @@ class Contents(Service):
         self.saves = Durations()
         self.uploads: dict[str, int] = {"raw": 0, "large": 0}
         self.uploaded = 0
-        self._expiry = UploadExpiry(reactor, lanes.write, uploads) if isinstance(uploads, Uploads) else None
+        self._expiry = UploadExpiry(reactor, pools.write, uploads) if isinstance(uploads, Uploads) else None
 
     def run(self, operation: Operation[T], *args: Any) -> Deferred[T]:
         """Run an operation where it may block; the Deferred fires in the reactor's thread.

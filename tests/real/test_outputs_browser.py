@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -261,3 +262,52 @@ def test_notebooks_are_run_on_the_server_from_the_page(tmp_path: Path, front_end
         assert not page.has_dialog()
 
     with_pages(tmp_path, front_end, script, WAIT + "wait('one')\nprint('one')", "print('two')", "1 / 0")
+
+
+BARS = """
+from ipywidgets import IntProgress, HBox, Label
+bar = IntProgress(max=100)
+box = HBox([bar])
+display(box)
+for value in (20, 40, 60, 80, 100):
+    bar.value = value
+    print(value, flush=True)
+    wait(f"go{value}")
+    if value == 60:
+        box.children = (*box.children, Label("late"))
+"""
+
+
+@pytest.mark.skipif(not find_spec("ipywidgets"), reason="no ipywidgets")
+@pytest.mark.parametrize("front_end", FRONT_ENDS)
+def test_widgets_go_on_after_a_reload(tmp_path: Path, front_end: str) -> None:
+    def script(pages: Pages) -> None:
+        page = pages.open()
+        page.run()
+        pages.go("go20")
+        page.says("40\n")
+        width(page, "40%")
+        page.reload()
+        page.prompt("[*]:")
+        width(page, "40%")
+        pages.go("go40")
+        width(page, "60%")
+        pages.go("go60")
+        page.browser.see(".widget-label", "late")
+        assert page.kernel == "busy"
+        pages.go("go80", "go100")
+        page.prompt("[1]:")
+        width(page, "100%")
+        assert not page.has_dialog()
+
+    with_pages(tmp_path, front_end, script, WAIT + BARS)
+
+
+def width(page: Page, wanted: str) -> None:
+    """Wait until the progress bar is that long."""
+    page.page.wait_for_function(
+        "wanted => document.querySelector('.widget-hprogress .progress-bar, .widget-hprogress .p-ProgressBar,"
+        " .jp-OutputArea-output .progress-bar')?.style.width === wanted",
+        arg=wanted,
+        timeout=LONG,
+    )

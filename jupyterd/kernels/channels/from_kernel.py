@@ -78,9 +78,9 @@ class FromKernel:
         messages: MessageLog,
         line: KernelSockets,
         *,
-        author: ServerSession,
+        server_session: ServerSession,
         requests: ToKernel,
-        places: SessionCursors,
+        session_cursors: SessionCursors,
         inquiries: ServerRequests,
         readiness: Readiness,
         policy: MessagePolicy,
@@ -92,7 +92,7 @@ class FromKernel:
         self.watchers: dict[str, Callable[[str, Parts | None], None]] = {}
         self._kernel_id = kernel_id
         self._clock, self._messages, self._sockets_of_kernel = clock, messages, line
-        self._server_session, self._requests, self._session_cursors = author, requests, places
+        self._server_session, self._requests, self._session_cursors = server_session, requests, session_cursors
         self._server_requests, self._readiness = inquiries, readiness
         self._policy, self._observer = policy, observer
         self._parent: tuple[Bytes, Parent] = (b"{}", NO_PARENT)

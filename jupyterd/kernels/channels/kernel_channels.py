@@ -23,9 +23,9 @@ from jupyterd.kernels.channels.recording import Recording
 from jupyterd.kernels.channels.server_requests import ServerRequests
 from jupyterd.kernels.channels.session_cursors import SessionCursors
 from jupyterd.kernels.log.cursor import Client, Cursor
+from jupyterd.kernels.log.cursor_file import CursorFile
 from jupyterd.kernels.log.journal import Journal
 from jupyterd.kernels.log.message_log import MessageLog
-from jupyterd.kernels.log.places_file import PlacesFile
 from jupyterd.kernels.log.rate_limit import RateLimit
 from jupyterd.kernels.log.spill import Spill
 from jupyterd.kernels.log.totals import MessageTotals
@@ -113,9 +113,9 @@ class KernelChannels:
             reactor,
             self.messages,
             self._sockets_of_kernel,
-            author=self._server_session,
+            server_session=self._server_session,
             requests=self._requests,
-            places=self._session_cursors,
+            session_cursors=self._session_cursors,
             inquiries=self._server_requests,
             readiness=self._readiness,
             policy=self._policy,
@@ -142,7 +142,7 @@ class KernelChannels:
             stored=standin.stored,
         )
         store.journal = requests.journal = self._from_kernel.journal = journal
-        self.messages.places = PlacesFile(os.path.join(directory, "places"))
+        self.messages.cursor_file = CursorFile(os.path.join(directory, "places"))
 
     # -- for what goes on after a former daemon: see :mod:`jupyterd.kernels.recovery.resuming_log`
 
@@ -152,7 +152,7 @@ class KernelChannels:
         return self._closed
 
     @property
-    def hearing(self) -> FromKernel:
+    def from_kernel(self) -> FromKernel:
         """What it says."""
         return self._from_kernel
 
@@ -162,12 +162,12 @@ class KernelChannels:
         return self._requests
 
     @property
-    def places(self) -> SessionCursors:
+    def session_cursors(self) -> SessionCursors:
         """Where its sessions are."""
         return self._session_cursors
 
     @property
-    def author(self) -> ServerSession:
+    def server_session(self) -> ServerSession:
         """Makes the server's own messages."""
         return self._server_session
 
@@ -221,10 +221,10 @@ class KernelChannels:
             self.disconnect()
         if self._standin is not None:
             self._standin.listen(connection_info, again=resumed is not None)
-        hearing = self._from_kernel
-        received: dict[str, Callable[[Batch], None]] = {"iopub": hearing.iopub}
+        from_kernel = self._from_kernel
+        received: dict[str, Callable[[Batch], None]] = {"iopub": from_kernel.iopub}
         for channel in CHANNELS:
-            received[channel] = partial(hearing.replies, channel)
+            received[channel] = partial(from_kernel.replies, channel)
         self._sockets_of_kernel.open(connection_info, received, self._requests.flush)
         self._readiness.begin(self.settings.kernel_info_timeout)
         if resumed is not None:

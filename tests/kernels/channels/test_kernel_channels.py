@@ -342,7 +342,7 @@ def test_forged_and_repeated_messages_are_refused_and_counted(directory) -> None
 
 def test_messages_are_counted_by_channel(directory) -> None:
     kit = Kit(directory, policy=MessagePolicy(allowed_message_types=frozenset({"kernel_info_request"})))
-    totals = kit.channels.hearing.totals
+    totals = kit.channels.from_kernel.totals
     before = dict(totals.from_kernels)
     tab = kit.tab("s")
     header = kit.ask(tab, "kernel_info_request", session="s")
