@@ -19,6 +19,7 @@ from jupyterd.kernels.log.coalesce import coalesced
 from jupyterd.kernels.log.cursor import Client, Cursor
 from jupyterd.kernels.log.cursor_file import CursorFile, SavedCursor, named
 from jupyterd.kernels.log.spill import Block, Spill
+from jupyterd.kernels.log.totals import MessageTotals
 from jupyterd.kernels.messages.websocket_codec import CODEC_JSON, CODEC_V1, Bytes, Codec, Parts
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class MessageLog:
     :param clock: the reactor's.
     :param flow: called with False when the kernel must not be read for a while, and with True when it may again.
     :param notice: makes the parts of a message that tells a text below the parent header given.
+    :param totals: counts for all logs of a daemon.
     :ivar caught_up: called with each cursor whose client has got all, once nothing more will come.
     """
 
@@ -65,7 +67,9 @@ class MessageLog:
         clock: Any,
         flow: Callable[[bool], None],
         notice: Callable[[str, bytes], Parts],
+        totals: MessageTotals | None = None,
     ) -> None:
+        self.totals = totals or MessageTotals()
         self.store = Store(spill, in_thread, self, retained=retained, memory=memory, clock=clock, flow=flow)
         self.cursor_file: CursorFile | None = None
         self._behind: set[Cursor] = set()
@@ -306,6 +310,7 @@ class MessageLog:
             return
         plain = False
         if chunk.lost:
+            self.totals.gaps += 1
             parcels = [(first, client.codec.encode(b"iopub", [self._told(chunk)]))]
         elif cursor.limit is not None and chunk.channel == b"iopub":
             parcels = self._limited(cursor.limit, client, chunk)

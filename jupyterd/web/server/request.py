@@ -77,6 +77,7 @@ class Shared(Protocol):
     gate: Gate
     max_body: int
     max_held: int
+    refused: dict[str, int]
     in_thread: InThread
     compression: Compression | None
     defects: Logger
@@ -249,6 +250,8 @@ class Request(server.Request):
     def _decide(self, refusal: Refusal | None) -> None:
         if self._disconnected:
             return
+        if refusal is not None and refusal.check:
+            self.site.refused[refusal.check] = self.site.refused.get(refusal.check, 0) + 1
         self._refusal = self._refusal or refusal or self._too_large() or self._take_body()
         if self._refusal is None:
             self._pour()
