@@ -2,6 +2,13 @@
 
 from __future__ import annotations
 
+import errno
+
+FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+"""What the system says when a disk, or a quota on it, is full."""
+SCARCE = frozenset({errno.EAGAIN, errno.ENOMEM, errno.ENFILE, errno.EMFILE})
+"""What it says when it gives no process, memory or descriptor now."""
+
 
 class JupyterdError(Exception):
     """A failure that its caller may be told about.
@@ -97,3 +104,10 @@ class Upstream(JupyterdError):
     def __init__(self, status_code: int, message: str, reason: str | None = None) -> None:
         super().__init__(message, reason)
         self.status_code = status_code
+
+
+def shortage(number: int | None) -> type[JupyterdError] | None:
+    """The kind of failure that an ``errno`` stands for, where the system has too little of something; else None."""
+    if number in FULL:
+        return OutOfSpace
+    return Unavailable if number in SCARCE else None

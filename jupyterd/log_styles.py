@@ -15,7 +15,7 @@ from jupyterd.system.timestamps import with_z
 
 STYLES = ("text", "json", "journal")
 JOURNAL = "/run/systemd/journal/socket"
-LONGEST_FIELD = 32 * 1024
+MAX_FIELD = 32 * 1024
 """Bytes of one field for the journal, characters of one value in JSON: longer ones are cut."""
 LARGEST_ENTRY = 192 * 1024
 """Bytes of one entry for the journal: one datagram of what Linux lets through by default."""
@@ -44,8 +44,8 @@ def fields_of(event: LogEvent) -> dict[str, Any]:
 
 
 def _cut(value: Any) -> Any:
-    if isinstance(value, str) and len(value) > LONGEST_FIELD:
-        return value[:LONGEST_FIELD] + "..."
+    if isinstance(value, str) and len(value) > MAX_FIELD:
+        return value[:MAX_FIELD] + "..."
     return value
 
 
@@ -108,7 +108,7 @@ def entry_of(event: LogEvent) -> bytes:
 def _packed(entry: dict[str, Any]) -> bytes:
     out = bytearray()
     for name, value in entry.items():
-        raw = str(value).encode("utf-8", "replace")[:LONGEST_FIELD]
+        raw = str(value).encode("utf-8", "replace")[:MAX_FIELD]
         if len(out) + len(raw) > LARGEST_ENTRY:
             break
         if b"\n" in raw:

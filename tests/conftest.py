@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 import os
+import re
 import signal
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,21 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "jupyterd"))
 for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
     if signal.getsignal(number) is signal.SIG_IGN:
         signal.signal(number, usual)
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Modules of nothing but real tests are not imported for the units alone: they need what units do without."""
+    if config.option.markexpr != "not real" or collection_path.suffix != ".py":
+        return None
+    if not WHOLLY_REAL.isdisjoint(collection_path.relative_to(HERE).parts):
+        return True
+    text = collection_path.read_text(encoding="utf-8")
+    return True if re.search(r"^pytestmark = \[?\s*pytest\.mark\.real\b", text, re.MULTILINE) else None
+
+
+HERE = Path(__file__).parent
+WHOLLY_REAL = frozenset({"real", "conformance", "soak"})
+"""Folders of real tests alone."""
 
 
 @pytest.hookimpl(trylast=True)

@@ -23,7 +23,7 @@ from tests.syntax import parsed
 HOUSE = Path(__file__).resolve().parent.parent
 PACKAGE = HOUSE / "jupyterd"
 
-MOST_IN_A_FOLDER = 16
+MAX_IN_A_FOLDER = 16
 OURS = re.compile(r"jupyterd(\.\w+)+")
 
 LEAVES = {
@@ -48,35 +48,35 @@ NEIGHBOURS = {
         "kernels.manager",
         "kernelspecs.manager",
     },
-    "commands": {"extensions.discovery", "supervision.running_servers"},
+    "commands": {"extensions.discovery", "supervision.handover.restart_command", "supervision.running_servers"},
     "gateway": {
         "kernels.messages.server_session",
         "kernels.channels.settings",
         "kernels.process.death",
         "kernels.process.launcher",
         "kernels.manager",
-        "kernels.messages.wire",
+        "kernels.messages.websocket_codec",
         "kernels.zeromq.network",
         "kernelspecs.manager",
         "sessions.manager",
     },
-    "kernels": {"kernelspecs.manager", "state.keeper_link", "state.kept", "state.store"},
+    "kernels": {"kernelspecs.manager", "state.keeper_link", "state.surviving", "state.store"},
     "nbconvert": {"contents.managers.sync_or_async", "contents.service"},
     "outputs": {
         "contents.operations",
         "contents.service",
-        "contents.steps",
+        "contents.notebook_steps",
         "kernels.channels.executions",
         "kernels.channels.kernel_channels",
         "kernels.kernel",
         "kernels.log",
-        "kernels.messages.wire",
+        "kernels.messages.websocket_codec",
         "sessions.manager",
         "state.store",
     },
     "sessions": {"kernels.manager"},
     "supervision": {"state.directory"},
-    "terminals": {"state.keeper_link", "state.kept", "state.store"},
+    "terminals": {"state.keeper_link", "state.surviving", "state.store"},
     "status": {"frontends.static_files", "kernels.manager", "terminals.manager"},
 }
 """The modules of other features that a feature may know: their domain, never their HTTP."""
@@ -236,7 +236,7 @@ def test_the_keeper_is_a_program_of_its_own() -> None:
     inside = [i for i in imports() if part(i.importer) == "keeper"]
     allowed = set(sys.stdlib_module_names) | {"zmq"}
     wrong = [i for i in inside if i.target.split(".")[0] not in allowed and part(i.target) != "keeper"]
-    shared = {"wire", "record", "screen", "processes", "taken", "launch"}
+    shared = {"wire", "record", "screen_file", "processes", "taken", "launch"}
     wrong += [
         i
         for i in ours()
@@ -261,7 +261,7 @@ def test_there_is_no_circle() -> None:
 
 def test_a_folder_can_be_taken_in_at_a_glance() -> None:
     folders = Counter(path.parent for _, path in modules() if path.parent != PACKAGE)
-    large = {str(folder.relative_to(HOUSE)): count for folder, count in folders.items() if count > MOST_IN_A_FOLDER}
+    large = {str(folder.relative_to(HOUSE)): count for folder, count in folders.items() if count > MAX_IN_A_FOLDER}
     assert large == {}
 
 

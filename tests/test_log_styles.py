@@ -15,7 +15,7 @@ from twisted.logger import LogEvent, LogLevel
 from twisted.python.failure import Failure
 
 from jupyterd.log_scrub import Scrubber
-from jupyterd.log_styles import LARGEST_ENTRY, LONGEST_FIELD, Journal, JSONLines, entry_of, fields_of, json_of
+from jupyterd.log_styles import LARGEST_ENTRY, MAX_FIELD, Journal, JSONLines, entry_of, fields_of, json_of
 
 
 def event(text: str = "kernel {kernel_id} died", **fields: Any) -> LogEvent:
@@ -93,9 +93,9 @@ def test_whatever_an_event_holds_the_entry_can_be_read(fields: dict[str, Any]) -
 
 
 def test_what_is_long_is_cut() -> None:
-    one = event(**{f"f{number}": "x" * (2 * LONGEST_FIELD) for number in range(10)})
-    assert len(entry_of(one)) <= LARGEST_ENTRY + LONGEST_FIELD
-    assert all(len(str(value)) <= LONGEST_FIELD + 3 for value in fields_of(one).values())
+    one = event(**{f"f{number}": "x" * (2 * MAX_FIELD) for number in range(10)})
+    assert len(entry_of(one)) <= LARGEST_ENTRY + MAX_FIELD
+    assert all(len(str(value)) <= MAX_FIELD + 3 for value in fields_of(one).values())
 
 
 def test_the_journal_gets_it_and_else_the_fallback(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from twisted.internet.interfaces import IReactorTime
 
 from jupyterd.auth.cookie_secret import CookieKey
 from jupyterd.auth.guard import Guard
-from jupyterd.auth.http.origin import OriginRules
+from jupyterd.auth.http.origin_rules import OriginRules
 from jupyterd.auth.http.response_headers import ResponseHeaders
 
 if TYPE_CHECKING:

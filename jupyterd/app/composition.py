@@ -9,9 +9,7 @@ from __future__ import annotations
 
 import os
 from functools import partial
-from typing import TYPE_CHECKING, Any, cast
-
-from twisted.logger import Logger
+from typing import TYPE_CHECKING, Any
 
 from jupyterd.app import (
     auth,
@@ -20,7 +18,6 @@ from jupyterd.app import (
     extensions,
     frontends,
     kernels,
-    nbconvert,
     outputs,
     status,
     terminals,
@@ -30,10 +27,7 @@ from jupyterd.extensions.discovery import LANGUAGE_SERVERS
 from jupyterd.supervision.stages import Stage
 
 if TYPE_CHECKING:
-    from jupyterd.log import Levels
     from jupyterd.settings.load import Settings
-
-log = Logger()
 
 
 def jupyterd(reactor: Any, settings: Settings) -> Parts:
@@ -99,7 +93,7 @@ def _mount_documents(parts: Parts) -> None:
         ),
     )
     outputs.mount(root, lambda: parts.recorder, lambda: parts.kernels)
-    nbconvert.mount(root, parts.settings, parts.reactor, parts.in_thread, lambda: parts.contents)
+    contents.mount_conversions(root, parts.settings, parts.reactor, parts.in_thread, lambda: parts.contents)
 
 
 def _mount_front_ends(parts: Parts) -> None:
@@ -131,7 +125,7 @@ def _add_services(parts: Parts) -> None:
     restarts = None
     if server.autoreload:
         from jupyterd.supervision.autoreload import Autoreload, again
-        from jupyterd.supervision.notify import service_variables
+        from jupyterd.supervision.systemd_notify import service_variables
 
         restarts = Autoreload(reactor, parts.in_thread, restart=partial(again, service_variables(os.environ)))
         services.add(Stage.PORTS, restarts)
@@ -160,32 +154,3 @@ def _make_what_is_set(parts: Parts) -> None:
     if is_set["contents"]:
         _ = getattr(parts.contents.manager, "preferred_dir", "")  # it must be below the manager's root
     parts.front_ends.read_what_is_set()
-
-
-def reload(parts: Parts, levels: Levels | None = None) -> None:
-    """Read certificates, password, token, origins, headers and log levels again (SIGHUP); open connections stay.
-
-    What can not be read or understood is told to the log, and all stays as it was.
-    """
-    from traitlets import TraitError
-
-    from jupyterd.settings.load import BadSettings
-    from jupyterd.supervision.tls import BadCertificate
-
-    try:
-        settings = parts.settings.again()
-        again = settings.server
-        auth.refresh(parts.guard, again)
-        if parts.hub is not None:
-            parts.hub.dress(parts.guard, again)
-        if levels is not None:
-            levels.set(cast(int, again.log_level), again.log_levels)
-            parts.access_log.verbose = settings.verbose
-        if parts.front.certificates is not None:
-            parts.front.certificates.reload()
-        if parts.extensions is not None:
-            parts.extensions.host.reload()
-    except (BadSettings, BadCertificate, TraitError) as error:
-        log.error("reload: {error}", error=str(error))
-    else:
-        log.info("settings and certificates are reloaded")

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from jupyterd.contents.notebooks.signature_store import Later
     from jupyterd.contents.service import Contents
     from jupyterd.settings.load import Settings
+    from jupyterd.system.threads import InThread
 
 UNLIMITED = 1 << 62
 """Bytes: what the disk takes is the limit of a file that is uploaded as it is."""
@@ -24,7 +25,7 @@ SCHEMA = "https://events.jupyter.org/jupyter_server/contents_service/v1"
 
 
 def contents(
-    reactor: Any, settings: Settings, lanes: ThreadPools, emit: Callable[[str, dict[str, Any]], None]
+    reactor: Any, settings: Settings, pools: ThreadPools, emit: Callable[[str, dict[str, Any]], None]
 ) -> Contents:
     """The service, with the contents manager that the operator wants.
 
@@ -35,14 +36,14 @@ def contents(
     from jupyterd.contents.service import Contents
 
     outbox = EventQueue(reactor, lambda data: emit(SCHEMA, data))
-    commits = SignatureCommits(reactor, lanes.write)
+    commits = SignatureCommits(reactor, pools.write)
     manager = manager_of(settings, outbox, commits.wait)
-    service = Contents(reactor, manager, lanes, outbox, commits)
+    service = Contents(reactor, manager, pools, outbox, commits)
     limit = getattr(manager, "watched_directories", 0)
     if limit and hasattr(manager, "_get_os_path"):
         from jupyterd.contents.files.watcher import FileWatcher, inotify_watch
 
-        service.changes = FileWatcher(reactor, lanes.read, emit, inotify_watch(reactor), service.is_busy, limit)
+        service.changes = FileWatcher(reactor, pools.read, emit, inotify_watch(reactor), service.is_busy, limit)
     return service
 
 
@@ -135,3 +136,24 @@ def mount(
     root.mount("/view", view, auth="contents", page=True)
     root.mount("/api/resolvePath", resolve, auth="api", exact=True)
     root.mount("/api/notebooks", moved, auth="contents")
+
+
+def mount_conversions(
+    root: Root, settings: Settings, reactor: Any, in_thread: InThread, contents: Callable[[], Contents]
+) -> None:
+    """``/api/nbconvert`` and ``/nbconvert``, which serves what users wrote."""
+    server = settings.server
+
+    def resource() -> Any:
+        from jupyterd.nbconvert.converter import Converter
+        from jupyterd.nbconvert.formats import Formats
+        from jupyterd.nbconvert.resource import NbconvertResource
+
+        policy = None
+        if not server.nbconvert_csp_sandbox:
+            policy = f"frame-ancestors 'self'; report-uri {server.base_url}api/security/csp-report"
+        formats, converter = Formats(reactor, in_thread), Converter(reactor, in_thread, settings.config)
+        return NbconvertResource(formats, converter, contents, policy).app.resource()
+
+    root.mount("/api/nbconvert", resource, auth="nbconvert", exact=True)
+    root.mount("/nbconvert", resource, auth="nbconvert", page=True, untrusted=True)

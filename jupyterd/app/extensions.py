@@ -85,7 +85,7 @@ def mount(
 
 def build(parts: Around, extensions: list[str]) -> Inquiry:
     """The host, not yet started, and what it can be asked; its routes are laid over the mounts."""
-    from jupyterd.extensions.bridge import EventBridge
+    from jupyterd.extensions.event_bridge import EventBridge
     from jupyterd.extensions.host import ExtensionHost
     from jupyterd.extensions.http.forwarding import Connections, Forwarder
     from jupyterd.extensions.http.inquiry import Inquiry

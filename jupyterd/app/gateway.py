@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 IDLE = 20
 """Seconds that an unused connection is kept: less than servers and proxies keep it, so that it is not used too late."""
 
-MOST_REPEATS = 10
+MAX_REPEATS = 10
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def _renewer(client: GatewayClient) -> Any:
 
 def _repeats() -> int:
     text = os.environ.get(f"{ENVIRONMENT}MAX_REQUEST_RETRIES", "2")
-    return max(0, min(int(text), MOST_REPEATS)) if text.isdecimal() else 2
+    return max(0, min(int(text), MAX_REPEATS)) if text.isdecimal() else 2
 
 
 def _zeromq(reactor: Any) -> Any:

@@ -17,7 +17,7 @@ from jupyterd.hub.client import VERSION_HEADER, Hub
 from jupyterd.hub.environment import MARK
 from jupyterd.hub.greeting import SPOKEN, Greeting
 from jupyterd.hub.identity import JupyterHubIdentityProvider
-from jupyterd.hub.login import Logins
+from jupyterd.hub.login_state import Logins
 from jupyterd.hub.xsrf import HubCrossSiteChecks
 
 if TYPE_CHECKING:
@@ -90,7 +90,7 @@ class HubSide:
         """The way to the Hub, back from it, and out."""
 
         def pages() -> Any:
-            from jupyterd.hub.resource import HubPages
+            from jupyterd.hub.oauth_pages import HubPages
 
             return HubPages(guard(), self.provider, self.hub, self.logins).app.resource()
 

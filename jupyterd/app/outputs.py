@@ -11,16 +11,17 @@ from jupyterd.web.root import Root
 if TYPE_CHECKING:
     from twisted.web.resource import IResource
 
+    from jupyterd.contents.notebook_steps import Step
     from jupyterd.contents.service import Contents
-    from jupyterd.contents.steps import Step
     from jupyterd.kernels.channels.kernel_channels import KernelChannels
     from jupyterd.kernels.manager import MappingKernelManager
     from jupyterd.outputs.recorder import Recorder
-    from jupyterd.outputs.run_routes import RunRoutes
-    from jupyterd.outputs.runs import Runs
+    from jupyterd.outputs.runs.routes import RunRoutes
+    from jupyterd.outputs.runs.runs import Runs
     from jupyterd.sessions.manager import SessionManager
     from jupyterd.settings.server_app import ServerApp
     from jupyterd.state.store import StateStore
+    from jupyterd.state.surviving import Kept
     from jupyterd.system.threads import InThread
     from jupyterd.web.call import Call
 
@@ -104,9 +105,15 @@ def runs(
     sessions: Callable[[], SessionManager],
     kernels: Callable[[], MappingKernelManager],
     emit: Callable[[str, dict[str, Any]], None],
+    kept: Kept | None,
+    state_thread: InThread,
 ) -> Runs:
-    """What runs notebooks."""
-    from jupyterd.outputs.runs import Runs
+    """What runs notebooks.
+
+    :param kept: what the next daemon finds; None where it finds nothing.
+    """
+    from jupyterd.outputs.ledger import RunLedger
+    from jupyterd.outputs.runs.runs import Runs
 
     made = Runs(
         reactor,
@@ -115,6 +122,7 @@ def runs(
         write=recorder.write,
         is_pending=recorder.is_pending,
         emit=emit,
+        ledger=None if kept is None else RunLedger(lambda: kept.store, kept.directory.exists, state_thread),
     )
     recorder.followers.append(made.moved)
     return made
@@ -122,7 +130,7 @@ def runs(
 
 def run_routes(runs: Runs, may_execute: Callable[[Call], Awaitable[bool]]) -> RunRoutes:
     """``/api/contents/<notebook>/run`` and ``/runs``."""
-    from jupyterd.outputs.run_routes import RunRoutes
+    from jupyterd.outputs.runs.routes import RunRoutes
 
     return RunRoutes(runs, may_execute)
 

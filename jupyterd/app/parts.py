@@ -7,10 +7,12 @@ on which is asked for first: what runs has a stage (:mod:`jupyterd.supervision.s
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from jupyterd.contents.thread_pools import ThreadPools
 from jupyterd.dashboard.log_lines import LogLines
+from jupyterd.kernels.log.totals import MessageTotals
+from jupyterd.log import Levels
 from jupyterd.status.activity import Activity
 from jupyterd.status.counters import EventCounters
 from jupyterd.supervision.stages import Stage, Stages
@@ -30,7 +32,7 @@ if TYPE_CHECKING:
     from jupyterd.app.frontends import FrontEnds
     from jupyterd.app.gateway import Engine
     from jupyterd.app.hub import HubSide
-    from jupyterd.app.keeping import Keeping
+    from jupyterd.app.recovery import Keeping
     from jupyterd.auth.guard import Guard
     from jupyterd.config.manager import ConfigManager
     from jupyterd.contents.service import Contents
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
     from jupyterd.kernels.service import KernelsService
     from jupyterd.kernelspecs.manager import KernelSpecs
     from jupyterd.outputs.recorder import Recorder
-    from jupyterd.outputs.runs import Runs
+    from jupyterd.outputs.runs.runs import Runs
     from jupyterd.sessions.manager import SessionManager
     from jupyterd.settings.load import Settings
     from jupyterd.status.metrics import RequestTimes
@@ -69,7 +71,9 @@ class Parts:
         self.root = Root(self.server.base_url)
         self.pools: list[Threads] = []
         self.log_lines = LogLines()
+        self.levels = Levels(cast(int, self.server.log_level), self.server.log_levels)
         self.counters = EventCounters()
+        self.totals = MessageTotals()
         # Threads start with the first calls: a pool that nobody uses costs nothing.
         self.in_thread = self._threads("jupyterd", 4)  # short work of all features: parsing, SQLite, kernelspecs
         self.log_threads = self._threads("kernel-logs", 4)  # a disk that hangs holds up nothing else
@@ -90,6 +94,10 @@ class Parts:
     def takes_work(self) -> bool:
         """The daemon has started, is not about to end, and its threads work."""
         return bool(self.services.running) and all(pool.works() for pool in self.pools)
+
+    def silent_pools(self) -> list[str]:
+        """The names of thread pools that do not answer."""
+        return [pool.describe()["name"] for pool in self.pools if not pool.answers()]
 
     def _last_uses(self) -> list[Callable[[], float | None]]:
         uses: list[Callable[[], float | None]] = [lambda: self.kernels.last_activity]
@@ -223,7 +231,7 @@ class Parts:
     @cached_property
     def keeping(self) -> Keeping | None:
         """What outlives the daemon; None where nothing does."""
-        from jupyterd.app.keeping import keeping
+        from jupyterd.app.recovery import keeping
 
         return keeping(self.reactor, self.server)
 
@@ -234,7 +242,8 @@ class Parts:
         from jupyterd.kernels.channels.policy import MessagePolicy
         from jupyterd.kernels.channels.settings import ZMQChannelsWebsocketConnection
         from jupyterd.kernels.process.process_launcher import ProcessLauncher
-        from jupyterd.kernels.recovery.ledger import KernelLedger, Recovery
+        from jupyterd.kernels.recovery.adoption import Recovery
+        from jupyterd.kernels.recovery.ledger import KernelLedger
         from jupyterd.kernels.recovery.standin import Standin
 
         server, gateway = self.server, self.gateway
@@ -262,6 +271,7 @@ class Parts:
                 policy=MessagePolicy.of(kernels),
                 network=None if gateway is None else gateway.network,
                 recording=self.recorder.of,
+                totals=self.totals,
             )
 
         def processes() -> ProcessLauncher:
@@ -331,14 +341,19 @@ class Parts:
         """Notebooks that are run here."""
         from jupyterd.app.outputs import runs
 
-        return runs(
+        keeping = self.keeping if self.gateway is None else None
+        service = runs(
             self.reactor,
             self.recorder,
             contents=lambda: self.contents,
             sessions=lambda: self.sessions,
             kernels=lambda: self.kernels,
             emit=self.emit,
+            kept=None if keeping is None else keeping.kept,
+            state_thread=self.state_thread,
         )
+        self.services.add(Stage.RECORDS, service)
+        return service
 
     @cached_property
     def sessions(self) -> SessionManager:
@@ -421,7 +436,7 @@ class Parts:
     def front(self) -> Listener:
         """The ports."""
         from jupyterd.supervision.listener import Listener
-        from jupyterd.supervision.notify import Notify
+        from jupyterd.supervision.systemd_notify import Notify
 
         found = None if self.keeping is None else self.keeping.when_found
         successor = None if self.keeping is None else self.keeping.successor
@@ -433,7 +448,7 @@ class Parts:
         """Hands over to another process of the same server; None where nothing outlives this one."""
         if self.keeping is None:
             return None
-        from jupyterd.app.keeping import predecessor
+        from jupyterd.app.recovery import predecessor
 
         return predecessor(self.reactor, self.keeping, self.front)
 

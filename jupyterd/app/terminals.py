@@ -11,7 +11,7 @@ from jupyterd.web.root import Root
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from jupyterd.app.keeping import Keeping
+    from jupyterd.app.recovery import Keeping
     from jupyterd.settings.load import Settings
     from jupyterd.terminals.manager import Terminals
 
@@ -34,7 +34,7 @@ def terminals(
     server = settings.server
     kept = None
     if keeping is not None:
-        from jupyterd.terminals.kept import KeptTerminals
+        from jupyterd.terminals.keeper_terminals import KeptTerminals
 
         kept = KeptTerminals(reactor, keeping.kept, state_thread)
     service = Terminals(

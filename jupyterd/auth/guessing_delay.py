@@ -19,10 +19,10 @@ from jupyterd.web.refusal import Refusal
 
 FREE_ATTEMPTS = 3
 FIRST_DELAY = 0.25  # seconds; doubles with each failure
-LONGEST_DELAY = 8.0  # seconds
+MAX_DELAY = 8.0  # seconds
 FORGIVEN_AFTER = 60.0  # seconds until one failure is forgotten
-MOST_ADDRESSES = 4096
-MOST_WAITING = 64  # answers held back at once, all addresses together
+MAX_ADDRESSES = 4096
+MAX_WAITING = 64  # answers held back at once, all addresses together
 
 
 @dataclass
@@ -48,7 +48,7 @@ class GuessingDelay:
     def wait(self, address: str) -> float:
         """Seconds until ``address`` may be told whether its secret is right.
 
-        Waits add up, so that guesses sent side by side gain nothing. Above :data:`LONGEST_DELAY` do not hold the
+        Waits add up, so that guesses sent side by side gain nothing. Above :data:`MAX_DELAY` do not hold the
         answer: refuse.
         """
         record = self._records.get(_network(address))
@@ -59,7 +59,7 @@ class GuessingDelay:
         if not delay:
             return 0.0
         start = max(now, record.busy_until)
-        if start - now > LONGEST_DELAY:
+        if start - now > MAX_DELAY:
             return start - now
         record.busy_until = start + delay
         return record.busy_until - now
@@ -75,7 +75,7 @@ class GuessingDelay:
         now = self.clock.seconds()
         record = self._records.setdefault(key, _Record(at=now))
         self._records.move_to_end(key)
-        if len(self._records) > MOST_ADDRESSES:
+        if len(self._records) > MAX_ADDRESSES:
             self._records.popitem(last=False)
         mark = hashlib.blake2b(secret.encode("utf-8", "surrogatepass"), key=self._salt, digest_size=8).digest()
         if mark == record.last_wrong:
@@ -93,7 +93,7 @@ class GuessingDelay:
         seconds = self.wait(address)
         if not seconds:
             return refusal
-        if seconds > LONGEST_DELAY or not self.take_place():
+        if seconds > MAX_DELAY or not self.take_place():
             return too_many(seconds)
         held: Deferred[Refusal | None] = Deferred()
         self.clock.callLater(seconds, self._release, held, refusal)
@@ -101,7 +101,7 @@ class GuessingDelay:
 
     def take_place(self) -> bool:
         """Whether one more answer may be held back; :meth:`leave_place` when it is given."""
-        if self._held >= MOST_WAITING:
+        if self._held >= MAX_WAITING:
             return False
         self._held += 1
         return True
@@ -125,13 +125,13 @@ class GuessingDelay:
         failures = self._failures(record, now)
         if failures < FREE_ATTEMPTS:
             return 0.0
-        return float(min(LONGEST_DELAY, FIRST_DELAY * 2.0 ** min(16.0, failures - FREE_ATTEMPTS)))
+        return float(min(MAX_DELAY, FIRST_DELAY * 2.0 ** min(16.0, failures - FREE_ATTEMPTS)))
 
 
 def too_many(seconds: float) -> Refusal:
     """What who guesses too fast is told."""
     headers = (("Retry-After", str(int(seconds) + 1)),)
-    return Refusal(429, "Too many wrong passwords or tokens; try again later", headers=headers)
+    return Refusal(429, "Too many wrong passwords or tokens; try again later", headers=headers, check="guesses")
 
 
 def _network(address: str) -> str:

@@ -17,7 +17,7 @@ from jupyterd.auth.http import signed_values as signing
 from jupyterd.errors import Invalid
 
 if TYPE_CHECKING:
-    from jupyterd.auth.server_facts import ServerFacts
+    from jupyterd.auth.guard_interface import ServerFacts
     from jupyterd.web.server.request import Request
 
 _log = logging.getLogger("jupyterd.auth")
@@ -53,6 +53,11 @@ class Handler:
         self.current_user: Any = None
         self.form: Mapping[str, list[str]] | None = None
         self.request = HandlerRequest(guard, request)
+
+    @property
+    def has_cookies(self) -> bool:
+        """The request has a Cookie header."""
+        return self._web.requestHeaders.hasHeader(b"cookie")
 
     # -- what is around the request
 

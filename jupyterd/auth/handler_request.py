@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from jupyterd.auth.http import cookies
 
 if TYPE_CHECKING:
-    from jupyterd.auth.server_facts import ServerFacts
+    from jupyterd.auth.guard_interface import ServerFacts
     from jupyterd.web.server.request import Request
 
 _PORT = re.compile(r"(?<=.):\d+$")

@@ -21,7 +21,7 @@ from jupyterd.auth.user import User, anonymous_user, from_json, to_json
 from jupyterd.web.refusal import Refusal
 
 UPDATABLE = ("name", "display_name", "initials", "avatar_url", "color")
-LONGEST_FIELD = 1024  # characters of one field of a user; the whole has to fit into a cookie
+MAX_FIELD = 1024  # characters of one field of a user; the whole has to fit into a cookie
 
 ANYBODY = User("anybody")
 """Stands for whoever shows the token, which says nothing of who that is."""
@@ -121,7 +121,8 @@ class IdentityProvider(LoggingConfigurable):
 
     def user_of(self, handler: Handler) -> User | None:
         """What :meth:`get_user` comes to where no subclass has changed anything that it asks."""
-        return self._decide(handler, self._token_user(handler), cast("User | None", self.get_user_cookie(handler)))
+        cookie_user = cast("User | None", self.get_user_cookie(handler)) if handler.has_cookies else None
+        return self._decide(handler, self._token_user(handler), cookie_user)
 
     def _decide(self, handler: Handler, token_user: User | None, cookie_user: User | None) -> User | None:
         if token_user is None:
@@ -258,8 +259,8 @@ class IdentityProvider(LoggingConfigurable):
         for field, value in user_data.items():
             if field not in self.updatable_fields:
                 raise ValueError(f"Field {field} is not updatable")
-            if value is not None and (not isinstance(value, str) or len(value) > LONGEST_FIELD):
-                raise ValueError(f"Field {field} must be text of at most {LONGEST_FIELD} characters")
+            if value is not None and (not isinstance(value, str) or len(value) > MAX_FIELD):
+                raise ValueError(f"Field {field} must be text of at most {MAX_FIELD} characters")
 
     def update_user_model(self, current_user: User, user_data: dict[str, str]) -> User:
         """Put the new fields into the user."""

@@ -12,7 +12,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from jupyterd.auth.guard import Guard
-from jupyterd.auth.guessing_delay import LONGEST_DELAY
+from jupyterd.auth.guessing_delay import MAX_DELAY
 from jupyterd.auth.handler import Handler
 from jupyterd.auth.http.forms import fields_of
 from jupyterd.auth.http.next_url import safe_next
@@ -58,7 +58,7 @@ class LoginPages:
         address = self._guard.remote_ip(call.request)
         delay = self._guard.delay
         seconds = delay.wait(address)
-        if seconds > LONGEST_DELAY or not delay.take_place():
+        if seconds > MAX_DELAY or not delay.take_place():
             return self._form(call, 429, {"error": TOO_MANY}, {"Retry-After": str(int(seconds) + 1)})
         # Counted before it is known to be wrong: attempts sent side by side must not all be the first.
         delay.failed(address, handler.get_argument("password", "", strip=False))

@@ -19,7 +19,7 @@ from jupyterd.system.replace_file import replace_file
 
 SALT_HEX_DIGITS = 12
 ARGON2_MEMORY_KIB, ARGON2_ROUNDS, ARGON2_LANES = 10240, 10, 8
-LONGEST_PASSWORD = 4096  # characters; nobody types more, and hashing is made to be slow
+MAX_PASSWORD = 4096  # characters; nobody types more, and hashing is made to be slow
 
 
 def passwd(passphrase: str | None = None, algorithm: str = "argon2", ask: Callable[[str], str] = getpass) -> str:
@@ -58,7 +58,7 @@ def passwd_check(hashed_passphrase: str, passphrase: str) -> bool:
 
     A hash that can not be read matches nothing.
     """
-    if len(passphrase) > LONGEST_PASSWORD:
+    if len(passphrase) > MAX_PASSWORD:
         return False
     algorithm, _, rest = hashed_passphrase.partition(":")
     if algorithm == "argon2":

@@ -12,8 +12,8 @@ from jupyterd.errors import Invalid, Unsupported
 from jupyterd.web.api import Routes, json_api
 from jupyterd.web.call import Call, Reply
 
-MOST_LOGGED = 2048  # characters of a report
-MOST_PERMISSIONS = 1000
+MAX_LOGGED = 2048  # characters of a report
+MAX_PERMISSIONS = 1000
 
 
 class IdentityResource:
@@ -68,7 +68,7 @@ def _permissions(text: str) -> dict[str, list[str]]:
         raise Invalid(complaint) from None
     if not isinstance(asked, dict):
         raise Invalid(complaint)
-    if sum(len(actions) if isinstance(actions, list) else 1 for actions in asked.values()) > MOST_PERMISSIONS:
+    if sum(len(actions) if isinstance(actions, list) else 1 for actions in asked.values()) > MAX_PERMISSIONS:
         raise Invalid(complaint)
     for actions in asked.values():
         if not isinstance(actions, list) or not all(isinstance(action, str) for action in actions):
@@ -86,6 +86,6 @@ class ReportResource:
     @api("POST", "/api/security/csp-report")
     async def post(self, call: Call) -> Reply:
         """Log the report."""
-        report = call.body().decode("utf-8", "replace")[:MOST_LOGGED]
+        report = call.body().decode("utf-8", "replace")[:MAX_LOGGED]
         self.log.warn("Content security violation: {report!r}", report=report)
         return Reply()

@@ -15,7 +15,7 @@ from jupyterd.web.api import Routes, json_api
 from jupyterd.web.call import Call
 
 _NAME = re.compile(r"\w+")
-LONGEST = 200
+MAX_NAME_BYTES = 200
 """Bytes of a section's name: with an ending it has to be a file's."""
 
 
@@ -62,8 +62,8 @@ class ConfigResource:
 
 
 def _checked(section: str) -> str:
-    if len(section.encode()) > LONGEST:
-        raise Invalid(f"A section's name has at most {LONGEST} bytes")
+    if len(section.encode()) > MAX_NAME_BYTES:
+        raise Invalid(f"A section's name has at most {MAX_NAME_BYTES} bytes")
     if not _NAME.fullmatch(section):
         raise NoSuchSection("Not Found")
     return section

@@ -15,18 +15,18 @@ from functools import cache
 from mmap import mmap
 from typing import Any
 
-from jupyterd.contents.answers import Answer, answer_of, answer_of_any, encode_found, tag_of
-from jupyterd.contents.files.beneath import LeadsOut, open_beneath
+from jupyterd.contents.encoded_models import Answer, answer_of, answer_of_any, encode_found, tag_of
+from jupyterd.contents.files.open_beneath import LeadsOut, open_beneath
 from jupyterd.contents.managers import generic as composites
 from jupyterd.contents.managers import reading
 from jupyterd.contents.managers.filemanager import FileContentsManager
 from jupyterd.contents.managers.reading import Found, Larger
 from jupyterd.contents.managers.sync_or_async import settled
 from jupyterd.contents.models import Model, check, encode, encode_any
+from jupyterd.contents.notebook_steps import MARK, Step
 from jupyterd.contents.notebooks import jsonio
 from jupyterd.contents.paths import OutsideRoot, clean
 from jupyterd.contents.raw_upload import RawUpload
-from jupyterd.contents.steps import MARK, Step
 from jupyterd.errors import Forbidden, Invalid, NotFound, PreconditionFailed
 from jupyterd.system.provenance import leaves_alone
 
@@ -44,7 +44,7 @@ class Query:
 
     :param type: one of :data:`TYPES`, or None for what it is.
     :param format: ``text``, ``base64`` or None.
-    :param mark: what a notebook is marked with; see :data:`jupyterd.contents.steps.MARK`.
+    :param mark: what a notebook is marked with; see :data:`jupyterd.contents.notebook_steps.MARK`.
     """
 
     content: bool = True

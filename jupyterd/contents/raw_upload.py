@@ -6,7 +6,7 @@ import os
 
 from jupyterd.contents import paths
 from jupyterd.contents.files.atomic import Replacement
-from jupyterd.contents.files.beneath import LeadsOut, open_beneath, path_of
+from jupyterd.contents.files.open_beneath import LeadsOut, open_beneath, path_of
 from jupyterd.contents.managers.filemanager import FileContentsManager
 from jupyterd.contents.managers.reading import Found
 from jupyterd.contents.managers.saving import kept, savable

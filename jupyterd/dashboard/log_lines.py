@@ -11,7 +11,7 @@ from zope.interface import implementer
 
 KEPT = 500
 """Lines."""
-LONGEST = 2000
+MAX_LINE_LENGTH = 2000
 """Characters of a line."""
 _SHOWN = {LogLevel.info, LogLevel.warn, LogLevel.error, LogLevel.critical}
 
@@ -66,8 +66,8 @@ class LogLines(Service):
 
 
 def _cut(text: str) -> str:
-    """A text of :data:`LONGEST` characters at most: where it begins and where it ends, which of a stack tells most."""
-    if len(text) <= LONGEST:
+    """A text cut to :data:`MAX_LINE_LENGTH`: where it begins and where it ends, which of a stack tells most."""
+    if len(text) <= MAX_LINE_LENGTH:
         return text
-    head, tail = LONGEST // 4, LONGEST - LONGEST // 4 - 5
+    head, tail = MAX_LINE_LENGTH // 4, MAX_LINE_LENGTH - MAX_LINE_LENGTH // 4 - 5
     return f"{text[:head]} ... {text[-tail:]}"

@@ -10,7 +10,7 @@ from jupyterd.events.bus import EventBus
 from jupyterd.system import strict_json
 from jupyterd.web.websocket.protocol import SocketProtocol
 
-MOST_WAITING = 1000
+MAX_WAITING = 1000
 """Events that wait for a client that does not read; then it is cut off."""
 TRY_AGAIN_LATER = 3013
 """Close code: the client was too slow. Codes below 3000 are not for applications to send (RFC 6455, section 7.4.2)."""
@@ -54,7 +54,7 @@ class EventsProtocol(SocketProtocol):
         event = strict_json.dumps({"schema_id": schema_id, **data}, default=str).encode()
         if not self._slow:
             self.sendMessage(event)
-        elif len(self._waiting) < MOST_WAITING:
+        elif len(self._waiting) < MAX_WAITING:
             self._waiting.append(event)
         else:
             self.closed(TRY_AGAIN_LATER, "")

@@ -63,12 +63,20 @@ def run(link: Any, setup: dict[str, Any]) -> None:
     stopping = asyncio.Event()
     loop.add_signal_handler(signal.SIGTERM, stopping.set)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # a terminal's: the daemon decides
-    app.touched = watchdog.touched
-    app.initialize(argv=[], new_httpserver=False)
     link.gone = app.stop_asked = stopping.set
+
+    def touched() -> None:
+        watchdog.touched()
+        if not loop.is_running() and link.is_end_asked():
+            raise SystemExit  # nothing is served yet: the rest need not be loaded
+
+    app.touched = touched
+    app.initialize(argv=[], new_httpserver=False)
 
     async def live() -> None:
         link.listen(loop)
+        if stopping.is_set():
+            return
         watchdog.beat(loop)
         app.serve()
         starting = asyncio.ensure_future(app._post_start())

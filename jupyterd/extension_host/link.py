@@ -57,11 +57,24 @@ class Link:
 
     def poll(self) -> None:
         """Take what has come, before the loop turns."""
+        self._fill()
+        self._take_all()
+
+    def _fill(self) -> bool:
+        """Read what has come, and take nothing of it; whether the daemon may say more."""
         os.set_blocking(self._read, False)
         with suppress(BlockingIOError):
             while data := os.read(self._read, READ):
                 self._buffer += data
-        self._take_all()
+            return False
+        return True
+
+    def is_end_asked(self) -> bool:
+        """Whether the daemon wants the host to end, or is gone; what it has said is still to be taken."""
+        if not self._fill():
+            return True
+        last = self._buffer.rstrip(b"\n").rpartition(b"\n")[2]
+        return self._buffer.endswith(b"\n") and json.loads(last or b"{}").get("do") == "stop"
 
     def listen(self, loop: asyncio.AbstractEventLoop) -> None:
         """Take updates as they come."""

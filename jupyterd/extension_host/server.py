@@ -14,7 +14,7 @@ from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_unix_socket
 
 from jupyterd.extension_host.link import Link
-from jupyterd.extensions.signature import IDENTITY, MAC, BadSignature, Claim, verify
+from jupyterd.extensions.signed_requests import IDENTITY, MAC, BadSignature, Claim, verify
 
 CLAIM = "_jupyterd_claim"
 """The attribute of a request's connection that holds what the daemon has said of it."""

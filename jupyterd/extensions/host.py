@@ -32,7 +32,7 @@ STOP_SECONDS = 5.0
 """How long extensions may take to stop, before all that the host has started is killed."""
 MEMORY_SECONDS = 5.0
 """How often its memory is looked at, where there is a limit."""
-MOST_REMEMBERED = 20
+MAX_REMEMBERED = 20
 """Ends, stalls and errors that are kept for the operator's eyes."""
 
 
@@ -95,7 +95,7 @@ class ExtensionHost(Service):
     :param heard: takes what the host tells that is not about itself (events, schemas, a wish to stop).
     :ivar loading: the extension that is just being loaded.
     :ivar excluded: extensions that are left out, each with the reason.
-    :ivar history: what went wrong: the last :data:`MOST_REMEMBERED` times, each with ``time`` and ``what``.
+    :ivar history: what went wrong: the last :data:`MAX_REMEMBERED` times, each with ``time`` and ``what``.
     :param listen: opens the private socket that the host asks the daemon on; called once.
     """
 
@@ -226,9 +226,14 @@ class ExtensionHost(Service):
         if process is None:
             self._gone()
         else:
-            process.terminate()
-            self._timer = self.reactor.callLater(STOP_SECONDS, process.kill)
+            self._end(process, "stopping")
         return stopped
+
+    def _end(self, process: HostProcess, state: str) -> None:
+        """Ask a process to end, and kill it if it does not; what it says of itself meanwhile changes nothing."""
+        self.state = state
+        process.terminate()
+        self._timer = self.reactor.callLater(STOP_SECONDS, process.kill)
 
     def restart(self, forgiving: bool = True) -> None:
         """Start the host anew, with the configuration as it is now.
@@ -244,9 +249,7 @@ class ExtensionHost(Service):
         if self._process is None:
             self._start()
         else:
-            self.state = "restarting"
-            self._process.terminate()
-            self._timer = self.reactor.callLater(STOP_SECONDS, self._process.kill)
+            self._end(self._process, "restarting")
 
     def reload(self) -> None:
         """Start the host anew if other extensions are enabled than those that it runs."""
@@ -337,7 +340,7 @@ class ExtensionHost(Service):
 
     def _remember(self, what: str) -> None:
         self.history.append({"time": self.reactor.seconds(), "what": what})
-        del self.history[:-MOST_REMEMBERED]
+        del self.history[:-MAX_REMEMBERED]
 
     def _gone(self) -> None:
         self.state = "stopped"
@@ -390,6 +393,8 @@ class ExtensionHost(Service):
         self.log.error("the server extension {name} does not work: {error}", name=name, error=error)
 
     def _is_ready(self, message: dict[str, Any]) -> None:
+        if self.state != "starting":
+            return  # it is to end, and has not read that yet
         failed = {name: each for name, each in self.report.extensions.items() if each.error}
         extensions = {told["name"]: Extension(**told) for told in message["extensions"]}
         for name, each in failed.items():

@@ -18,10 +18,10 @@ TO_HOST = 3
 FROM_HOST = 4
 """Descriptors of the child: what it reads, and what it writes."""
 
-LONGEST_MESSAGE = 32 * 1024 * 1024
+MAX_MESSAGE = 32 * 1024 * 1024
 """Bytes of one message of the host; a longer one ends it."""
 
-LONGEST_LINE = 16 * 1024
+MAX_LINE = 16 * 1024
 """Bytes of a line that it prints; the rest goes into the log as the next line."""
 
 END_SECONDS = 1.0
@@ -92,14 +92,14 @@ class HostProcess(ProcessProtocol):
                 return
             if isinstance(message, dict) and not self._over:
                 self._heard(message)
-        if len(self._message) > LONGEST_MESSAGE:
+        if len(self._message) > MAX_MESSAGE:
             self.break_off("it sends a message without an end")
 
     def _print(self, fd: int, data: bytes) -> None:
         *lines, rest = (self._lines[fd] + data).split(b"\n")
-        while len(rest) > LONGEST_LINE:
-            lines.append(rest[:LONGEST_LINE])
-            rest = rest[LONGEST_LINE:]
+        while len(rest) > MAX_LINE:
+            lines.append(rest[:MAX_LINE])
+            rest = rest[MAX_LINE:]
         self._lines[fd] = rest
         for line in lines:
             self._log_line(line.decode("utf-8", "replace").rstrip())

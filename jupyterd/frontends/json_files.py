@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 from glob import glob
 from typing import Any
@@ -11,7 +10,7 @@ from jupyter_core.paths import jupyter_config_path
 from twisted.logger import Logger
 
 from jupyterd.config_manager import recursive_update
-from jupyterd.errors import Failed
+from jupyterd.errors import FULL, Failed
 from jupyterd.system import strict_json
 from jupyterd.system.replace_file import replace_file
 
@@ -75,6 +74,6 @@ def replace(path: str, text: str, mode: int = 0o600) -> None:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         replace_file(path, text, mode)
     except OSError as error:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in FULL:
             raise
         raise Failed(f"{path} can not be written: {error.strerror}") from error

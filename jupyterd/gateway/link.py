@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 from jupyterd.gateway.interfaces import Backoff, Dial, Place, Wire
 from jupyterd.gateway.lost_requests import LostRequests
 from jupyterd.kernels.messages.server_session import ServerSession
-from jupyterd.kernels.messages.wire import UNREADABLE, Bytes, Parts, read_type
+from jupyterd.kernels.messages.websocket_codec import UNREADABLE, Bytes, Parts, read_type
 
 EARLY = 16
 """Messages that are taken before the first connection is open: the server's own first requests."""

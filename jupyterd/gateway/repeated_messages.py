@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jupyterd.kernels.messages.wire import Bytes
+from jupyterd.kernels.messages.websocket_codec import Bytes
 
 REMEMBERED = 65536
 """Messages that are known again; no gateway says more twice. At most twice as many are remembered."""

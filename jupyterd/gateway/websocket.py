@@ -19,7 +19,7 @@ from jupyterd.gateway.credentials import Credentials
 from jupyterd.gateway.interfaces import LinkEnd
 from jupyterd.gateway.network import UnixEndpoints
 from jupyterd.gateway.settings import GatewayClient
-from jupyterd.kernels.messages.wire import CODEC_JSON, CODEC_V1, V1, BadFrame, BadMessage, Codec, Parts
+from jupyterd.kernels.messages.websocket_codec import CODEC_JSON, CODEC_V1, V1, BadFrame, BadMessage, Codec, Parts
 from jupyterd.web.websocket.protocol import QuietLog
 
 CLOSING = 5.0

@@ -17,7 +17,7 @@ from jupyterd.errors import JupyterdError
 JITTER = 0.1
 """Of the interval, either way: servers that the Hub has started together do not all tell it at the same time."""
 FIRST_WAIT = 1.0
-LONGEST_WAIT = 15.0
+MAX_WAIT = 15.0
 GIVE_UP = 60.0
 """Seconds after which a time is not told any more: the next one is."""
 
@@ -97,4 +97,4 @@ class ActivityReports(Service):
                 return
             # Between half and all of it: of many servers that have lost the same Hub not all come back at once.
             await deferLater(self._clock, wait * (0.5 + 0.5 * self._chance()))
-            wait = min(wait * 2, LONGEST_WAIT)
+            wait = min(wait * 2, MAX_WAIT)

@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 
     from jupyterd.hub.settings import HubOAuth
 
-PATIENCE = 20.0
+ANSWER_TIMEOUT = 20.0
 """Seconds for a whole answer."""
 AT_ONCE = 8
 """Requests under way at the same time; the others wait."""
-MOST_WAITING = 256
+MAX_WAITING = 256
 """Requests that wait; one more is not made: somebody tries tokens."""
 KNOWN_ALIVE = 2.0
 """Seconds for which a Hub that has answered is taken to be there."""
 KNOWN_AWAY = 2.0
 """Seconds for which one that has not is taken to be away."""
-LONGEST_ANSWER = 1024 * 1024
+MAX_ANSWER = 1024 * 1024
 VERSION_HEADER = "X-JupyterHub-Version"
 
 UNREACHABLE = (
@@ -154,12 +154,12 @@ class Hub:
     async def _send(
         self, method: str, url: str, headers: Mapping[str, str], body: bytes | None
     ) -> tuple[int, dict[str, str], bytes]:
-        if len(self._turns.waiting) >= MOST_WAITING:
+        if len(self._turns.waiting) >= MAX_WAITING:
             raise HubAway("Too many requests to the Hub wait already")
         await self._turns.acquire()
         try:
             asking = Deferred.fromCoroutine(self._once(method, url, headers, body))
-            asking.addTimeout(PATIENCE, self._clock)
+            asking.addTimeout(ANSWER_TIMEOUT, self._clock)
             answer = await asking
             self._answered, self._away = self._clock.seconds(), -KNOWN_AWAY
             return answer
@@ -198,12 +198,12 @@ async def _bounded(response: Response) -> bytes:
     def take(data: bytes) -> None:
         nonlocal length
         length += len(data)
-        if length <= LONGEST_ANSWER:
+        if length <= MAX_ANSWER:
             pieces.append(data)
 
     await response.collect(take)
-    if length > LONGEST_ANSWER:
-        raise HubRefuses(response.code, f"The Hub's answer has more than {LONGEST_ANSWER} bytes")
+    if length > MAX_ANSWER:
+        raise HubRefuses(response.code, f"The Hub's answer has more than {MAX_ANSWER} bytes")
     return b"".join(pieces)
 
 

@@ -19,7 +19,7 @@ SPOKEN = "6.1"
 """The newest JupyterHub that this server was tried with."""
 OLDEST = Version("4.1")
 TRIES = 5
-LONGEST_WAIT = 16.0
+MAX_WAIT = 16.0
 
 
 class Greeting(Service):
@@ -71,7 +71,7 @@ class Greeting(Service):
                     tries=TRIES,
                     why=error.message,
                 )
-                await deferLater(self._clock, min(2.0**number, LONGEST_WAIT))
+                await deferLater(self._clock, min(2.0**number, MAX_WAIT))
             else:
                 self._compare(version)
                 return

@@ -12,9 +12,9 @@ from jupyterd.auth.handler import Handler
 from jupyterd.auth.identity import IdentityProvider
 from jupyterd.auth.user import User
 from jupyterd.errors import JupyterdError
+from jupyterd.hub.request_memo import SESSION_COOKIE, visit_of
 from jupyterd.hub.scopes import allowed_by
 from jupyterd.hub.settings import HubOAuth, JupyterHubSingleUser
-from jupyterd.hub.visit import SESSION_COOKIE, visit_of
 from jupyterd.web.errors import describe
 from jupyterd.web.refusal import Refusal
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from jupyterd.hub.cache import TokenCache
     from jupyterd.hub.client import Hub
 
-LONGEST_TOKEN = 1024
+MAX_TOKEN = 1024
 NOT_ALLOWED = "{kind} {name} is not allowed."
 
 
@@ -46,7 +46,7 @@ class JupyterHubUser(User):
 
 
 class Login(Protocol):
-    """How browsers are sent to the Hub; see :class:`jupyterd.hub.login.Logins`."""
+    """How browsers are sent to the Hub; see :class:`jupyterd.hub.login_state.Logins`."""
 
     def begin(self, handler: Handler, next_url: str) -> Deferred[Refusal]:
         """The way to the Hub, for one browser."""
@@ -223,7 +223,7 @@ class JupyterHubIdentityProvider(IdentityProvider):
         """
         visit = visit_of(handler)
         if visit.refused:
-            return Refusal(403, visit.refused, headers=NO_STORE)
+            return Refusal(403, visit.refused, headers=NO_STORE, check="login")
         if visit.failure is not None:
             status, message, reason = describe(visit.failure) or (503, str(visit.failure), None)
             headers = (*NO_STORE, ("Retry-After", "5")) if status == 503 else NO_STORE
@@ -231,7 +231,9 @@ class JupyterHubIdentityProvider(IdentityProvider):
         if not page or handler.request.method not in ("GET", "HEAD"):
             return None
         if fetch_mode(handler) not in ("", "navigate"):
-            return Refusal(403, "Forbidden", headers=NO_STORE)  # no login comes of a picture, and no cookie either
+            return Refusal(
+                403, "Forbidden", headers=NO_STORE, check="login"
+            )  # no login comes of a picture, and no cookie either
         return self._login.begin(handler, handler.request.uri)
 
     def page_config(self, handler: Handler) -> dict[str, Any]:
@@ -273,4 +275,4 @@ def _upgrades(handler: Handler) -> bool:
 
 def _short(token: str) -> str:
     """A token that can be one; what can not stand in a header is not sent on."""
-    return token if len(token) <= LONGEST_TOKEN and token.isascii() and token.isprintable() else ""
+    return token if len(token) <= MAX_TOKEN and token.isascii() and token.isprintable() else ""

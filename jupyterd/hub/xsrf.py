@@ -13,9 +13,10 @@ import hmac
 import time
 from typing import TYPE_CHECKING, Any
 
-from jupyterd.auth.cross_site import SAFE_METHODS, CrossSiteChecks
+from jupyterd.auth.cross_site_checks import SAFE_METHODS, CrossSiteChecks
 from jupyterd.auth.handler import Handler, send_cookie
-from jupyterd.auth.http import cookies, xsrf
+from jupyterd.auth.http import cookies
+from jupyterd.auth.http import xsrf_tokens as xsrf
 from jupyterd.hub.identity import fetch_mode
 from jupyterd.web.refusal import Refusal
 
@@ -51,7 +52,7 @@ class HubCrossSiteChecks(CrossSiteChecks):
         if complaint is None:
             return None
         self.log.warn("{why} ({path})", why=complaint, path=handler.request.path)
-        return Refusal(403, complaint)
+        return Refusal(403, complaint, check="xsrf")
 
     def _reads_by_script(self, request: Request) -> bool:
         """Whether the answer could get into the hands of a page that is not ours.

@@ -17,7 +17,7 @@ from struct import pack
 from typing import Any
 
 from jupyterd.keeper.processes import signal_process, start_time
-from jupyterd.keeper.screen import ScreenFile
+from jupyterd.keeper.screen_file import ScreenFile
 
 CHUNK = 16 * 1024
 TAIL = 8 * 1024
@@ -28,7 +28,14 @@ DRAIN = 16
 
 
 class CanNotSpawn(Exception):
-    """There is no process; the text says why."""
+    """There is no process; the text says why.
+
+    :ivar errno: the system's number of the reason, None where it is another's.
+    """
+
+    def __init__(self, why: object) -> None:
+        super().__init__(str(why))
+        self.errno: int | None = getattr(why, "errno", None)
 
 
 @dataclass(eq=False)
@@ -136,18 +143,28 @@ def spawn(request: dict[str, Any]) -> Child:
     argv = [str(word) for word in request["argv"]]
     env = {str(name): str(value) for name, value in request["env"].items()}
     kind = "terminal" if request.get("kind") == "terminal" else "kernel"
-    screen = ScreenFile(request["screen"]) if kind == "terminal" and request.get("screen") else None
+    screen = _screen(kind, request)
     try:
         run = _shell if kind == "terminal" else _kernel
         pid, fd = run(argv, env, request)
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         if screen is not None:
             screen.close()
-        raise CanNotSpawn(str(error)) from None
+        raise CanNotSpawn(error) from None
     os.set_blocking(fd, False)
     child = Child(request["name"], kind, pid, start_time(pid) or 0, fd, os.pidfd_open(pid), screen=screen)
     child.info = request.get("info") or {}
     return child
+
+
+def _screen(kind: str, request: dict[str, Any]) -> ScreenFile | None:
+    """A terminal's; None where the disk is full: somebody wants to make room there, by this terminal perhaps."""
+    if kind != "terminal" or not request.get("screen"):
+        return None
+    try:
+        return ScreenFile(request["screen"])
+    except OSError:
+        return None
 
 
 def _kernel(argv: list[str], env: dict[str, str], request: dict[str, Any]) -> tuple[int, int]:
@@ -205,12 +222,12 @@ def adopt(request: dict[str, Any], fd: int) -> Child:
     try:
         pidfd = os.pidfd_open(pid)
     except OSError as error:
-        raise CanNotSpawn(str(error)) from None
+        raise CanNotSpawn(error) from None
     if start_time(pid) != started:
         os.close(pidfd)
         raise CanNotSpawn(f"process {pid} is another one")
     kind = "terminal" if request.get("kind") == "terminal" else "kernel"
-    screen = ScreenFile(request["screen"]) if kind == "terminal" and request.get("screen") else None
+    screen = _screen(kind, request)
     if fd >= 0:
         os.set_blocking(fd, False)
     child = Child(request["name"], kind, pid, started, fd, pidfd, ours=False, screen=screen)

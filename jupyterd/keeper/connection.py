@@ -16,7 +16,7 @@ UNREAD = 4 * 1024 * 1024
 SPARE = 256 * 1024
 """Where so much waits, what may be left out is."""
 
-MOST_FDS = 16
+MAX_FDS = 16
 
 
 class Connection:
@@ -51,7 +51,7 @@ class Connection:
         :raises ConnectionError: it is gone.
         """
         try:
-            data, fds, _, _ = socket.recv_fds(self._sock, 256 * 1024, MOST_FDS)
+            data, fds, _, _ = socket.recv_fds(self._sock, 256 * 1024, MAX_FDS)
         except BlockingIOError:
             return
         for fd in fds:

@@ -16,11 +16,11 @@ import zmq
 
 from jupyterd.keeper.children import Child, adopt, end_all, spawn
 from jupyterd.keeper.connection import Connection
-from jupyterd.keeper.held import HeldSockets
+from jupyterd.keeper.held_sockets import HeldSockets
 from jupyterd.keeper.listening import Listener
 from jupyterd.keeper.wire import ENDED, VERSION, BadFrame, Message
 
-PATIENCE = 5.0
+END_TIMEOUT = 5.0
 """Seconds that children have to end by themselves when the keeper is told to end them."""
 
 LATER: Message = {"later": True}
@@ -125,7 +125,7 @@ class Keeper:
         self._ending = True
 
     def _leave(self) -> None:
-        end_all([child for child in self._children.values() if child.running], PATIENCE)
+        end_all([child for child in self._children.values() if child.running], END_TIMEOUT)
         with suppress(OSError):
             if os.stat(self._path).st_ino == self._mark:
                 ended = [child.model() for child in self._children.values()]
@@ -192,7 +192,8 @@ class Keeper:
             found = operation(connection, message, fds)
             answer, given = found if isinstance(found, tuple) else (found or {}, ())
         except Exception as error:  # noqa: BLE001 - whatever was asked, the children go on
-            answer = {"error": str(error) or type(error).__name__, "kind": type(error).__name__}
+            number = getattr(error, "errno", None)
+            answer = {"error": str(error) or type(error).__name__, "kind": type(error).__name__, "errno": number}
         finally:
             for fd in fds:
                 with suppress(OSError):
@@ -282,7 +283,7 @@ class Keeper:
 
     def _do_pass_on(self, connection: Connection, message: Message, fds: list[int]) -> None:
         """Give the daemon's listening sockets to who takes over."""
-        self._reply_to_successor({"busy": True, "sock": message.get("sock")}, tuple(fds))
+        self._reply_to_successor({"busy": True, "places": message.get("places")}, tuple(fds))
 
     def _do_refuse(self, connection: Connection, message: Message, fds: list[int]) -> None:
         """The daemon does not hand over."""

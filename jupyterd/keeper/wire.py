@@ -20,7 +20,7 @@ VERSION = 1
 ENDED = "ended.json"
 """The file, beside the socket, in which a keeper that ends leaves how its last children ended: their models."""
 
-LONGEST = 16 * 1024 * 1024
+MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 """Bytes of a message at most: an environment is the longest part of one."""
 
 _LENGTH = struct.Struct(">I")
@@ -52,7 +52,7 @@ class Decoder:
         self._data += data
         while len(self._data) >= _LENGTH.size:
             (length,) = _LENGTH.unpack_from(self._data)
-            if length > LONGEST:
+            if length > MAX_MESSAGE_BYTES:
                 raise BadFrame(f"a message of {length} bytes")
             if len(self._data) < _LENGTH.size + length:
                 return

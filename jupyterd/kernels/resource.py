@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 from urllib.parse import quote
 
-from jupyterd.errors import Failed, JupyterdError
+from jupyterd.errors import Failed, JupyterdError, Unavailable
 from jupyterd.kernels.manager import MappingKernelManager, NoSuchKernel
 from jupyterd.kernelspecs.manager import NoSuchKernelSpec
 from jupyterd.web.api import Routes, json_api
@@ -73,4 +73,5 @@ class KernelsResource:
                 raise  # no kernel's id at all
             raise Failed("Exception restarting kernel") from error
         except JupyterdError as error:
-            raise Failed(f"Exception restarting kernel: {error.message}") from error
+            kind = Unavailable if isinstance(error, Unavailable) else Failed
+            raise kind(f"Exception restarting kernel: {error.message}") from error

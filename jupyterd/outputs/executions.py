@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import orjson
 
-from jupyterd.kernels.messages.wire import UNREADABLE, Bytes
+from jupyterd.kernels.messages.websocket_codec import UNREADABLE, Bytes
 
 CODE = 1024 * 1024
 """Bytes of a request's content that are kept as they came; of a longer one there is the code's hash alone."""

@@ -1,4 +1,4 @@
-"""Executions in the state file: written down as they go on, found again by the next daemon of the same server."""
+"""Executions and runs in the state file: written down as they go on, found again by the server's next daemon."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.logger import Logger
 
 from jupyterd.outputs.executions import Execution
+from jupyterd.outputs.runs.run import Order, Run, RunCell
 
 if TYPE_CHECKING:
     from jupyterd.state.store import Execution as Row
@@ -53,6 +54,58 @@ class ExecutionLedger:
 
     def _not_written(self, failure: Any) -> None:
         self.log.failure("an execution can not be written down", failure)
+
+
+class RunLedger:
+    """Runs of notebooks, of one daemon.
+
+    :param exists: whether there is a state file; called in the thread.
+    :param in_thread: one thread, so that writes stay in order.
+    """
+
+    log = Logger()
+
+    def __init__(self, store: Callable[[], StateStore], exists: Callable[[], bool], in_thread: InThread) -> None:
+        self._store, self._exists, self._in_thread = store, exists, in_thread
+
+    def remember(self, run: Run) -> None:
+        """As it is now; written in a moment."""
+        record = record_of(run)
+        self._in_thread(lambda: self._store().put_run(run.id, record)).addErrback(self._not_written)
+
+    def forget(self, run: Run) -> None:
+        """Nobody wants to know of it."""
+        self._in_thread(lambda: self._store().remove_run(run.id)).addErrback(self._not_written)
+
+    async def recall(self) -> list[Run]:
+        """What a former daemon wrote down, oldest first; nothing of what can not be read."""
+        found = []
+        for record in await self._in_thread(lambda: self._store().runs() if self._exists() else []):
+            try:
+                found.append(run_of(record))
+            except (KeyError, TypeError, ValueError):
+                self.log.warn("a run can not be read from the state file")
+        return found
+
+    def _not_written(self, failure: Any) -> None:
+        self.log.failure("a run can not be written down", failure)
+
+
+def record_of(run: Run) -> dict[str, Any]:
+    """A run as the state file has it: without the code of its cells, which nobody asks for any more."""
+    cells = [[each.index, each.cell_id, each.state, each.msg_id, each.execution_count] for each in run.cells]
+    return {**vars(run), "order": vars(run.order), "cells": cells}
+
+
+def run_of(record: dict[str, Any]) -> Run:
+    """The same back."""
+    order = dict(record["order"])
+    order["cells"] = None if order["cells"] is None else tuple(order["cells"])
+    cells = [
+        RunCell(index, cell_id, "", state=state, msg_id=msg_id, execution_count=count)
+        for index, cell_id, state, msg_id, count in record["cells"]
+    ]
+    return Run(**{**record, "order": Order(**order), "cells": cells})
 
 
 def row_of(kernel_id: str, execution: Execution) -> Row:

@@ -131,7 +131,7 @@ def merge_save(
     :param shown: executions that a page which is there shows.
     :param recorded: executions that no page shows; see :func:`merge`.
     :param written: by cell id, what the server wrote into the file.
-    :param mark: :data:`jupyterd.contents.steps.MARK` in what the client had read; 0 where there was none.
+    :param mark: :data:`jupyterd.contents.notebook_steps.MARK` in what the client had read; 0 where there was none.
     :param on_disk: reads the file as it is.
     """
     report = Report()

@@ -14,13 +14,13 @@ from twisted.internet.defer import Deferred
 from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
-from jupyterd.contents.steps import Step
+from jupyterd.contents.notebook_steps import Step
 from jupyterd.errors import NotFound
-from jupyterd.outputs import steps
+from jupyterd.outputs import merge_steps as steps
 from jupyterd.outputs.executions import Execution, clean
 from jupyterd.outputs.kernel_record import KernelRecord
 from jupyterd.outputs.merge import Recorded, Report, Shown
-from jupyterd.outputs.replay import Said
+from jupyterd.outputs.said.replay import Said
 from jupyterd.outputs.written_cells import WrittenCells, renamed_path
 from jupyterd.system.timestamps import isoformat
 
@@ -51,7 +51,7 @@ Pending = tuple[KernelRecord, Execution]
 
 
 class Recorder(Service):
-    """All kernels' records; a :class:`jupyterd.contents.steps.CellOutputs`.
+    """All kernels' records; a :class:`jupyterd.contents.notebook_steps.CellOutputs`.
 
     :param notebooks: the paths of the notebooks that run on a kernel, by its id.
     :param change: lets a step change a notebook on disk.
@@ -309,11 +309,11 @@ class Recorder(Service):
     # -- for contents
 
     def mark(self, path: str) -> int | None:
-        """See :class:`jupyterd.contents.steps.CellOutputs`."""
+        """See :class:`jupyterd.contents.notebook_steps.CellOutputs`."""
         return self.written.mark(path)
 
     async def opening(self, path: str) -> None:
-        """See :class:`jupyterd.contents.steps.CellOutputs`."""
+        """See :class:`jupyterd.contents.notebook_steps.CellOutputs`."""
         if not any(record.executions for record in self._all()):
             return
         await self._refresh()
@@ -327,7 +327,7 @@ class Recorder(Service):
         self._schedule()
 
     async def saving(self, path: str) -> Step | None:
-        """See :class:`jupyterd.contents.steps.CellOutputs`."""
+        """See :class:`jupyterd.contents.notebook_steps.CellOutputs`."""
         written = self.written.of(path)
         if not written and not any(record.executions for record in self._all()):
             return None
@@ -358,7 +358,7 @@ class Recorder(Service):
         )
 
     def saved(self, path: str, step: Step) -> None:
-        """See :class:`jupyterd.contents.steps.CellOutputs`."""
+        """See :class:`jupyterd.contents.notebook_steps.CellOutputs`."""
         if step.report is not None:
             pending = self._of_path(path)
             for _, each in pending:
@@ -367,7 +367,7 @@ class Recorder(Service):
             self._schedule()
 
     def moved(self, path: str, new_path: str) -> None:
-        """See :class:`jupyterd.contents.steps.CellOutputs`."""
+        """See :class:`jupyterd.contents.notebook_steps.CellOutputs`."""
         self.written.moved(path, new_path)
         for follow in self.followers:
             follow(path, new_path)
@@ -399,14 +399,14 @@ class Recorder(Service):
             for execution in wanted:
                 record.attend(client, execution)
             fence = record.fence(client)
-        said = await record.outputs(wanted, for_pages=True)
+        said, widgets = await record.shown(wanted)
         models = [record.model(each, said.get(each.id, Said([]))) for each in wanted]
         for model, execution in zip(models, wanted, strict=True):
             model["yours"] = client is not None and execution.saver == client
             for name in ("started", "ended"):
                 model[name] = None if model[name] is None else isoformat(model[name])
         self._schedule()
-        return {"kernel_id": kernel_id, "fence": fence, "executions": models}
+        return {"kernel_id": kernel_id, "fence": fence, "executions": models, "widgets": widgets if client else []}
 
     # -- the end
 

@@ -13,6 +13,7 @@ from jupyterd.sessions.manager import NotStarted, SessionManager, Wanted
 from jupyterd.web.api import Routes, json_api
 from jupyterd.web.body_schema import Body
 from jupyterd.web.call import Call, Reply
+from jupyterd.web.errors import is_short
 
 TEXT = {"type": "string", "nullable": True}
 _OLD = {"type": "object", "nullable": True, "properties": {"name": TEXT, "path": TEXT}}
@@ -64,6 +65,8 @@ class SessionsResource:
         except JupyterdError:
             raise
         except Exception as error:
+            if is_short(error):
+                raise
             self.log.failure("no session for {path}", path=path)
             raise Failed(str(error)) from error
         call.set_header("Location", f"{call.base_url}api/sessions/{model['id']}")

@@ -12,10 +12,11 @@ from contextlib import suppress
 from typing import Any
 
 from jupyterd.system.file_lock import locked_directory
+from jupyterd.system.replace_file import discard
 
 PREFIX = "jupyterd-state-"
 ABOUT = "server.json"
-MOST = 64
+MAX_SERVERS = 64
 """Servers of one root directory that were told to take the same port."""
 
 
@@ -66,7 +67,7 @@ class StateDirectory:
     def candidates(self) -> Iterator[str]:
         """Where it may lie, best first; most are not there."""
         name = identity(self._root_dir, self._where())
-        for number in range(MOST):
+        for number in range(MAX_SERVERS):
             yield os.path.join(self._runtime_dir, name if number == 0 else f"{name}-{number}")
 
     def _take(self) -> str:
@@ -77,18 +78,34 @@ class StateDirectory:
         for path in (*there, *(path for path in self.candidates() if path not in there)):
             os.makedirs(path, mode=0o700, exist_ok=True)
             if (fd := lock(path)) is not None:
-                self._fd = fd
-                _write(os.path.join(path, ABOUT), self._about())
+                self._claim(path, fd)
                 return path
         raise OSError(errno.EBUSY, "other daemons have all directories of this server's state", self._root_dir)
 
     def take(self, path: str) -> bool:
-        """Take this very one, as soon as its daemon has let go of it; whether that is so."""
-        if (fd := lock(path)) is None:
+        """Take this very one, as soon as its daemon has let go of it; whether that is so.
+
+        A daemon that had nothing to keep removes it: then there is nothing to take.
+        """
+        try:
+            fd = lock(path)
+        except FileNotFoundError:
+            return True
+        if fd is None:
             return False
-        self._fd, self._path = fd, path
-        _write(os.path.join(path, ABOUT), self._about())
+        self._claim(path, fd)
+        self._path = path
         return True
+
+    def _claim(self, path: str, fd: int) -> None:
+        try:
+            _write(os.path.join(path, ABOUT), self._about())
+        except OSError:
+            with suppress(OSError):
+                os.rmdir(path)  # where nobody's state is in it
+            os.close(fd)
+            raise
+        self._fd = fd
 
     def _about(self) -> dict[str, Any]:
         return {"root_dir": self._root_dir, "where": self._where(), "port": self._port(), "pid": os.getpid()}
@@ -134,6 +151,10 @@ def about(path: str) -> dict[str, Any]:
 
 def _write(path: str, value: Any) -> None:
     fd = os.open(f"{path}.new", os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-    with open(fd, "w", encoding="utf-8") as file:
-        json.dump(value, file)
-    os.replace(f"{path}.new", path)
+    try:
+        with open(fd, "w", encoding="utf-8") as file:
+            json.dump(value, file)
+        os.replace(f"{path}.new", path)
+    except OSError:
+        discard(f"{path}.new")
+        raise

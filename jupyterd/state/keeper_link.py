@@ -18,7 +18,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
-from jupyterd.errors import Failed
+from jupyterd.errors import Failed, shortage
 from jupyterd.keeper import launch
 from jupyterd.keeper.processes import is_same, signal_process
 from jupyterd.keeper.wire import VERSION, BadFrame, Decoder, Message, encode
@@ -39,7 +39,14 @@ class KeeperLost(Failed):
 
 
 class KeeperRefused(Failed):
-    """The keeper can not do what it was asked to; the message is its own."""
+    """The keeper can not do what it was asked to; the message is its own.
+
+    :ivar errno: the system's number of the reason, None where it is another's.
+    """
+
+    def __init__(self, message: str, number: int | None = None) -> None:
+        super().__init__(message)
+        self.errno = number
 
 
 class KeptChild:
@@ -214,7 +221,7 @@ class KeeperLink:
         try:
             self._process = launch.start(self._path_of())
         except OSError as error:
-            raise Failed(f"No keeper can be started: {error}") from None
+            raise (shortage(error.errno) or Failed)(f"No keeper can be started: {error}") from None
         if not self._connect():
             raise Failed("No keeper can be started: it does not answer")
         hello = await self.ask("hello", claim=True)
@@ -296,7 +303,7 @@ class KeeperLink:
         if "error" in message:
             for fd in came:
                 os.close(fd)
-            raise KeeperRefused(str(message["error"]))
+            raise KeeperRefused(str(message["error"]), message.get("errno"))
         return {**message, "fds": came}
 
     def say(self, op: str, **fields: Any) -> None:
@@ -354,10 +361,15 @@ class KeeperLink:
         """Run a process: ``kind``, ``cwd``, ``size``, ``screen``, ``program``, ``info`` may be given.
 
         :raises KeeperRefused: it can not be run.
+        :raises Unavailable: the system gives no process now.
+        :raises OutOfSpace: it takes a file, and the disk is full.
         :raises Failed: there is no keeper.
         """
         await self.ready()
-        answer = await self.ask("spawn", name=name, argv=list(argv), env=env, **fields)
+        try:
+            answer = await self.ask("spawn", name=name, argv=list(argv), env=env, **fields)
+        except KeeperRefused as error:
+            raise (shortage(error.errno) or KeeperRefused)(error.message) from None
         child = KeptChild(answer, answer["fds"][0] if answer["fds"] else -1)
         child.screen = fields.get("screen")
         self.children[name] = child

@@ -31,6 +31,7 @@ CREATE TABLE IF NOT EXISTS execution (
     kernel_id TEXT NOT NULL, msg_id TEXT NOT NULL, path TEXT, cell_id TEXT, position INTEGER NOT NULL,
     state TEXT NOT NULL, record TEXT NOT NULL, PRIMARY KEY (kernel_id, msg_id)
 );
+CREATE TABLE IF NOT EXISTS run (id TEXT PRIMARY KEY, record TEXT NOT NULL);
 """
 
 MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {}
@@ -154,6 +155,23 @@ class StateStore:
         for msg_id in msg_ids:
             self._write("DELETE FROM execution WHERE kernel_id=? AND msg_id=?", (kernel_id, msg_id))
 
+    # -- runs of notebooks
+
+    def put_run(self, run_id: str, record: dict[str, Any]) -> None:
+        """Remember a run, in place of what was known of it."""
+        self._write(
+            "INSERT INTO run (id, record) VALUES (?,?) ON CONFLICT (id) DO UPDATE SET record=excluded.record",
+            (run_id, json.dumps(record)),
+        )
+
+    def runs(self) -> list[dict[str, Any]]:
+        """The records of all runs, oldest first."""
+        return [json.loads(record) for (record,) in self._read("SELECT record FROM run ORDER BY rowid")]
+
+    def remove_run(self, run_id: str) -> None:
+        """Forget a run."""
+        self._write("DELETE FROM run WHERE id=?", (run_id,))
+
     # -- the file
 
     def close(self) -> None:
@@ -210,7 +228,7 @@ class StateStore:
                 MIGRATIONS[old](connection)
             connection.executescript(_TABLES)
             connection.execute(f"PRAGMA user_version={SCHEMA}")
-            for table in ("kernel", "terminal", "execution"):
+            for table in ("kernel", "terminal", "execution", "run"):
                 connection.execute(f"SELECT record FROM {table}").fetchall()  # noqa: S608
         except BaseException:
             connection.close()

@@ -13,7 +13,7 @@ from jupyterd.web.server.request import Request
 # Asking about activity is none: a monitor must not keep an idle server alive.
 QUIET = frozenset({("api",), ("api", "status"), ("api", "resolvePath"), ("api", "security", "csp-report")})
 
-MOST_ASKED = 256
+MAX_ASKED = 256
 """Paths that are remembered, the ones asked for last."""
 
 
@@ -54,7 +54,7 @@ class Activity:
         known = request.path in self._asked
         self._asked[request.path] = None
         self._asked.move_to_end(request.path)
-        if len(self._asked) > MOST_ASKED:
+        if len(self._asked) > MAX_ASKED:
             self._asked.popitem(last=False)
         return known
 

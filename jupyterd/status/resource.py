@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
 
 from twisted.logger import Logger
@@ -11,7 +12,7 @@ from twisted.logger import Logger
 from jupyterd.status.activity import Activity
 from jupyterd.status.metrics import Metrics
 from jupyterd.status.version import API_VERSION
-from jupyterd.system.threads import InThread
+from jupyterd.system.threads import InThread, NoThread
 from jupyterd.web.api import Routes, json_api
 from jupyterd.web.call import Call, Reply
 from jupyterd.web.files import FileReply
@@ -82,6 +83,7 @@ class StatusResource:
         """Metrics."""
         more = self.more_metrics()
         accept = (call.header("accept") or "") if more is None else PLAIN  # the format that theirs are in
+        self.metrics.look()
         body, media_type = await self.in_thread(self.metrics.render, accept)
         if more is not None:
             body += await more
@@ -89,8 +91,9 @@ class StatusResource:
 
     @api(("GET", "HEAD"), "/healthz")
     async def alive(self, call: Call) -> object:
-        """The process lives, its reactor turns and its threads work."""
-        await self.in_thread(lambda: None)
+        """The process lives, its reactor turns and its threads work; having none for want of processes is no defect."""
+        with suppress(NoThread):
+            await self.in_thread(lambda: None)
         return Reply(b"ok\n", PLAIN, headers={"Cache-Control": "no-store"})
 
     @api(("GET", "HEAD"), "/readyz")

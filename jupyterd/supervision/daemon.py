@@ -6,9 +6,10 @@ import atexit
 import gc
 import logging
 import os
+import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -19,10 +20,10 @@ from twisted.logger import ILogObserver, Logger
 
 from jupyterd import log as logs
 from jupyterd.supervision import open_files as limits
-from jupyterd.supervision.notify import Notify, Watchdog, keep_from_children, watchdog_seconds
 from jupyterd.supervision.server_settings import Server
 from jupyterd.supervision.signals import Signals, ask_on_terminal, has_terminal
 from jupyterd.supervision.sockets import CannotListen
+from jupyterd.supervision.systemd_notify import Notify, Watchdog, keep_from_children, watchdog_seconds
 
 STOP_SECONDS = 30.0
 """How long all services together may take to stop; kernels have their own, shorter time."""
@@ -43,7 +44,11 @@ def leave(status: int, seconds: float) -> None:
         time.sleep(seconds)
         os._exit(status)
 
-    threading.Thread(target=end, name="leaving", daemon=True).start()
+    try:
+        threading.Thread(target=end, name="leaving", daemon=True).start()
+    except (RuntimeError, MemoryError):  # the system gives no thread: then by a signal, which takes none
+        signal.signal(signal.SIGALRM, lambda *_: os._exit(status))
+        signal.setitimer(signal.ITIMER_REAL, seconds)
 
 
 class Daemon(MultiService):
@@ -54,6 +59,7 @@ class Daemon(MultiService):
     :param reload: called at SIGHUP.
     :param leave: called with an exit status and the seconds after which the process has to be gone.
     :param restart: called at SIGUSR2; None where there is no such thing.
+    :param silent: gives the names of thread pools that do not answer.
     :param give_up: called with one line where the server can not listen; does not return, or the error is raised.
     """
 
@@ -69,6 +75,7 @@ class Daemon(MultiService):
         leave: Callable[[int, float], None] = leave,
         give_up: Callable[[str], None] = lambda _: None,
         restart: Callable[[], None] | None = None,
+        silent: Callable[[], Sequence[str]] = tuple,
     ) -> None:
         super().__init__()
         self._reactor = reactor
@@ -89,7 +96,7 @@ class Daemon(MultiService):
             ask=ask_on_terminal if has_terminal() and not server.answer_yes else None,
         )
         self._signals.setServiceParent(self)
-        Watchdog(reactor, self._notify.say, watchdog_seconds(os.environ)).setServiceParent(self)
+        Watchdog(reactor, self._notify.say, watchdog_seconds(os.environ), silent).setServiceParent(self)
 
     def setServiceParent(self, parent: Any) -> None:
         """Twistd takes the log observer from the application, unless ``--logger`` names another."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import re
 import time
@@ -17,16 +16,16 @@ from twisted.internet.interfaces import IDelayedCall
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
-from jupyterd.errors import Failed, Invalid, NotFound, Unavailable
+from jupyterd.errors import Failed, Invalid, JupyterdError, NotFound, OutOfSpace, shortage
 from jupyterd.system.timestamps import isoformat
 from jupyterd.terminals.settings import DEFAULT_CULL_INTERVAL, Shell, TerminalManager
 from jupyterd.terminals.terminal import COLUMNS, ROWS, Terminal
 
 if TYPE_CHECKING:
-    from jupyterd.terminals.kept import KeptTerminals
+    from jupyterd.terminals.keeper_terminals import KeptTerminals
 
 NAME = re.compile(r"\w+")
-MOST = 1000
+MAX_TERMINALS = 1000
 """Terminals at a time; each is two descriptors and a process."""
 
 
@@ -92,6 +91,7 @@ class Terminals(Service):
         :param directory: an existing one; None for the default.
         :raises Invalid: not a name.
         :raises Failed: no process could be started.
+        :raises Unavailable: the system gives none now.
         """
         if name is None:
             name = next(str(number) for number in count(1) if str(number) not in self._terminals)
@@ -99,8 +99,8 @@ class Terminals(Service):
             raise Invalid("A terminal's name is letters, digits and underscores")
         elif name in self._terminals:
             return self._terminals[name]
-        if len(self._terminals) >= MOST:
-            raise Failed(f"Cannot create more than {MOST} terminals")
+        if len(self._terminals) >= MAX_TERMINALS:
+            raise Failed(f"Cannot create more than {MAX_TERMINALS} terminals")
         terminal = Terminal(name, self._reactor, self._forget)
         self._spawn(terminal, self._shell(), directory)
         self._terminals[name] = terminal
@@ -113,11 +113,12 @@ class Terminals(Service):
 
         :raises Invalid: not a name.
         :raises Failed: no process could be started.
+        :raises Unavailable: the system gives none now.
         """
         terminal = self.create(name, directory)
         await terminal.settled()
         if terminal.failure is not None:
-            raise Failed(terminal.failure)
+            raise terminal.failure
         return terminal
 
     async def find(self, children: Mapping[str, Mapping[str, Any]], listened: Collection[str]) -> None:
@@ -139,12 +140,17 @@ class Terminals(Service):
         program = which(shell.command[0])
         if program is None:
             raise Failed(f"No terminal could be started: there is no program {shell.command[0]}")
-        if self._kept is not None:
-            variables = shell.variables(ROWS, COLUMNS)
-            running = self._kept.spawn(terminal, program, shell.command, variables, where, (ROWS, COLUMNS))
-            terminal.started = Deferred.fromCoroutine(running)
-            terminal.started.addErrback(self._not_started, terminal)
+        if self._kept is None:
+            self._spawn_here(terminal, program, shell, where)
             return
+        variables = shell.variables(ROWS, COLUMNS)
+        running = self._kept.spawn(terminal, program, shell.command, variables, where, (ROWS, COLUMNS))
+        terminal.started = Deferred.fromCoroutine(running)
+        terminal.started.addErrback(self._not_kept, terminal, program, shell, where)
+        terminal.started.addErrback(self._not_started, terminal)
+
+    def _spawn_here(self, terminal: Terminal, program: str, shell: Shell, where: str | None) -> None:
+        """Run a shell as a child of the daemon, which ends with it."""
         try:
             self._reactor.spawnProcess(
                 terminal,
@@ -155,12 +161,21 @@ class Terminals(Service):
                 usePTY=True,
             )
         except OSError as error:
-            kind = Unavailable if error.errno in (errno.EAGAIN, errno.ENOMEM) else Failed
+            kind = shortage(error.errno) or Failed
             raise kind(f"No terminal could be started: {error.strerror or error}") from None
 
+    def _not_kept(self, failure: Failure, terminal: Terminal, program: str, shell: Shell, where: str | None) -> None:
+        """Nothing can be noted on a full disk; who wants to make room there needs a terminal, kept or not."""
+        failure.trap(OutOfSpace)
+        self.log.warn(
+            "terminal {name} ends with the server: {error}", name=terminal.name, error=failure.getErrorMessage()
+        )
+        self._spawn_here(terminal, program, shell, where)
+
     def _not_started(self, failure: Failure, terminal: Terminal) -> None:
-        terminal.failure = failure.getErrorMessage()
-        if failure.check(Failed) is None:
+        error = failure.value
+        terminal.failure = error if isinstance(error, JupyterdError) else Failed(failure.getErrorMessage())
+        if terminal.failure is not error:
             self.log.failure("a terminal could not be started", failure)
         terminal.never_ran()
 

@@ -21,10 +21,11 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 from zope.interface import implementer
 
+from jupyterd.errors import JupyterdError
 from jupyterd.terminals.screen import Screen
 
 ROWS, COLUMNS = 25, 80
-PATIENCE = 0.1
+SIGNAL_INTERVAL = 0.1
 """Seconds that a process is given after each signal."""
 LINGER = 0.5
 """Seconds in which the last output of a process that has exited is read."""
@@ -83,7 +84,7 @@ class Terminal(ProcessProtocol):
         self._full = False
         self.alive = True
         self.started: Deferred[None] | None = None
-        self.failure: str | None = None
+        self.failure: JupyterdError | None = None
         self._gone: list[Deferred[None]] = []
 
     # -- the process
@@ -164,7 +165,7 @@ class Terminal(ProcessProtocol):
                 return
             self._signal(number)
             if number != signal.SIGHUP:
-                await deferLater(self._reactor, PATIENCE, lambda: None)
+                await deferLater(self._reactor, SIGNAL_INTERVAL, lambda: None)
         if self.alive:
             gone: Deferred[None] = Deferred()
             self._gone.append(gone)

@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from jupyterd.kernels.messages.signing import Signer
-from jupyterd.kernels.messages.wire import Bytes, Parts
+from jupyterd.kernels.messages.websocket_codec import Bytes, Parts
 from jupyterd.kernels.zeromq.network import Opening
 
 

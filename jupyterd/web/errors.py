@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import json
 from http import HTTPStatus
 
@@ -32,7 +31,6 @@ STATUS: tuple[tuple[type[errors.JupyterdError], int], ...] = (
 )
 
 
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 SQLITE_FULL = 13
 
 
@@ -60,6 +58,8 @@ def describe(error: BaseException) -> tuple[int, str, str | None] | None:
         return status, phrase(status), None
     if is_full(error):
         return 507, "No space left on device", None
+    if is_short(error):
+        return 503, str(getattr(error, "strerror", None) or error), None
     status_code = getattr(error, "status_code", None)
     if isinstance(status_code, int) and 400 <= status_code < 600:
         return status_code, _text_of(error) or phrase(status_code), getattr(error, "reason", None)
@@ -69,8 +69,13 @@ def describe(error: BaseException) -> tuple[int, str, str | None] | None:
 def is_full(error: BaseException) -> bool:
     """The disk, or a quota on it, took no more; SQLite says so in its own way."""
     if isinstance(error, OSError):
-        return error.errno in FULL
+        return error.errno in errors.FULL
     return getattr(error, "sqlite_errorcode", None) == SQLITE_FULL
+
+
+def is_short(error: BaseException) -> bool:
+    """The system has too little of something: space, processes, memory, descriptors."""
+    return is_full(error) or (isinstance(error, OSError) and error.errno in errors.SCARCE)
 
 
 def _text_of(error: BaseException) -> str:

@@ -20,8 +20,8 @@ from zope.interface import implementer
 
 from jupyterd.errors import Forbidden, NotFound
 from jupyterd.system.threads import InThread
+from jupyterd.web.self_writing_reply import Served
 from jupyterd.web.sendfile import SendfileProducer, can_send
-from jupyterd.web.served import Served
 from jupyterd.web.server.request import Request
 
 CHUNK = 256 * 1024

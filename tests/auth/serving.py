@@ -10,7 +10,7 @@ from jupyterd.app.auth import mount, mount_login
 from jupyterd.auth.authorizer import AllowAllAuthorizer
 from jupyterd.auth.cookie_secret import CookieKey
 from jupyterd.auth.guard import Guard
-from jupyterd.auth.http.origin import OriginRules
+from jupyterd.auth.http.origin_rules import OriginRules
 from jupyterd.auth.http.response_headers import ResponseHeaders
 from jupyterd.auth.password_identity import PasswordIdentityProvider
 from jupyterd.testing.deferreds import at_once

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyterd.auth.http import cookies, xsrf
+from jupyterd.auth.http import cookies
 from jupyterd.auth.http import signed_values as signing
+from jupyterd.auth.http import xsrf_tokens as xsrf
 from jupyterd.auth.passwords import passwd, passwd_check, set_password
 from jupyterd.auth.user import User, anonymous_user, as_user, from_json, to_json
 

@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 
 import pytest
 
-from jupyterd.auth.http.origin import OriginRules
+from jupyterd.auth.http.origin_rules import OriginRules
 from jupyterd.auth.password_identity import PasswordIdentityProvider
 from jupyterd.auth.passwords import passwd, passwd_check
 from jupyterd.testing.http import Answer, MemorySite

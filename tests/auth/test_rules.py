@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from twisted.internet.task import Clock
 
-from jupyterd.auth.guessing_delay import FREE_ATTEMPTS, LONGEST_DELAY, MOST_ADDRESSES, GuessingDelay
+from jupyterd.auth.guessing_delay import FREE_ATTEMPTS, MAX_ADDRESSES, MAX_DELAY, GuessingDelay
 from jupyterd.auth.http.next_url import safe_next
-from jupyterd.auth.http.origin import OriginRules, split_host
+from jupyterd.auth.http.origin_rules import OriginRules, split_host
 from jupyterd.auth.http.proxies import client_address, client_scheme
 
 HOST = "localhost:8888"
@@ -269,7 +269,7 @@ def test_guesses_wait_longer_and_longer() -> None:
         delay.failed("1.2.3.4", f"guess {number}")
     assert waits[:FREE_ATTEMPTS] == [0.0] * FREE_ATTEMPTS
     assert waits[FREE_ATTEMPTS:] == sorted(waits[FREE_ATTEMPTS:])
-    assert waits[-1] > LONGEST_DELAY * 0.9
+    assert waits[-1] > MAX_DELAY * 0.9
     assert delay.wait("4.3.2.1") == 0.0
 
 
@@ -280,8 +280,8 @@ def test_guesses_side_by_side_gain_nothing() -> None:
     waits = [delay.wait("1.2.3.4") for _ in range(5)]
     assert waits == sorted(waits)
     assert waits[1] >= 2 * waits[0]
-    assert waits[-1] > LONGEST_DELAY
-    assert delay.backlog("1.2.3.4") <= 2 * LONGEST_DELAY
+    assert waits[-1] > MAX_DELAY
+    assert delay.backlog("1.2.3.4") <= 2 * MAX_DELAY
 
 
 def test_same_wrong_secret_again_is_no_guess() -> None:
@@ -307,9 +307,9 @@ def test_failures_are_forgiven() -> None:
 
 def test_memory_of_guessers_is_bounded() -> None:
     delay = GuessingDelay(Clock())
-    for number in range(MOST_ADDRESSES + 500):
+    for number in range(MAX_ADDRESSES + 500):
         delay.failed(f"10.{number >> 16}.{(number >> 8) & 255}.{number & 255}", "x")
-    assert len(delay) == MOST_ADDRESSES
+    assert len(delay) == MAX_ADDRESSES
 
 
 def test_an_ipv6_network_is_one_source() -> None:

@@ -13,7 +13,7 @@ import pytest
 from traitlets.config import Config
 
 from jupyterd.events.bus import EventBus
-from jupyterd.events.protocol import MOST_WAITING, TRY_AGAIN_LATER
+from jupyterd.events.protocol import MAX_WAITING, TRY_AGAIN_LATER
 from jupyterd.events.resource import EventsResource
 from jupyterd.testing.deferreds import at_once
 from jupyterd.testing.http import MemorySite
@@ -134,12 +134,12 @@ def test_a_slow_client_gets_all_and_one_that_never_reads_is_cut_off() -> None:
     assert [each["path"] for each in slow.receive()] == ["0", "1", "2"]
     dead.stop_reading()
     dead.receive()
-    for _ in range(MOST_WAITING + 1):
+    for _ in range(MAX_WAITING + 1):
         bus.emit(CONTENTS, SAVED)
     dead.receive()
     assert dead.close_code == TRY_AGAIN_LATER
     assert len(bus._listeners) == 1
-    assert len(slow.receive()) == MOST_WAITING + 1
+    assert len(slow.receive()) == MAX_WAITING + 1
 
 
 def test_our_own_events_load_nothing() -> None:

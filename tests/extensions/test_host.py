@@ -216,6 +216,27 @@ def test_the_end_waits_for_it_and_kills_it_when_it_does_not_end(house: House) ->
     assert len(house.reactor.started) == 1
 
 
+def test_one_that_is_ready_while_it_is_to_end_is_killed_all_the_same(house: House) -> None:
+    stopped = house.host.stopService()
+    house.reactor.advance(2)
+    house.say(**READY)
+    assert not house.host.is_ready
+    house.reactor.advance(3)
+    assert house.process.transport.signals == ["KILL"]
+    house.end(None, 9)
+    assert stopped.called
+
+
+def test_one_that_is_ready_while_it_is_to_be_started_anew_is_killed_and_started_anew(house: House) -> None:
+    house.host.restart()
+    house.say(**READY)
+    house.reactor.advance(5)
+    assert house.process.transport.signals == ["KILL"]
+    house.end(None, 9)
+    assert len(house.reactor.started) == 2
+    assert house.host.history == []
+
+
 def test_what_is_not_about_itself_is_passed_on(house: House) -> None:
     house.say(do="event", schema_id="s", data={})
     assert house.heard == [{"do": "event", "schema_id": "s", "data": {}}]

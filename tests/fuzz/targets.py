@@ -7,13 +7,14 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
-from jupyterd.auth.http import cookies, forms, xsrf
+from jupyterd.auth.http import cookies, forms
 from jupyterd.auth.http import signed_values as signing
+from jupyterd.auth.http import xsrf_tokens as xsrf
 from jupyterd.auth.http.next_url import safe_next
-from jupyterd.auth.http.origin import OriginRules
+from jupyterd.auth.http.origin_rules import OriginRules
 from jupyterd.contents.paths import OutsideRoot, is_hidden, to_os_path
 from jupyterd.errors import JupyterdError
-from jupyterd.kernels.messages.wire import BadFrame, JSONCodec, V1Codec
+from jupyterd.kernels.messages.websocket_codec import BadFrame, JSONCodec, V1Codec
 from jupyterd.log_scrub import Scrubber
 
 SECRET = b"0123456789abcdef"
@@ -72,7 +73,7 @@ def signed(data: bytes) -> None:
     text = data.decode("utf-8", "replace")
     assert signing.unsign(SECRET, "name", text, 1e9, 1e9) is None
     ours = signing.sign(SECRET, "name", text, 1e9)
-    if len(ours) <= signing.LONGEST:
+    if len(ours) <= signing.MAX_COOKIE_LENGTH:
         assert signing.unsign(SECRET, "name", ours, 1e9) == text
 
 

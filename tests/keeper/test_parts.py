@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from jupyterd.keeper import record
 from jupyterd.keeper.children import spawn
 from jupyterd.keeper.processes import is_same, signal_process, start_time
-from jupyterd.keeper.screen import SIZE, ScreenFile
-from jupyterd.keeper.wire import LONGEST, BadFrame, Decoder, encode
+from jupyterd.keeper.screen_file import SIZE, ScreenFile
+from jupyterd.keeper.wire import MAX_MESSAGE_BYTES, BadFrame, Decoder, encode
 
 JSON = st.recursive(st.none() | st.booleans() | st.integers() | st.text(), lambda inner: st.lists(inner, max_size=4))
 PARTS = st.lists(st.binary(max_size=50), min_size=5, max_size=9)
@@ -31,7 +31,14 @@ def test_messages_come_out_as_they_went_in(messages: list[dict], size: int) -> N
 
 
 @pytest.mark.parametrize(
-    "data", [b"\0\0\0\2[]", b"\0\0\0\1{", b"\0\0\0\2\xff\xff", (LONGEST + 1).to_bytes(4, "big"), b"GET / HTTP/1.1\r\n"]
+    "data",
+    [
+        b"\0\0\0\2[]",
+        b"\0\0\0\1{",
+        b"\0\0\0\2\xff\xff",
+        (MAX_MESSAGE_BYTES + 1).to_bytes(4, "big"),
+        b"GET / HTTP/1.1\r\n",
+    ],
 )
 def test_what_is_no_frame_is_refused(data: bytes) -> None:
     with pytest.raises(BadFrame):

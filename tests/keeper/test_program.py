@@ -19,7 +19,7 @@ import zmq
 
 from jupyterd.keeper import launch, record
 from jupyterd.keeper.launch import KeeperGone, Line
-from jupyterd.keeper.screen import ScreenFile
+from jupyterd.keeper.screen_file import ScreenFile
 
 pytestmark = pytest.mark.real
 

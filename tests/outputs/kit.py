@@ -20,8 +20,8 @@ from jupyterd.kernels.channels.settings import ZMQChannelsWebsocketConnection
 from jupyterd.kernels.websocket.resource import ChannelsResource
 from jupyterd.outputs.recorder import Recorder
 from jupyterd.outputs.resource import ExecutionsResource
-from jupyterd.outputs.run_routes import RunRoutes
-from jupyterd.outputs.runs import Runs
+from jupyterd.outputs.runs.routes import RunRoutes
+from jupyterd.outputs.runs.runs import Runs
 from jupyterd.outputs.settings import OutputRecorder
 from jupyterd.testing.deferreds import at_once, result_of
 from jupyterd.testing.http import MemorySite
@@ -41,7 +41,7 @@ def cell(cell_id: str | None, source: str = "1", **more: Any) -> dict[str, Any]:
 class Page(Tab):
     """A page's websocket."""
 
-    def __init__(self, kit: Kit, session: str) -> None:
+    def __init__(self, kit: Kit, session: str | None) -> None:
         super().__init__()
         self.kit, self.session, self._count = kit, session, 0
         self.cursor = kit.channels.attach(self, session)
@@ -50,7 +50,7 @@ class Page(Tab):
         """Ask for a cell; the header of the request."""
         self._count += 1
         header = orjson.dumps(
-            {"msg_id": f"{self.session}-{self._count}", "msg_type": "execute_request", "session": self.session}
+            {"msg_id": f"{self.session}-{self._count}", "msg_type": "execute_request", "session": self.session or "x"}
         )
         metadata = orjson.dumps({} if cell_id is None else {"cellId": cell_id})
         self.kit.channels.send(
@@ -65,12 +65,19 @@ class Page(Tab):
 class Kit:
     """All of it; ``kit.paths`` are the notebooks that run on the kernel."""
 
-    def __init__(self, directory: Path, ledger: Any = None, kernels_stay: Any = lambda: False, **traits: Any) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        ledger: Any = None,
+        run_ledger: Any = None,
+        kernels_stay: Any = lambda: False,
+        **traits: Any,
+    ) -> None:
         self.site = MemorySite()
         self.clock = self.site.reactor
         self.clock.advance(1_000_000.0)
         self.root = directory / "root"
-        self.root.mkdir()
+        self.root.mkdir(exist_ok=True)
         self.kernel = MemoryKernel()
         self.paths = ["a.ipynb"]
         self.events: list[tuple[str, dict[str, Any]]] = []
@@ -92,7 +99,13 @@ class Kit:
         self.contents.outputs = self.recorder
         self.channels = self.new_channels(directory / "spill")
         self.runs = Runs(
-            self.clock, self, self, write=self.recorder.write, is_pending=self.recorder.is_pending, emit=self._emit
+            self.clock,
+            self,
+            self,
+            write=self.recorder.write,
+            is_pending=self.recorder.is_pending,
+            emit=self._emit,
+            ledger=run_ledger,
         )
         self.recorder.followers.append(self.runs.moved)
         self.interrupts = 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
@@ -65,3 +66,23 @@ def test_what_it_says_of_itself_may_be_damaged(tmp_path: Path, text: str) -> Non
     assert about(state.path) == {}
     state.release()
     assert directory(tmp_path).path.endswith(identity("/root", "8888"))
+
+
+def test_a_full_disk_leaves_nothing_and_the_next_try_has_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    state = directory(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr("json.dump", full)
+        with pytest.raises(OSError, match="No space"):
+            _ = state.path
+        assert list(tmp_path.iterdir()) == []
+        (tmp_path / identity("/root", "8888")).mkdir()
+        (tmp_path / identity("/root", "8888") / "state.db").touch()
+        with pytest.raises(OSError, match="No space"):
+            _ = state.path
+    assert {path.name for path in Path(state.path).iterdir()} == {"state.db", "server.json"}
+
+
+def full(value: object, file: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))

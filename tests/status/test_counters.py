@@ -8,7 +8,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 from prometheus_client.exposition import generate_latest
 
-from jupyterd.status.counters import MOST_KINDS, EventCounters, Row, reason_of
+from jupyterd.status.counters import MAX_KINDS, EventCounters, Row, reason_of
 from jupyterd.status.metrics import cumulative, family_of
 
 ACTIONS = "https://events.jupyter.org/jupyter_server/kernel_actions/v1"
@@ -34,22 +34,27 @@ def text_of(*rows: Row) -> list[str]:
 def test_events_are_counted_by_schema_and_action() -> None:
     counters = EventCounters()
     for action in ("start", "start", "restart"):
-        counters.count(ACTIONS, {"action": action})
-    counters.count(DEATHS, {"kernel_id": "x", "signal": 9})
+        counters.count(ACTIONS, {"action": action, "status": "success"})
+    counters.count(ACTIONS, {"action": "start", "status": "error"})
+    counters.count(DEATHS, {"kernel_id": "x", "signal": 9, "restarting": True})
     assert text_of(*counters.rows()) == [
-        'jupyterd_events_total{action="start",schema="jupyter_server/kernel_actions/v1"} 2.0',
+        'jupyterd_events_total{action="start",schema="jupyter_server/kernel_actions/v1"} 3.0',
         'jupyterd_events_total{action="restart",schema="jupyter_server/kernel_actions/v1"} 1.0',
         'jupyterd_events_total{action="",schema="jupyterd/kernel_death/v1"} 1.0',
+        'jupyterd_kernel_starts_total{result="success"} 2.0',
+        'jupyterd_kernel_starts_total{result="error"} 1.0',
+        'jupyterd_kernel_restarts_total{reason="asked"} 1.0',
+        'jupyterd_kernel_restarts_total{reason="death"} 1.0',
         'jupyterd_kernel_deaths_total{reason="signal 9"} 1.0',
     ]
 
 
 def test_kinds_are_bounded() -> None:
     counters = EventCounters()
-    for number in range(3 * MOST_KINDS):
+    for number in range(3 * MAX_KINDS):
         counters.count(f"https://example.org/{number}", {})
-    assert len(counters.events) == MOST_KINDS + 1
-    assert counters.events[("other", "")] == 2 * MOST_KINDS
+    assert len(counters.events) == MAX_KINDS + 1
+    assert counters.events[("other", "")] == 2 * MAX_KINDS
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,11 @@ from typing import Any
 
 import pytest
 import yaml
+from twisted.internet.defer import fail
 from twisted.internet.testing import MemoryReactorClock
 
 import jupyterd
+from jupyterd.dashboard.resource import DashboardResource
 from jupyterd.events.resource import EventsResource
 from jupyterd.frontends.static_files import StaticFiles
 from jupyterd.kernels.resource import KernelsResource
@@ -24,6 +26,7 @@ from jupyterd.status.metrics import Metrics, RequestTimes
 from jupyterd.status.resource import StatusResource
 from jupyterd.status.static_files import OwnFiles
 from jupyterd.status.version import API_VERSION, API_VERSION_INFO
+from jupyterd.system.threads import NoThread
 from jupyterd.terminals.resource import TerminalsResource
 from jupyterd.testing.deferreds import at_once
 from jupyterd.testing.http import MemorySite
@@ -41,6 +44,7 @@ class House:
         self.times = RequestTimes()
         self.stopped = 0
         self.ready = True
+        self.in_thread: Callable[..., Any] = at_once
         metrics = Metrics(self.times, self.activity, lambda: {"python3": 2}, lambda: 3, lambda: 1)
         resource = StatusResource(
             activity=self.activity,
@@ -49,7 +53,7 @@ class House:
             connections=lambda: 3,
             stop=self.stop,
             ready=lambda: self.ready,
-            in_thread=at_once,
+            in_thread=lambda *args, **kwargs: self.in_thread(*args, **kwargs),
         ).app.resource()
         root = Root()
         for path in ("/api", "/api/status", "/api/spec.yaml", "/api/shutdown", "/metrics", "/healthz", "/readyz"):
@@ -136,6 +140,12 @@ def test_health_says_nothing_else() -> None:
     assert house.site.request("GET", "/readyz").status == 503
     assert house.site.request("GET", "/healthz").status == 200
     assert house.site.request("HEAD", "/healthz").body == b""
+
+
+def test_a_machine_without_threads_is_no_defect_of_ours() -> None:
+    house = House()
+    house.in_thread = lambda function: fail(NoThread("none"))
+    assert house.site.request("GET", "/healthz").status == 200
 
 
 def test_metrics_have_the_names_that_dashboards_use() -> None:
@@ -247,7 +257,8 @@ def test_what_the_description_says_of_bodies_is_what_is_checked() -> None:
     checked = {
         (method, re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", path).replace("{form}", "{format}")): body.schema
         for resource in (
-            ChannelsResource, EventsResource, KernelsResource, NbconvertResource, SessionsResource, TerminalsResource
+            ChannelsResource, DashboardResource, EventsResource, KernelsResource, NbconvertResource,
+            SessionsResource, TerminalsResource,
         )
         for (method, path), body in resource.api.bodies.items()
     }  # fmt: skip

@@ -6,6 +6,8 @@ import os
 import signal
 import socket
 import stat
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -23,10 +25,16 @@ from zope.interface import directlyProvides
 
 from jupyterd.supervision.daemon import EXIT_SECONDS, LEAVE_SECONDS, STOP_SECONDS, Daemon
 from jupyterd.supervision.listener import Listener
-from jupyterd.supervision.notify import Notify, Watchdog, keep_from_children, service_variables, watchdog_seconds
 from jupyterd.supervision.open_files import raise_open_files
 from jupyterd.supervision.sockets import CannotListen
 from jupyterd.supervision.stages import Stage, Stages
+from jupyterd.supervision.systemd_notify import (
+    Notify,
+    Watchdog,
+    keep_from_children,
+    service_variables,
+    watchdog_seconds,
+)
 from jupyterd.system.threads import Threads
 from tests.supervision.server import server
 
@@ -393,6 +401,18 @@ def test_the_watchdog_is_fed_in_time() -> None:
     assert len(said) == 2
 
 
+def test_the_watchdog_is_not_fed_while_a_pool_is_silent() -> None:
+    clock, said, silent = MemoryReactorClock(), [], ["contents"]
+    watchdog = Watchdog(clock, said.append, 10.0, lambda: silent)
+    watchdog.startService()
+    clock.advance(5)
+    assert said == []
+    silent.clear()
+    clock.advance(5)
+    assert said == ["WATCHDOG=1"]
+    watchdog.stopService()
+
+
 def test_no_child_gets_what_the_service_manager_told_the_daemon() -> None:
     environment = {
         "NOTIFY_SOCKET": "/n", "WATCHDOG_USEC": "1", "WATCHDOG_PID": "2", "LISTEN_FDS": "1", "LISTEN_PIDFDID": "3",
@@ -408,3 +428,21 @@ def test_nobody_watches() -> None:
     assert watchdog_seconds({"WATCHDOG_USEC": "1", "WATCHDOG_PID": "1"}) == 0
     assert watchdog_seconds({"WATCHDOG_USEC": "x"}) == 0
     Watchdog(MemoryReactorClock(), print, 0).startService()
+
+
+LEAVES = """
+import threading
+from jupyterd.supervision.daemon import leave
+
+def no_thread(self):
+    raise RuntimeError("can't start new thread")
+
+other = threading.Event()
+threading.Thread(target=other.wait).start()  # would keep the process for ever
+threading.Thread.start = no_thread
+leave(3, 0.05)
+"""
+
+
+def test_it_leaves_where_the_system_gives_no_thread() -> None:
+    assert subprocess.run([sys.executable, "-c", LEAVES], timeout=30, check=False).returncode == 3

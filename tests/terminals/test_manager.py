@@ -20,7 +20,7 @@ from jupyterd.terminals.manager import NoSuchTerminal, Terminals
 from jupyterd.terminals.resource import TerminalsResource
 from jupyterd.terminals.screen import RESET, Screen
 from jupyterd.terminals.settings import Shell, TerminalManager
-from jupyterd.terminals.terminal import PATIENCE
+from jupyterd.terminals.terminal import SIGNAL_INTERVAL
 from jupyterd.testing.deferreds import at_once
 from jupyterd.testing.http import MemorySite
 from jupyterd.web.root import Root
@@ -176,11 +176,11 @@ def test_ending_asks_kindly_first(house: House) -> None:
     connection.send(b"DELETE /api/terminals/1 HTTP/1.1\r\nHost: x\r\n\r\n")
     assert [number for _, number in house.signals] == [signal.SIGHUP, signal.SIGCONT]
     for _ in range(3):
-        house.reactor.advance(PATIENCE)
+        house.reactor.advance(SIGNAL_INTERVAL)
     assert [number for _, number in house.signals][2:] == [signal.SIGINT, signal.SIGTERM, signal.SIGKILL]
     assert connection.received() == b""
     house.process.end()
-    house.reactor.advance(PATIENCE)
+    house.reactor.advance(SIGNAL_INTERVAL)
     assert connection.received().startswith(b"HTTP/1.1 204")
     assert {pid for pid, _ in house.signals} == {1000}
 
@@ -342,13 +342,13 @@ def test_the_end_of_the_service_ends_all(house: House) -> None:
     assert {pid for pid, _ in house.signals} == {1000, 1001, 1002}
     for process in list(house.reactor.processes):
         process.end()
-    house.reactor.advance(PATIENCE)
+    house.reactor.advance(SIGNAL_INTERVAL)
     assert len(done) == 1
     assert len(house.terminals) == 0
 
 
 def test_there_is_an_end_to_terminals(house: House, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("jupyterd.terminals.manager.MOST", 2)
+    monkeypatch.setattr("jupyterd.terminals.manager.MAX_TERMINALS", 2)
     house.terminals.create()
     house.terminals.create()
     with pytest.raises(Failed):

@@ -14,8 +14,8 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
 from jupyterd.state.directory import StateDirectory
-from jupyterd.state.kept import Kept
-from jupyterd.terminals.kept import KeptTerminals
+from jupyterd.state.surviving import Kept
+from jupyterd.terminals.keeper_terminals import KeptTerminals
 from jupyterd.terminals.manager import Terminals
 from jupyterd.terminals.settings import Shell, TerminalManager
 from jupyterd.testing.deferreds import at_once

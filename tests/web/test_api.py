@@ -1,11 +1,16 @@
 """The JSON glue: values, statuses and errors as clients see them."""
 
+import errno
+import os
+
+import pytest
 from twisted.internet.defer import Deferred
 
-from jupyterd.errors import NotFound
+from jupyterd.errors import NotFound, shortage
 from jupyterd.testing.http import MemorySite
 from jupyterd.web.api import Routes, json_api
 from jupyterd.web.call import Call, Reply
+from jupyterd.web.errors import describe
 from jupyterd.web.root import Root
 
 
@@ -105,3 +110,16 @@ def test_bodies_that_are_not_utf8_are_not_json() -> None:
     for body in (b"\xff", b'"\xff"', b'{"\xff": 1}', b'{"a\xff\xff": "\xff"}', b'{"a": "' + b"x" * 70_000 + b'\xff"}'):
         answer = site().request("POST", "/api/things", body)
         assert (answer.status, answer.json()["message"]) == (400, "Invalid JSON in body of request")
+
+
+@pytest.mark.parametrize(("number", "status"), [("ENOSPC", 507), ("EDQUOT", 507), ("EAGAIN", 503), ("EMFILE", 503)])
+def test_what_the_system_has_too_little_of_is_told_by_its_name(number: str, status: int) -> None:
+    error = OSError(getattr(errno, number), os.strerror(getattr(errno, number)))
+    kind = shortage(error.errno)
+    assert kind is not None
+    described = describe(error)
+    assert described is not None
+    assert described[0] == status
+    assert describe(kind("x")) == (status, "x", None)
+    assert shortage(errno.ENOENT) is None
+    assert describe(FileNotFoundError(errno.ENOENT, "none")) is None

@@ -10,9 +10,9 @@ from urllib.parse import parse_qs
 
 URLENCODED = "application/x-www-form-urlencoded"
 MULTIPART = "multipart/form-data"
-MOST_FIELDS = 100
-MOST_PART_HEAD = 10 * 1024  # bytes
-LONGEST_BOUNDARY = 256  # characters; RFC 2046 has 70
+MAX_FIELDS = 100
+MAX_PART_HEAD = 10 * 1024  # bytes
+MAX_BOUNDARY = 256  # characters; RFC 2046 has 70
 _PARAMETER = re.compile(
     r""";\s*(?:(?P<name>[^\s=;"]+)\s*=\s*(?:"(?P<quoted>(?:[^"\\]|\\.)*)"|(?P<plain>[^;"]*)))?\s*(?=;|\Z)""", re.DOTALL
 )
@@ -34,24 +34,24 @@ def fields_of(body: bytes, content_type: str) -> dict[str, list[str]]:
     kind = kind_of(content_type)
     if kind == URLENCODED:
         try:
-            return parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=MOST_FIELDS)
+            return parse_qs(body.decode("utf-8", "replace"), keep_blank_values=True, max_num_fields=MAX_FIELDS)
         except ValueError:
             return {}
     boundary = _parameter(content_type, "boundary") if kind == MULTIPART else ""
-    if not 0 < len(boundary) <= LONGEST_BOUNDARY:
+    if not 0 < len(boundary) <= MAX_BOUNDARY:
         return {}
     return _multipart(body, b"--" + boundary.encode("latin-1", "replace"))
 
 
 def _multipart(body: bytes, delimiter: bytes) -> dict[str, list[str]]:
     end = body.rfind(delimiter + b"--")
-    parts = body[: max(0, end)].split(delimiter + b"\r\n", MOST_FIELDS + 1)
-    if len(parts) > MOST_FIELDS + 1:
+    parts = body[: max(0, end)].split(delimiter + b"\r\n", MAX_FIELDS + 1)
+    if len(parts) > MAX_FIELDS + 1:
         return {}
     fields: dict[str, list[str]] = {}
     for part in parts[1:]:
         head, blank, value = part.partition(b"\r\n\r\n")
-        if not blank or len(head) > MOST_PART_HEAD or not value.endswith(b"\r\n"):
+        if not blank or len(head) > MAX_PART_HEAD or not value.endswith(b"\r\n"):
             return {}
         disposition = _disposition(head.decode("utf-8", "replace"))
         name = _parameter(disposition, "name")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from urllib.parse import quote, urlsplit
 
-from jupyterd.auth.http.origin import OriginRules
+from jupyterd.auth.http.origin_rules import OriginRules
 
 _IGNORED_BY_BROWSERS = re.compile(r"[\t\n\r]")
 _SAFE = "/?#&=:;,+@!$'()*[]%~-._|"

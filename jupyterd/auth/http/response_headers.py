@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from twisted.web.http_headers import Headers
 
-from jupyterd.auth.http.origin import OriginRules
+from jupyterd.auth.http.origin_rules import OriginRules
 
 if TYPE_CHECKING:
     from jupyterd.web.server.request import Request

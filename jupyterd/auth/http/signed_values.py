@@ -12,7 +12,7 @@ import hashlib
 import hmac
 
 DAY = 86400.0
-LONGEST = 8192  # characters; a browser keeps 4096 for a cookie
+MAX_COOKIE_LENGTH = 8192  # characters; a browser keeps 4096 for a cookie
 
 
 def sign(secret: bytes, name: str, value: str, now: float) -> str:
@@ -27,7 +27,7 @@ def sign(secret: bytes, name: str, value: str, now: float) -> str:
 
 def unsign(secret: bytes, name: str, signed: str, now: float, max_age_days: float = 31) -> str | None:
     """The value that was signed under ``name``; None when it was forged, belongs to another name, or is too old."""
-    if len(signed) > LONGEST or not signed.startswith("2|") or not signed.isascii():
+    if len(signed) > MAX_COOKIE_LENGTH or not signed.startswith("2|") or not signed.isascii():
         return None
     body, bar, signature = signed.rpartition("|")
     # The signature first: nothing that a stranger wrote is looked into.

@@ -17,8 +17,7 @@ from typing import BinaryIO, Protocol
 
 from jupyterd.contents.files import recovery
 from jupyterd.contents.files import unfinished as leftovers
-from jupyterd.contents.files.os_errors import FULL
-from jupyterd.errors import Invalid
+from jupyterd.errors import FULL, Invalid
 
 
 class KeepOld(Protocol):

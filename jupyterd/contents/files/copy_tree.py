@@ -10,8 +10,8 @@ import os
 import shutil
 import stat
 
-from jupyterd.contents.files.os_errors import FULL
 from jupyterd.contents.files.removal import remove_tree
+from jupyterd.errors import FULL
 
 
 class NoRoom(Exception):

@@ -11,19 +11,19 @@ from collections.abc import Iterator
 
 COPY_SUFFIX = re.compile(r"\-Copy\d*\.")
 
-MOST = 100_000
+MAX_TRIES = 100_000
 """How many names are tried before it is said that none is free."""
 
 
 def candidates(filename: str, insert: str = "") -> Iterator[str]:
     """``filename`` itself, then with ``insert`` and 1, 2, 3 ... before its suffix.
 
-    The suffix begins at the first dot (``.tar.gz``), for notebooks at the last. There are :data:`MOST` of them.
+    The suffix begins at the first dot (``.tar.gz``), for notebooks at the last. There are :data:`MAX_TRIES` of them.
     """
     stem, dot, suffix = filename.rpartition(".")
     if suffix != "ipynb":
         stem, dot, suffix = filename.partition(".")
-    for number in range(MOST):
+    for number in range(MAX_TRIES):
         yield f"{stem}{f'{insert}{number}' if number else ''}{dot}{suffix}"
 
 

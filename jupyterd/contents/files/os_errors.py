@@ -7,9 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from jupyterd.contents.paths import to_api_path
-from jupyterd.errors import Conflict, Forbidden, Invalid, JupyterdError, OutOfSpace, TooLarge
+from jupyterd.errors import FULL, Conflict, Forbidden, Invalid, JupyterdError, OutOfSpace, TooLarge
 
-FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
 DENIED = frozenset({errno.EPERM, errno.EACCES, errno.EROFS})
 
 

@@ -8,11 +8,15 @@ from dataclasses import dataclass
 from threading import Lock
 from zlib import crc32
 
-from jupyterd.errors import Invalid
+from jupyterd.errors import FULL, Invalid, OutOfSpace
 
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
 _naming = [Lock() for _ in range(64)]
 """By the hash of a name: one that hangs on a dead mount does not stop all others."""
+
+
+TO_DELETE = "Delete in a terminal, or set FileContentsManager.delete_to_trash to False"
+"""What to do where the disk is full: the trash gives no space free."""
 
 
 class TrashFailed(Invalid):
@@ -23,6 +27,7 @@ def to_trash(os_path: str) -> None:
     """Send a file or directory to the trash.
 
     :raises TrashFailed: nothing was deleted. The reference's status and text.
+    :raises OutOfSpace: nothing was deleted, the disk being full.
     """
     from send2trash import send2trash
 
@@ -34,6 +39,8 @@ def to_trash(os_path: str) -> None:
         try:
             send2trash(os_path)
         except OSError as error:
+            if error.errno in FULL:
+                raise OutOfSpace(f"No space left on device: the trash notes what it holds. {TO_DELETE}") from error
             raise TrashFailed(f"send2trash failed: {error}") from error
         except RecursionError as error:
             raise TrashFailed("send2trash failed: the folder is nested too deep") from error

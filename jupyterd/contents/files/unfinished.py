@@ -28,7 +28,7 @@ FRESH = 600.0
 OLD = 7 * 86400.0
 """The same for one of which it can not be known whether somebody writes it."""
 
-MOST = 32
+MAX_SWEPT = 32
 """How many are looked at in one go."""
 
 
@@ -60,7 +60,9 @@ def sweep(directory: str, names: Iterable[str] | None = None) -> None:
     """
     with suppress(OSError):
         found = [name for name in (os.listdir(directory) if names is None else names) if name.startswith(PREFIX)]
-        for name in found if len(found) <= MOST else random.sample(found, MOST):  # who stays must not hide the others
+        if len(found) > MAX_SWEPT:  # any of them: who stays must not hide the others
+            found = random.sample(found, MAX_SWEPT)
+        for name in found:
             _consider(directory, name)
 
 

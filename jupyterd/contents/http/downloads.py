@@ -22,7 +22,7 @@ from jupyterd.web import errors
 from jupyterd.web.api import Routes, json_api
 from jupyterd.web.call import Call, Reply
 from jupyterd.web.files import FileReply, opened_by
-from jupyterd.web.served import Served
+from jupyterd.web.self_writing_reply import Served
 
 BYTES = "application/octet-stream"
 
@@ -66,7 +66,7 @@ class FilesResource:
         upload = sink.target
         assert isinstance(upload, RawUpload)
         await sink.complete()
-        answer = await contents.commit(upload, path, tags)
+        answer = await contents.commit(upload, path, tags, sink.size)
         headers = {"Location": f"{call.base_url}files/{escape(path)}", "ETag": answer.etag or ""}
         return Reply(answer.body, status=201 if answer.created else 200, headers=headers)
 

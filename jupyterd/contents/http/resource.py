@@ -13,7 +13,7 @@ from urllib.parse import quote
 from twisted.logger import Logger
 
 from jupyterd.contents import operations
-from jupyterd.contents.answers import Answer
+from jupyterd.contents.encoded_models import Answer
 from jupyterd.contents.http.slices import InSlices, Temporary
 from jupyterd.contents.http.upload_sink import SpoolFile, UploadSink
 from jupyterd.contents.operations import Missing, Query
@@ -22,7 +22,7 @@ from jupyterd.contents.worker.parent import LARGE
 from jupyterd.errors import Invalid, MethodNotAllowed
 from jupyterd.web.api import Routes, json_api
 from jupyterd.web.call import Call, Reply
-from jupyterd.web.served import Served
+from jupyterd.web.self_writing_reply import Served
 
 
 class BelowNotebooks(Protocol):
@@ -81,7 +81,7 @@ class ContentsResource:
         spooled = body.target
         assert isinstance(spooled, SpoolFile)
         assert spooled.path is not None
-        return self._reply(call, await self._contents.put_spooled(path, spooled.path, tags))
+        return self._reply(call, await self._contents.put_spooled(path, spooled.path, tags, body.size))
 
     @api("POST", "/api/contents")
     @api("POST", "/api/contents/<path:path>")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from twisted.internet.interfaces import IPushProducer
 from zope.interface import implementer
 
-from jupyterd.web.served import Served
+from jupyterd.web.self_writing_reply import Served
 
 if TYPE_CHECKING:
     from jupyterd.web.server.request import Request

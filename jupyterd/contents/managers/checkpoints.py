@@ -21,7 +21,7 @@ from jupyterd.contents.files import regular as files
 from jupyterd.contents.files import unfinished as leftovers
 from jupyterd.contents.files.os_errors import named_faults
 from jupyterd.contents.managers import generic as composites
-from jupyterd.contents.managers import versions
+from jupyterd.contents.managers import version_history as versions
 from jupyterd.contents.managers.sync_or_async import at_once
 from jupyterd.contents.models import moment
 from jupyterd.errors import NotFound

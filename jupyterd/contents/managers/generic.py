@@ -18,7 +18,7 @@ from jupyterd.errors import Conflict, Invalid, NotFound
 Make = Callable[[str], Awaitable[Model]]
 """Makes what belongs at an API path."""
 
-MOST_TAKEN = 1000
+MAX_TAKEN = 1000
 """How often a name may be taken by another, between that it was found free and that it was asked for."""
 
 
@@ -70,7 +70,7 @@ async def in_free_name(
 
     :raises NoFreeName: there is none.
     """
-    for _ in range(MOST_TAKEN):
+    for _ in range(MAX_TAKEN):
         name = await settled(manager.increment_filename(filename, path, insert=insert))
         made = await if_free(manager, f"{path}/{name}", make, directory)
         if made is not None:

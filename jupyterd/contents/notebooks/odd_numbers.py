@@ -17,7 +17,7 @@ from jupyterd.contents.notebooks.serialization import parse
 from jupyterd.system.strict_json import finite
 
 _TOKEN = re.compile(rb"[\[:,\s]-?(?:NaN|Infinity)\s*[,\]}]")
-MOST_PLACES = 10_000
+MAX_PLACES = 10_000
 """Places that are looked at one by one; a file with more is searched as a whole."""
 _BUNDLES = ("metadata", "attachments")
 
@@ -44,7 +44,7 @@ def _holds_token(data: mmap.mmap) -> bool:
     """Whether one stands where JSON has a value. Base64 has the letters too: each place is looked at alone."""
     for word in (b"NaN", b"Infinity"):
         at = data.find(word)
-        for _ in range(MOST_PLACES):
+        for _ in range(MAX_PLACES):
             if at < 0:
                 break
             if _TOKEN.match(data, max(0, at - 1)) or _TOKEN.match(data, max(0, at - 2)):

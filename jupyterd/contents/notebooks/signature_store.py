@@ -25,7 +25,7 @@ Later = Callable[["SharedSignatureStore"], None]
 TIMEOUT = 2.0
 """Seconds to wait for a database that another process has locked."""
 
-MOST_WAITING = 4096
+MAX_WAITING = 4096
 """How many signatures may wait for a database that can not be written; the oldest go first."""
 
 _CREATE = """CREATE TABLE IF NOT EXISTS nbsignatures (
@@ -68,7 +68,7 @@ class SharedSignatureStore(SignatureStore):
         """Trust what has this signature."""
         with self._lock:
             self._waiting[algorithm, digest] = None
-            while len(self._waiting) > MOST_WAITING:
+            while len(self._waiting) > MAX_WAITING:
                 del self._waiting[next(iter(self._waiting))]
             asked, self._asked = self._asked, True
         if self._later is None:

@@ -21,13 +21,13 @@ import orjson
 from traitlets import default
 
 from jupyterd.contents import operations
-from jupyterd.contents.answers import Answer, answer_of, in_pieces
+from jupyterd.contents.encoded_models import Answer, answer_of, in_pieces
 from jupyterd.contents.managers.filemanager import FileContentsManager
 from jupyterd.contents.managers.largefilemanager import LargeFileManager
 from jupyterd.contents.managers.sync_or_async import at_once
+from jupyterd.contents.notebook_steps import Step
 from jupyterd.contents.operations import Query
 from jupyterd.contents.raw_upload import RawUpload
-from jupyterd.contents.steps import Step
 from jupyterd.contents.worker import base64_stream as inline
 from jupyterd.errors import JupyterdError
 

@@ -31,7 +31,7 @@ LARGE = 2 << 20
 IDLE = 120.0
 """Seconds after which an unused child process ends."""
 
-PATIENCE = 10.0
+END_TIMEOUT = 10.0
 """Seconds that a server which ends waits for the child process."""
 
 _STOCK = (FileContentsManager, AsyncFileContentsManager, LargeFileManager, AsyncLargeFileManager)
@@ -166,7 +166,7 @@ class Worker:
     def close(self) -> None:
         """End the process, remove the directory. What it works on may be finished, if that does not take long."""
         process = self._process
-        if not self._lock.acquire(timeout=PATIENCE) and process is not None:
+        if not self._lock.acquire(timeout=END_TIMEOUT) and process is not None:
             process.kill()
             self._lock.acquire()
         try:

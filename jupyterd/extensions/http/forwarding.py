@@ -21,7 +21,7 @@ from zope.interface import implementer
 
 from jupyterd.extensions.http import headers
 from jupyterd.extensions.http.upstream import Head, Upstream
-from jupyterd.extensions.signature import IDENTITY, MAC, Claim, describe, sign
+from jupyterd.extensions.signed_requests import IDENTITY, MAC, Claim, describe, sign
 from jupyterd.web.refusal import Refusal
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from jupyterd.extensions.host import ExtensionHost
     from jupyterd.web.server.request import Request
 
-MOST_IDLE = 16
+MAX_IDLE = 16
 """Connections to the host that are kept for further requests."""
 
 
@@ -60,7 +60,7 @@ class Connections:
         return upstream
 
     def _keep(self, upstream: Upstream) -> None:
-        if len(self._idle) < MOST_IDLE:
+        if len(self._idle) < MAX_IDLE:
             self._idle.append(upstream)
         elif upstream.transport is not None:
             upstream.transport.loseConnection()

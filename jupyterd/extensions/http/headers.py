@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from jupyterd.extensions.signature import OWN
+from jupyterd.extensions.signed_requests import OWN
 
 Lines = list[tuple[bytes, bytes]]
 

@@ -16,7 +16,7 @@ from jupyterd.extensions.host import ExtensionHost
 from jupyterd.extensions.http import headers
 from jupyterd.extensions.http.forwarding import Connections
 from jupyterd.extensions.http.upstream import Head, Upstream
-from jupyterd.extensions.signature import IDENTITY, MAC, Claim, sign
+from jupyterd.extensions.signed_requests import IDENTITY, MAC, Claim, sign
 
 PREFIX = b"/.jupyterd/"
 SECONDS = 5.0

@@ -13,11 +13,11 @@ from twisted.logger import Logger
 from jupyterd.system.threads import InThread
 
 PATH = "@jupyterlab/extensionmanager-extension/listings.json"
-MOST = 16 * 1024 * 1024
+MAX_LIST_BYTES = 16 * 1024 * 1024
 """Bytes that a list may have."""
 
 
-def fetch(uri: str, options: Mapping[str, Any], most: int = MOST) -> bytes:
+def fetch(uri: str, options: Mapping[str, Any], most: int = MAX_LIST_BYTES) -> bytes:
     """What lies at a URI; blocks.
 
     :param options: ``headers`` and ``timeout`` in seconds.

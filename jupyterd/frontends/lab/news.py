@@ -26,7 +26,7 @@ from jupyterd.system.threads import InThread
 RELEASE_NOTES = "https://github.com/jupyterlab/jupyterlab/releases/tag/v"
 ATOM = {"atom": "http://www.w3.org/2005/Atom"}
 TIMEOUT = 20
-MOST = 4 * 1024 * 1024
+MAX_FEED_BYTES = 4 * 1024 * 1024
 KEPT = 3600
 """Seconds for which an answer is kept: each page that is opened asks."""
 
@@ -80,7 +80,9 @@ class News:
         now = self.clock.seconds()
         fetched, answer = self._answers.get(uri, (0.0, None))
         if answer is None or now - fetched > KEPT:
-            answer = DeferredList([self.in_thread(self.fetch, uri, {"timeout": TIMEOUT}, MOST)], consumeErrors=True)
+            answer = DeferredList(
+                [self.in_thread(self.fetch, uri, {"timeout": TIMEOUT}, MAX_FEED_BYTES)], consumeErrors=True
+            )
             self._answers[uri] = (now, answer)
         waiting: Deferred[Any] = Deferred()
         answer.addCallback(_passed_on, waiting)

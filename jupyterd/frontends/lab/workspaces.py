@@ -19,7 +19,7 @@ from jupyterd.frontends.json_files import replace
 from jupyterd.system import strict_json
 
 ENDING = ".jupyterlab-workspace"
-LONGEST = 128
+MAX_NAME_LENGTH = 128
 """Characters of a file's name."""
 
 
@@ -39,7 +39,7 @@ def slug(name: str) -> str:
     text = unicodedata.normalize("NFKC", text).encode("ascii", "ignore").decode("ascii")
     text = re.sub(r"[^\w\s-]", "", text).strip()
     text = re.sub(r"[-\s]+", "-", text)
-    return text[: LONGEST - len(ENDING) - len(signature)] + signature
+    return text[: MAX_NAME_LENGTH - len(ENDING) - len(signature)] + signature
 
 
 @dataclass

@@ -11,7 +11,7 @@ from jupyterd.kernels.channels.session_cursors import SessionCursors
 from jupyterd.kernels.log.cursor import Cursor
 from jupyterd.kernels.log.message_log import MessageLog
 
-PATIENCE = 30.0
+LAST_WORDS_TIMEOUT = 30.0
 """Seconds that clients of a kernel that is gone have to read what it said last."""
 
 LEAVE = 1.0
@@ -27,8 +27,8 @@ class Closing:
 
     log = Logger()
 
-    def __init__(self, messages: MessageLog, places: SessionCursors, clock: Any) -> None:
-        self._messages, self._session_cursors, self._clock = messages, places, clock
+    def __init__(self, messages: MessageLog, session_cursors: SessionCursors, clock: Any) -> None:
+        self._messages, self._session_cursors, self._clock = messages, session_cursors, clock
         self._deadline: Any = None
         self._read: Deferred[None] | None = None
 
@@ -38,7 +38,7 @@ class Closing:
         :param recorder: a cursor that is kept until ``read`` fires, and the log with it.
         """
         self._read = read
-        self._deadline = self._clock.callLater(PATIENCE, self._close_log)
+        self._deadline = self._clock.callLater(LAST_WORDS_TIMEOUT, self._close_log)
         for cursor in list(self._messages.cursors.values()):
             if cursor.client is None and cursor is not recorder:
                 self._session_cursors.forget(cursor)

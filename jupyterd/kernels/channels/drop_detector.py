@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
-from jupyterd.kernels.messages.wire import UNREADABLE, Bytes, Parts, read_header
+from jupyterd.kernels.messages.websocket_codec import UNREADABLE, Bytes, Parts, read_header
 
 FEW = 16
 """So many numbers in a row may be missing for other reasons: replies, and messages that were made and not sent."""

@@ -18,10 +18,10 @@ from twisted.logger import Logger
 
 from jupyterd.errors import Conflict, Forbidden, Invalid, NotFound, TooManyRequests
 from jupyterd.kernels.log.chunk import Chunk
-from jupyterd.kernels.log.entries import Entry, decoded, entries
-from jupyterd.kernels.log.places_file import Place
+from jupyterd.kernels.log.cursor_file import SavedCursor
+from jupyterd.kernels.log.rest_entries import Entry, decoded, entries
 from jupyterd.kernels.messages.server_session import PROTOCOL_VERSION
-from jupyterd.kernels.messages.wire import Parts, read_parent, read_type
+from jupyterd.kernels.messages.websocket_codec import Parts, read_parent, read_type
 
 if TYPE_CHECKING:
     from jupyterd.kernels.log.cursor import Cursor
@@ -392,7 +392,7 @@ class Executions:
     def _restore(self, record: Record) -> None:
         messages = self._channels.messages
         position = min(max(record["start"], messages.oldest), messages.next)
-        cursor = messages.reopen(Place(-1, record["cursor"], position, 0, 0, None, 0.0, ""), position)
+        cursor = messages.reopen(SavedCursor(-1, record["cursor"], position, 0, 0, None, 0.0, ""), position)
         execution = self._made(record["request"], cursor, record["key"], execution_id=record["id"])
         execution.recall(record)
         self._know(execution, record["key"])

@@ -9,7 +9,7 @@ from uuid import uuid4
 
 from jupyterd.kernels.messages.adapter import OURS, adapted
 from jupyterd.kernels.messages.signing import HISTORY, Signer
-from jupyterd.kernels.messages.wire import DELIMITER, Parts
+from jupyterd.kernels.messages.websocket_codec import DELIMITER, Parts
 from jupyterd.kernels.zeromq.network import Opening
 
 if TYPE_CHECKING:

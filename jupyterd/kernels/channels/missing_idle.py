@@ -10,7 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-PATIENCE = 10.0
+SILENCE_TIMEOUT = 10.0
 """Seconds of silence after a reply until the server says what is missing."""
 
 
@@ -47,7 +47,7 @@ class MissingIdles:
             return
         self._open[msg_id] = _Open(header, self._clock.seconds(), heard, ran)
         if self._timer is None:
-            self._timer = self._clock.callLater(PATIENCE, self._look)
+            self._timer = self._clock.callLater(SILENCE_TIMEOUT, self._look)
 
     def idle(self, msg_id: str, awaited: bool) -> None:
         """``idle`` came; ``awaited``: before the reply, which will follow."""
@@ -69,9 +69,9 @@ class MissingIdles:
         for msg_id, request in list(self._open.items()):
             if newest is None or (newest[0] == msg_id and newest[1] != request.heard):
                 request.since, request.heard = now, newest[1] if newest else request.heard
-            elif now - request.since >= PATIENCE:
+            elif now - request.since >= SILENCE_TIMEOUT:
                 del self._open[msg_id]
                 self._missing(request.header, request.ran)
         if self._open:
             oldest = min(request.since for request in self._open.values())
-            self._timer = self._clock.callLater(oldest + PATIENCE - now, self._look)
+            self._timer = self._clock.callLater(oldest + SILENCE_TIMEOUT - now, self._look)

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 import orjson
 
-from jupyterd.kernels.messages.wire import Bytes
+from jupyterd.kernels.messages.websocket_codec import Bytes
 
 UNTRACKED = frozenset(
     (

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.internet.defer import Deferred
 
-from jupyterd.kernels.messages.wire import Bytes, Header, Parts
+from jupyterd.kernels.messages.websocket_codec import Bytes, Header, Parts
 
 if TYPE_CHECKING:
     from jupyterd.kernels.log.cursor import Cursor

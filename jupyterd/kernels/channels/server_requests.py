@@ -11,7 +11,7 @@ from twisted.internet.defer import TimeoutError as DeferredTimeout
 
 from jupyterd.errors import Gone, TimedOut
 from jupyterd.kernels.messages.server_session import ServerSession
-from jupyterd.kernels.messages.wire import Parts
+from jupyterd.kernels.messages.websocket_codec import Parts
 
 Reply = dict[str, Any]
 """``header``, ``parent_header``, ``metadata``, ``content``."""
@@ -24,8 +24,8 @@ class ServerRequests:
     :param send: sends the parts of a message on a channel.
     """
 
-    def __init__(self, author: ServerSession, clock: Any, send: Callable[[str, Parts], None]) -> None:
-        self._server_session, self._clock, self._send = author, clock, send
+    def __init__(self, server_session: ServerSession, clock: Any, send: Callable[[str, Parts], None]) -> None:
+        self._server_session, self._clock, self._send = server_session, clock, send
         self._waiting: dict[str, Deferred[Reply]] = {}
 
     def ask(self, msg_type: str, content: dict[str, Any], channel: str, waiter: Deferred[Reply]) -> str:

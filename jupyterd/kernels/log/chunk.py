@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from jupyterd.kernels.messages.wire import Bytes, Parts
+from jupyterd.kernels.messages.websocket_codec import Bytes, Parts
 
 EVERYBODY = 0
 """The addressee of what all clients of a kernel see."""

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from jupyterd.kernels.messages.wire import UNREADABLE, Bytes, Parts, read_header
+from jupyterd.kernels.messages.websocket_codec import UNREADABLE, Bytes, Parts, read_header
 
 LARGEST = 256 * 1024
 """A merged message has about so many bytes at most."""

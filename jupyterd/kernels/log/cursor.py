@@ -6,7 +6,7 @@ from collections import deque
 from typing import TYPE_CHECKING, Protocol
 
 from jupyterd.kernels.log.chunk import Chunk
-from jupyterd.kernels.messages.wire import Bytes, Codec
+from jupyterd.kernels.messages.websocket_codec import Bytes, Codec
 
 if TYPE_CHECKING:
     from jupyterd.kernels.log.rate_limit import RateLimit
@@ -56,7 +56,7 @@ class Cursor:
     :ivar held: chunks read from disk and not yet taken.
     :ivar partial: bytes of the chunk at ``position`` that a lost client had acknowledged, and in which protocol.
     :ivar records: what its client runs may be written into notebooks.
-    :ivar slot: where it is in the file of places; -1 where it is not.
+    :ivar slot: its row in the file of cursors; -1 where it is not.
     :ivar flight: what was written last: begin and end in the client's stream, the first message, whether each frame
         is the next message.
     """

@@ -24,7 +24,7 @@ from twisted.python.failure import Failure
 
 from jupyterd.kernels.log.chunk import Chunk
 from jupyterd.kernels.log.spill import pack_chunk, unpack_chunks
-from jupyterd.kernels.messages.wire import Bytes
+from jupyterd.kernels.messages.websocket_codec import Bytes
 
 if TYPE_CHECKING:
     from jupyterd.system.threads import InThread
@@ -38,7 +38,7 @@ SOON = 0.03
 EAGER = 512 * 1024
 """Bytes that wait are written at once."""
 
-MOST_WAITING = 32 * 1024 * 1024
+MAX_WAITING = 32 * 1024 * 1024
 """Bytes that wait for a disk that does not take them; more is not written, and missing if the daemon is killed."""
 
 FILE = 4 * 1024 * 1024
@@ -102,7 +102,7 @@ class Journal:
 
     def add(self, chunk: Chunk) -> None:
         """Write down a chunk that has its numbers, or a note, in a moment."""
-        if self._size > MOST_WAITING:
+        if self._size > MAX_WAITING:
             self._missing += chunk.count
             return
         self._waiting.append(chunk)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from jupyterd.kernels.log.chunk import Chunk
-from jupyterd.kernels.messages.wire import Bytes, read_type
+from jupyterd.kernels.messages.websocket_codec import Bytes, read_type
 
 STREAMS = frozenset({"stream"})
 """What goes first where there is no room."""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from jupyterd.kernels.messages.wire import UNREADABLE, Parts, read_header
+from jupyterd.kernels.messages.websocket_codec import UNREADABLE, Parts, read_header
 
 UNCOUNTED = frozenset(("status", "comm_open", "execute_input"))
 RESUME = 0.8

@@ -22,7 +22,7 @@ from struct import Struct
 
 from jupyterd.kernels.log.chunk import Chunk
 from jupyterd.kernels.log.lost_messages import OUTPUTS, STREAMS, joined, without
-from jupyterd.kernels.messages.wire import JOINED, Bytes, gather
+from jupyterd.kernels.messages.websocket_codec import JOINED, Bytes, gather
 
 BLOCK = 512 * 1024
 """About so many bytes are written at once, and read at once by a client that lags."""
@@ -315,6 +315,7 @@ def pack_chunk(chunk: Chunk, pieces: list[Bytes]) -> None:
 
 
 def unpack_chunks(data: bytes) -> Iterable[Chunk]:
+    """Parse chunks that :func:`pack_chunk` wrote."""
     at, end, view = 0, len(data), memoryview(data)
     while at < end:
         first, count, time, to, lost, name, messages = _CHUNK.unpack_from(data, at)

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from jupyterd.kernels.messages.wire import Bytes, Parts
+from jupyterd.kernels.messages.websocket_codec import Bytes, Parts
 
 OURS = 5
 """The major version that clients speak."""

@@ -12,7 +12,7 @@ from uuid import uuid4
 
 import orjson
 
-from jupyterd.kernels.messages.wire import Parts
+from jupyterd.kernels.messages.websocket_codec import Parts
 from jupyterd.system.timestamps import isoformat
 
 PROTOCOL_VERSION = "5.4"

@@ -11,7 +11,7 @@ from hmac import compare_digest
 from typing import Any
 
 from jupyterd.errors import Invalid
-from jupyterd.kernels.messages.wire import Parts
+from jupyterd.kernels.messages.websocket_codec import Parts
 
 HISTORY = 65536
 """Signatures remembered, as ``Session.digest_history_size`` has it by default."""

@@ -15,20 +15,17 @@ from uuid import uuid4
 
 from twisted.logger import Logger
 
-from jupyterd.errors import Failed, JupyterdError, OutOfSpace, Unavailable
+from jupyterd.errors import FULL, SCARCE, Failed, JupyterdError, OutOfSpace, Unavailable, shortage
 from jupyterd.kernels.process.death import Death, oom_counter, oom_kills
+from jupyterd.kernels.process.exit_watch import KeptStandardError, KeptWatch, PollingWatch, ProcessWatch, StandardError
 from jupyterd.kernels.process.launcher import KEEPER, KernelProcess, Order
 from jupyterd.kernels.process.transport import port_taken, replies_to_the_newest, socket_address, takes_ipc
-from jupyterd.kernels.process.watch import KeptStandardError, KeptWatch, PollingWatch, ProcessWatch, StandardError
 from jupyterd.kernels.settings import KernelRestarter, MappingKernelSettings, with_sections
 from jupyterd.system.asyncio_bridge import from_asyncio
 from jupyterd.system.daemon_directory import Directory
 
 if TYPE_CHECKING:
     from jupyterd.state.keeper_link import KeeperLink, KeptChild
-
-SHORTAGES = (errno.ENOSPC, errno.EDQUOT, errno.EAGAIN, errno.ENOMEM)
-"""What may work later: a full disk, the limit of processes, of a container's pids, of memory."""
 
 
 class Specs(Protocol):
@@ -332,9 +329,9 @@ class ClientProcess:
             self._manager.cleanup_connection_file()
 
     def _named(self, error: OSError) -> JupyterdError:
-        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        if error.errno in FULL:
             return OutOfSpace(f"No space left on device: {self._order.kernel_id} can not be started")
-        if error.errno in (errno.EAGAIN, errno.ENOMEM):
+        if error.errno in SCARCE:
             return Unavailable(f"The system has no process for a kernel just now: {error.strerror}")
         return Failed(f"The kernel can not be started: {error}")
 
@@ -366,7 +363,7 @@ class ClientProcess:
         except Exception as error:  # what a provisioner raises is its own
             said = self._stderr.drain() if self._stderr is not None else ""
             await self._clean_up(shut_down=False)
-            if isinstance(error, OSError) and error.errno in SHORTAGES:
+            if isinstance(error, OSError) and shortage(error.errno):
                 raise self._named(error) from error
             raise Failed(f"{error}\n{said}" if said else str(error)) from error
         self._stopping = False

@@ -14,7 +14,7 @@ from jupyterd.keeper import record
 from jupyterd.keeper.record import Heard
 
 if TYPE_CHECKING:
-    from jupyterd.kernels.messages.wire import Bytes
+    from jupyterd.kernels.messages.websocket_codec import Bytes
     from jupyterd.state.keeper_link import KeeperLink
     from jupyterd.system.threads import InThread
 
@@ -177,7 +177,7 @@ def _remove(path: str) -> None:
 
 def ids_of(headers: Iterable[Bytes]) -> set[str]:
     """The ids in headers of messages; those that can not be read are left out."""
-    from jupyterd.kernels.messages.wire import UNREADABLE, read_header
+    from jupyterd.kernels.messages.websocket_codec import UNREADABLE, read_header
 
     found = set()
     for header in headers:

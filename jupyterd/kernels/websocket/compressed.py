@@ -14,7 +14,7 @@ from struct import unpack_from
 from typing import Any
 
 from jupyterd.kernels.log.message_log import WINDOW
-from jupyterd.kernels.messages.wire import Bytes, frame_head, frame_size
+from jupyterd.kernels.messages.websocket_codec import Bytes, frame_head, frame_size
 from jupyterd.kernels.websocket.protocol import ChannelsProtocol
 from jupyterd.web.websocket.compression import LARGEST
 

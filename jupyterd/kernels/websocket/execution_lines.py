@@ -11,7 +11,7 @@ from twisted.logger import Logger
 from zope.interface import implementer
 
 from jupyterd.kernels.channels.executions import Execution
-from jupyterd.web.served import Served
+from jupyterd.web.self_writing_reply import Served
 
 if TYPE_CHECKING:
     from jupyterd.web.server.request import Request

@@ -17,7 +17,7 @@ from twisted.python.failure import Failure
 from jupyterd.keeper.taken import taken
 from jupyterd.kernels.channels.kernel_channels import KernelChannels
 from jupyterd.kernels.log.cursor import Cursor
-from jupyterd.kernels.messages.wire import CODEC_JSON, CODEC_V1, V1, BadFrame, Bytes, Codec, frame_size
+from jupyterd.kernels.messages.websocket_codec import CODEC_JSON, CODEC_V1, V1, BadFrame, Bytes, Codec, frame_size
 from jupyterd.kernels.recovery.standin import Standin
 from jupyterd.kernels.websocket.receipts import Receipts, proxied
 from jupyterd.web.server.unacknowledged import waiting

@@ -9,7 +9,7 @@ from twisted.logger import Logger
 
 from jupyterd.errors import Forbidden, Invalid
 from jupyterd.kernels.channels.executions import Execution
-from jupyterd.kernels.log.entries import entries
+from jupyterd.kernels.log.rest_entries import entries
 from jupyterd.web.api import Routes, json_api
 from jupyterd.web.body_schema import Body
 from jupyterd.web.call import Call
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
     from jupyterd.kernels.channels.kernel_channels import KernelChannels
     from jupyterd.web.websocket.protocol import SocketProtocol
 
-MOST = 1000
+MAX_MESSAGES = 1000
 """Messages in one answer."""
 
 
-LONGEST_KEY = 255
+MAX_KEY = 255
 
 EXECUTE = Body(
     {
@@ -37,7 +37,7 @@ EXECUTE = Body(
             "stop_on_error": {"type": "boolean"},
             "allow_stdin": {"type": "boolean"},
             "metadata": {"type": "object"},
-            "idempotency_key": {"type": "string", "nullable": True, "minLength": 1, "maxLength": LONGEST_KEY},
+            "idempotency_key": {"type": "string", "nullable": True, "minLength": 1, "maxLength": MAX_KEY},
             "path": {"type": "string", "nullable": True},
             "cell_id": {"type": "string", "nullable": True, "minLength": 1, "maxLength": 64},
         },
@@ -88,7 +88,7 @@ class ChannelsResource:
     async def said(self, call: Call, kernel_id: str) -> dict[str, Any]:
         """What the kernel said, from sequence number ``since`` on; ``oldest`` is the first that is still there."""
         log = self._channels_of(kernel_id).messages
-        since, limit = _number(call, "since", 0), min(_number(call, "limit", 100), MOST)
+        since, limit = _number(call, "since", 0), min(_number(call, "limit", 100), MAX_MESSAGES)
         found: list[dict[str, Any]] = []
         async for chunk in log.since(max(since, log.oldest), None):
             found += entries(chunk, since)
@@ -123,7 +123,7 @@ class ChannelsResource:
     async def execution(self, call: Call, kernel_id: str, execution_id: str) -> Any:
         """How far it is, and its messages from ``since`` on; with ``stream=1`` one document a line, as they come."""
         execution = self._channels_of(kernel_id).executions[execution_id]
-        since, limit = _number(call, "since", 0), min(_number(call, "limit", 100), MOST)
+        since, limit = _number(call, "since", 0), min(_number(call, "limit", 100), MAX_MESSAGES)
         if call.arg("stream") in ("1", "true"):
             from jupyterd.kernels.websocket.execution_lines import ExecutionLines
 
@@ -179,7 +179,7 @@ def _request(body: dict[str, Any], key: str | None) -> tuple[dict[str, Any], dic
     body = dict(body)
     code, metadata = body.pop("code"), body.pop("metadata", {})
     key = body.pop("idempotency_key", key)
-    if key is not None and not 0 < len(key) <= LONGEST_KEY:
-        raise Invalid(f"idempotency_key must be a string of 1 to {LONGEST_KEY} characters")
+    if key is not None and not 0 < len(key) <= MAX_KEY:
+        raise Invalid(f"idempotency_key must be a string of 1 to {MAX_KEY} characters")
     metadata = {**metadata, **_cell(body.pop("path", None), body.pop("cell_id", None))}
     return {"code": code, **body}, metadata, key

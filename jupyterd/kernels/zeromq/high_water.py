@@ -17,8 +17,8 @@ from collections.abc import Callable
 
 BYTES = 12 * 1024 * 1024
 LARGE_BYTES = 8 * 1024 * 1024
-MOST = 16384
-LEAST = 4
+MAX_MARK = 16384
+MIN_MARK = 4
 """What ZeroMQ holds of a kernel's messages: so many bytes by their recent average, within these numbers. Of large
 messages less: the kernel's own thousand is more than enough of them."""
 
@@ -48,8 +48,8 @@ class HighWater:
 
     def __init__(self, change: Callable[[int], None]) -> None:
         self._change = change
-        self.mark = MOST
-        self.left = LEAST
+        self.mark = MAX_MARK
+        self.left = MIN_MARK
         self._ahead = NEAR
         self._young = True
         self._read = self._seen = self._bytes = 0
@@ -61,7 +61,7 @@ class HighWater:
         if self._frozen or self._young:
             return self._frozen
         count = self._read - self._seen
-        return self.mark <= 2 * LEAST or not count or self.mark <= 2 * _fitting(self._bytes // count)
+        return self.mark <= 2 * MIN_MARK or not count or self.mark <= 2 * _fitting(self._bytes // count)
 
     def took(self, messages: int, size: int, more: bool) -> None:
         """A batch was read.
@@ -85,7 +85,7 @@ class HighWater:
         if self._young and not self._frozen:
             self._young = False
             self._seen, self._bytes = self._read, 0
-            self._set(max(LEAST, self._read + 2) // 2)
+            self._set(max(MIN_MARK, self._read + 2) // 2)
 
     def lost_count(self) -> None:
         """Malformed messages make the count unsure: the mark stays where it is, whatever fits."""
@@ -118,7 +118,7 @@ class HighWater:
 
 def _fitting(average: int) -> int:
     """The highest mark for messages of ``average`` bytes."""
-    return max(LEAST, min(MOST, (LARGE_BYTES if average >= LARGE else BYTES) // max(1, average)))
+    return max(MIN_MARK, min(MAX_MARK, (LARGE_BYTES if average >= LARGE else BYTES) // max(1, average)))
 
 
 def placed(read: int, most: int, near: int, far: int) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from jupyterd.kernels.messages.wire import Bytes, Parts
+from jupyterd.kernels.messages.websocket_codec import Bytes, Parts
 
 Batch = list[list[Bytes]]
 

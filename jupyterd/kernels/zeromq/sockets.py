@@ -13,7 +13,7 @@ import zmq
 from twisted.logger import Logger
 from txzmq import ZmqConnection, ZmqEndpoint, ZmqEndpointType, ZmqFactory
 
-from jupyterd.kernels.messages.wire import DELIMITER, Parts
+from jupyterd.kernels.messages.websocket_codec import DELIMITER, Parts
 from jupyterd.kernels.zeromq.high_water import HighWater
 from jupyterd.kernels.zeromq.network import Batch, Opening, Socket
 

@@ -12,7 +12,7 @@ from typing import Any
 from jupyterd.keeper.launch import SOCKET, KeeperGone, Line
 from jupyterd.state.directory import all_of, lock
 
-PATIENCE = 15.0
+END_TIMEOUT = 15.0
 """Seconds that a keeper has to end all."""
 
 
@@ -55,14 +55,14 @@ def kept_servers(runtime_dir: str) -> list[KeptServer]:
 def end_kept(server: KeptServer) -> bool:
     """End a keeper and all that it keeps, and remove its state; whether it has ended."""
     try:
-        line = Line(os.path.join(server.path, SOCKET), timeout=PATIENCE)
+        line = Line(os.path.join(server.path, SOCKET), timeout=END_TIMEOUT)
         try:
             line.ask("end", children=True)
         finally:
             line.close()
     except (KeeperGone, OSError):
         return False
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + END_TIMEOUT
     while os.path.exists(os.path.join(server.path, SOCKET)):
         if time.monotonic() > deadline:
             return False

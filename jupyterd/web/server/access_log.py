@@ -10,7 +10,7 @@ from jupyterd.web.server.request import Request
 
 log = Logger()
 
-LONGEST_PATH = 2048
+MAX_PATH = 2048
 """Characters of a path that are logged; a stranger can send 64 KiB of them with each request."""
 
 
@@ -54,4 +54,4 @@ def _fields(request: Request, seconds: float) -> dict[str, object]:
 
 
 def _shown(path: str) -> str:
-    return path if len(path) <= LONGEST_PATH else f"{path[:LONGEST_PATH]}..."
+    return path if len(path) <= MAX_PATH else f"{path[:MAX_PATH]}..."

@@ -11,7 +11,9 @@ from twisted.python.failure import Failure
 from twisted.web import http
 
 from jupyterd.web import errors
+from jupyterd.web.server.answer_head import answer_head
 from jupyterd.web.server.chunked_body import Chunks
+from jupyterd.web.server.plain_head import PlainHead, kept_name, plain_head
 from jupyterd.web.server.timeouts import Queue, leave
 from jupyterd.web.server.unacknowledged import unread
 
@@ -19,9 +21,10 @@ if TYPE_CHECKING:
     from jupyterd.web.server.request import Request
     from jupyterd.web.server.timeouts import Timeouts
 
+CONNECTION = kept_name(b"Connection")
 HEAD_BYTES = 64 * 1024
-MOST_HEADERS = 500
-LONGEST_LENGTH = 18  # digits of a Content-Length
+MAX_HEADERS = 500
+MAX_LENGTH_DIGITS = 18  # digits of a Content-Length
 
 LEAST_TAKEN = 16 * 1024
 """Bytes of a waiting answer that a client has to take within the time that it is given for some of it."""
@@ -43,7 +46,7 @@ class Channel(http.HTTPChannel):
     site: TimedSite
     totalHeadersSize = HEAD_BYTES
     MAX_LENGTH = HEAD_BYTES
-    maxHeaders = MOST_HEADERS
+    maxHeaders = MAX_HEADERS
     waiting: Queue | None = None
     _lingering = False
     _discarded = 0
@@ -81,12 +84,8 @@ class Channel(http.HTTPChannel):
 
     def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Any) -> None:
         """The head of an answer, in one piece. Names and values have been looked at when they were set."""
-        lines = [b"%b %b %b" % (version, code, reason)]
-        for name, values in headers.getAllRawHeaders():
-            lines += [b"%b: %b" % (name, value) for value in values]
-        lines += [b"", b""]
         transport: Any = self.transport
-        transport.write(b"\r\n".join(lines))
+        transport.write(answer_head(version, code, reason, headers))
 
     # -- flow control
 
@@ -143,6 +142,9 @@ class Channel(http.HTTPChannel):
 
     def dataReceived(self, data: bytes) -> None:
         """Bytes came. Called by the transport."""
+        if self._takes_plain() and (head := plain_head(data)) is not None:
+            self._plain(head)
+            return
         timeouts = self.site.timeouts
         if self.waiting is timeouts.idles:
             timeouts.head(self)
@@ -155,6 +157,33 @@ class Channel(http.HTTPChannel):
         if not inside and self.line_mode and not self._lingering and b"\n" in self._buffer:
             # What is left has no line end in it: a lone LF, which others may take for one (RFC 9112, section 2.2).
             self._refuse(400, "A header line does not end with CR LF")
+
+    def _takes_plain(self) -> bool:
+        """Whether the next byte is the first of a request, and nothing else is under way here."""
+        return (
+            self.line_mode == 1
+            and not self._buffer
+            and not self._receivedHeaderSize
+            and not self.requests
+            and bool(self.persistent)
+            and not (self.paused or self._busyReceiving or self._lingering)
+        )
+
+    def _plain(self, head: PlainHead) -> None:
+        """A request without a body is complete: go on as after its last line."""
+        request: Any = self.requestFactory(self)
+        self.requests.append(request)
+        self._command, self._path, self._version = head.method, head.target, b"HTTP/1.1"
+        request.requestHeaders._rawHeaders = head.headers
+        self._busyReceiving = True
+        leave(self)
+        try:
+            if CONNECTION in head.headers:
+                self.persistent = self.checkPersistence(request, self._version)
+            request.gotLength(0)
+            self.allContentReceived()
+        finally:
+            self._busyReceiving = False
 
     def lineReceived(self, line: bytes) -> None:
         """A line of the head."""
@@ -176,13 +205,13 @@ class Channel(http.HTTPChannel):
 
     def headerReceived(self, line: bytes) -> bool:
         """A header line is complete."""
-        if self._receivedHeaderCount >= MOST_HEADERS:
-            self._refuse(431, f"The request has more than {MOST_HEADERS} headers")
+        if self._receivedHeaderCount >= MAX_HEADERS:
+            self._refuse(431, f"The request has more than {MAX_HEADERS} headers")
             return False
         return bool(super().headerReceived(line))
 
     def _maybeChooseTransferDecoder(self, header: bytes, data: bytes) -> bool:
-        if header == b"Content-Length" and len(data) > LONGEST_LENGTH:
+        if header == b"Content-Length" and len(data) > MAX_LENGTH_DIGITS:
             return self._failChooseTransferDecoder()
         if header == b"Transfer-Encoding" and (data.lower() != b"chunked" or self._version != b"HTTP/1.1"):
             # HTTP/1.0 has no chunks: a proxy in front may have read another end of this request than we would.

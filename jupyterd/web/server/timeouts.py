@@ -17,7 +17,7 @@ BODY_SECONDS = 120.0
 IDLE_SECONDS = 3600.0
 READER_SECONDS = 120.0
 LINGER_SECONDS = 5.0
-MOST_WAITING = 1024
+MAX_WAITING = 1024
 RAISED_TO = 4096
 """What the daemon raises its limit of open files to, where the system lets it."""
 
@@ -90,14 +90,14 @@ def leave(client: Client) -> None:
 
 
 def most_waiting() -> int:
-    """A quarter of the descriptors that the process can have, at most :data:`MOST_WAITING`: the rest is for others."""
+    """A quarter of the descriptors that the process can have, at most :data:`MAX_WAITING`: the rest is for others."""
     try:
         from resource import RLIM_INFINITY, RLIMIT_NOFILE, getrlimit
     except ImportError:
-        return MOST_WAITING
+        return MAX_WAITING
     soft, hard = getrlimit(RLIMIT_NOFILE)
     files = max(soft, RAISED_TO if hard == RLIM_INFINITY else min(hard, RAISED_TO))
-    return max(16, min(MOST_WAITING, files // 4))
+    return max(16, min(MAX_WAITING, files // 4))
 
 
 class Timeouts:

@@ -12,7 +12,7 @@ GOING_AWAY = 1001
 """Close code: the server stops. Source: RFC 6455, section 7.4.1."""
 SERVICE_RESTART = 1012
 """Close code: the server will be back. Source: the registry of WebSocket close codes at IANA."""
-PATIENCE = 1.0
+CLOSE_TIMEOUT = 1.0
 """Seconds that clients have to answer."""
 
 
@@ -72,10 +72,10 @@ class Goodbye(Service):
         self._restarts = restarts
 
     def stopService(self) -> Deferred[None]:
-        """Close them, and wait for at most :data:`PATIENCE`."""
+        """Close them, and wait for at most :data:`CLOSE_TIMEOUT`."""
         super().stopService()
         if self._restarts():
             left = self._sockets.leave(SERVICE_RESTART, "The server starts again")
         else:
             left = self._sockets.leave(GOING_AWAY, "The server stops")
-        return left.addTimeout(PATIENCE, self._clock, onTimeoutCancel=lambda *_: None)
+        return left.addTimeout(CLOSE_TIMEOUT, self._clock, onTimeoutCancel=lambda *_: None)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyterd.auth.http.forms import MOST_FIELDS, MOST_PART_HEAD, MULTIPART, URLENCODED, fields_of, is_form
+from jupyterd.auth.http.forms import MAX_FIELDS, MAX_PART_HEAD, MULTIPART, URLENCODED, fields_of, is_form
 from jupyterd.web.server.request import XSRF_FORM_BYTES
 from tests.auth.serving import TOKEN, guarded_site, jar, logged_in, sent
 
@@ -47,9 +47,9 @@ def test_files_are_no_fields() -> None:
         (form(b'--limit\r\nContent-Disposition: form-data; name="a"\r\n\r\n1'), TYPE),
         (form(b'--limit\r\nContent-Disposition: attachment; name="a"\r\n\r\n1\r\n'), TYPE),
         (form(part("", "1")), TYPE),
-        (form(part("a", "1", "; x=" + "x" * MOST_PART_HEAD)), TYPE),
-        (form(*[part("a", "1")] * (MOST_FIELDS + 1)), TYPE),
-        (b"&".join([b"a=1"] * (MOST_FIELDS + 1)), URLENCODED),
+        (form(part("a", "1", "; x=" + "x" * MAX_PART_HEAD)), TYPE),
+        (form(*[part("a", "1")] * (MAX_FIELDS + 1)), TYPE),
+        (b"&".join([b"a=1"] * (MAX_FIELDS + 1)), URLENCODED),
         (form(part("a", "1")), f'{MULTIPART}; x="; boundary=limit'),
         (form(b"--limit\r\nContent-Disposition: form-data; name*=x; name*0=y\r\n\r\n1\r\n"), TYPE),
     ],
@@ -81,7 +81,7 @@ def test_a_header_of_a_stranger_takes_no_longer_than_it_is_long(filler: str) -> 
 
 
 def test_as_many_fields_as_are_looked_at() -> None:
-    assert fields_of(form(*[part("a", "1")] * MOST_FIELDS), TYPE) == {"a": ["1"] * MOST_FIELDS}
+    assert fields_of(form(*[part("a", "1")] * MAX_FIELDS), TYPE) == {"a": ["1"] * MAX_FIELDS}
     assert not is_form("application/json")
 
 

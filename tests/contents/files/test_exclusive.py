@@ -107,7 +107,7 @@ def test_an_extension_that_is_too_long_is_refused(client: Any) -> None:
 
 
 def test_looking_for_a_name_ends(client: Any, filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(names, "MOST", 50)
+    monkeypatch.setattr(names, "MAX_TRIES", 50)
     monkeypatch.setattr(os.path, "lexists", lambda path: True)
     for body, _, _ in NEW:
         answer = client.ask("POST", "/api/contents", body)

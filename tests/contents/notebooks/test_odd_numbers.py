@@ -173,8 +173,8 @@ def test_a_notebook_of_any_shape_can_be_compared() -> None:
         ('{"a": [\n-NaN\n\n  ]}', True),
         ('{"image": "' + "xNaNy" * 100 + '"}', False),
         ('{"image": "' + "xNaNy" * 100 + '", "a": NaN}', True),
-        ('{"image": "' + "xNaNy" * (odd_numbers.MOST_PLACES + 5) + '"}', False),
-        ('{"image": "' + "xNaNy" * (odd_numbers.MOST_PLACES + 5) + '", "a": Infinity}', True),
+        ('{"image": "' + "xNaNy" * (odd_numbers.MAX_PLACES + 5) + '"}', False),
+        ('{"image": "' + "xNaNy" * (odd_numbers.MAX_PLACES + 5) + '", "a": Infinity}', True),
         ('{"a": "NaN"}', False),
     ],
 )

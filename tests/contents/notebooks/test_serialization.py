@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from jupyterd.contents.answers import encode_found, in_pieces
+from jupyterd.contents.encoded_models import encode_found, in_pieces
 from jupyterd.contents.managers.filemanager import Found
 from jupyterd.contents.notebooks import jsonio
 from jupyterd.contents.notebooks import serialization as notebooks

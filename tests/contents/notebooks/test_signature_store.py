@@ -147,7 +147,7 @@ def test_what_is_trusted_no_more_is_not_written(tmp_path: Path) -> None:
 
 
 def test_what_waits_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(signatures, "MOST_WAITING", 2)
+    monkeypatch.setattr(signatures, "MAX_WAITING", 2)
     store, _ = waiting(tmp_path)
     for digest in ("a", "b", "c"):
         store.store_signature(digest, "sha256")

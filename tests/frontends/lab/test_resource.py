@@ -18,7 +18,7 @@ from jupyterd.frontends.lab import plugins
 from jupyterd.frontends.lab.listings import PATH, Listings
 from jupyterd.frontends.lab.news import News, releases_of
 from jupyterd.frontends.lab.translations import Translations, newer
-from jupyterd.frontends.lab.workspaces import ENDING, LONGEST, slug
+from jupyterd.frontends.lab.workspaces import ENDING, MAX_NAME_LENGTH, slug
 from jupyterd.testing.deferreds import at_once, result_of
 from tests.frontends.conftest import LOCALE, THEMES, Serve, write
 
@@ -92,7 +92,7 @@ def test_files_have_the_names_that_jupyterlab_gave_them() -> None:
 @given(st.text())
 def test_a_workspace_never_leaves_its_directory(name: str) -> None:
     file = slug(name) + ENDING
-    assert len(file) <= LONGEST
+    assert len(file) <= MAX_NAME_LENGTH
     assert "/" not in file
     assert not file.startswith(".")
 

@@ -19,7 +19,7 @@ from twisted.internet.task import deferLater
 
 from jupyterd.kernels.channels.kernel_channels import KernelChannels
 from jupyterd.kernels.channels.settings import ZMQChannelsWebsocketConnection
-from jupyterd.kernels.messages.wire import CODEC_JSON, CODEC_V1, V1
+from jupyterd.kernels.messages.websocket_codec import CODEC_JSON, CODEC_V1, V1
 from jupyterd.kernels.websocket.resource import ChannelsResource
 from jupyterd.system.threads import Threads
 from jupyterd.testing.deferreds import allowed
@@ -27,7 +27,7 @@ from jupyterd.testing.http import OpenGate
 from jupyterd.web.root import Root
 from jupyterd.web.server.site import Site
 from tests.kernels.channels.test_kernel_channels import Watch
-from tests.kernels.messages.test_wire import read_v1
+from tests.kernels.messages.test_websocket_codec import read_v1
 from tests.real.tab import NEVER_DROPS
 
 pytestmark = pytest.mark.real

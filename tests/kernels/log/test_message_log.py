@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred, fail, maybeDeferred
 from twisted.internet.task import Clock
 
-from jupyterd.kernels.log import spill, store
+from jupyterd.kernels.log import bounded_store as store
+from jupyterd.kernels.log import spill
 from jupyterd.kernels.log.chunk import Chunk
 from jupyterd.kernels.log.message_log import MessageLog
 from jupyterd.kernels.log.rate_limit import RateLimit

@@ -13,7 +13,7 @@ from twisted.internet.error import ConnectionLost
 from twisted.python.failure import Failure
 
 from jupyterd.kernels.log.cursor import Client
-from jupyterd.kernels.messages.wire import frame_head
+from jupyterd.kernels.messages.websocket_codec import frame_head
 from jupyterd.kernels.websocket.compressed import CompressedChannelsProtocol, messages
 from jupyterd.kernels.websocket.protocol import ChannelsProtocol
 from jupyterd.web.websocket.compression import LARGEST, Compression

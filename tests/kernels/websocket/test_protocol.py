@@ -14,13 +14,13 @@ from twisted.python.failure import Failure
 from jupyterd.errors import NotFound
 from jupyterd.kernels.channels.kernel_channels import KernelChannels
 from jupyterd.kernels.channels.settings import ZMQChannelsWebsocketConnection
-from jupyterd.kernels.messages.wire import CODEC_V1, V1
+from jupyterd.kernels.messages.websocket_codec import CODEC_V1, V1
 from jupyterd.kernels.websocket.resource import ChannelsResource
 from jupyterd.testing.deferreds import allowed, at_once
 from jupyterd.testing.http import MemorySite
 from jupyterd.testing.kernel_sockets import MemoryKernel
 from tests.kernels.channels.test_kernel_channels import Watch
-from tests.kernels.messages.test_wire import frames, read_v1
+from tests.kernels.messages.test_websocket_codec import frames, read_v1
 
 
 def masked(payload: bytes, opcode: int) -> bytes:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyterd.kernels.zeromq.high_water import BYTES, FAR, LARGE_BYTES, LEAST, MOST, HighWater, placed
+from jupyterd.kernels.zeromq.high_water import BYTES, FAR, LARGE_BYTES, MAX_MARK, MIN_MARK, HighWater, placed
 
 MB = 1_000_000
 
@@ -20,8 +20,8 @@ class Pipe:
 
     def __init__(self) -> None:
         self.written = self.read = self.told = 0
-        self.half = MOST // 2
-        self.mark = MOST
+        self.half = MAX_MARK // 2
+        self.mark = MAX_MARK
         self.blocked = False
         self.commands: list[tuple[str, int]] = []
         self.limit = HighWater(self.change)
@@ -78,14 +78,14 @@ def test_a_writer_never_waits_for_a_reader_that_has_read_all(before, steps) -> N
             pipe.write()
         pipe.process(commands)
         pipe.take(reads, size)
-        assert LEAST <= pipe.limit.mark <= max(MOST, 2 * LEAST)
+        assert MIN_MARK <= pipe.limit.mark <= max(MAX_MARK, 2 * MIN_MARK)
     while True:
-        pipe.take(MOST, 50)
+        pipe.take(MAX_MARK, 50)
         pipe.process()
         written = pipe.written
         pipe.write()
         assert pipe.written == written + 1
-        if written > 5 * MOST or not steps:
+        if written > 5 * MAX_MARK or not steps:
             break
         for _ in range(50):
             pipe.write()
@@ -94,9 +94,9 @@ def test_a_writer_never_waits_for_a_reader_that_has_read_all(before, steps) -> N
 def test_a_young_kernel_may_say_much_at_once() -> None:
     pipe = Pipe()
     pipe.flow(20, 300)
-    for _ in range(MOST):
+    for _ in range(MAX_MARK):
         pipe.write()
-    assert pipe.written == MOST
+    assert pipe.written == MAX_MARK
 
 
 @given(st.integers(0, 200))
@@ -107,7 +107,7 @@ def test_the_first_large_messages_of_a_young_kernel_lower_its_mark_at_once(befor
     for _ in range(10):
         pipe.write()
     assert pipe.written - pipe.read <= 4
-    pipe.flow(LEAST, 5 * MB)
+    pipe.flow(MIN_MARK, 5 * MB)
     assert pipe.limit.mark * 5 * MB <= 10 * LARGE_BYTES
 
 
@@ -123,13 +123,13 @@ def test_a_young_kernel_that_says_much_at_once_stays_in_bounds(before) -> None:
     assert (pipe.written - pipe.read) * 10_000 < 2 * BYTES
 
 
-@pytest.mark.parametrize("before", [0, 1, 3, 4, 5, 100, 1001, MOST // 2 - 1, MOST // 2, MOST])
+@pytest.mark.parametrize("before", [0, 1, 3, 4, 5, 100, 1001, MAX_MARK // 2 - 1, MAX_MARK // 2, MAX_MARK])
 def test_a_young_socket_that_is_to_be_paused_takes_no_more_at_once(before) -> None:
     pipe = Pipe()
     pipe.flow(before, 300)
     pipe.limit.settle()
     pipe.process()
-    if before < MOST // 2:
+    if before < MAX_MARK // 2:
         assert pipe.limit.fits
         for _ in range(10):
             pipe.write()
@@ -141,23 +141,23 @@ def test_a_young_socket_that_is_to_be_paused_takes_no_more_at_once(before) -> No
 def test_the_mark_is_high_while_messages_are_small() -> None:
     pipe = Pipe()
     pipe.flow(1000, 300)
-    assert pipe.limit.mark == MOST
+    assert pipe.limit.mark == MAX_MARK
     pipe.flow(20_000, 300)
-    assert pipe.limit.mark >= MOST // 4
+    assert pipe.limit.mark >= MAX_MARK // 4
 
 
 def test_a_few_large_messages_lower_it_and_a_few_small_ones_raise_it_again() -> None:
     pipe = Pipe()
     pipe.flow(3000, 300)
-    pipe.flow(2 * LEAST, 5 * MB)
+    pipe.flow(2 * MIN_MARK, 5 * MB)
     assert pipe.limit.mark * 5 * MB <= 10 * LARGE_BYTES
-    pipe.flow(3 * LEAST, 300)
+    pipe.flow(3 * MIN_MARK, 300)
     assert pipe.limit.mark >= 1000
 
 
 def test_a_mark_that_is_too_high_for_what_comes_now_says_so() -> None:
     pipe = Pipe()
-    pipe.flow(MOST, 300)
+    pipe.flow(MAX_MARK, 300)
     assert pipe.limit.fits
     for _ in range(200):
         pipe.write()
@@ -169,7 +169,12 @@ def test_a_mark_that_is_too_high_for_what_comes_now_says_so() -> None:
     assert pipe.limit.fits
 
 
-@given(st.integers(0, 10**9), st.integers(LEAST // 2, MOST // 2), st.integers(4, FAR), st.integers(LEAST, MOST))
+@given(
+    st.integers(0, 10**9),
+    st.integers(MIN_MARK // 2, MAX_MARK // 2),
+    st.integers(4, FAR),
+    st.integers(MIN_MARK, MAX_MARK),
+)
 def test_a_mark_is_placed_where_it_can_be_changed_again(read, most, near, far) -> None:
     half = placed(read, most, near, far)
     assert 1 <= half <= max(most, far)

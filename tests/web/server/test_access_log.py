@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from twisted.logger import capturedLogs
 
-from jupyterd.web.server.access_log import LONGEST_PATH, AccessLog
+from jupyterd.web.server.access_log import MAX_PATH, AccessLog
 
 
 def answered(path: bytes, code: int) -> Any:
@@ -34,4 +34,4 @@ def test_a_success_is_no_event_unless_asked_for() -> None:
 def test_a_path_of_any_length_makes_a_line_of_few_characters() -> None:
     with capturedLogs() as events:
         AccessLog()(answered(b"/" + b"a" * 60_000, 404), 0.5)
-    assert events[0]["path"] == "/" + "a" * (LONGEST_PATH - 1) + "..."
+    assert events[0]["path"] == "/" + "a" * (MAX_PATH - 1) + "..."

@@ -12,7 +12,7 @@ from twisted.web.resource import Resource
 
 from jupyterd.testing.http import Connection, MemorySite
 from jupyterd.web.root import Root
-from jupyterd.web.server.channel import HEAD_BYTES, MOST_HEADERS
+from jupyterd.web.server.channel import HEAD_BYTES, MAX_HEADERS
 from jupyterd.web.server.head import parse_query
 from jupyterd.web.server.timeouts import Timeouts, most_waiting
 
@@ -219,8 +219,8 @@ def test_endless_heads_are_431() -> None:
     assert told(b"GET /" + b"a" * 70_000 + b" HTTP/1.1\r\n" + HOST + b"\r\n")[0] == [431]
     assert told(b"GET / HTTP/1.1\r\nX: " + b"a" * 70_000)[0] == [431]
     assert told(b"GET / HTTP/1.1\r\n" + HOST + b"X: a\r\n" * 20_000)[0] == [431]
-    assert told(b"GET / HTTP/1.1\r\n" + HOST + b"X: a\r\n" * MOST_HEADERS + b"\r\n")[0] == [431]
-    assert told(b"GET / HTTP/1.1\r\n" + HOST + b"X: a\r\n" * (MOST_HEADERS - 1) + b"\r\n")[0] == [200]
+    assert told(b"GET / HTTP/1.1\r\n" + HOST + b"X: a\r\n" * MAX_HEADERS + b"\r\n")[0] == [431]
+    assert told(b"GET / HTTP/1.1\r\n" + HOST + b"X: a\r\n" * (MAX_HEADERS - 1) + b"\r\n")[0] == [200]
 
 
 def test_refused_head_keeps_nothing() -> None:

@@ -19,7 +19,7 @@ from jupyterd.web.api import Routes, json_api
 from jupyterd.web.call import Call
 from jupyterd.web.root import Root
 from jupyterd.web.websocket.compression import LARGEST, Compression, offer
-from jupyterd.web.websocket.open_sockets import GOING_AWAY, PATIENCE, SERVICE_RESTART, Goodbye
+from jupyterd.web.websocket.open_sockets import CLOSE_TIMEOUT, GOING_AWAY, SERVICE_RESTART, Goodbye
 from jupyterd.web.websocket.protocol import SocketProtocol
 
 DEFLATE = "permessage-deflate"
@@ -290,7 +290,7 @@ def test_who_does_not_answer_is_not_waited_for_long() -> None:
     _, _, protocol = opened()
     clock = Clock()
     stopped = goodbye_of(protocol, clock).stopService()
-    clock.advance(PATIENCE - 0.1)
+    clock.advance(CLOSE_TIMEOUT - 0.1)
     assert not stopped.called
     clock.advance(0.1)
     assert stopped.called
