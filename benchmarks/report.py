@@ -135,7 +135,7 @@ def draw(bars: list[tuple[str, float]]) -> str:
     height = tall * len(bars) + 46
     title = "Times less than jupyter server (logarithmic)"
     parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left + wide + 80} {height}" role="img">',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {left + wide + 110} {height}" role="img">',
         f"<title>{title}</title><style>{STYLE}</style>",
         f'<text x="0" y="18" class="n">{title}</text>',
         f'<line class="g" x1="{left}" y1="32" x2="{left}" y2="{height - 8}"/>',

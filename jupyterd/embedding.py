@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred, maybeDeferred
 from twisted.logger import Logger
@@ -102,15 +102,13 @@ class Embedded:
         if self._is_daemon:
             return
         from jupyterd.app.reload import reload
-        from jupyterd.log import Levels
         from jupyterd.supervision.daemon import Daemon
 
-        levels = self._levels = Levels(cast(int, self.server.log_level), self.server.log_levels)
         daemon = Daemon(
             self.reactor,
             self.server,
             make_observer=self._observer,
-            reload=lambda: reload(self.parts, levels),
+            reload=lambda: reload(self.parts),
             leave=lambda status, seconds: None,  # the program goes on when we have stopped
         )
         self.parts.services.setServiceParent(daemon)
@@ -119,7 +117,7 @@ class Embedded:
     def _observer(self) -> Any:
         from jupyterd.foreground import ConsoleOptions
 
-        return self._levels.filter(ConsoleOptions.console(self.server))
+        return self.parts.levels.filter(ConsoleOptions.console(self.server))
 
     def listen(self) -> None:
         """Open the sockets.

@@ -161,6 +161,7 @@ class Levels:
 
     def __init__(self, level: int, namespaces: Mapping[str, int] | None = None) -> None:
         self._predicate = LogLevelFilterPredicate()
+        self._set: set[str] = set()
         self.set(level, namespaces)
 
     def set(self, level: int, namespaces: Mapping[str, int] | None = None) -> None:
@@ -174,6 +175,37 @@ class Levels:
             self._predicate.setLogLevelForNamespace("log_legacy", LogLevel.warn)
         for namespace, lowest in self.namespaces.items():
             self._predicate.setLogLevelForNamespace(namespace, twisted_level(lowest))
+        for namespace in self._set:
+            logging.getLogger(namespace).setLevel(logging.NOTSET)
+        self._set = set(self.namespaces)
+        for namespace, lowest in self.namespaces.items():
+            logging.getLogger(namespace).setLevel(lowest)  # a library's records come through the stdlib
+
+    def change(self, namespace: str, level: int | None) -> None:
+        """Another level from now on, until all are set anew.
+
+        :param namespace: for it and all below it; empty: for all that have none of their own.
+        :param level: None takes a namespace's own level away.
+        """
+        levels = {name: lowest for name, lowest in self.namespaces.items() if name != namespace}
+        if namespace and level is not None:
+            levels[namespace] = level
+        if not namespace and level is not None:
+            logging.getLogger().setLevel(max(level, logging.INFO))
+        self.set(self.level if namespace or level is None else level, levels)
+
+    def lowest(self, namespace: str) -> int:
+        """The lowest level of a namespace that is logged."""
+        parts = namespace.split(".")
+        for count in range(len(parts), 0, -1):
+            if (name := ".".join(parts[:count])) in self.namespaces:
+                return self.namespaces[name]
+        return self.level
+
+    def describe(self) -> dict[str, Any]:
+        """The levels by name, for people: ``level``, and ``namespaces`` with their own."""
+        own = {name: logging.getLevelName(level) for name, level in sorted(self.namespaces.items())}
+        return {"level": logging.getLevelName(self.level), "namespaces": own}
 
     def filter(self, observer: ILogObserver) -> ILogObserver:
         """``observer`` without the events below."""

@@ -126,7 +126,6 @@ def makeService(options: Options) -> IService:
 
     from jupyterd.app.composition import jupyterd
     from jupyterd.app.reload import reload
-    from jupyterd.log import Levels
     from jupyterd.settings.load import BadSettings
     from jupyterd.supervision.daemon import Daemon
     from jupyterd.supervision.sockets import keep_for_us
@@ -142,14 +141,14 @@ def makeService(options: Options) -> IService:
         parts = jupyterd(reactor, settings)
     except (BadSettings, TraitError) as error:
         _refuse(" ".join(str(error).split()))
-    levels = Levels(cast(int, settings.server.log_level), settings.server.log_levels)
     daemon = Daemon(
         reactor,
         settings.server,
-        make_observer=lambda: levels.filter(observer_of(twistd, settings)),
-        reload=lambda: reload(parts, levels),
+        make_observer=lambda: parts.levels.filter(observer_of(twistd, settings)),
+        reload=lambda: reload(parts),
         give_up=lambda message: _give_up(twistd, message),
         restart=None if parts.predecessor is None else parts.predecessor.restart,
+        silent=parts.silent_pools,
     )
     parts.services.setServiceParent(daemon)
     return daemon

@@ -5,7 +5,9 @@ from __future__ import annotations
 import functools
 import inspect
 import os
+import re
 import signal
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +26,30 @@ for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHU
         signal.signal(number, usual)
 
 
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Modules of nothing but real tests are not imported for the units alone: they need what units do without."""
+    if not config.option.markexpr.startswith("not real") or collection_path.suffix != ".py":
+        return None
+    if not WHOLLY_REAL.isdisjoint(collection_path.relative_to(HERE).parts):
+        return True
+    text = collection_path.read_text(encoding="utf-8")
+    return True if re.search(r"^pytestmark = \[?\s*pytest\.mark\.real\b", text, re.MULTILINE) else None
+
+
+HERE = Path(__file__).parent
+WHOLLY_REAL = frozenset({"real", "conformance", "soak"})
+"""Folders of real tests alone."""
+
+
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What runs real processes gets two more tries, which the summary tells: the machine may be busy with others."""
+    without_lab = find_spec("jupyterlab") is None
     for item in items:
         if item.get_closest_marker("real"):
             item.add_marker(pytest.mark.flaky(reruns=2, reruns_delay=2))
+        if without_lab and item.get_closest_marker("lab"):
+            item.add_marker(pytest.mark.skip(reason="JupyterLab is not installed"))
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -190,6 +190,11 @@ def test_levels_by_namespace_and_while_the_log_is_written() -> None:
     assert say() == ["jupyterd.kernels.manager", "twisted.web"]
     levels.set(logging.INFO)
     assert say() == []
+    levels.change("jupyterd", logging.DEBUG)
+    assert say() == ["jupyterd.kernels.manager", "jupyterd.contents"]
+    assert (levels.lowest("jupyterd.contents.service"), levels.lowest("jupyter")) == (logging.DEBUG, logging.INFO)
+    levels.change("jupyterd", None)
+    assert say() == []
 
 
 @pytest.mark.parametrize(("level", "number"), [("debug", 10), ("WARNING", 30), ("25", 25), (40, 40)])

@@ -25,7 +25,7 @@ SCHEMA = "https://events.jupyter.org/jupyter_server/contents_service/v1"
 
 
 def contents(
-    reactor: Any, settings: Settings, lanes: ThreadPools, emit: Callable[[str, dict[str, Any]], None]
+    reactor: Any, settings: Settings, pools: ThreadPools, emit: Callable[[str, dict[str, Any]], None]
 ) -> Contents:
     """The service, with the contents manager that the operator wants.
 
@@ -36,14 +36,14 @@ def contents(
     from jupyterd.contents.service import Contents
 
     outbox = EventQueue(reactor, lambda data: emit(SCHEMA, data))
-    commits = SignatureCommits(reactor, lanes.write)
+    commits = SignatureCommits(reactor, pools.write)
     manager = manager_of(settings, outbox, commits.wait)
-    service = Contents(reactor, manager, lanes, outbox, commits)
+    service = Contents(reactor, manager, pools, outbox, commits)
     limit = getattr(manager, "watched_directories", 0)
     if limit and hasattr(manager, "_get_os_path"):
         from jupyterd.contents.files.watcher import FileWatcher, inotify_watch
 
-        service.changes = FileWatcher(reactor, lanes.read, emit, inotify_watch(reactor), service.is_busy, limit)
+        service.changes = FileWatcher(reactor, pools.read, emit, inotify_watch(reactor), service.is_busy, limit)
     return service
 
 

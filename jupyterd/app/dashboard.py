@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from logging import DEBUG
 from typing import TYPE_CHECKING, Any
 
+from jupyterd.system.timestamps import isoformat
 from jupyterd.web.root import Root
 
 if TYPE_CHECKING:
     from jupyterd.app.parts import Parts
     from jupyterd.dashboard.status_report import Account
+
+
+ACCESS = "jupyterd.web.server.access_log"
+"""The namespace of answered requests."""
 
 
 def account(parts: Parts) -> Account:
@@ -35,10 +41,25 @@ def account(parts: Parts) -> Account:
                 "started": parts.activity.text(parts.activity.started),
                 "last_activity": parts.activity.text(parts.activity.last()),
                 "url": parts.server.connection_url,
+                "more_urls": parts.server.more_urls,
             },
         ),
         parts.activity.started,
     )
+
+
+class LiveLevels:
+    """The levels of the log, and whether each answered request is logged."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self.describe = parts.levels.describe
+
+    def change(self, namespace: str, level: int | None) -> None:
+        """Another level from now on."""
+        parts = self._parts
+        parts.levels.change(namespace, level)
+        parts.access_log.verbose = parts.levels.lowest(ACCESS) <= DEBUG
 
 
 def _kernels(parts: Parts) -> Iterator[dict[str, Any]]:
@@ -48,6 +69,8 @@ def _kernels(parts: Parts) -> Iterator[dict[str, Any]]:
             **kernel.model(),
             "pid": getattr(kernel.process, "pid", None),
             "reason": kernel.reason,
+            "since": isoformat(kernel.state_since),
+            "died": isoformat(kernel.died_at) if kernel.died_at else None,
             "messages": messages.next - 1,
             "log_memory": messages.store.bytes,
             "log_disk": messages.store.spill.bytes,
@@ -96,7 +119,7 @@ def mount(root: Root, parts: Parts) -> None:
         from jupyterd.dashboard.resource import DashboardResource
 
         return DashboardResource(
-            account(parts), parts.log_lines, parts.pages.render, lambda: front_end(parts)
+            account(parts), parts.log_lines, parts.pages.render, lambda: front_end(parts), LiveLevels(parts)
         ).app.resource()
 
     root.mount("/jupyterd", dashboard, auth="server", exact=True, page=True)

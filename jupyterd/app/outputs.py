@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     from jupyterd.kernels.channels.kernel_channels import KernelChannels
     from jupyterd.kernels.manager import MappingKernelManager
     from jupyterd.outputs.recorder import Recorder
-    from jupyterd.outputs.run_routes import RunRoutes
-    from jupyterd.outputs.runs import Runs
+    from jupyterd.outputs.runs.routes import RunRoutes
+    from jupyterd.outputs.runs.runs import Runs
     from jupyterd.sessions.manager import SessionManager
     from jupyterd.settings.server_app import ServerApp
     from jupyterd.state.store import StateStore
@@ -115,7 +115,7 @@ def runs(
     :param kept: what the next daemon finds; None where it finds nothing.
     """
     from jupyterd.outputs.ledger import RunLedger
-    from jupyterd.outputs.runs import Runs
+    from jupyterd.outputs.runs.runs import Runs
 
     made = Runs(
         reactor,
@@ -132,7 +132,7 @@ def runs(
 
 def run_routes(runs: Runs, may_execute: Callable[[Call], Awaitable[bool]]) -> RunRoutes:
     """``/api/contents/<notebook>/run`` and ``/runs``."""
-    from jupyterd.outputs.run_routes import RunRoutes
+    from jupyterd.outputs.runs.routes import RunRoutes
 
     return RunRoutes(runs, may_execute)
 

@@ -7,10 +7,12 @@ on which is asked for first: what runs has a stage (:mod:`jupyterd.supervision.s
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from jupyterd.contents.thread_pools import ThreadPools
 from jupyterd.dashboard.log_lines import LogLines
+from jupyterd.kernels.log.totals import MessageTotals
+from jupyterd.log import Levels
 from jupyterd.status.activity import Activity
 from jupyterd.status.counters import EventCounters
 from jupyterd.supervision.stages import Stage, Stages
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
     from jupyterd.kernels.service import KernelsService
     from jupyterd.kernelspecs.manager import KernelSpecs
     from jupyterd.outputs.recorder import Recorder
-    from jupyterd.outputs.runs import Runs
+    from jupyterd.outputs.runs.runs import Runs
     from jupyterd.sessions.manager import SessionManager
     from jupyterd.settings.load import Settings
     from jupyterd.status.metrics import RequestTimes
@@ -69,7 +71,9 @@ class Parts:
         self.root = Root(self.server.base_url)
         self.pools: list[Threads] = []
         self.log_lines = LogLines()
+        self.levels = Levels(cast(int, self.server.log_level), self.server.log_levels)
         self.counters = EventCounters()
+        self.totals = MessageTotals()
         # Threads start with the first calls: a pool that nobody uses costs nothing.
         self.in_thread = self._threads("jupyterd", 4)  # short work of all features: parsing, SQLite, kernelspecs
         self.log_threads = self._threads("kernel-logs", 4)  # a disk that hangs holds up nothing else
@@ -90,6 +94,10 @@ class Parts:
     def takes_work(self) -> bool:
         """The daemon has started, is not about to end, and its threads work."""
         return bool(self.services.running) and all(pool.works() for pool in self.pools)
+
+    def silent_pools(self) -> list[str]:
+        """The names of thread pools that do not answer."""
+        return [pool.describe()["name"] for pool in self.pools if not pool.answers()]
 
     def _last_uses(self) -> list[Callable[[], float | None]]:
         uses: list[Callable[[], float | None]] = [lambda: self.kernels.last_activity]
@@ -263,6 +271,7 @@ class Parts:
                 policy=MessagePolicy.of(kernels),
                 network=None if gateway is None else gateway.network,
                 recording=self.recorder.of,
+                totals=self.totals,
             )
 
         def processes() -> ProcessLauncher:

@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 from twisted.logger import Logger
 
 from jupyterd.app import auth
 from jupyterd.app.parts import Parts
 
-if TYPE_CHECKING:
-    from jupyterd.log import Levels
-
 log = Logger()
 
 
-def reload(parts: Parts, levels: Levels | None = None) -> None:
+def reload(parts: Parts) -> None:
     """Read certificates, password, token, origins, headers and log levels again (SIGHUP); open connections stay.
 
     What can not be read or understood is told to the log, and all stays as it was.
@@ -31,9 +28,8 @@ def reload(parts: Parts, levels: Levels | None = None) -> None:
         auth.refresh(parts.guard, again)
         if parts.hub is not None:
             parts.hub.dress(parts.guard, again)
-        if levels is not None:
-            levels.set(cast(int, again.log_level), again.log_levels)
-            parts.access_log.verbose = settings.verbose
+        parts.levels.set(cast(int, again.log_level), again.log_levels)
+        parts.access_log.verbose = settings.verbose
         if parts.front.certificates is not None:
             parts.front.certificates.reload()
         if parts.extensions is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from jupyterd.frontends.packages import package_dir
@@ -10,6 +10,7 @@ from jupyterd.web.root import Root
 
 if TYPE_CHECKING:
     from jupyterd.app.parts import Parts
+    from jupyterd.contents.service import Contents
     from jupyterd.events.bus import EventBus
     from jupyterd.settings.load import Settings
     from jupyterd.status.counters import Row
@@ -70,10 +71,7 @@ def metric_rows(parts: Parts) -> list[Row]:
     pools = [pool.describe() for pool in parts.pools]
     logs = [(kernel.id, kernel.channels) for kernel in parts.kernels]
     logs = sorted(logs, key=lambda one: -one[1].messages.store.bytes)[:MAX_KERNELS]
-    refused: dict[tuple[str, ...], int] = {}
-    for _, channels in logs:
-        for reason, count in channels.refused.items():
-            refused[(reason,)] = refused.get((reason,), 0) + count
+    totals = parts.totals
 
     def of_kernels(name: str, text: str, value: Callable[[Any], float], kind: str = "gauge") -> Row:
         return Row(name, text, kind, {(one,): value(channels.messages) for one, channels in logs}, ("kernel_id",))
@@ -101,8 +99,43 @@ def metric_rows(parts: Parts) -> list[Row]:
             "messages that the slowest websocket has still to get",
             lambda log: max([log.next - cursor.position for cursor in log.attached], default=0),
         ),
-        Row("jupyterd_messages_refused", "messages of kernels not taken", "counter", refused, ("reason",)),
+        of_kernels(
+            "jupyterd_kernel_backlog_bytes", "bytes that websockets have been given and not confirmed", _backlog
+        ),
+        Row("jupyterd_messages_from_kernels", "messages of kernels", "counter", _by(totals.from_kernels), ("channel",)),
+        Row("jupyterd_messages_to_kernels", "messages of clients", "counter", _by(totals.to_kernels), ("channel",)),
+        Row("jupyterd_messages_refused", "messages of kernels not taken", "counter", _by(totals.refused), ("reason",)),
+        Row("jupyterd_messages_ignored", "messages of clients not taken", "counter", _by(totals.ignored), ("reason",)),
+        Row("jupyterd_messages_dropped", "about so many kernels dropped themselves", "counter", {(): totals.dropped}),
+        Row("jupyterd_gaps_told", "times that clients were told of missing messages", "counter", {(): totals.gaps}),
+        Row("jupyterd_requests_refused", "requests refused, by check", "counter", _by(parts.site.refused), ("check",)),
         *parts.counters.rows(),
+        *_of_contents(parts),
+    ]
+
+
+def _by(counts: Mapping[str, int]) -> dict[tuple[str, ...], int]:
+    return {(name,): count for name, count in counts.items()}
+
+
+def _backlog(log: Any) -> int:
+    return sum(cursor.client.unacknowledged() for cursor in log.attached if cursor.client is not None)
+
+
+def _of_contents(parts: Parts) -> list[Row]:
+    """Saves and uploads; nothing before the first request for contents has made the service."""
+    from jupyterd.status.counters import Row
+    from jupyterd.system.tally import BUCKETS
+
+    made: Contents | None = parts.__dict__.get("contents")
+    if made is None:
+        return []
+    saves: dict[tuple[str, ...], Any] = {(): list(made.saves.counts)}
+    text = "how long saves took, from their turn to the disk"
+    return [
+        Row("jupyterd_save_seconds", text, "histogram", saves, buckets=BUCKETS, sum=made.saves.total),
+        Row("jupyterd_uploads", "uploads, by kind", "counter", _by(made.uploads), ("kind",)),
+        Row("jupyterd_upload_bytes", "bytes of them", "counter", {(): made.uploaded}),
     ]
 
 

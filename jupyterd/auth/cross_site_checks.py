@@ -65,7 +65,7 @@ class CrossSiteChecks:
         self.log.warn(
             "{why} ({method} {path})", why=complaint, method=handler.request.method, path=handler.request.path
         )
-        return Refusal(status, complaint)
+        return Refusal(status, complaint, check="origin" if reading else "xsrf")
 
     def check_form(self, request: Request) -> Refusal | None:
         """The XSRF check of a request that carries its token in the body, which has come now."""
@@ -76,7 +76,7 @@ class CrossSiteChecks:
         if complaint is None:
             return None
         self.log.warn("{why} ({path})", why=complaint, path=handler.request.path)
-        return Refusal(403, complaint)
+        return Refusal(403, complaint, check="xsrf")
 
     def complaint(self, handler: Handler, given: str | None, method: str) -> str | None:
         """What is wrong with the token that a request shows, in words for its sender; None when it is right."""
@@ -110,7 +110,7 @@ class CrossSiteChecks:
         origin, host = _shown(request.getHeader("origin")), _shown(request.host_header)
         complaint = f"Blocking Cross Origin {kind}. Origin: {origin}, Host: {host}"
         self.log.warn("{why} ({path})", why=complaint, path=request.path.decode("latin-1"))
-        return Refusal(403 if mount.websocket else 404, complaint)
+        return Refusal(403 if mount.websocket else 404, complaint, check="origin")
 
     def token(self, request: Request) -> str:
         """The XSRF token for this request's pages; its cookie is set where there is none."""

@@ -90,7 +90,7 @@ class Guard:
                 " set ServerApp.allow_remote_access to disable the check.",
                 host=host[:256],
             )
-            return Refusal(403, "Host is not local to this server")
+            return Refusal(403, "Host is not local to this server", check="host")
         handler = request.handler = Handler(self, request)
         if self._guessing(request, handler):
             return too_many(MAX_DELAY)
@@ -152,7 +152,7 @@ class Guard:
         told = self._refused(handler, page)
         if told is not None:
             return told
-        refusal = self._login_first(request) if page else Refusal(403, "Forbidden")
+        refusal = self._login_first(request) if page else Refusal(403, "Forbidden", check="login")
         given = self.provider.get_token(handler) if self.provider.token else ""
         if not given:
             return refusal
@@ -167,9 +167,9 @@ class Guard:
 
     def _login_first(self, request: Request) -> Refusal:
         if request.method not in (b"GET", b"HEAD") or not self.provider.login_available:
-            return Refusal(403, "Forbidden")
+            return Refusal(403, "Forbidden", check="login")
         uri = request.uri.decode("latin-1")
-        return Refusal(302, location=f"{self.base_url}login?{urlencode({'next': _without_token(uri)})}")
+        return Refusal(302, location=f"{self.base_url}login?{urlencode({'next': _without_token(uri)})}", check="login")
 
     def _may(self, request: Request, handler: Handler, mount: Mount) -> Verdict | Deferred[Verdict]:
         if self._everybody_may or mount.public:
@@ -182,7 +182,7 @@ class Guard:
         if mount.websocket:
             action = "execute"
         allowed = self.authorizer.is_authorized(handler, request.user, action, resource)
-        refusal = Refusal(403, f"User is not authorized to {action} on resource: {resource}.")
+        refusal = Refusal(403, f"User is not authorized to {action} on resource: {resource}.", check="authorizer")
         if isinstance(allowed, Awaitable):
             return from_asyncio(allowed).addCallback(lambda yes: None if yes else refusal)
         return None if allowed else refusal

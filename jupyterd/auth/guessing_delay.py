@@ -131,7 +131,7 @@ class GuessingDelay:
 def too_many(seconds: float) -> Refusal:
     """What who guesses too fast is told."""
     headers = (("Retry-After", str(int(seconds) + 1)),)
-    return Refusal(429, "Too many wrong passwords or tokens; try again later", headers=headers)
+    return Refusal(429, "Too many wrong passwords or tokens; try again later", headers=headers, check="guesses")
 
 
 def _network(address: str) -> str:

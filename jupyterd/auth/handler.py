@@ -54,6 +54,11 @@ class Handler:
         self.form: Mapping[str, list[str]] | None = None
         self.request = HandlerRequest(guard, request)
 
+    @property
+    def has_cookies(self) -> bool:
+        """The request has a Cookie header."""
+        return self._web.requestHeaders.hasHeader(b"cookie")
+
     # -- what is around the request
 
     @property

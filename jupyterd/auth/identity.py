@@ -121,7 +121,8 @@ class IdentityProvider(LoggingConfigurable):
 
     def user_of(self, handler: Handler) -> User | None:
         """What :meth:`get_user` comes to where no subclass has changed anything that it asks."""
-        return self._decide(handler, self._token_user(handler), cast("User | None", self.get_user_cookie(handler)))
+        cookie_user = cast("User | None", self.get_user_cookie(handler)) if handler.has_cookies else None
+        return self._decide(handler, self._token_user(handler), cookie_user)
 
     def _decide(self, handler: Handler, token_user: User | None, cookie_user: User | None) -> User | None:
         if token_user is None:

@@ -11,9 +11,15 @@ COMMANDS = {
     "kernels": ("jupyterd.commands.kernels.KernelsCommand", "The kernels of a running server."),
     "sessions": ("jupyterd.commands.kernels.SessionsCommand", "Which notebook has which kernel."),
     "interrupt": ("jupyterd.commands.kernels.InterruptCommand", "Interrupt a kernel."),
+    "restart": (
+        "jupyterd.commands.restart.RestartCommand",
+        "Restart a kernel; or have a new process take over from a server.",
+    ),
     "shutdown": ("jupyterd.commands.kernels.ShutdownCommand", "Shut a kernel down."),
     "extension": ("jupyterd.commands.extension.ExtensionCommand", "Server extensions: list, enable, disable, status."),
     "logs": ("jupyterd.commands.kernels.LogsCommand", "What a kernel says."),
+    "log-level": ("jupyterd.commands.log_level.LogLevelCommand", "What of a running server's log is written."),
+    "completion": ("jupyterd.settings.completion.words.CompletionCommand", "Complete words in bash, zsh or fish."),
 }
 """First word of a command line → the class that takes the rest, and what it is for."""
 

@@ -10,7 +10,7 @@ from typing import Any, TextIO
 from traitlets.config import Application
 
 from jupyterd.commands.client import CommandError, ServerClient
-from jupyterd.supervision.running_servers import list_running_servers
+from jupyterd.supervision.running_servers import list_running_servers, listens_on
 
 WRONG_USE, INTERRUPTED = 2, 130
 """Exit statuses."""
@@ -50,6 +50,17 @@ class Command(Application):
         raise SystemExit(status)
 
 
+def make_parser(words: str, description: str, *examples: str) -> argparse.ArgumentParser:
+    """The parser of ``jupyterd words``; its help ends with examples, without ``jupyterd``."""
+    shown = "".join(f"  jupyterd {example}\n" for example in examples)
+    return argparse.ArgumentParser(
+        f"jupyterd {words}",
+        description=description,
+        epilog=f"examples:\n{shown}" if shown else None,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+
+
 def add_server(parser: argparse.ArgumentParser, positional: bool = False) -> None:
     """The options that say which server is meant."""
     where = "port or UNIX socket of a server of this machine; not needed where one runs"
@@ -63,10 +74,10 @@ def add_server(parser: argparse.ArgumentParser, positional: bool = False) -> Non
 
 def local_servers(where: str | None = None) -> list[ServerClient]:
     """The servers of this machine's user; those on a port or socket if ``where`` names one."""
-    socket = os.path.abspath(where) if where and not where.isdecimal() else None
+    wanted = os.path.abspath(where) if where and not where.isdecimal() else where
     found = []
     for info in list_running_servers():
-        if where is not None and where != str(info.get("port")) and socket != info.get("sock"):
+        if wanted is not None and not listens_on(info, wanted):
             continue
         found.append(ServerClient(str(info["url"]), str(info.get("token") or ""), str(info.get("root_dir") or "")))
     return found

@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 from jupyter_core.paths import ENV_CONFIG_PATH, SYSTEM_CONFIG_PATH, jupyter_config_dir, jupyter_config_path
 
-from jupyterd.commands.base import Command, add_server, server_of
+from jupyterd.commands.base import Command, add_server, make_parser, server_of
 from jupyterd.commands.client import CommandError
 from jupyterd.commands.status import size, table
 from jupyterd.extensions.discovery import JUPYTEXT, SERVED, is_installed
@@ -21,7 +21,13 @@ FOLDER = "jupyter_server_config.d"
 
 def parser() -> argparse.ArgumentParser:
     """What the command takes; the options of ``jupyter server extension``."""
-    found = argparse.ArgumentParser("jupyterd extension", description="Server extensions.")
+    found = make_parser(
+        "extension",
+        "Server extensions.",
+        "extension list",
+        "extension disable jupyterlab_git --user",
+        "extension status",
+    )
     verbs = found.add_subparsers(dest="verb", required=True, metavar="list|enable|disable|status|restart")
     verbs.add_parser("list", help="all that are enabled or disabled anywhere")
     for verb in ("enable", "disable"):

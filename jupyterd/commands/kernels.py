@@ -7,7 +7,7 @@ import json
 import time
 from typing import Any, TextIO
 
-from jupyterd.commands.base import Command, add_server, kernel_of, server_of
+from jupyterd.commands.base import Command, add_server, kernel_of, make_parser, server_of
 from jupyterd.commands.status import table
 
 FOLLOW = 1.0
@@ -16,15 +16,15 @@ FOLLOW = 1.0
 
 def listing(words: str, description: str) -> argparse.ArgumentParser:
     """The parser of a command that lists."""
-    found = argparse.ArgumentParser(f"jupyterd {words}", description=description)
+    found = make_parser(words, description, words, f"{words} --at 8889", f"{words} --json | jq .")
     add_server(found)
     found.add_argument("--json", action="store_true", help="one JSON object a line")
     return found
 
 
-def on_kernel(words: str, description: str) -> argparse.ArgumentParser:
+def on_kernel(words: str, description: str, *examples: str) -> argparse.ArgumentParser:
     """The parser of a command about one kernel."""
-    found = argparse.ArgumentParser(f"jupyterd {words}", description=description)
+    found = make_parser(words, description, f"{words} 1f3a", f"{words} work/a.ipynb --at 8889", *examples)
     found.add_argument("kernel", help="its id, the beginning of its id, or its notebook's path")
     add_server(found)
     return found
@@ -70,7 +70,9 @@ def shutdown(options: argparse.Namespace, stream: TextIO) -> int:
 
 def logs_parser() -> argparse.ArgumentParser:
     """What ``jupyterd logs`` takes."""
-    found = on_kernel("logs", "Print what a kernel says on stdout and stderr, its results and errors.")
+    found = on_kernel(
+        "logs", "Print what a kernel says on stdout and stderr, its results and errors.", "logs 1f3a --follow"
+    )
     found.add_argument("--follow", "-f", action="store_true", help="go on until Ctrl-C")
     found.add_argument("--json", action="store_true", help="every message, one JSON object a line")
     return found

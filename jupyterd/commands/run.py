@@ -11,6 +11,7 @@ from typing import Any, TextIO
 
 from traitlets.config import Application
 
+from jupyterd.commands.base import make_parser
 from jupyterd.commands.client import CommandError, ServerClient
 
 POLL = 0.3
@@ -27,9 +28,13 @@ class RunCommand(Application):
 
     name = "jupyterd-run"
 
+    def parser(self) -> argparse.ArgumentParser:
+        """What it takes."""
+        return parser()
+
     def initialize(self, argv: Any = None) -> None:
         """Read the command line."""
-        self.options = parser().parse_args(argv)
+        self.options = self.parser().parse_args(argv)
 
     def start(self) -> None:
         """Run; leaves with the exit status of the run."""
@@ -38,8 +43,12 @@ class RunCommand(Application):
 
 def parser() -> argparse.ArgumentParser:
     """What the command takes."""
-    found = argparse.ArgumentParser(
-        "jupyterd run", description="Run a notebook on a server; its outputs are saved there."
+    found = make_parser(
+        "run",
+        "Run a notebook on a server; its outputs are saved there.",
+        "run a.ipynb",
+        "run a.ipynb -p alpha 0.1 --keep-kernel",
+        "run work/a.ipynb --server http://host:8888/?token=... --detach",
     )
     found.add_argument("notebook", help="the file; with --server, its path on that server")
     found.add_argument("-p", "--parameter", nargs=2, action="append", default=[], metavar=("NAME", "VALUE"))

@@ -9,6 +9,7 @@ from typing import Any, TextIO
 
 from traitlets.config import Application
 
+from jupyterd.commands.base import make_parser
 from jupyterd.commands.client import CommandError
 from jupyterd.commands.run import WRONG_USE, find
 
@@ -18,9 +19,13 @@ class RunsCommand(Application):
 
     name = "jupyterd-runs"
 
+    def parser(self) -> argparse.ArgumentParser:
+        """What it takes."""
+        return parser()
+
     def initialize(self, argv: Any = None) -> None:
         """Read the command line."""
-        self.options = parser().parse_args(argv)
+        self.options = self.parser().parse_args(argv)
 
     def start(self) -> None:
         """Tell; leaves with an exit status."""
@@ -29,7 +34,9 @@ class RunsCommand(Application):
 
 def parser() -> argparse.ArgumentParser:
     """What the command takes."""
-    found = argparse.ArgumentParser("jupyterd runs", description="The runs of a notebook that a server remembers.")
+    found = make_parser(
+        "runs", "The runs of a notebook that a server remembers.", "runs a.ipynb", "runs a.ipynb --cancel ID"
+    )
     found.add_argument("notebook", help="the file; with --server, its path on that server")
     found.add_argument("--server", metavar="URL", help="by default the one of this machine that has the file")
     found.add_argument("--cancel", metavar="ID", help="stop this one")

@@ -7,9 +7,10 @@ import json
 import shutil
 import time
 from collections.abc import Iterator, Sequence
+from datetime import datetime, timezone
 from typing import Any, TextIO
 
-from jupyterd.commands.base import Command, add_server, local_servers, server_of
+from jupyterd.commands.base import Command, add_server, local_servers, make_parser, server_of
 from jupyterd.commands.client import CommandError, ServerClient
 
 EVERY = 2.0
@@ -19,10 +20,13 @@ CLEAR = "\x1b[H\x1b[2J"
 
 def parser() -> argparse.ArgumentParser:
     """What the command takes."""
-    found = argparse.ArgumentParser(
-        "jupyterd status",
-        description="Show what a running jupyterd does: kernels, people, terminals, memory, stalls.",
-        epilog="examples: jupyterd status | jupyterd status 8888 --watch | jupyterd status --all --json",
+    found = make_parser(
+        "status",
+        "Show what a running jupyterd does: kernels, people, terminals, memory, stalls.",
+        "status",
+        "status 8888 --watch",
+        "status --all --json",
+        "status --server https://hub.example.org/user/ada/ --token ...",
     )
     add_server(found, positional=True)
     found.add_argument("--all", action="store_true", help="all servers of this machine's user")
@@ -76,6 +80,8 @@ def lines_of(url: str, account: dict[str, Any]) -> Iterator[str]:
     else:
         version, reactor = account["version"]["jupyterd"], account["reactor"]
         yield f"{url}  jupyterd {version}, pid {account['pid']}, up {span(account['uptime'])}, {account['root_dir']}"
+        if account.get("more_urls"):
+            yield "also at " + ", ".join(account["more_urls"])
         yield (
             f"cpu {account['cpu']} %, memory {size(account['memory'])}, {account['descriptors']} descriptors, "
             f"worst turn {1000 * reactor['worst']:.0f} ms, {reactor['stalls']} stalls"
@@ -87,16 +93,26 @@ def lines_of(url: str, account: dict[str, Any]) -> Iterator[str]:
         yield from table(HEAD, [_row(kernel) for kernel in account["kernels"]])
     for kernel in account["kernels"]:
         if kernel.get("reason"):
-            yield f"{kernel['id'][:8]}: {kernel['reason']}"
+            when = f"died {ago(kernel['died'])} ago: " if kernel.get("died") else ""
+            yield f"{kernel['id'][:8]}: {when}{kernel['reason'].strip()}"
 
 
-HEAD = ("KERNEL", "STATE", "CPU %", "MEMORY", "MSG/S", "LOG", "TABS", "NAME", "NOTEBOOK")
+def ago(when: str | None) -> str:
+    """How long something is ago; empty where that is not known."""
+    if not when:
+        return ""
+    then = datetime.fromisoformat(when.replace("Z", "+00:00"))
+    return span(max(0.0, (datetime.now(timezone.utc) - then).total_seconds()))
+
+
+HEAD = ("KERNEL", "STATE", "SINCE", "CPU %", "MEMORY", "MSG/S", "LOG", "TABS", "NAME", "NOTEBOOK")
 
 
 def _row(kernel: dict[str, Any]) -> tuple[str, ...]:
     cpu, log = kernel.get("cpu"), kernel.get("log_memory", 0) + kernel.get("log_disk", 0)
     return (
-        kernel["id"][:8], kernel["execution_state"], "-" if cpu is None else f"{cpu:g}", size(kernel.get("memory")),
+        kernel["id"][:8], kernel["execution_state"], ago(kernel.get("since")) or "-",
+        "-" if cpu is None else f"{cpu:g}", size(kernel.get("memory")),
         f"{kernel.get('rate', 0):g}", size(log), str(kernel["connections"]), kernel["name"],
         ", ".join(kernel.get("paths", ())),
     )  # fmt: skip

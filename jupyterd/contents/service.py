@@ -33,6 +33,7 @@ from jupyterd.contents.upload_expiry import UploadExpiry
 from jupyterd.contents.worker.parent import LARGE, Worker, can_delegate
 from jupyterd.system.keyed_locks import KeyedLocks
 from jupyterd.system.provenance import is_ours
+from jupyterd.system.tally import Durations
 from jupyterd.system.threads import InThread, NoThread
 
 T = TypeVar("T")
@@ -43,8 +44,11 @@ class Contents(Service):
     """Runs operations (see :mod:`jupyterd.contents.operations`) on a contents manager.
 
     :param manager: a :class:`ContentsManager`, or a class written against the reference's interface.
-    :param lanes: where synchronous managers work.
+    :param pools: where synchronous managers work.
     :param outbox: takes the manager's events.
+    :ivar saves: how long saves took.
+    :ivar uploads: how many there were: ``raw``, to ``/files``; ``large``, to ``/api/contents`` by way of a file.
+    :ivar uploaded: their bytes.
     :param commits: writes the manager's signatures; none where each is written at once.
     """
 
@@ -52,12 +56,12 @@ class Contents(Service):
         self,
         reactor: Any,
         manager: Any,
-        lanes: ThreadPools,
+        pools: ThreadPools,
         outbox: EventQueue,
         commits: SignatureCommits | None = None,
     ) -> None:
         self.manager = manager
-        self.thread_pools = lanes
+        self.thread_pools = pools
         self._outbox = outbox
         self._commits = commits
         self._asyncio = AsyncioThread(reactor) if is_asynchronous(manager) else None
@@ -68,7 +72,11 @@ class Contents(Service):
         self.changes: FileWatcher | None = None
         self.outputs: CellOutputs | None = None
         uploads = getattr(manager, "uploads", None)
-        self._expiry = UploadExpiry(reactor, lanes.write, uploads) if isinstance(uploads, Uploads) else None
+        self._seconds = reactor.seconds
+        self.saves = Durations()
+        self.uploads: dict[str, int] = {"raw": 0, "large": 0}
+        self.uploaded = 0
+        self._expiry = UploadExpiry(reactor, pools.write, uploads) if isinstance(uploads, Uploads) else None
 
     def run(self, operation: Operation[T], *args: Any) -> Deferred[T]:
         """Run an operation where it may block; the Deferred fires in the reactor's thread.
@@ -188,7 +196,9 @@ class Contents(Service):
         return path
 
     async def _saving(self, path: str, saving: Awaitable[Answer]) -> Answer:
+        since = self._seconds()
         answer = await saving
+        self.saves.add(self._seconds() - since)
         if self._expiry is not None:
             self._expiry.watch()
         if answer.etag is not None and self.changes is not None:
@@ -199,8 +209,12 @@ class Contents(Service):
         """Something is just now being done to the path."""
         return path in self._locks
 
-    async def put_spooled(self, path: str, spooled: str, if_match: str | None) -> Answer:
-        """The same of a large body that is in a file: in a child process where that can be."""
+    async def put_spooled(self, path: str, spooled: str, if_match: str | None, size: int = 0) -> Answer:
+        """The same of a large body that is in a file: in a child process where that can be.
+
+        :param size: its bytes, to be counted.
+        """
+        self._upload("large", size)
 
         async def work() -> Answer:
             step = await self._step(path)
@@ -216,8 +230,16 @@ class Contents(Service):
 
         return await self.alone([path], lambda: self._saving(path, work()))
 
-    async def commit(self, upload: RawUpload, path: str, if_match: str | None) -> Answer:
-        """Put a file that was uploaded as it is in its place."""
+    def _upload(self, kind: str, size: int) -> None:
+        self.uploads[kind] += 1
+        self.uploaded += size
+
+    async def commit(self, upload: RawUpload, path: str, if_match: str | None, size: int = 0) -> Answer:
+        """Put a file that was uploaded as it is in its place.
+
+        :param size: its bytes, to be counted.
+        """
+        self._upload("raw", size)
         return await self.alone([path], lambda: self._saving(path, self.run(operations.commit, upload, path, if_match)))
 
     async def move(self, path: str, new_path: str, body: bytes) -> Answer:

@@ -23,8 +23,8 @@ WHY = "The connection to the gateway was lost when this was sent: it did not rea
 class LostRequests:
     """Requests of one link that may be lost."""
 
-    def __init__(self, author: ServerSession) -> None:
-        self._author = author
+    def __init__(self, server_session: ServerSession) -> None:
+        self._server_session = server_session
         self._unheard: dict[str, tuple[str, bytes]] = {}
         self._doubtful: dict[str, tuple[str, bytes]] = {}
         self._probe: str | None = None
@@ -49,7 +49,7 @@ class LostRequests:
         """What to ask the kernel on a new connection, before all else; None where there is no doubt."""
         if not self._doubtful:
             return None
-        self._probe, parts = self._author.message("kernel_info_request", {})
+        self._probe, parts = self._server_session.message("kernel_info_request", {})
         return parts
 
     def heard(self, channel: str, parts: Parts, answer: Callable[[str, list[Bytes]], None]) -> bool:
@@ -76,7 +76,7 @@ class LostRequests:
         kind = read_header(header).msg_type
 
         def say(on: str, msg_type: str, content: dict[str, Any]) -> None:
-            answer(on, list(self._author.message(msg_type, content, header)[1]))
+            answer(on, list(self._server_session.message(msg_type, content, header)[1]))
 
         if kind == "execute_request":
             say("iopub", "error", error)

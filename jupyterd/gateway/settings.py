@@ -48,23 +48,26 @@ class _Number(_FromEnvironment):
 
 
 class Text(_FromEnvironment, Unicode[Any, Any]):
-    pass
+    """Text trait whose default is an environment variable's value."""
 
 
 class Seconds(_Number, Float[Any, Any]):
-    pass
+    """Trait of seconds whose default is an environment variable's value."""
 
 
 class Count(_Number, Integer[Any, Any]):
-    pass
+    """Whole number trait whose default is an environment variable's value."""
 
 
 class DottedClass(_FromEnvironment, ClassName):
-    pass
+    """Class trait whose default is named by an environment variable."""
 
 
 class Switch(_FromEnvironment, Bool[Any, Any]):
+    """Boolean trait whose default is an environment variable's value."""
+
     def read(self, text: str) -> bool:
+        """False for ``no`` and ``false``, as the reference reads them."""
         return text not in ("no", "false")
 
 

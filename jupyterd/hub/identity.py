@@ -223,7 +223,7 @@ class JupyterHubIdentityProvider(IdentityProvider):
         """
         visit = visit_of(handler)
         if visit.refused:
-            return Refusal(403, visit.refused, headers=NO_STORE)
+            return Refusal(403, visit.refused, headers=NO_STORE, check="login")
         if visit.failure is not None:
             status, message, reason = describe(visit.failure) or (503, str(visit.failure), None)
             headers = (*NO_STORE, ("Retry-After", "5")) if status == 503 else NO_STORE
@@ -231,7 +231,9 @@ class JupyterHubIdentityProvider(IdentityProvider):
         if not page or handler.request.method not in ("GET", "HEAD"):
             return None
         if fetch_mode(handler) not in ("", "navigate"):
-            return Refusal(403, "Forbidden", headers=NO_STORE)  # no login comes of a picture, and no cookie either
+            return Refusal(
+                403, "Forbidden", headers=NO_STORE, check="login"
+            )  # no login comes of a picture, and no cookie either
         return self._login.begin(handler, handler.request.uri)
 
     def page_config(self, handler: Handler) -> dict[str, Any]:

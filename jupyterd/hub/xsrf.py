@@ -52,7 +52,7 @@ class HubCrossSiteChecks(CrossSiteChecks):
         if complaint is None:
             return None
         self.log.warn("{why} ({path})", why=complaint, path=handler.request.path)
-        return Refusal(403, complaint)
+        return Refusal(403, complaint, check="xsrf")
 
     def _reads_by_script(self, request: Request) -> bool:
         """Whether the answer could get into the hands of a page that is not ours.

@@ -269,7 +269,7 @@ class Keeper:
 
     def _do_pass_on(self, connection: Connection, message: Message, fds: list[int]) -> None:
         """Give the daemon's listening sockets to who takes over."""
-        self._reply_to_successor({"busy": True, "sock": message.get("sock")}, tuple(fds))
+        self._reply_to_successor({"busy": True, "places": message.get("places")}, tuple(fds))
 
     def _do_refuse(self, connection: Connection, message: Message, fds: list[int]) -> None:
         """The daemon does not hand over."""

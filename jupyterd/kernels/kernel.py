@@ -36,6 +36,10 @@ class Kernel:
     reason: str = ""
     last_activity: float = field(init=False)
     launched_at: float = field(init=False)
+    state_since: float = field(init=False)
+    """When ``execution_state`` last changed."""
+    died_at: float = 0.0
+    """When it last ended unasked; 0: never."""
     failures: int = 0
     """Deaths in a row, without a stable life between them."""
     running: bool = False
@@ -54,7 +58,7 @@ class Kernel:
     log = Logger()
 
     def __post_init__(self) -> None:
-        self.last_activity = self.launched_at = self.clock.seconds()
+        self.last_activity = self.launched_at = self.state_since = self.clock.seconds()
         self.life: Life = kernel_life(self)
 
     # -- what its channels observe
@@ -133,10 +137,11 @@ class Kernel:
     def enter(self, state: str) -> None:
         """The machine is in ``state``."""
         self.execution_state = state
+        self.state_since = self.clock.seconds()
 
     def tell_death(self, death: Death, state: str) -> None:
         """Tell the clients: in the cells that ran, and by a status message, as the reference words it."""
-        self.reason = death.reason
+        self.reason, self.died_at = death.reason, self.clock.seconds()
         text = death.reason + ("" if death.reason.endswith("\n") else "\n")
         for _, header in list(self.channels.executing):
             self.channels.announce("stream", {"name": "stderr", "text": text}, header)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import orjson
 from twisted.internet.defer import Deferred, DeferredLock
@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, DeferredLock
 from jupyterd.kernels.log.chunk import EVERYBODY
 from jupyterd.kernels.messages.websocket_codec import Bytes, Header, Parts
 from jupyterd.outputs.executions import Execution, InputRequest, cell_of, reply_of
-from jupyterd.outputs.replay import Replay, Said
+from jupyterd.outputs.said.replay import Replay, Said
 
 if TYPE_CHECKING:
     from jupyterd.kernels.channels.kernel_channels import KernelChannels
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from jupyterd.outputs.ledger import ExecutionLedger
     from jupyterd.outputs.settings import OutputRecorder
     from jupyterd.system.threads import InThread
+
+Taken = TypeVar("Taken")
 
 BATCH = 256 * 1024
 """Bytes of messages that are replayed in one go."""
@@ -298,13 +300,28 @@ class KernelRecord:
         """Bytes, roughly, of what was read of an execution."""
         return self._replay[execution.id].size if execution.id in self._replay else 0
 
-    async def outputs(self, wanted: list[Execution], for_pages: bool = False) -> dict[str, Said]:
+    async def outputs(self, wanted: list[Execution]) -> dict[str, Said]:
         """What executions have said, by their ids, as of now; see :meth:`Replay.said`."""
+        ids = [each.id for each in wanted]
+        return await self._as_of_now(lambda: self._replay.said(ids, for_pages=False))
+
+    async def shown(self, wanted: list[Execution]) -> tuple[dict[str, Said], list[dict[str, Any]]]:
+        """The same for a page, and the widgets that cells have made, if the kernel is too busy to tell of them."""
+        ids = [each.id for each in wanted]
+        runs = any(not each.over for each in self.executions.values())
+
+        def take() -> tuple[dict[str, Said], list[dict[str, Any]]]:
+            return self._replay.said(ids, for_pages=True), self._replay.widgets.models() if runs else []
+
+        return await self._as_of_now(take)
+
+    async def _as_of_now(self, take: Callable[[], Taken]) -> Taken:
+        """What is taken of the log, read up to the message that is the last one now."""
         upto = self._channels.messages.next
         await self._reading.acquire()
         try:
             await self._read(upto)
-            return self._replay.said([each.id for each in wanted], for_pages)
+            return take()
         finally:
             for msg_id in self._forgotten:
                 self._replay.forget(msg_id)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from twisted.logger import Logger
 
 from jupyterd.outputs.executions import Execution
-from jupyterd.outputs.run import Order, Run, RunCell
+from jupyterd.outputs.runs.run import Order, Run, RunCell
 
 if TYPE_CHECKING:
     from jupyterd.state.store import Execution as Row

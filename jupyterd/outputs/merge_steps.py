@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from jupyterd.contents import operations
-from jupyterd.outputs import parameters
 from jupyterd.outputs.merge import Notebook, Recorded, Shown, Written, is_stale, merge, merge_save, unknown_to
+from jupyterd.outputs.runs import parameters
 
 SAVE, WRITE, INJECT = (f"jupyterd.outputs.merge_steps:{name}" for name in ("save", "write", "inject"))
 

@@ -20,7 +20,7 @@ from jupyterd.outputs import merge_steps as steps
 from jupyterd.outputs.executions import Execution, clean
 from jupyterd.outputs.kernel_record import KernelRecord
 from jupyterd.outputs.merge import Recorded, Report, Shown
-from jupyterd.outputs.replay import Said
+from jupyterd.outputs.said.replay import Said
 from jupyterd.outputs.written_cells import WrittenCells, renamed_path
 from jupyterd.system.timestamps import isoformat
 
@@ -399,14 +399,14 @@ class Recorder(Service):
             for execution in wanted:
                 record.attend(client, execution)
             fence = record.fence(client)
-        said = await record.outputs(wanted, for_pages=True)
+        said, widgets = await record.shown(wanted)
         models = [record.model(each, said.get(each.id, Said([]))) for each in wanted]
         for model, execution in zip(models, wanted, strict=True):
             model["yours"] = client is not None and execution.saver == client
             for name in ("started", "ended"):
                 model[name] = None if model[name] is None else isoformat(model[name])
         self._schedule()
-        return {"kernel_id": kernel_id, "fence": fence, "executions": models}
+        return {"kernel_id": kernel_id, "fence": fence, "executions": models, "widgets": widgets if client else []}
 
     # -- the end
 

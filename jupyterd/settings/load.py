@@ -135,6 +135,8 @@ def _check(server: ServerApp) -> None:
     _ = server.port, server.port_retries, server.runtime_dir  # what they are by default may not do
     if server.sock:
         _check_socket(server)
+    if server.endpoints:
+        _check_endpoints(server)
     _leave_to_the_host(server)
     check_classes(server)
     check_values(server.config)
@@ -183,6 +185,15 @@ def _check_socket(server: ServerApp) -> None:
     server.port = 0
     if server.open_browser:
         server.log.info("Ignoring --ServerApp.open_browser due to --sock being used.")
+
+
+def _check_endpoints(server: ServerApp) -> None:
+    from jupyterd.supervision.addresses.endpoints import BadEndpoint, check
+
+    try:
+        check(server.endpoints)
+    except BadEndpoint as error:
+        raise BadSettings(f"ServerApp.endpoints: {error}") from error
 
 
 def _below_root(server: ServerApp) -> str:

@@ -30,7 +30,6 @@ from jupyterd.settings.server_traits import ServerTraits
 from jupyterd.settings.subcommands import (
     JupyterPasswordApp,
     JupyterServerListApp,
-    JupyterServerRestartApp,
     JupyterServerStopApp,
 )
 from jupyterd.status.version import API_VERSION
@@ -66,12 +65,13 @@ jupyterd run a.ipynb -p alpha 1   # have it run a notebook
     subcommands = {
         "list": (JupyterServerListApp, "List the servers that run."),
         "stop": (JupyterServerStopApp, "Stop the server on a port or UNIX socket."),
-        "restart": (JupyterServerRestartApp, "Have a new process take over from the server on a port or UNIX socket."),
         "password": (JupyterPasswordApp, "Set a password."),
         **COMMANDS,
     }
     hosted_contents = ""
     """The contents manager that a server extension brings: its host answers for contents."""
+    more_urls: list[str] = []
+    """Where it is beside ``ip`` and ``port``, or ``sock``; known when it listens."""
     info_file = Unicode()
     browser_open_file = Unicode()
     browser_open_file_to_run = Unicode()
@@ -240,7 +240,7 @@ jupyterd run a.ipynb -p alpha 1   # have it run a notebook
     @property
     def public_url(self) -> str:
         """The URL to give to people, with the token."""
-        parts = self._url(self.ip, self.default_path, with_token=True)
+        parts = self._url(self._first_ip, self.default_path, with_token=True)
         if self.custom_display_url:
             shown = {name: part for name, part in urlparse(self.custom_display_url)._asdict().items() if part}
             parts = parts._replace(**shown)
@@ -249,7 +249,7 @@ jupyterd run a.ipynb -p alpha 1   # have it run a notebook
     @property
     def local_url(self) -> str:
         """The URL for browsers on this machine, with the token."""
-        host = "::1" if ":" in self.ip else "127.0.0.1"
+        host = "::1" if ":" in self._first_ip else "127.0.0.1"
         return self._url(host, self.default_path, with_token=True).geturl()
 
     @property
@@ -262,16 +262,20 @@ jupyterd run a.ipynb -p alpha 1   # have it run a notebook
     @property
     def connection_url(self) -> str:
         """The URL for programs, without the token; a wildcard address becomes this machine's name."""
-        ip = socket.gethostname() if self.ip in WILDCARD_IPS[1:] else self.ip
+        ip = socket.gethostname() if self._first_ip in WILDCARD_IPS[1:] else self._first_ip
         return self._url(ip, self.base_url).geturl()
 
     @property
     def connect_url(self) -> str:
         """What to show of URLs; for a wildcard address with this machine's name, as 0.0.0.0 can not be opened."""
-        if self.ip not in WILDCARD_IPS[1:] or self.sock:
+        if self._first_ip not in WILDCARD_IPS[1:] or self.sock:
             return self.display_url
         public = self._url(socket.gethostname(), self.default_path, with_token=True).geturl()
         return f"{public}\n    {self.local_url}\n{_EVERYWHERE}"
+
+    @property
+    def _first_ip(self) -> str:
+        return self.ip.partition(",")[0]
 
     @property
     def default_path(self) -> str:
@@ -310,7 +314,7 @@ jupyterd run a.ipynb -p alpha 1   # have it run a notebook
         """What ``jpserver-<pid>.json`` holds. Tools take its ``version`` for a Jupyter Server's, as ``/api``'s."""
         return {
             "url": self.connection_url,
-            "hostname": self.ip or "localhost",
+            "hostname": self._first_ip or "localhost",
             "port": self.port,
             "sock": self.sock,
             "secure": bool(self.certfile),
@@ -321,6 +325,7 @@ jupyterd run a.ipynb -p alpha 1   # have it run a notebook
             "pid": os.getpid(),
             "version": API_VERSION,
             "jupyterd_version": self.version,
+            **({"more_urls": self.more_urls} if self.more_urls else {}),
         }
 
     def running_server_info(self, kernel_count: bool = True, kernels: int = 0) -> str:

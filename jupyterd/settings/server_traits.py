@@ -37,7 +37,7 @@ from jupyterd.traittypes import ClassName
 from jupyterd.utils import expand_path
 from jupyterd.web.websocket.compression import Compression
 
-_PATHS = ("certfile", "keyfile", "client_ca", "cookie_secret_file", "sock", "external_connection_dir")
+_PATHS = ("certfile", "keyfile", "client_ca", "cookie_secret_file", "external_connection_dir")
 _MEBIBYTE = 1024 * 1024
 
 
@@ -54,7 +54,8 @@ class ServerTraits(HTTPTraits, MovedTraits):
     ip = Unicode(
         "localhost",
         config=True,
-        help="Address or host name to listen on; a name that stands for several listens on each. '*' or empty: all.",
+        help="""Address or host name to listen on, or several with commas between them, all on one port; a name that
+        stands for several listens on each. IPv6 addresses may have brackets. '*' or empty: all addresses.""",
     )
     port_env = "JUPYTER_PORT"
     port_default_value = DEFAULT_JUPYTER_SERVER_PORT
@@ -69,7 +70,17 @@ class ServerTraits(HTTPTraits, MovedTraits):
         help="How many other ports are tried when this one is in use. (env: JUPYTER_PORT_RETRIES)",
     )
     sock = Unicode("", config=True, help="Path of a UNIX socket to listen on instead of a port.")
-    sock_mode = Unicode("0600", config=True, help="Permissions of the UNIX socket, octal; at least 0600.")
+    sock_mode = Unicode("0600", config=True, help="Permissions of UNIX sockets, octal; at least 0600.")
+    sock_group = Unicode(
+        "", config=True, help="Group that UNIX sockets are given to, by name or number; the server's user is in it."
+    )
+    endpoints = List(
+        Unicode(),
+        config=True,
+        help="""Where to listen too, beside ip and port, or sock: endpoint strings of Twisted, eight at most, such as
+        tcp:8889:interface=10.0.0.5, ssl:8443:privateKey=key.pem:certKey=cert.pem, unix:/run/jupyter/b.sock:mode=660.
+        certfile does not concern them: what is to be TLS says so (ssl:, tls:).""",
+    )
     certfile = Unicode("", config=True, help="File with the TLS certificate (PEM), and its chain.")
     keyfile = Unicode("", config=True, help="File with the certificate's private key (PEM).")
     client_ca = Unicode("", config=True, help="File with the authorities (PEM) that sign clients' certificates.")
@@ -311,12 +322,12 @@ class ServerTraits(HTTPTraits, MovedTraits):
 
     @default("allow_remote_access")
     def _allow_remote_default(self) -> bool:
-        if not self.ip:
-            return True
-        try:
-            return not ipaddress.ip_address(self.ip).is_loopback
-        except ValueError:
-            return any(not _is_local(address) for address in _addresses(self.ip))
+        if self.endpoints:
+            from jupyterd.supervision.addresses.endpoints import is_remote
+
+            if any(map(is_remote, self.endpoints)):
+                return True
+        return any(map(_is_remote, self.ip.split(",")))
 
     @default("allow_unauthenticated_access")
     def _unauthenticated_default(self) -> bool:
@@ -385,7 +396,8 @@ class ServerTraits(HTTPTraits, MovedTraits):
 
     @validate("ip")
     def _valid_ip(self, proposal: Any) -> str:
-        return "" if proposal.value == "*" else proposal.value
+        ips = [ip.strip().removeprefix("[").removesuffix("]") for ip in proposal.value.split(",")]
+        return "" if {"*", ""} & set(ips) else ",".join(ips)
 
     @validate("base_url")
     def _valid_base_url(self, proposal: Any) -> str:
@@ -423,6 +435,12 @@ class ServerTraits(HTTPTraits, MovedTraits):
         # A daemon changes its directory.
         return os.path.abspath(expand_path(proposal.value)) if proposal.value else proposal.value
 
+    @validate("sock")
+    def _valid_sock(self, proposal: Any) -> str:
+        if proposal.value[:1] == "@" or "\0" in proposal.value:
+            raise TraitError(f"sock {proposal.value!r}: an abstract socket has no permissions, write a path (./@name)")
+        return cast(str, self._absolute(proposal))
+
     @validate("root_dir", "preferred_dir")
     def _valid_directory(self, proposal: Any) -> str:
         path = os.path.abspath(expand_path(proposal.value))
@@ -450,6 +468,16 @@ def _number_of(variable: str, otherwise: int) -> int:
         return int(text) if text else otherwise
     except ValueError:
         raise TraitError(f"{variable} is {text!r}, which is not a number") from None
+
+
+def _is_remote(ip: str) -> bool:
+    """Whether somebody on another machine reaches what listens on an address or a name; empty: on all."""
+    if not ip:
+        return True
+    try:
+        return not ipaddress.ip_address(ip).is_loopback
+    except ValueError:
+        return any(not _is_local(address) for address in _addresses(ip))
 
 
 def _addresses(host: str) -> list[str]:

@@ -13,7 +13,7 @@ from traitlets import Bool, Integer, Unicode
 
 from jupyterd import DEFAULT_JUPYTER_SERVER_PORT, __version__
 from jupyterd.supervision.handover.kept_servers import KeptServer, end_kept, kept_servers
-from jupyterd.supervision.running_servers import list_running_servers, shutdown_server
+from jupyterd.supervision.running_servers import list_running_servers, listens_on, shutdown_server
 
 
 class JupyterServerListApp(JupyterApp):
@@ -48,7 +48,8 @@ class JupyterServerListApp(JupyterApp):
 
 def _line_of(server: dict[str, Any]) -> str:
     token = f"?token={server['token']}" if server.get("token") else ""
-    return f"{server['url']}{token} :: {server['root_dir']}"
+    more = "".join(f", {url}" for url in server.get("more_urls", ()))
+    return f"{server['url']}{token}{more} :: {server['root_dir']}"
 
 
 class JupyterServerStopApp(JupyterApp):
@@ -80,7 +81,7 @@ class JupyterServerStopApp(JupyterApp):
         """Find it and stop it; say what runs when it is not found."""
         servers = list(list_running_servers(self.runtime_dir, log=self.log))
         wanted = self.sock or self.port
-        if not any(wanted == (each.get("sock") if self.sock else each.get("port")) for each in servers):
+        if not any(listens_on(each, wanted) for each in servers):
             kept = [each for each in kept_servers(self.runtime_dir) if each.where == str(wanted)]
             if kept:
                 self._end(kept)
@@ -88,7 +89,7 @@ class JupyterServerStopApp(JupyterApp):
         if not servers:
             self.exit(f"There are no running servers (per {self.runtime_dir})")
         for server in servers:
-            if wanted == (server.get("sock") if self.sock else server.get("port")):
+            if listens_on(server, wanted):
                 self._stop(wanted, server)
                 return
         self.log.info("There is currently no server running on %s", wanted)
@@ -106,35 +107,8 @@ class JupyterServerStopApp(JupyterApp):
         self.log.info("Shutting down server on %s...", where)
         if not self.shutdown_server(server):
             sys.exit(f"Could not stop server on {where}")
-        if self.sock:
+        if self.sock and self.sock == server.get("sock"):
             _forget_socket(self.sock)
-
-
-class JupyterServerRestartApp(JupyterServerStopApp):
-    """``jupyterd restart [port or socket]``."""
-
-    name = "jupyterd-restart"
-    description = "Have a new process take over from a running Jupyter server, with its sockets, kernels and terminals."
-    flags: dict[str, Any] = {}
-
-    def start(self) -> None:
-        """Find it and restart it."""
-        servers = list(list_running_servers(self.runtime_dir, log=self.log))
-        wanted = self.sock or self.port
-        for server in servers:
-            if wanted == (server.get("sock") if self.sock else server.get("port")):
-                self._restart(server)
-                return
-        self.exit(f"There is currently no server running on {wanted}")
-
-    def _restart(self, server: dict[str, Any]) -> None:
-        from jupyterd.supervision.handover.restart_command import RestartFailed, restart_server
-
-        try:
-            found = restart_server(server, lambda: list(list_running_servers(self.runtime_dir)), self.runtime_dir)
-        except RestartFailed as error:
-            sys.exit(f"The server on {server['url']} serves on as it was: {error}")
-        print(f"Process {found['pid']} has taken over {found['url']} from {server['pid']}.")  # noqa: T201
 
 
 def _forget_socket(path: str) -> None:

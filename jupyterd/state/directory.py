@@ -83,8 +83,15 @@ class StateDirectory:
         raise OSError(errno.EBUSY, "other daemons have all directories of this server's state", self._root_dir)
 
     def take(self, path: str) -> bool:
-        """Take this very one, as soon as its daemon has let go of it; whether that is so."""
-        if (fd := lock(path)) is None:
+        """Take this very one, as soon as its daemon has let go of it; whether that is so.
+
+        A daemon that had nothing to keep removes it: then there is nothing to take.
+        """
+        try:
+            fd = lock(path)
+        except FileNotFoundError:
+            return True
+        if fd is None:
             return False
         self._claim(path, fd)
         self._path = path

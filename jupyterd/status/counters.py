@@ -36,6 +36,8 @@ class EventCounters:
 
     events: Counter[tuple[str, ...]] = field(default_factory=Counter)
     deaths: Counter[tuple[str, ...]] = field(default_factory=Counter)
+    starts: Counter[tuple[str, ...]] = field(default_factory=Counter)
+    restarts: Counter[tuple[str, ...]] = field(default_factory=Counter)
 
     def count(self, schema_id: str, data: Mapping[str, Any]) -> None:
         """One event. It costs a dictionary look-up."""
@@ -46,11 +48,30 @@ class EventCounters:
         self.events[key] += 1
         if "kernel_death" in schema:
             self.deaths[(reason_of(data),)] += 1
+            if data.get("restarting"):
+                self.restarts[("death",)] += 1
+        elif schema.endswith("kernel_actions/v1"):
+            self._action(data)
+
+    def _action(self, data: Mapping[str, Any]) -> None:
+        status = "error" if data.get("status") == "error" else "success"
+        if data.get("action") == "start":
+            self.starts[(status,)] += 1
+        elif data.get("action") == "restart" and status == "success":
+            self.restarts[("asked",)] += 1
 
     def rows(self) -> list[Row]:
         """The counters as metrics."""
         return [
             Row("jupyterd_events", "events by schema and action", "counter", dict(self.events), ("schema", "action")),
+            Row("jupyterd_kernel_starts", "starts of kernels, by result", "counter", dict(self.starts), ("result",)),
+            Row(
+                "jupyterd_kernel_restarts",
+                "restarts of kernels: asked for, or after a death",
+                "counter",
+                dict(self.restarts),
+                ("reason",),
+            ),
             Row("jupyterd_kernel_deaths", "deaths of kernels, by reason", "counter", dict(self.deaths), ("reason",)),
         ]
 

@@ -6,7 +6,8 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from jupyterd import __version__
@@ -44,6 +45,17 @@ class RequestTimes:
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
+@dataclass(frozen=True)
+class Look:
+    """All numbers at one time."""
+
+    counts: Mapping[tuple[str, str, str], list[int]] = field(default_factory=dict)
+    sums: Mapping[tuple[str, str, str], float] = field(default_factory=dict)
+    kernels: Mapping[str, int] = field(default_factory=dict)
+    gauges: Sequence[tuple[str, str, float]] = ()
+    rows: Sequence[Row] = ()
+
+
 class Metrics:
     """All of them.
 
@@ -69,9 +81,30 @@ class Metrics:
         self._terminals = terminals
         self._more = more
         self._registry: Any = None
+        self._looked = Look()
+
+    def look(self) -> None:
+        """Take all numbers as they are now. Called in the reactor's thread, to which they belong."""
+        last, started = self._activity.last(), self._activity.started
+        self._looked = Look(
+            {key: list(counts) for key, counts in self._times.counts.items()},
+            dict(self._times.sums),
+            dict(self._kernels()),
+            [
+                ("terminal_currently_running_total", "terminals that run", self._terminals()),
+                ("jupyterd_kernel_connections", "open websockets to kernels", self._connections()),
+                ("jupyter_server_last_activity_timestamp_seconds", "last use", self._activity.wall(last)),
+                ("jupyter_server_started_timestamp_seconds", "start", self._activity.wall(started)),
+                ("jupyter_server_active_duration_seconds", "from the start to the last use", last - started),
+            ],
+            list(self._more()),
+        )
 
     def render(self, accept: str) -> tuple[bytes, str]:
-        """All metrics in the format that the client prefers, and its media type."""
+        """All metrics, as :meth:`look` saw them, in the format that the client prefers, and its media type.
+
+        Called in a thread: it takes milliseconds where there are many.
+        """
         from prometheus_client import CollectorRegistry, GCCollector, PlatformCollector, ProcessCollector
         from prometheus_client.exposition import choose_encoder
 
@@ -87,37 +120,31 @@ class Metrics:
         """Called by prometheus_client's registry."""
         from prometheus_client.core import GaugeMetricFamily, InfoMetricFamily
 
-        yield self._durations()
+        looked = self._looked
+        yield _durations(looked)
         kernels = GaugeMetricFamily("kernel_currently_running_total", "kernels that run, by type", labels=["type"])
-        for name, number in self._kernels().items():
+        for name, number in looked.kernels.items():
             kernels.add_metric([name], number)
         yield kernels
-        last, started = self._activity.last(), self._activity.started
-        for name, text, value in (
-            ("terminal_currently_running_total", "terminals that run", self._terminals()),
-            ("jupyterd_kernel_connections", "open websockets to kernels", self._connections()),
-            ("jupyter_server_last_activity_timestamp_seconds", "last use", self._activity.wall(last)),
-            ("jupyter_server_started_timestamp_seconds", "start", self._activity.wall(started)),
-            ("jupyter_server_active_duration_seconds", "from the start to the last use", last - started),
-        ):
+        for name, text, value in looked.gauges:
             yield GaugeMetricFamily(name, text, value=value)
-        for row in self._more():
+        for row in looked.rows:
             yield family_of(row)
         yield InfoMetricFamily("jupyter_server", "the Jupyter Server API's version", value={"version": API_VERSION})
         yield InfoMetricFamily("jupyterd", "jupyterd's version", value={"version": __version__})
 
-    def _durations(self) -> Any:
-        from prometheus_client.core import HistogramMetricFamily
 
-        family = HistogramMetricFamily(
-            "http_request_duration_seconds",
-            "duration of HTTP requests in seconds, by where they were answered",
-            labels=["method", "handler", "status_code"],
-        )
-        for key, counts in self._times.counts.items():
-            buckets = cumulative(BUCKETS, counts)
-            family.add_metric(key, buckets, sum_value=self._times.sums[key])
-        return family
+def _durations(looked: Look) -> Any:
+    from prometheus_client.core import HistogramMetricFamily
+
+    family = HistogramMetricFamily(
+        "http_request_duration_seconds",
+        "duration of HTTP requests in seconds, by where they were answered",
+        labels=["method", "handler", "status_code"],
+    )
+    for key, counts in looked.counts.items():
+        family.add_metric(key, cumulative(BUCKETS, counts), sum_value=looked.sums[key])
+    return family
 
 
 def cumulative(bounds: Iterable[float], counts: Iterable[int]) -> list[tuple[str, int]]:

@@ -83,6 +83,7 @@ class StatusResource:
         """Metrics."""
         more = self.more_metrics()
         accept = (call.header("accept") or "") if more is None else PLAIN  # the format that theirs are in
+        self.metrics.look()
         body, media_type = await self.in_thread(self.metrics.render, accept)
         if more is not None:
             body += await more

@@ -9,7 +9,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -59,6 +59,7 @@ class Daemon(MultiService):
     :param reload: called at SIGHUP.
     :param leave: called with an exit status and the seconds after which the process has to be gone.
     :param restart: called at SIGUSR2; None where there is no such thing.
+    :param silent: gives the names of thread pools that do not answer.
     :param give_up: called with one line where the server can not listen; does not return, or the error is raised.
     """
 
@@ -74,6 +75,7 @@ class Daemon(MultiService):
         leave: Callable[[int, float], None] = leave,
         give_up: Callable[[str], None] = lambda _: None,
         restart: Callable[[], None] | None = None,
+        silent: Callable[[], Sequence[str]] = tuple,
     ) -> None:
         super().__init__()
         self._reactor = reactor
@@ -94,7 +96,7 @@ class Daemon(MultiService):
             ask=ask_on_terminal if has_terminal() and not server.answer_yes else None,
         )
         self._signals.setServiceParent(self)
-        Watchdog(reactor, self._notify.say, watchdog_seconds(os.environ)).setServiceParent(self)
+        Watchdog(reactor, self._notify.say, watchdog_seconds(os.environ), silent).setServiceParent(self)
 
     def setServiceParent(self, parent: Any) -> None:
         """Twistd takes the log observer from the application, unless ``--logger`` names another."""

@@ -15,10 +15,14 @@ from twisted.logger import Logger
 
 from jupyterd.supervision import sockets, tls
 from jupyterd.supervision import startup_messages as greeting
-from jupyterd.supervision.handover.successor import CanNotTakeOver, Successor
+from jupyterd.supervision.addresses.endpoints import Endpoints
+from jupyterd.supervision.handover.successor import CanNotTakeOver, HandedOver, Successor
 from jupyterd.supervision.server_settings import Server
 from jupyterd.supervision.systemd_notify import Notify
 from jupyterd.system.daemon_directory import DaemonDirectory
+
+MAX_SOCKETS = 16
+"""Sockets of one server; so many are handed over to another process at once (``jupyterd.keeper.connection``)."""
 
 
 class Listener(Service):
@@ -57,6 +61,9 @@ class Listener(Service):
         self._listening: list[socket.socket] = []
         self._unix: sockets.UnixSocket | None = None
         self._ports: list[IListeningPort] = []
+        self._more = Endpoints(reactor, server.endpoints, int(server.sock_mode, 8), server.sock_group)
+        self._opened = False
+        self._unwanted: list[str] = []
         self.certificates: tls.Certificates | None = None
 
     def privilegedStartService(self) -> None:
@@ -65,34 +72,66 @@ class Listener(Service):
         :raises CannotListen: there is nothing to listen on.
         """
         super().privilegedStartService()
+        self._opened = True
         self._prepare_tls()
-        self._listening = sockets.inherited(os.environ) or self._taken_over() or self._open()
-        self._note_where()
+        inherited = sockets.inherited(os.environ)
+        given = [] if inherited else self._handed()
+        self._listening = inherited or self._taken_over(given) or self._open()
+        try:
+            self._note_where()
+            self._open_more(given)
+        except sockets.CannotListen:
+            self._close_main()
+            raise
 
-    def _taken_over(self) -> list[socket.socket]:
+    def _open_more(self, given: list[HandedOver]) -> None:
+        """Open the endpoints; sockets of one that is no longer wanted are closed."""
+        by_endpoint: dict[str, list[tuple[socket.socket, str]]] = {}
+        for each in given:
+            if each.endpoint:
+                by_endpoint.setdefault(each.endpoint, []).append((each.listening, each.path))
+        self._more.open(self._factory, by_endpoint)
+        for listening, path in (left for all_left in by_endpoint.values() for left in all_left):
+            listening.close()
+            if path:
+                self._unwanted.append(path)
+        if len(self._listening) + len(self._more.all) > MAX_SOCKETS:
+            self._more.close()
+            raise sockets.CannotListen(f"a server listens on {MAX_SOCKETS} sockets at most")
+        self._server.more_urls = self._more.urls(self._server.base_url)
+
+    def _handed(self) -> list[HandedOver]:
+        """The sockets of the server before this one, if there is one and it is to be taken over from."""
         if self._successor is None:
             return []
         try:
-            found = self._successor.sockets()
+            return self._successor.sockets()
         except CanNotTakeOver as error:
             raise sockets.CannotListen(str(error)) from error
-        if found and self._successor.sock:
-            self._unix = sockets.UnixSocket(found[0], self._successor.sock, sockets.mark_of(self._successor.sock))
-        return found
 
-    def hand_over(self) -> tuple[list[int], str]:
-        """The descriptors of the listening sockets, for a successor, and the path of the UNIX socket; it is left."""
-        return [port.fileno() for port in self._ports], self._server.sock  # type: ignore[attr-defined]
+    def _taken_over(self, given: list[HandedOver]) -> list[socket.socket]:
+        found = [each for each in given if not each.endpoint]
+        for each in found:
+            if each.path:
+                self._unix = sockets.UnixSocket.found(each.listening, each.path)
+        return [each.listening for each in found]
+
+    def hand_over(self) -> list[tuple[int, str, str]]:
+        """Each listening socket for a successor: descriptor, endpoint, path of a UNIX socket of ours; they are left."""
+        path = self._unix.path if self._unix is not None else ""
+        own = [(port.fileno(), "", path) for port in self._ports]  # type: ignore[attr-defined]
+        return [*own, *self._more.hand_over()] if own else []
 
     def leave(self) -> None:
         """Another process serves on: stop without a word to anybody."""
         self._handed_over = True
         self._unix = None
+        self._more.leave()
 
     def _open(self) -> list[socket.socket]:
         server = self._server
         if server.sock:
-            self._unix = sockets.open_unix(server.sock, int(server.sock_mode, 8))
+            self._unix = sockets.open_unix(server.sock, int(server.sock_mode, 8), server.sock_group)
             return [self._unix.listening]
         ports = sockets.random_ports(server.port, server.port_retries + 1) if server.port else iter([0])
         return sockets.open_port(server.ip, ports, lambda text: self.log.info("{text}", text=text))
@@ -109,6 +148,10 @@ class Listener(Service):
 
     def _note_where(self) -> None:
         where = self._listening[0].getsockname()
+        if isinstance(where, bytes):
+            raise sockets.CannotListen(
+                f"the service manager's socket {where!r} is abstract: it has no permissions; give it a path"
+            )
         if isinstance(where, tuple):
             self._server.port = where[1]
         elif not self._server.sock:
@@ -116,7 +159,7 @@ class Listener(Service):
 
     def startService(self) -> None:
         """Accept connections, and tell everybody."""
-        if not self._listening:
+        if not self._opened:
             self.privilegedStartService()
         super().startService()
         if self._ready is None:
@@ -129,11 +172,14 @@ class Listener(Service):
             return
         factory = self._factory
         if self.certificates is not None:
-            from twisted.protocols.tls import TLSMemoryBIOFactory
+            from jupyterd.supervision.addresses.plain_http import Factory
 
-            factory = TLSMemoryBIOFactory(self.certificates, False, factory)
+            factory = Factory(self.certificates, False, factory)
         self._ports = [sockets.adopt(self._reactor, listening, factory) for listening in self._listening]
         self._listening = []
+        self._more.begin()
+        while self._unwanted:
+            sockets.remove_unix(self._unwanted.pop())
         self._tell()
 
     def _tell(self) -> None:
@@ -175,10 +221,14 @@ class Listener(Service):
         if self._notes is not None:
             for path in self._files:
                 self._notes.strike(path)
+        self._opened = False
+        return gatherResults([*self._close_main(), self._more.close()], consumeErrors=True)
+
+    def _close_main(self) -> list[Deferred[Any]]:
         ports, self._ports = self._ports, []
         for listening in self._listening:
             listening.close()
         self._listening = []
         if self._unix is not None:
             self._unix.remove()
-        return gatherResults([maybeDeferred(port.stopListening) for port in ports], consumeErrors=True)
+        return [maybeDeferred(port.stopListening) for port in ports]

@@ -11,10 +11,11 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
+from urllib.parse import urlsplit
 
 from jupyter_core.paths import jupyter_runtime_dir
 
-from jupyterd.utils import check_pid, fetch, url_path_join
+from jupyterd.utils import check_pid, fetch, url_path_join, urldecode_unix_socket_path
 
 _POLLS_A_SECOND = 10
 
@@ -40,6 +41,19 @@ def list_running_servers(runtime_dir: str | None = None, log: Any = None) -> Ite
             yield info
         else:
             _forget(path, log)
+
+
+def listens_on(info: dict[str, Any], where: str | int) -> bool:
+    """Whether a server listens on a port or on the socket at an absolute path, by what it has written about itself."""
+    if str(where) in (str(info.get("port")), info.get("sock")) and str(where) not in ("0", ""):
+        return True
+    for url in info.get("more_urls", ()):
+        parts = urlsplit(url)
+        if parts.scheme == "http+unix" and urldecode_unix_socket_path(parts.netloc) == str(where):
+            return True
+        if parts.scheme in ("http", "https") and str(parts.port) == str(where):
+            return True
+    return False
 
 
 def _forget(path: str, log: Any) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
 
@@ -11,10 +11,12 @@ class Server(Protocol):
 
     :ivar port: set to the port that was found.
     :ivar sock: set to the path of a socket that the service manager has opened.
+    :ivar more_urls: set to where the server is beside ``ip`` and ``port``, or ``sock``.
     """
 
     port: int
     sock: str
+    more_urls: list[str]
 
     @property
     def answer_yes(self) -> bool: ...
@@ -38,6 +40,8 @@ class Server(Protocol):
     def default_path(self) -> str: ...
     @property
     def display_url(self) -> str: ...
+    @property
+    def endpoints(self) -> Sequence[str]: ...
     @property
     def file_to_run(self) -> str: ...
     @property
@@ -64,6 +68,8 @@ class Server(Protocol):
     def port_retries(self) -> int: ...
     @property
     def root_dir(self) -> str: ...
+    @property
+    def sock_group(self) -> str: ...
     @property
     def sock_mode(self) -> str: ...
     @property

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import random
+import shutil
 import socket
 import stat
 from collections.abc import Callable, Iterable, Iterator, MutableMapping
@@ -45,7 +46,7 @@ def random_ports(port: int, n: int) -> Iterator[int]:
 def open_port(ip: str, ports: Iterable[int], tell: Tell) -> list[socket.socket]:
     """Listen on every address of ``ip``, all on the same port: the first of ``ports`` that is free on all of them.
 
-    :param ip: an address, a host name, or empty for all addresses of this machine.
+    :param ip: an address, a host name, or several with commas between them; empty for all addresses of this machine.
     :param ports: 0 stands for one that the system chooses.
     :param tell: is told of ports that can not be had.
     :raises CannotListen: none of them can be had, or ``ip`` is not of this machine.
@@ -68,7 +69,11 @@ def open_port(ip: str, ports: Iterable[int], tell: Tell) -> list[socket.socket]:
 
 
 def _open_all(ip: str, port: int) -> list[socket.socket]:
-    found = socket.getaddrinfo(ip or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    found = [
+        info
+        for each in ip.split(",")
+        for info in socket.getaddrinfo(each or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    ]
     addresses: list[tuple[int, Any]] = list(dict.fromkeys((family, address) for family, _, _, _, address in found))
     for _ in range(_TRIES_FOR_A_FREE_PORT):
         try:
@@ -86,7 +91,7 @@ def _open_each(addresses: list[tuple[int, Any]], port: int) -> list[socket.socke
     try:
         for family, address in addresses:
             try:
-                opened.append(_listen(family, (address[0], port, *address[2:])))
+                opened.append(listen(family, (address[0], port, *address[2:])))
             except OSError as error:
                 if error.errno not in _NO_SUCH_FAMILY:
                     raise
@@ -102,11 +107,16 @@ def _open_each(addresses: list[tuple[int, Any]], port: int) -> list[socket.socke
     return opened
 
 
-def _listen(family: int, address: tuple[str | int, ...]) -> socket.socket:
+def listen(family: int, address: tuple[str | int, ...], v6_only: bool = True) -> socket.socket:
+    """A socket that listens on an address.
+
+    :param v6_only: on ``::``, IPv4 has a socket of its own; else the system decides whether it comes in here too.
+    :raises OSError: it can not be had.
+    """
     listening = socket.socket(family, socket.SOCK_STREAM)
     try:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        if family == socket.AF_INET6:
+        if family == socket.AF_INET6 and v6_only:
             listening.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
         listening.bind(address)
         listening.listen(BACKLOG)
@@ -131,6 +141,14 @@ class UnixSocket:
     path: str
     mark: tuple[int, int]
 
+    @classmethod
+    def found(cls, listening: socket.socket, path: str) -> UnixSocket | None:
+        """One of ours that is open already; None where its path is gone."""
+        try:
+            return cls(listening, path, mark_of(path))
+        except OSError:
+            return None
+
     def remove(self) -> None:
         """Remove it from the file system."""
         with suppress(OSError):  # it is gone
@@ -147,11 +165,18 @@ def mark_of(path: str) -> tuple[int, int]:
     return found.st_ino, found.st_mtime_ns  # inodes are used again at once
 
 
-def open_unix(path: str, mode: int) -> UnixSocket:
+def remove_unix(path: str) -> None:
+    """Remove a UNIX socket of ours on which nobody listens any more."""
+    with suppress(OSError):
+        os.unlink(path)
+
+
+def open_unix(path: str, mode: int, group: str = "") -> UnixSocket:
     """Listen on a UNIX socket; one that a dead server has left is replaced. Its permissions are never too wide.
 
     :param path: absolute.
     :param mode: its permissions.
+    :param group: the group that it is given to, by name or number; empty: it keeps the one that it gets.
     :raises CannotListen: a server answers there, something else is there, or the directory can not be written.
     """
     if unix_socket_in_use(path):
@@ -164,15 +189,30 @@ def open_unix(path: str, mode: int) -> UnixSocket:
         with suppress(FileNotFoundError):
             os.unlink(path)
         listening.bind(path)
+        if group:
+            _give_to(path, group)
         os.chmod(path, mode)
         listening.listen(BACKLOG)
         listening.setblocking(False)
         return UnixSocket(listening, path, mark_of(path))
+    except CannotListen:
+        listening.close()
+        os.unlink(path)
+        raise
     except OSError as error:
         listening.close()
         raise CannotListen(f"can not listen on the socket {path}: {_text(error)}") from error
     finally:
         os.umask(previous)
+
+
+def _give_to(path: str, group: str) -> None:
+    try:
+        shutil.chown(path, group=int(group) if group.isdecimal() else group)
+    except LookupError:
+        raise CannotListen(f"there is no group {group} for the socket {path}") from None
+    except OSError as error:
+        raise CannotListen(f"the socket {path} can not be given to the group {group}: {_text(error)}") from error
 
 
 class UnixPort(unix.Port):
@@ -186,6 +226,7 @@ class UnixPort(unix.Port):
         self.factory.doStart()
         assert self._preexistingSocket is not None
         self.socket, self._preexistingSocket = self._preexistingSocket, None
+        self._shouldShutdown = False  # a service manager, or a successor, listens on it too
         self.connected = True
         self.fileno = self.socket.fileno  # type: ignore[method-assign]
         self.numberAccepts = 100

@@ -12,7 +12,8 @@ _STOPPING = "Use Control-C to stop this server and shut down all kernels (twice 
 
 def lines_of(server: Server) -> list[str]:
     """Where files are and where the server is, a line each."""
-    return [*server.running_server_info(kernel_count=False).split("\n"), _STOPPING]
+    more = [f"    {url}" for url in server.more_urls]
+    return [*server.running_server_info(kernel_count=False).split("\n"), *more, _STOPPING]
 
 
 def invitation(server: Server) -> str:
@@ -21,7 +22,7 @@ def invitation(server: Server) -> str:
     The words and their order are the Jupyter Server's: there are tools that look for the URL in them.
     """
     provider = server.identity_provider
-    hidden = not provider.token and provider.auth_enabled and server.ip in ("0.0.0.0", "::")  # noqa: S104
+    hidden = not provider.token and provider.auth_enabled and {"0.0.0.0", "::"} & set(server.ip.split(","))  # noqa: S104
     if not ((provider.token and provider.token_generated) or hidden):
         return ""
     if server.sock:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import socket
 import time
-from collections.abc import Callable, Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping, Sequence
 from typing import Any
 
 from twisted.logger import Logger
@@ -68,15 +68,21 @@ class Notify:
 
 
 class Watchdog(Periodic):
-    """Tells the service manager that the reactor still turns, twice as often as it asks for.
+    """Tells the service manager that the reactor turns and the thread pools work, twice as often as it asks for.
 
     :param seconds: how long it waits before it takes us for dead; 0: it does not watch.
+    :param silent: gives the names of what should answer and does not; then the service manager is told nothing.
     """
 
-    def __init__(self, clock: Any, say: Callable[[str], None], seconds: float) -> None:
+    log = Logger()
+
+    def __init__(
+        self, clock: Any, say: Callable[[str], None], seconds: float, silent: Callable[[], Sequence[str]] = tuple
+    ) -> None:
         super().__init__(clock)
         self._seconds = seconds
         self._say = say
+        self._silent = silent
 
     def interval(self) -> float:
         """Half of what the service manager waits."""
@@ -84,7 +90,13 @@ class Watchdog(Periodic):
 
     def turn(self) -> None:
         """Say it."""
-        self._say("WATCHDOG=1")
+        if names := self._silent():
+            self.log.critical(
+                "these thread pools do not answer: {names}; the service manager is not told that all is well",
+                names=", ".join(names),
+            )
+        else:
+            self._say("WATCHDOG=1")
 
 
 def watchdog_seconds(environment: Mapping[str, str]) -> float:

@@ -53,6 +53,7 @@ class Threads(Service):
         self._threads: list[Thread] = []
         self._under_way = 0
         self._short = False
+        self._asked = False
         self._stopped: Deferred[None] | None = None
 
     @cached_property
@@ -102,6 +103,26 @@ class Threads(Service):
     def works(self) -> bool:
         """Whether a call finds a thread; one is tried where there was none."""
         return not self._short or bool(self._threads) or self._start_thread()
+
+    def answers(self) -> bool:
+        """Whether the pool works, for a watchdog that asks again and again.
+
+        It does when nobody uses it, when the call that was put in line at the last question has come back, and when
+        all its threads have a call: a pool that is busy with long work is not dead. It does not when a thread has
+        ended, when the system gives it none, or when a thread is free and that call has not come back.
+        """
+        if self._stopped is not None or not (self._threads or self._under_way):
+            return True
+        if not self._threads or not all(thread.is_alive() for thread in self._threads):
+            return False
+        if self._asked:
+            return self._under_way > len(self._threads)
+        self._asked = True
+        self(lambda: None).addBoth(self._answered)
+        return True
+
+    def _answered(self, _: Any) -> None:
+        self._asked = False
 
     def _work(self) -> None:
         """A thread's life."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime, timezone
+from functools import lru_cache
 
 
+@lru_cache(maxsize=1024)  # clients ask for the same kernels again and again
 def isoformat(seconds: float, timespec: str = "auto") -> str:
     """A time as text, ``2026-01-02T03:04:05.678901Z``.
 

@@ -19,7 +19,7 @@ from jupyterd.web import errors
 from jupyterd.web.body_schema import Body
 from jupyterd.web.call import Call, Reply, encode
 from jupyterd.web.self_writing_reply import Served
-from jupyterd.web.server.request import Request
+from jupyterd.web.server.request import CONTENT_LENGTH, CONTENT_TYPE, Request
 from jupyterd.web.server.transport import Eager
 
 log = Logger()
@@ -197,10 +197,11 @@ def _answer(value: Any, call: Call) -> None:
 
 def _write(request: Request, status: int, body: bytes, content_type: str | None) -> None:
     request.setResponseCode(status)
-    if content_type is not None and status != 204 and not request.responseHeaders.hasHeader(b"content-type"):
-        request.setHeader(b"content-type", content_type.encode("ascii"))
+    headers = request.responseHeaders._rawHeaders
+    if content_type is not None and status != 204 and CONTENT_TYPE not in headers:
+        headers[CONTENT_TYPE] = [content_type.encode("ascii")]
     if status not in (204, 304):
-        request.setHeader(b"content-length", b"%d" % len(body))
+        headers[CONTENT_LENGTH] = [b"%d" % len(body)]
     transport: Any = request.channel.transport
     if isinstance(transport, Eager):
         transport.write_together(partial(_send, request, body))

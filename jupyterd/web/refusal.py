@@ -15,6 +15,7 @@ class Refusal:
     :param location: where a redirect leads.
     :param headers: more response headers.
     :param empty: send no body at all.
+    :param check: which of the guard's checks it is, for metrics; empty where it is no refusal of somebody.
     """
 
     status: int
@@ -23,3 +24,4 @@ class Refusal:
     location: str | None = None
     headers: tuple[tuple[str, str], ...] = field(default=())
     empty: bool = False
+    check: str = ""

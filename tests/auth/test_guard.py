@@ -693,3 +693,17 @@ def test_traceback_stays_inside() -> None:
     answer = site.request("GET", "/api/broken", headers=bearer())
     assert answer.status == 500
     assert answer.json() == {"message": "Unhandled error", "reason": None, "traceback": ""}
+
+
+# -- counted
+
+
+def test_refusals_are_counted_by_check() -> None:
+    site, _ = guarded_site()
+    site.request("GET", "/api/things")
+    site.request("GET", "/api/things", headers={"Authorization": f"token {TOKEN}x"})
+    site.request("GET", "/api/things", headers={"Host": "rebound.example"})
+    site.request("GET", "/api/things", headers={**browser(logged_in(site)), **EVIL})
+    site.request("POST", "/api/things", headers=browser(logged_in(site)))
+    site.request("GET", "/api/nothing", headers=bearer())
+    assert site.site.refused == {"login": 2, "host": 1, "origin": 1, "xsrf": 1}

@@ -83,6 +83,9 @@ def test_a_running_server_and_its_kernels(daemon: Daemon) -> None:
     assert jupyterd(home, "interrupt", kernel[:8]).returncode == 0
     until(lambda: daemon.json("GET", f"/api/kernels/{kernel}")["execution_state"] == "idle")
     assert "KeyboardInterrupt" in jupyterd(home, "logs", "a.ipynb").stdout
+    assert jupyterd(home, "restart", "a.ipynb").returncode == 0
+    until(lambda: daemon.json("GET", f"/api/kernels/{kernel}")["execution_state"] == "idle")
+    assert kernel in jupyterd(home, "completion", "--words", "restart", "").stdout.split()
     assert jupyterd(home, "shutdown", "a.ipynb").returncode == 0
     assert daemon.json("GET", "/api/kernels") == []
 
@@ -106,6 +109,16 @@ def test_what_can_not_be_done_is_one_line(daemon: Daemon, tmp_path: Path) -> Non
         assert (done.returncode, done.stderr) == (2, f"jupyterd {words[0]}: {told}\n")
     nowhere = jupyterd(tmp_path, "status", "--all")
     assert (nowhere.returncode, nowhere.stdout) == (3, "no server runs\n")
+
+
+@pytest.mark.real
+def test_a_level_is_changed_while_it_runs(daemon: Daemon) -> None:
+    assert jupyterd(daemon.home, "log-level").stdout == "INFO\n"
+    assert jupyterd(daemon.home, "log-level", "jupyterd.web", "DEBUG").stdout == "INFO\njupyterd.web DEBUG\n"
+    daemon.json("GET", "/api/kernelspecs")
+    until(lambda: "200 GET /api/kernelspecs" in daemon.log)
+    assert jupyterd(daemon.home, "log-level", "jupyterd.web", "default").stdout == "INFO\n"
+    assert "is no log level" in jupyterd(daemon.home, "log-level", "LOUD").stderr
 
 
 @pytest.mark.real

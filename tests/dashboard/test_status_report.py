@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import os
 from typing import Any
 
@@ -10,8 +12,9 @@ from twisted.internet.task import Clock
 from twisted.logger import Logger, LogLevel, globalLogPublisher
 
 from jupyterd.dashboard.log_lines import KEPT, MAX_LINE_LENGTH, LogLines
-from jupyterd.dashboard.resource import DashboardResource
+from jupyterd.dashboard.resource import MAX_NAMESPACES, DashboardResource
 from jupyterd.dashboard.status_report import FRESH, MAX_ROUTES, Account, Sources
+from jupyterd.log import Levels
 from jupyterd.log_scrub import Scrubber
 from jupyterd.testing.deferreds import at_once
 from jupyterd.testing.http import MemorySite
@@ -57,13 +60,15 @@ def house() -> House:
 
 
 @pytest.fixture
-def site(house: House) -> MemorySite:
+def site(house: House, monkeypatch: pytest.MonkeyPatch) -> MemorySite:
     served = MemorySite()
 
     def render(name: str, **values: Any) -> bytes:
         return f"{name} {values['front_end']}".encode()
 
-    resource = DashboardResource(house.account, LogLines(), render, lambda: "lab/tree/").app.resource
+    levels = Levels(logging.INFO)
+    monkeypatch.setattr(logging.getLogger(), "level", logging.WARNING)
+    resource = DashboardResource(house.account, LogLines(), render, lambda: "lab/tree/", levels).app.resource
     served.root.mount("/jupyterd", lambda: resource(), auth="server", exact=True, page=True)
     served.root.mount("/api/jupyterd", lambda: resource(), auth="server")
     return served
@@ -112,6 +117,33 @@ def test_a_number_that_is_none(site: MemorySite, after: str) -> None:
 
 
 # -- the log
+
+
+def test_a_level_can_be_changed_and_taken_away(site: MemorySite) -> None:
+    def put(**body: Any) -> Any:
+        return site.request("PUT", "/api/jupyterd/log-level", json.dumps(body).encode())
+
+    assert put(namespace="a.b", level="debug").json() == {"level": "INFO", "namespaces": {"a.b": "DEBUG"}}
+    assert logging.getLogger("a.b").level == logging.DEBUG
+    assert put(level="WARNING").json()["level"] == "WARNING"
+    assert put(namespace="a.b", level=None).json() == {"level": "WARNING", "namespaces": {}}
+    assert logging.getLogger("a.b").level == logging.NOTSET
+    assert site.request("GET", "/api/jupyterd/log-level").json()["level"] == "WARNING"
+    for body, why in (
+        ({"level": "loud"}, "'loud' is no log level"),
+        ({"namespace": 1, "level": "INFO"}, "namespace"),
+        ({"namespace": "a"}, "level"),
+        ({"level": None}, "not taken away"),
+    ):
+        answer = put(**body)
+        assert (answer.status, why in answer.json()["message"]) == (400, True), answer.json()
+
+
+def test_levels_of_their_own_have_a_bound(site: MemorySite) -> None:
+    for number in range(MAX_NAMESPACES + 1):
+        body = json.dumps({"namespace": f"n{number}", "level": "INFO"}).encode()
+        answer = site.request("PUT", "/api/jupyterd/log-level", body)
+    assert (answer.status, "100 namespaces" in answer.json()["message"]) == (400, True)
 
 
 @pytest.fixture

@@ -60,24 +60,44 @@ export class Kernel {
     this.replies = [];
     this._futures = new Map();
     this._displayIdToParentIds = new Map();
-    this._chain = Promise.resolve();
+    this._msgChain = Promise.resolve();
+    this._comms = new Map();
+    this._targetRegistry = {};
     for (const name of ['anyMessage', 'iopubMessage', 'connectionStatusChanged', 'statusChanged']) {
       this[name] = new Signal(this);
     }
   }
   receive(msg) {
-    this._chain = this._chain.then(() => this._handleMessage(msg));
+    this._msgChain = this._msgChain.then(() => this._handleMessage(msg));
     this.anyMessage.emit({ msg, direction: 'recv' });
-    return this._chain;
+    return this._msgChain;
   }
   async _handleMessage(msg) {
     await this._futures.get(msg.parent_header.msg_id)?.handleMsg(msg);
     if (msg.channel === 'iopub') {
       if (msg.header.msg_type === 'status') {
         this._updateStatus(msg.content.execution_state);
+      } else if (msg.header.msg_type === 'comm_msg') {
+        await this._handleCommMsg(msg);
+      } else if (msg.header.msg_type === 'comm_close') {
+        await this._handleCommClose(msg);
       }
       this.iopubMessage.emit(msg);
     }
+  }
+  createComm(target, id) {
+    if (this._comms.has(id)) {
+      throw new Error('Comm is already created');
+    }
+    const comm = { id, target, dispose: () => this._comms.delete(id) };
+    this._comms.set(id, comm);
+    return comm;
+  }
+  async _handleCommMsg(msg) {
+    await this._comms.get(msg.content.comm_id)?.onMsg?.(msg);
+  }
+  async _handleCommClose(msg) {
+    this._comms.get(msg.content.comm_id)?.dispose();
   }
   _updateStatus(status) {
     if (status !== this.status) {

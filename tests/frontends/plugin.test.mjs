@@ -261,7 +261,7 @@ test('outputs of widgets are taken by them, in order, though they take their tim
   for (const said of ['widget', 'cell', 'widget']) {
     void kernel.receive(stream(said, request('r')));
   }
-  await kernel._chain;
+  await kernel._msgChain;
   same(taken, ['widget', 'cell', 'widget']);
   assert.equal(text(place), 'cell');
 });
@@ -426,4 +426,73 @@ async function anyOrder(seed) {
 
 test('nothing is shown twice and nothing is missing, in whatever order all comes', async () => {
   await Promise.all(Array.from({ length: 300 }, (_, seed) => anyOrder(seed + 1)));
+});
+
+// -- widgets
+
+/** A page with a widget manager whose models hear updates, as that of JupyterLab. */
+function withWidgets(kernel, delay = 0) {
+  const models = {};
+  kernel._targetRegistry['jupyter.widget'] = async (comm, msg) => {
+    const { state } = msg.content.data;
+    if (state.broken) {
+      throw new Error('no such model');
+    }
+    const model = (models[comm.id] = { state: { ...state }, msg });
+    await new Promise(resolve => setTimeout(resolve, delay)); // its class is loaded
+    comm.onMsg = ({ content }) => void Object.assign(model.state, content.data.state);
+  };
+  return models;
+}
+
+const widget = (comm_id, state, more = {}) => ({
+  comm_id,
+  target_name: 'jupyter.widget',
+  metadata: { version: '2.1.0' },
+  data: { state, buffer_paths: [] },
+  buffers: [],
+  ...more
+});
+const moved = (comm_id, value) =>
+  message('comm_msg', { comm_id, data: { method: 'update', state: { value } } }, request('x'));
+
+test('widgets of a cell that runs are opened, and hear what came since', async () => {
+  const cells = [cell('c', '')];
+  const shown = { output_type: 'display_data', data: { 'application/vnd.jupyter.widget-view+json': {} }, metadata: {} };
+  let models;
+  const { kernel } = page(cells, kernel => {
+    models = withWidgets(kernel, 20);
+    void kernel.receive(moved('bar', 4)); // is in the answer
+    const fence = status('busy');
+    void kernel.receive(fence);
+    void kernel.receive(moved('bar', 6));
+    void kernel.receive(message('comm_close', { comm_id: 'closed' }, request('x')));
+    const widgets = [
+      widget('bar', { value: 5, layout: 'IPY_MODEL_layout' }),
+      widget('layout', {}, { data: { state: { x: null }, buffer_paths: [['x']] }, buffers: ['AQI='] }),
+      widget('closed', {}),
+      widget('broken', { broken: true }),
+      widget('foreign', {}, { target_name: 'unknown' })
+    ];
+    const executions = [record('x', 'c', { outputs: [shown] })];
+    return { fence: fence.header.msg_id, executions, widgets };
+  });
+  await until(() => cells[0].cell.outputArea.model.list.length);
+  assert.deepEqual(models.bar.state, { value: 6, layout: 'IPY_MODEL_layout' });
+  assert.equal(models.bar.msg.metadata.version, '2.1.0');
+  assert.equal(models.layout.msg.buffers[0].getUint8(1), 2);
+  assert.deepEqual([...kernel._comms.keys()], ['bar', 'layout']);
+  await kernel.receive(moved('bar', 7));
+  assert.equal(models.bar.state.value, 7);
+});
+
+test('widgets that the page has are left alone, and a page without a manager shows the cell all the same', async () => {
+  const cells = [cell('c', '')];
+  const told = fenced(record('x', 'c', { outputs: [out('a')] }));
+  const { kernel } = page(cells, kernel => {
+    kernel.createComm('jupyter.widget', 'bar').onMsg = () => undefined;
+    return { ...told(kernel), widgets: [widget('bar', { value: 1 }), widget('other', {})] };
+  });
+  await until(() => text(cells[0]) === 'a');
+  assert.deepEqual([...kernel._comms.keys()], ['bar']);
 });

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from tests.gateway.cable import Cable
+from tests.real.cells import await_text, run_cell, save, session, texts
 from tests.real.daemon import (
     BIN,
     JUPYTERD,
@@ -33,6 +34,7 @@ QUICK = (
     "--GatewayClient.gateway_retry_interval=0.1",
     "--GatewayClient.gateway_retry_max=2",
     "--GatewayClient.poll_interval=0.5",
+    "--OutputRecorder.closed_grace=1",
 )
 ECHO = """
 from ipykernel.comm import Comm
@@ -129,6 +131,27 @@ def test_a_kernels_life(front: Daemon, gateway: Daemon, kernel: str) -> None:
     assert front.ask("DELETE", f"/api/kernels/{kernel}").status == 204
     assert gateway.json("GET", "/api/kernels") == []
     assert front.ask("GET", f"/api/kernels/{kernel}").status == 404
+
+
+def test_what_a_page_has_run_that_is_closed_is_in_the_file(front: Daemon, tmp_path: Path) -> None:
+    go = tmp_path / "go"
+    source = (
+        f"import os, time\nprint('begun')\nwhile not os.path.exists({str(go)!r}):\n    time.sleep(0.05)\nprint('over')"
+    )
+    save(front, source, "6 * 7")
+    kernel = session(front)
+    tab = Tab(front, kernel)
+    run_cell(tab, "c1", source)
+    run_cell(tab, "c2", "6 * 7")
+    await_text(tab, "c1")
+    tab.close()
+    executions = front.json("GET", f"/api/kernels/{kernel}/executions")["executions"]
+    assert [(each["cell_id"], each["state"]) for each in executions] == [("c1", "running"), ("c2", "queued")]
+    go.touch()
+    until(lambda: texts(front.root / "a.ipynb")[1][0], 60, "not written")
+    assert texts(front.root / "a.ipynb") == [(1, ["begun\nover\n"]), (2, ["42"])]
+    (session_id,) = [each["id"] for each in front.json("GET", "/api/sessions") if each["path"] == "a.ipynb"]
+    front.json("DELETE", f"/api/sessions/{session_id}")
 
 
 def test_buffers_pass_both_ways(front: Daemon, kernel: str) -> None:

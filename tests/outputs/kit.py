@@ -20,8 +20,8 @@ from jupyterd.kernels.channels.settings import ZMQChannelsWebsocketConnection
 from jupyterd.kernels.websocket.resource import ChannelsResource
 from jupyterd.outputs.recorder import Recorder
 from jupyterd.outputs.resource import ExecutionsResource
-from jupyterd.outputs.run_routes import RunRoutes
-from jupyterd.outputs.runs import Runs
+from jupyterd.outputs.runs.routes import RunRoutes
+from jupyterd.outputs.runs.runs import Runs
 from jupyterd.outputs.settings import OutputRecorder
 from jupyterd.testing.deferreds import at_once, result_of
 from jupyterd.testing.http import MemorySite

@@ -502,6 +502,21 @@ def test_the_next_daemon_waits_for_who_can_come_back(
     assert list(record.away) == waited_for
 
 
+def test_a_page_is_told_of_widgets_while_the_kernel_is_busy(kit: Kit) -> None:
+    page = Page(kit, "one")
+    header = page.run("c1")
+    kit.begin(header)
+    kit.kernel.say(
+        "comm_open", {"comm_id": "w", "target_name": "jupyter.widget", "data": {"state": {"value": 1}}}, header
+    )
+    kit.kernel.say("comm_msg", {"comm_id": "w", "data": {"method": "update", "state": {"value": 2}}}, header)
+    (told,) = kit.get("/api/kernels/k/executions?client=one")["widgets"]
+    assert (told["comm_id"], told["data"]["state"]) == ("w", {"value": 2})
+    assert kit.get("/api/kernels/k/executions")["widgets"] == [], "who shows nothing needs none"
+    kit.finish(header)
+    assert kit.get("/api/kernels/k/executions?client=one")["widgets"] == [], "the kernel can tell itself"
+
+
 def test_pages_come_back_to_a_kernel_that_goes_on(tmp_path: Path) -> None:
     kit = Kit(tmp_path, kernels_stay=lambda: True)
     kit.put(cell("c1"), cell("c2"))

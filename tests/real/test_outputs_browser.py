@@ -6,8 +6,11 @@ Cells wait for files in place of seconds, so that each step of a test finds them
 from __future__ import annotations
 
 import json
+import os
+import time
 from collections.abc import Callable
 from contextlib import suppress
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +22,11 @@ from tests.real.test_lab_browser import CHROMIUM, LONG, Browser, in_browser, syn
 
 pytestmark = [pytest.mark.real, pytest.mark.skipif(CHROMIUM is None, reason="no Chromium")]
 
-FRONT_ENDS = [
-    "lab",
-    pytest.param("notebook", marks=pytest.mark.skipif(package_dir("notebook") is None, reason="no Notebook 7")),
-]
+needs_notebook = pytest.mark.skipif(package_dir("notebook") is None, reason="no Notebook 7")
+everything = pytest.mark.skipif(not os.environ.get("JUPYTERD_ALL_PAGES"), reason="set JUPYTERD_ALL_PAGES")
+FRONT_ENDS = ["lab", pytest.param("notebook", marks=needs_notebook)]
+LAB_FIRST = ["lab", pytest.param("notebook", marks=[needs_notebook, everything])]
+"""The second one where all is tried: what the plugin does is the same in both."""
 EXPOSED = ("--LabApp.expose_app_in_browser=True", "--JupyterNotebookApp.expose_app_in_browser=True")
 QUICK = ("--OutputRecorder.closed_grace=1",)
 
@@ -169,13 +173,15 @@ def has_all(cell: dict[str, Any]) -> bool:
     return text_of(cell) == NUMBERS and "60/60" in bar and len(figures) == 1 and cell["execution_count"] is not None
 
 
-def with_pages(home: Path, front_end: str, script: Callable[[Pages], None], *sources: str) -> None:
+def with_pages(
+    home: Path, front_end: str, script: Callable[[Pages], None], *sources: str, options: tuple[str, ...] = QUICK
+) -> None:
     def whole(browser: Browser) -> None:
         pages = Pages(browser, front_end, *sources)
         script(pages)
         pages.forgive()
 
-    in_browser(home, whole, *EXPOSED, *QUICK)
+    in_browser(home, whole, *EXPOSED, *options)
 
 
 @pytest.mark.parametrize("front_end", FRONT_ENDS)
@@ -210,7 +216,7 @@ def test_a_page_goes_on_after_a_reload_and_a_second_one_follows(tmp_path: Path, 
     with_pages(tmp_path, front_end, script, WAIT + COUNT, asks)
 
 
-@pytest.mark.parametrize("front_end", FRONT_ENDS)
+@pytest.mark.parametrize("front_end", LAB_FIRST)
 def test_nothing_is_lost_of_pages_that_are_closed(tmp_path: Path, front_end: str) -> None:
     def script(pages: Pages) -> None:
         page = pages.open()
@@ -237,7 +243,7 @@ def test_nothing_is_lost_of_pages_that_are_closed(tmp_path: Path, front_end: str
     with_pages(tmp_path, front_end, script, WAIT + COUNT, *five)
 
 
-@pytest.mark.parametrize("front_end", FRONT_ENDS)
+@pytest.mark.parametrize("front_end", LAB_FIRST)
 def test_notebooks_are_run_on_the_server_from_the_page(tmp_path: Path, front_end: str) -> None:
     def script(pages: Pages) -> None:
         page = pages.open()
@@ -261,3 +267,97 @@ def test_notebooks_are_run_on_the_server_from_the_page(tmp_path: Path, front_end
         assert not page.has_dialog()
 
     with_pages(tmp_path, front_end, script, WAIT + "wait('one')\nprint('one')", "print('two')", "1 / 0")
+
+
+MINUTE = """
+import time
+from tqdm import tqdm
+for i in tqdm(range(1, 61)):
+    print(i, flush=True)
+    time.sleep(1)
+%matplotlib inline
+import matplotlib.pyplot as plt
+plt.plot(range(5))
+plt.show()
+"""
+
+
+@everything
+@pytest.mark.parametrize("front_end", FRONT_ENDS)
+def test_a_minute_as_it_passes(tmp_path: Path, front_end: str) -> None:
+    """As somebody lives it: reloaded after ten seconds; closed after twenty, and opened elsewhere after eighty."""
+
+    def script(pages: Pages) -> None:
+        page = pages.open()
+        page.run()
+        page.says("10\n")
+        page.reload()
+        page.prompt("[*]:")
+        assert page.kernel == "busy"
+        page.page.screenshot(path=str(tmp_path / "reloaded.png"))
+        until(lambda: page.cell()["execution_count"] == 1, 120)
+        until(lambda: has_all(page.cell()), 20, f"not all is there: {page.cell()}")
+        page.prompt("[1]:")
+        page.page.screenshot(path=str(tmp_path / "ended.png"))
+        assert not page.has_dialog()
+        page.run(cell=1)
+        page.says("20\n", 1)
+        page.page.context.close()
+        time.sleep(60)
+        page = pages.open()
+        page.prompt("[2]:", 1)
+        page.page.screenshot(path=str(tmp_path / "elsewhere.png"))
+        assert has_all(page.cell(1))
+        assert has_all(pages.file()[1])
+        assert not page.has_dialog()
+
+    with_pages(tmp_path, front_end, script, MINUTE, MINUTE, options=())
+
+
+BARS = """
+from ipywidgets import IntProgress, HBox, Label
+bar = IntProgress(max=100)
+box = HBox([bar])
+display(box)
+for value in (20, 40, 60, 80, 100):
+    bar.value = value
+    print(value, flush=True)
+    wait(f"go{value}")
+    if value == 60:
+        box.children = (*box.children, Label("late"))
+"""
+
+
+@pytest.mark.skipif(not find_spec("ipywidgets"), reason="no ipywidgets")
+@pytest.mark.parametrize("front_end", LAB_FIRST)
+def test_widgets_go_on_after_a_reload(tmp_path: Path, front_end: str) -> None:
+    def script(pages: Pages) -> None:
+        page = pages.open()
+        page.run()
+        pages.go("go20")
+        page.says("40\n")
+        width(page, "40%")
+        page.reload()
+        page.prompt("[*]:")
+        width(page, "40%")
+        pages.go("go40")
+        width(page, "60%")
+        pages.go("go60")
+        page.browser.see(".widget-label", "late")
+        assert page.kernel == "busy"
+        pages.go("go80", "go100")
+        page.prompt("[1]:")
+        width(page, "100%")
+        assert not page.has_dialog()
+
+    with_pages(tmp_path, front_end, script, WAIT + BARS)
+
+
+def width(page: Page, wanted: str) -> None:
+    """Wait until the progress bar is that long."""
+    page.page.wait_for_function(
+        "wanted => document.querySelector('.widget-hprogress .progress-bar, .widget-hprogress .p-ProgressBar,"
+        " .jp-OutputArea-output .progress-bar')?.style.width === wanted",
+        arg=wanted,
+        timeout=LONG,
+    )

@@ -130,12 +130,13 @@ def test_where_the_successor_does_not_start_the_server_serves_on_and_says_why(tm
 
 
 def test_a_start_may_take_over(tmp_path: Path) -> None:
-    with handed_on(tmp_path) as server:
+    more = f"--endpoints=unix:{tmp_path}/s"
+    with handed_on(tmp_path, more) as server:
         kernel = server.daemon.start_kernel()
         tab = Tab(server.daemon, kernel).ready()
         tab.until_done(tab.execute("x = 3"))
         first = server.daemon
-        options = [*common(tmp_path, server.port), "--ServerApp.port_retries=0", "--takeover"]
+        options = [*common(tmp_path, server.port), "--ServerApp.port_retries=0", more, "--takeover"]
         server.daemon = spawn(tmp_path, options)
         server.daemon.port = server.port
         successor_pid = until(lambda: first.process.poll() is not None and pids(server), 60)
@@ -143,3 +144,9 @@ def test_a_start_may_take_over(tmp_path: Path) -> None:
         assert successor_pid == {server.daemon.pid}
         again = Tab(server.daemon, kernel).ready()
         assert printed(again.until_done(again.execute("print(x)"))) == "3\n"
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(20)
+            client.connect(str(tmp_path / "s"))
+            client.sendall(b"GET /api HTTP/1.0\r\nHost: localhost\r\n\r\n")
+            assert b" 200 " in client.recv(100)
+    assert not (tmp_path / "s").exists()

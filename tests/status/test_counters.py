@@ -34,12 +34,17 @@ def text_of(*rows: Row) -> list[str]:
 def test_events_are_counted_by_schema_and_action() -> None:
     counters = EventCounters()
     for action in ("start", "start", "restart"):
-        counters.count(ACTIONS, {"action": action})
-    counters.count(DEATHS, {"kernel_id": "x", "signal": 9})
+        counters.count(ACTIONS, {"action": action, "status": "success"})
+    counters.count(ACTIONS, {"action": "start", "status": "error"})
+    counters.count(DEATHS, {"kernel_id": "x", "signal": 9, "restarting": True})
     assert text_of(*counters.rows()) == [
-        'jupyterd_events_total{action="start",schema="jupyter_server/kernel_actions/v1"} 2.0',
+        'jupyterd_events_total{action="start",schema="jupyter_server/kernel_actions/v1"} 3.0',
         'jupyterd_events_total{action="restart",schema="jupyter_server/kernel_actions/v1"} 1.0',
         'jupyterd_events_total{action="",schema="jupyterd/kernel_death/v1"} 1.0',
+        'jupyterd_kernel_starts_total{result="success"} 2.0',
+        'jupyterd_kernel_starts_total{result="error"} 1.0',
+        'jupyterd_kernel_restarts_total{reason="asked"} 1.0',
+        'jupyterd_kernel_restarts_total{reason="death"} 1.0',
         'jupyterd_kernel_deaths_total{reason="signal 9"} 1.0',
     ]
 

@@ -13,6 +13,7 @@ from twisted.internet.defer import fail
 from twisted.internet.testing import MemoryReactorClock
 
 import jupyterd
+from jupyterd.dashboard.resource import DashboardResource
 from jupyterd.events.resource import EventsResource
 from jupyterd.frontends.static_files import StaticFiles
 from jupyterd.kernels.resource import KernelsResource
@@ -256,7 +257,8 @@ def test_what_the_description_says_of_bodies_is_what_is_checked() -> None:
     checked = {
         (method, re.sub(r"<(?:\w+:)?(\w+)>", r"{\1}", path).replace("{form}", "{format}")): body.schema
         for resource in (
-            ChannelsResource, EventsResource, KernelsResource, NbconvertResource, SessionsResource, TerminalsResource
+            ChannelsResource, DashboardResource, EventsResource, KernelsResource, NbconvertResource,
+            SessionsResource, TerminalsResource,
         )
         for (method, path), body in resource.api.bodies.items()
     }  # fmt: skip

@@ -401,6 +401,18 @@ def test_the_watchdog_is_fed_in_time() -> None:
     assert len(said) == 2
 
 
+def test_the_watchdog_is_not_fed_while_a_pool_is_silent() -> None:
+    clock, said, silent = MemoryReactorClock(), [], ["contents"]
+    watchdog = Watchdog(clock, said.append, 10.0, lambda: silent)
+    watchdog.startService()
+    clock.advance(5)
+    assert said == []
+    silent.clear()
+    clock.advance(5)
+    assert said == ["WATCHDOG=1"]
+    watchdog.stopService()
+
+
 def test_no_child_gets_what_the_service_manager_told_the_daemon() -> None:
     environment = {
         "NOTIFY_SOCKET": "/n", "WATCHDOG_USEC": "1", "WATCHDOG_PID": "2", "LISTEN_FDS": "1", "LISTEN_PIDFDID": "3",

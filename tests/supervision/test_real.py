@@ -76,6 +76,9 @@ def test_tls_and_a_renewed_certificate(home: Path) -> None:
     certfile, keyfile = certificate(home, "first")
     with contextless(home, certfile, keyfile) as daemon:
         assert shown(daemon.port) == "first"
+        with socket.create_connection(("127.0.0.1", daemon.port)) as client:
+            client.sendall(b"GET /lab HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert b"\r\nLocation: https://localhost/lab\r\n" in client.recv(1000)
         renewed = certificate(home, "second")
         os.replace(renewed[0], certfile)
         os.replace(renewed[1], keyfile)

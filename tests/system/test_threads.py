@@ -198,3 +198,38 @@ def test_readiness_tries_a_thread(threads: Threads, monkeypatch: pytest.MonkeyPa
         collect(threads(int, "1"))
         assert not threads.works()
     assert threads.works()
+
+
+def test_a_pool_that_nobody_uses_answers_and_starts_no_thread(threads: Threads) -> None:
+    assert threads.answers()
+    assert threads.answers()
+    assert threads.describe()["busy"] == 0
+
+
+def test_a_pool_that_is_busy_with_long_work_is_not_dead(loop: Loop, threads: Threads) -> None:
+    go_on = Event()
+    for _ in range(5):
+        threads(go_on.wait, PATIENCE)
+    assert [threads.answers() for _ in range(4)] == [True] * 4
+    go_on.set()
+    for _ in range(6):  # the question too
+        loop.turn()
+    assert threads.answers()
+    loop.turn()
+
+
+def test_a_free_thread_that_does_not_take_what_waits_is_told(loop: Loop, threads: Threads) -> None:
+    threads(lambda: None)
+    loop.turn()
+    assert threads.answers(), "it is asked"
+    assert not threads.answers(), "nothing came back meanwhile"
+    loop.turn()
+    assert threads.answers()
+
+
+def test_a_thread_that_has_ended_is_told(loop: Loop, threads: Threads) -> None:
+    threads(lambda: None)
+    loop.turn()
+    threads._calls.put(None)
+    threads._threads[0].join(PATIENCE)
+    assert not threads.answers()

@@ -66,7 +66,7 @@ class FilesResource:
         upload = sink.target
         assert isinstance(upload, RawUpload)
         await sink.complete()
-        answer = await contents.commit(upload, path, tags)
+        answer = await contents.commit(upload, path, tags, sink.size)
         headers = {"Location": f"{call.base_url}files/{escape(path)}", "ETag": answer.etag or ""}
         return Reply(answer.body, status=201 if answer.created else 200, headers=headers)
 

@@ -81,7 +81,7 @@ class ContentsResource:
         spooled = body.target
         assert isinstance(spooled, SpoolFile)
         assert spooled.path is not None
-        return self._reply(call, await self._contents.put_spooled(path, spooled.path, tags))
+        return self._reply(call, await self._contents.put_spooled(path, spooled.path, tags, body.size))
 
     @api("POST", "/api/contents")
     @api("POST", "/api/contents/<path:path>")

@@ -561,15 +561,16 @@
     }
   }
 
-  /** The fences that came while the server was asked, and how much of each execution was there when they came. */
+  /** The fences that came while the server was asked, and how much of each execution and of comms was there then. */
   class Fences {
     constructor() {
       this._noted = new Map();
       this._came = () => undefined;
     }
 
-    note(id, executions) {
-      this._noted.set(id, new Map([...executions.values()].map(execution => [execution, execution.waiting])));
+    note(id, executions, comms) {
+      const waiting = new Map([...executions.values()].map(execution => [execution, execution.waiting]));
+      this._noted.set(id, { waiting, comms });
       this._came();
     }
 
@@ -590,6 +591,108 @@
     }
   }
 
+  // -- Widgets -------------------------------------------------------------------------------------------------------
+
+  /** Bytes of base64. */
+  function decoded(text) {
+    return new DataView(Uint8Array.from(atob(text), letter => letter.charCodeAt(0)).buffer);
+  }
+
+  /**
+   * Opens widgets that the kernel has made before this page came, as its `comm_open` would: the page's widget manager
+   * asks the kernel for them, which answers when the cell that it runs is over. Widgets that it knows are left alone.
+   */
+  class Widgets {
+    constructor(kernel) {
+      this._kernel = kernel;
+      this._missed = null;
+    }
+
+    /** Note from now on what the kernel says to widgets that this page may not know yet. */
+    hold() {
+      this._missed ??= [];
+    }
+
+    /** How many of such messages there are. */
+    get missed() {
+      return this._missed?.length ?? 0;
+    }
+
+    /** A message that was handled. */
+    handled(message) {
+      if (this._missed && ['comm_msg', 'comm_close'].includes(message.header.msg_type)) {
+        this._missed.push(message);
+        if (this._missed.length > WAITING) {
+          this._missed.shift();
+        }
+      }
+    }
+
+    /** Note no more. */
+    drop() {
+      this._missed = null;
+    }
+
+    /**
+     * Open those that are not known; then they hear what came after the fence.
+     *
+     * @param told - the server's records of them
+     * @param before - how many messages that were noted came before the fence
+     * @returns when that is done
+     */
+    open(told, before) {
+      const kernel = this._kernel;
+      const comms = kernel._comms;
+      if (!told?.length || !(comms instanceof Map) || typeof kernel.createComm !== 'function') {
+        this.drop();
+        return Promise.resolve();
+      }
+      const work = async () => {
+        const news = told.filter(each => !comms.has(each.comm_id) && kernel._targetRegistry?.[each.target_name]);
+        const opened = new Set(news.map(each => each.comm_id));
+        // All at once: some refer to others that come after them.
+        await inTime(Promise.all(news.map(each => this._openOne(each))), PATIENCE);
+        const missed = (this._missed ?? []).slice(before);
+        this.drop();
+        for (const message of missed.filter(each => opened.has(each.content.comm_id))) {
+          const handle = message.header.msg_type === 'comm_msg' ? kernel._handleCommMsg : kernel._handleCommClose;
+          await handle?.call(kernel, message);
+        }
+      };
+      // In the line of messages that wait to be handled: those that follow find the widgets there.
+      const line = kernel._msgChain instanceof Promise ? kernel._msgChain : Promise.resolve();
+      const done = line.then(work).catch(error => console.warn(`${NAME}: widgets are not shown: ${error.message}`));
+      kernel._msgChain = done;
+      return done;
+    }
+
+    async _openOne({ comm_id, target_name, metadata, data, buffers }) {
+      const comm = this._kernel.createComm(target_name, comm_id);
+      try {
+        await this._kernel._targetRegistry[target_name](comm, {
+          channel: 'iopub',
+          header: { msg_id: newId(), msg_type: 'comm_open', session: '', username: '', date: '', version: '5.4' },
+          parent_header: {},
+          metadata,
+          content: { comm_id, target_name, data },
+          buffers: buffers.map(decoded)
+        });
+      } catch (error) {
+        comm.dispose(); // in this page alone: the kernel has it still
+        console.warn(`${NAME}: a widget is not shown: ${error?.message ?? error}`);
+      }
+    }
+  }
+
+  /** What a promise gives; nothing if it does not within some milliseconds. */
+  function inTime(promise, patience) {
+    let timer;
+    const late = new Promise(resolve => {
+      timer = setTimeout(resolve, patience);
+    });
+    return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+  }
+
   // -- All executions of one kernel in one notebook ------------------------------------------------------------------
 
   /**
@@ -597,7 +700,7 @@
    *
    * @param kernel - the notebook's kernel connection
    * @param cells - gives `{ id, source, cell }` of each code cell
-   * @param ask - asks the server what runs, promises `{ executions, fence }`
+   * @param ask - asks the server what runs, promises `{ executions, widgets, fence }`
    * @param quietly - makes a change to the notebook that is no reason to save it
    */
   class Follower {
@@ -617,6 +720,7 @@
       this._askAgain = false;
       this._fresh = true;
       this._fences = null;
+      this._widgets = new Widgets(kernel);
       this.isDisposed = false;
       kernel.anyMessage.connect(this._received, this);
       kernel.iopubMessage.connect(this._handled, this);
@@ -721,8 +825,9 @@
       if (followed?.overflow) {
         this.sync();
       }
+      this._widgets.handled(message);
       if (message.header.msg_type === 'status') {
-        this._fences?.note(message.header.msg_id, this._followed);
+        this._fences?.note(message.header.msg_id, this._followed, this._widgets.missed);
       }
     }
 
@@ -737,14 +842,16 @@
       this._asking = true;
       const about = new Set(this._followed.keys());
       try {
-        const { executions, before } = await this._answer();
+        const { executions, widgets, fence } = await this._answer();
         if (!this.isDisposed) {
-          this._apply(executions, before, about);
+          await inTime(this._widgets.open(widgets, fence?.comms ?? 0), PATIENCE);
+          this._apply(executions, fence?.waiting ?? null, about);
         }
       } catch (error) {
         this._unanswered(error);
       } finally {
         this._asking = false;
+        this._widgets.drop();
         if (this._askAgain) {
           this._askAgain = false;
           this.sync();
@@ -752,14 +859,14 @@
       }
     }
 
-    /** The server's records, and how many messages of each execution came before its fence; null without one. */
+    /** The server's records, and how many messages came before its fence; null without one. */
     async _answer() {
       this._fences = new Fences();
       this._followed.forEach(execution => execution.hold());
+      this._widgets.hold();
       try {
-        const answer = await this._ask();
-        const before = answer.fence ? await this._fences.wait(answer.fence, PATIENCE) : null;
-        return { executions: answer.executions, before };
+        const { executions, widgets, fence } = await this._ask();
+        return { executions, widgets, fence: fence ? await this._fences.wait(fence, PATIENCE) : null };
       } finally {
         this._fences = null;
       }
@@ -786,6 +893,9 @@
      * @param about - the executions that were known when it was asked: the answer has all of them that belong here
      */
     _apply(executions, before, about) {
+      if (this.isDisposed) {
+        return;
+      }
       const cells = this._cells();
       const newest = new Map(); // of each cell
       for (const told of executions) {

@@ -14,6 +14,7 @@ from jupyterd.kernels.channels.recording import Recording
 from jupyterd.kernels.log.chunk import Chunk
 from jupyterd.kernels.log.cursor import Cursor
 from jupyterd.kernels.log.journal import ASKED, Journal
+from jupyterd.kernels.log.totals import MessageTotals
 from jupyterd.kernels.messages.websocket_codec import UNREADABLE, Bytes, Header, Parts, read_header
 
 CHANNELS = ("shell", "control", "stdin")
@@ -60,8 +61,11 @@ class ToKernel:
 
     log = Logger()
 
-    def __init__(self, post: Callable[[str, Parts], bool], hold: int, policy: MessagePolicy) -> None:
+    def __init__(
+        self, post: Callable[[str, Parts], bool], hold: int, policy: MessagePolicy, totals: MessageTotals | None = None
+    ) -> None:
         self._policy = policy
+        self._totals = totals or MessageTotals()
         self._outboxes = {channel: SendQueue(partial(post, channel), hold) for channel in CHANNELS}
         self._askers: dict[str, Asked] = {}
         self._executing: dict[str, bytes] = {}
@@ -74,17 +78,21 @@ class ToKernel:
         """A client's message; whether it is one that the kernel gets."""
         outbox = self._outboxes.get(channel)
         if outbox is None:
+            self._totals.ignored["channel"] += 1
             self.log.warn("No such channel: {channel}", channel=channel)
             return False
         try:
             header = read_header(parts[0])
         except UNREADABLE:
+            self._totals.ignored["header"] += 1
             self.log.warn("a client's message whose header can not be read is ignored")
             return False
         allowed = self._policy.allowed_message_types
         if allowed and header.msg_type not in allowed:
+            self._totals.ignored["type"] += 1
             self.log.warn('Received message of type "{kind}", which is not allowed. Ignoring.', kind=header.msg_type)
             return False
+        self._totals.to_kernels[channel] += 1
         self._remember(header, cursor, channel, parts[0])
         if self.recording is not None:
             if header.msg_type == "execute_request":

@@ -27,8 +27,8 @@ class Closing:
 
     log = Logger()
 
-    def __init__(self, messages: MessageLog, places: SessionCursors, clock: Any) -> None:
-        self._messages, self._session_cursors, self._clock = messages, places, clock
+    def __init__(self, messages: MessageLog, session_cursors: SessionCursors, clock: Any) -> None:
+        self._messages, self._session_cursors, self._clock = messages, session_cursors, clock
         self._deadline: Any = None
         self._read: Deferred[None] | None = None
 

@@ -24,6 +24,7 @@ from jupyterd.kernels.log.chunk import Chunk
 from jupyterd.kernels.log.cursor import Cursor
 from jupyterd.kernels.log.journal import Journal
 from jupyterd.kernels.log.message_log import MessageLog
+from jupyterd.kernels.log.totals import MessageTotals
 from jupyterd.kernels.messages.adapter import OURS, adapted
 from jupyterd.kernels.messages.server_session import ServerSession
 from jupyterd.kernels.messages.websocket_codec import (
@@ -64,7 +65,6 @@ class FromKernel:
     :ivar watchers: who is told of each message in answer to a request, by the request's id; told with None when it
         is lost.
     :ivar journal: counts what the kernel says, and knows the signature of the last of it; None where nothing is kept.
-    :ivar refused: how many messages of the kernel were not taken, by reason.
     :ivar recording: who is told of requests and replies; None where nobody is.
     :ivar state: what the kernel does, as far as its own messages tell: ``busy``, ``idle`` or ''.
     """
@@ -78,20 +78,21 @@ class FromKernel:
         messages: MessageLog,
         line: KernelSockets,
         *,
-        author: ServerSession,
+        server_session: ServerSession,
         requests: ToKernel,
-        places: SessionCursors,
+        session_cursors: SessionCursors,
         inquiries: ServerRequests,
         readiness: Readiness,
         policy: MessagePolicy,
         observer: Observer,
+        totals: MessageTotals | None = None,
     ) -> None:
-        self.refused: dict[str, int] = {}
+        self.totals = totals or MessageTotals()
         self.recording: Recording | None = None
         self.watchers: dict[str, Callable[[str, Parts | None], None]] = {}
         self._kernel_id = kernel_id
         self._clock, self._messages, self._sockets_of_kernel = clock, messages, line
-        self._server_session, self._requests, self._session_cursors = author, requests, places
+        self._server_session, self._requests, self._session_cursors = server_session, requests, session_cursors
         self._server_requests, self._readiness = inquiries, readiness
         self._policy, self._observer = policy, observer
         self._parent: tuple[Bytes, Parent] = (b"{}", NO_PARENT)
@@ -203,6 +204,7 @@ class FromKernel:
             messages.append(message)
         self._parent = (parent_bytes, parent)
         if messages:
+            self.totals.from_kernels["iopub"] += len(messages)
             self._last_header = bytes(messages[-1][0])
             if not self._readiness.heard:
                 self._readiness.iopub_heard()
@@ -298,6 +300,8 @@ class FromKernel:
         told: list[Parts] = []
         begin = 0
         for index, count in gaps:
+            self.totals.dropped += count
+            self.totals.gaps += 1
             self.log.warn("kernel {kernel_id} dropped about {count} messages", kernel_id=self._kernel_id, count=count)
             text = (
                 f"[jupyterd] About {count} messages are missing here: they were said faster than they could be read.\n"
@@ -350,6 +354,7 @@ class FromKernel:
     def replies(self, channel: str, batch: Batch) -> None:
         """A turn's messages on a channel of replies: each goes to who asked."""
         name = channel.encode()
+        self.totals.from_kernels[channel] += len(batch)
         for message in batch:
             why = self._sockets_of_kernel.signer.refusal(message)
             if why is not None:
@@ -414,5 +419,5 @@ class FromKernel:
             message[3] = self._policy.shown(message[3])
 
     def _refuse(self, why: str) -> None:
-        self.refused[why] = self.refused.get(why, 0) + 1
+        self.totals.refused[why] = self.totals.refused.get(why, 0) + 1
         self.log.warn("a message of kernel {kernel_id} is refused: {why}", kernel_id=self._kernel_id, why=why)

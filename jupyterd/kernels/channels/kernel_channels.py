@@ -23,11 +23,12 @@ from jupyterd.kernels.channels.recording import Recording
 from jupyterd.kernels.channels.server_requests import ServerRequests
 from jupyterd.kernels.channels.session_cursors import SessionCursors
 from jupyterd.kernels.log.cursor import Client, Cursor
+from jupyterd.kernels.log.cursor_file import CursorFile
 from jupyterd.kernels.log.journal import Journal
 from jupyterd.kernels.log.message_log import MessageLog
-from jupyterd.kernels.log.places_file import PlacesFile
 from jupyterd.kernels.log.rate_limit import RateLimit
 from jupyterd.kernels.log.spill import Spill
+from jupyterd.kernels.log.totals import MessageTotals
 from jupyterd.kernels.messages.adapter import major_version
 from jupyterd.kernels.messages.server_session import ServerSession
 from jupyterd.kernels.messages.websocket_codec import Parts
@@ -61,6 +62,7 @@ class KernelChannels:
     :param policy: what the manager's settings say about messages.
     :param standin: hears the kernel while no daemon does; None where the log ends with the daemon.
     :param network: where sockets come from; the reactor's ZeroMQ context if None.
+    :param totals: counts for all kernels of a daemon.
     :param recording: makes what records which cells are run; nothing where it is None.
     :ivar messages: the log.
     """
@@ -80,7 +82,9 @@ class KernelChannels:
         network: Network | None = None,
         recording: Callable[[KernelChannels], Recording] | None = None,
         standin: Standin | None = None,
+        totals: MessageTotals | None = None,
     ) -> None:
+        totals = totals or MessageTotals()
         self.kernel_id = kernel_id
         self._clock, self._in_thread = reactor, in_thread
         self.settings = settings
@@ -97,10 +101,11 @@ class KernelChannels:
             clock=reactor,
             flow=self._sockets_of_kernel.flow,
             notice=self._server_session.notice,
+            totals=totals,
         )
         self._session_cursors = SessionCursors(self.messages, reactor)
         self._closing = Closing(self.messages, self._session_cursors, reactor)
-        self._requests = ToKernel(self._sockets_of_kernel.post, settings.client_buffer_bytes, self._policy)
+        self._requests = ToKernel(self._sockets_of_kernel.post, settings.client_buffer_bytes, self._policy, totals)
         self._server_requests = ServerRequests(self._server_session, reactor, self._requests.at_once)
         self._readiness = Readiness(reactor, self._ask_kernel_info, self._server_requests.unask, self._let_through)
         self._from_kernel = FromKernel(
@@ -108,13 +113,14 @@ class KernelChannels:
             reactor,
             self.messages,
             self._sockets_of_kernel,
-            author=self._server_session,
+            server_session=self._server_session,
             requests=self._requests,
-            places=self._session_cursors,
+            session_cursors=self._session_cursors,
             inquiries=self._server_requests,
             readiness=self._readiness,
             policy=self._policy,
             observer=observer,
+            totals=totals,
         )
         self._standin = standin if settings.message_log_on_disk else None
         self._resumed: Resuming | None = None
@@ -136,7 +142,7 @@ class KernelChannels:
             stored=standin.stored,
         )
         store.journal = requests.journal = self._from_kernel.journal = journal
-        self.messages.places = PlacesFile(os.path.join(directory, "places"))
+        self.messages.cursor_file = CursorFile(os.path.join(directory, "places"))
 
     # -- for what goes on after a former daemon: see :mod:`jupyterd.kernels.recovery.resuming_log`
 
@@ -146,7 +152,7 @@ class KernelChannels:
         return self._closed
 
     @property
-    def hearing(self) -> FromKernel:
+    def from_kernel(self) -> FromKernel:
         """What it says."""
         return self._from_kernel
 
@@ -156,12 +162,12 @@ class KernelChannels:
         return self._requests
 
     @property
-    def places(self) -> SessionCursors:
+    def session_cursors(self) -> SessionCursors:
         """Where its sessions are."""
         return self._session_cursors
 
     @property
-    def author(self) -> ServerSession:
+    def server_session(self) -> ServerSession:
         """Makes the server's own messages."""
         return self._server_session
 
@@ -201,7 +207,7 @@ class KernelChannels:
     @property
     def refused(self) -> dict[str, int]:
         """How many messages of the kernel were not taken, by reason."""
-        return self._from_kernel.refused
+        return self._from_kernel.totals.refused
 
     def connect(self, connection_info: dict[str, Any]) -> None:
         """(Re)open the sockets; again after a restart, as ports and key may differ.
@@ -215,10 +221,10 @@ class KernelChannels:
             self.disconnect()
         if self._standin is not None:
             self._standin.listen(connection_info, again=resumed is not None)
-        hearing = self._from_kernel
-        received: dict[str, Callable[[Batch], None]] = {"iopub": hearing.iopub}
+        from_kernel = self._from_kernel
+        received: dict[str, Callable[[Batch], None]] = {"iopub": from_kernel.iopub}
         for channel in CHANNELS:
-            received[channel] = partial(hearing.replies, channel)
+            received[channel] = partial(from_kernel.replies, channel)
         self._sockets_of_kernel.open(connection_info, received, self._requests.flush)
         self._readiness.begin(self.settings.kernel_info_timeout)
         if resumed is not None:

@@ -24,8 +24,8 @@ class ServerRequests:
     :param send: sends the parts of a message on a channel.
     """
 
-    def __init__(self, author: ServerSession, clock: Any, send: Callable[[str, Parts], None]) -> None:
-        self._server_session, self._clock, self._send = author, clock, send
+    def __init__(self, server_session: ServerSession, clock: Any, send: Callable[[str, Parts], None]) -> None:
+        self._server_session, self._clock, self._send = server_session, clock, send
         self._waiting: dict[str, Deferred[Reply]] = {}
 
     def ask(self, msg_type: str, content: dict[str, Any], channel: str, waiter: Deferred[Reply]) -> str:

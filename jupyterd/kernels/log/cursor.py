@@ -48,7 +48,7 @@ class Cursor:
     :ivar held: chunks read from disk and not yet taken.
     :ivar partial: bytes of the chunk at ``position`` that a lost client had acknowledged, and in which protocol.
     :ivar records: what its client runs may be written into notebooks.
-    :ivar slot: where it is in the file of places; -1 where it is not.
+    :ivar slot: its row in the file of cursors; -1 where it is not.
     :ivar flight: what was written last: begin and end in the client's stream, the first message, whether each frame
         is the next message.
     """

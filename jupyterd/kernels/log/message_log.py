@@ -17,8 +17,9 @@ from jupyterd.kernels.log.bounded_store import Store
 from jupyterd.kernels.log.chunk import EVERYBODY, Chunk
 from jupyterd.kernels.log.coalesce import coalesced
 from jupyterd.kernels.log.cursor import Client, Cursor
-from jupyterd.kernels.log.places_file import Place, PlacesFile, named
+from jupyterd.kernels.log.cursor_file import CursorFile, SavedCursor, named
 from jupyterd.kernels.log.spill import Block, Spill
+from jupyterd.kernels.log.totals import MessageTotals
 from jupyterd.kernels.messages.websocket_codec import CODEC_JSON, CODEC_V1, Bytes, Codec, Parts
 
 if TYPE_CHECKING:
@@ -49,6 +50,7 @@ class MessageLog:
     :param clock: the reactor's.
     :param flow: called with False when the kernel must not be read for a while, and with True when it may again.
     :param notice: makes the parts of a message that tells a text below the parent header given.
+    :param totals: counts for all logs of a daemon.
     :ivar caught_up: called with each cursor whose client has got all, once nothing more will come.
     """
 
@@ -65,9 +67,11 @@ class MessageLog:
         clock: Any,
         flow: Callable[[bool], None],
         notice: Callable[[str, bytes], Parts],
+        totals: MessageTotals | None = None,
     ) -> None:
+        self.totals = totals or MessageTotals()
         self.store = Store(spill, in_thread, self, retained=retained, memory=memory, clock=clock, flow=flow)
-        self.places: PlacesFile | None = None
+        self.cursor_file: CursorFile | None = None
         self._behind: set[Cursor] = set()
         self._clock = clock
         self.cursors: dict[int, Cursor] = {}
@@ -93,11 +97,11 @@ class MessageLog:
         self._numbers += 1
         cursor = Cursor(self._numbers, session, self.next if position is None else position)
         self.cursors[cursor.number] = cursor
-        if session and self.places is not None:
-            cursor.slot = self.places.take(cursor.number, session, cursor.position)
+        if session and self.cursor_file is not None:
+            cursor.slot = self.cursor_file.take(cursor.number, session, cursor.position)
         return cursor
 
-    def reopen(self, place: Place, position: int) -> Cursor:
+    def reopen(self, place: SavedCursor, position: int) -> Cursor:
         """The cursor of a session that was here when a former daemon was."""
         cursor = Cursor(place.number, place.session, position)
         cursor.slot = place.slot
@@ -107,25 +111,25 @@ class MessageLog:
         self.cursors[cursor.number] = cursor
         return cursor
 
-    def places_give_back(self, slot: int) -> None:
+    def free_cursor_slot(self, slot: int) -> None:
         """Nobody comes back for a place."""
-        if self.places is not None:
-            self.places.give_back(slot)
+        if self.cursor_file is not None:
+            self.cursor_file.give_back(slot)
 
     def away(self, cursor: Cursor, until: float) -> None:
         """The client of a session is away, and waited for until then; 0: it is here."""
-        if self.places is not None and cursor.slot >= 0:
-            self.places.until(cursor.slot, until)
+        if self.cursor_file is not None and cursor.slot >= 0:
+            self.cursor_file.until(cursor.slot, until)
 
     def mark(self, cursor: Cursor) -> None:
         """Write down where a cursor is, for the next daemon: behind what the system has taken for its client."""
-        if cursor.slot < 0 or self.places is None:
+        if cursor.slot < 0 or self.cursor_file is None:
             return
         client = cursor.client
         if client is None or not cursor.flight or (unsent := client.unsent()) == 0:
             journal = self.store.journal
             said = 0 if journal is None or cursor.position != self.next else named(journal.mark)
-            self.places.mark(cursor.slot, cursor.position, said)
+            self.cursor_file.mark(cursor.slot, cursor.position, said)
             return
         if unsent is None:  # nobody knows: what was confirmed is told now and then
             if not self._behind:
@@ -138,24 +142,24 @@ class MessageLog:
             if end <= taken:
                 break
             position, part = first, taken - begin if plain and taken > begin else 0
-        self.places.mark(cursor.slot, position, 0, part, client.codec.name)
+        self.cursor_file.mark(cursor.slot, position, 0, part, client.codec.name)
 
     def _mark_behind(self) -> None:
         behind, self._behind = self._behind, set()
         for cursor in behind:
-            if self.places is None or cursor.slot < 0 or cursor.number not in self.cursors:
+            if self.cursor_file is None or cursor.slot < 0 or cursor.number not in self.cursors:
                 continue
             client = cursor.client
-            self.places.mark(cursor.slot, self._unconfirmed(cursor))
+            self.cursor_file.mark(cursor.slot, self._unconfirmed(cursor))
             if client is not None and client.unacknowledged():
                 self.mark(cursor)
 
     def leave(self) -> None:
         """Take nothing more; what is on disk, and where who reads is, stays for the next daemon."""
-        if self.places is not None:
+        if self.cursor_file is not None:
             self._mark_behind()
-            self.places.close()
-            self.places = None
+            self.cursor_file.close()
+            self.cursor_file = None
         self.store.leave()
 
     def attach(self, cursor: Cursor, client: Client) -> None:
@@ -179,8 +183,8 @@ class MessageLog:
         """Nobody comes back for this cursor."""
         self.detach(cursor)
         self.cursors.pop(cursor.number, None)
-        if cursor.slot >= 0 and self.places is not None:
-            self.places.give_back(cursor.slot)
+        if cursor.slot >= 0 and self.cursor_file is not None:
+            self.cursor_file.give_back(cursor.slot)
             cursor.slot = -1
         self.store.reclaim()
 
@@ -306,6 +310,7 @@ class MessageLog:
             return
         plain = False
         if chunk.lost:
+            self.totals.gaps += 1
             parcels = [(first, client.codec.encode(b"iopub", [self._told(chunk)]))]
         elif cursor.limit is not None and chunk.channel == b"iopub":
             parcels = self._limited(cursor.limit, client, chunk)
@@ -403,9 +408,9 @@ class MessageLog:
 
     def close(self) -> Deferred[None]:
         """Forget all, on disk too."""
-        if self.places is not None:
-            self.places.close()
-            self.places = None
+        if self.cursor_file is not None:
+            self.cursor_file.close()
+            self.cursor_file = None
         return self.store.close()
 
     def _bug(self, failure: Failure) -> None:

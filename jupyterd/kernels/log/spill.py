@@ -315,6 +315,7 @@ def pack_chunk(chunk: Chunk, pieces: list[Bytes]) -> None:
 
 
 def unpack_chunks(data: bytes) -> Iterable[Chunk]:
+    """Parse chunks that :func:`pack_chunk` wrote."""
     at, end, view = 0, len(data), memoryview(data)
     while at < end:
         first, count, time, to, lost, name, messages = _CHUNK.unpack_from(data, at)

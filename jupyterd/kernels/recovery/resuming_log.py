@@ -1,6 +1,6 @@
 """A kernel's log and channels gone on with after another daemon: nothing lost, nothing twice, and what is lost told.
 
-1. What the former daemon had on disk is read: messages with their numbers, places of sessions, open requests.
+1. What the former daemon had on disk is read: messages with their numbers, cursors of sessions, open requests.
 2. What the keeper wrote down since is appended, less what is there already.
 3. The sockets are opened. From the first message that we hear ourselves on the keeper need not write: the rest of what
    it wrote down is appended, then what we have heard meanwhile, less what was in that.
@@ -25,7 +25,7 @@ from jupyterd.kernels.channels.client_requests import Asked
 from jupyterd.kernels.log import journal as disk
 from jupyterd.kernels.log import spill
 from jupyterd.kernels.log.chunk import Chunk
-from jupyterd.kernels.log.places_file import named
+from jupyterd.kernels.log.cursor_file import named
 from jupyterd.kernels.messages.websocket_codec import UNREADABLE, Parts, read_header, read_parent, read_type
 from jupyterd.kernels.recovery.standin import Standin, ids_of
 
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from jupyterd.kernels.channels.session_cursors import SessionCursors
     from jupyterd.kernels.channels.settings import ZMQChannelsWebsocketConnection
     from jupyterd.kernels.log.cursor import Cursor
+    from jupyterd.kernels.log.cursor_file import SavedCursor
     from jupyterd.kernels.log.message_log import MessageLog
-    from jupyterd.kernels.log.places_file import Place
     from jupyterd.kernels.messages.server_session import ServerSession
 
 TAIL = 3000
@@ -78,13 +78,13 @@ class Channels(Protocol):
     @property
     def closed(self) -> bool: ...
     @property
-    def hearing(self) -> FromKernel: ...
+    def from_kernel(self) -> FromKernel: ...
     @property
     def requests(self) -> ToKernel: ...
     @property
-    def places(self) -> SessionCursors: ...
+    def session_cursors(self) -> SessionCursors: ...
     @property
-    def author(self) -> ServerSession: ...
+    def server_session(self) -> ServerSession: ...
     async def request(
         self, msg_type: str, content: dict[str, Any], *, channel: str = "shell", timeout: float
     ) -> dict[str, Any]: ...
@@ -111,25 +111,25 @@ class Resuming:
         messages.store.resume(found.chunks, segments)
         journal.resume(found.files)
         journal.said = found.said
-        if messages.places is not None:
-            self._restore_places(messages.places.read())
+        if messages.cursor_file is not None:
+            self._restore_cursors(messages.cursor_file.read())
         self._restore_requests(found.asked, found.chunks)
         tail = messages.store.tail(TAIL)
         self._known = ids_of(parts[0] for chunk in found.chunks for parts in chunk.messages if not chunk.lost)
-        self._channels.hearing.remind(tail)
+        self._channels.from_kernel.remind(tail)
 
-    def _restore_places(self, places: Iterable[Place]) -> None:
+    def _restore_cursors(self, places: Iterable[SavedCursor]) -> None:
         messages, now = self._channels.messages, self._clock.seconds()
         for place in places:
             if place.until and place.until < now:
-                messages.places_give_back(place.slot)
+                messages.free_cursor_slot(place.slot)
                 continue
             position = min(max(place.position, messages.oldest), messages.next)
             cursor = messages.reopen(place, position)
             if place.position > messages.next and place.said:
                 self._behind.setdefault(place.said, []).append(cursor)
             grace = place.until - now if place.until else self._channels.settings.offline_session_timeout
-            self._channels.places.restore(cursor, grace)
+            self._channels.session_cursors.restore(cursor, grace)
 
     def _restore_requests(self, notes: Sequence[Chunk], chunks: Sequence[Chunk]) -> None:
         replied = set()
@@ -161,14 +161,14 @@ class Resuming:
 
     def go_on(self) -> None:
         """The sockets are open: go on by ourselves as soon as the kernel is heard."""
-        hearing = self._channels.hearing
-        hearing.hold(self._known)
+        from_kernel = self._channels.from_kernel
+        from_kernel.hold(self._known)
         Deferred.fromCoroutine(self._go_on()).addErrback(self._failed)
         Deferred.fromCoroutine(self._settle_requests()).addErrback(self._failed)
 
     async def _go_on(self) -> None:
-        hearing = self._channels.hearing
-        heard = hearing.when_heard()
+        from_kernel = self._channels.from_kernel
+        heard = from_kernel.when_heard()
         with suppress(DeferredTimeout):
             await heard.addTimeout(SILENCE, self._clock)
         if self._channels.closed:
@@ -183,16 +183,16 @@ class Resuming:
             await self._feed()
         finally:
             self._behind.clear()
-            hearing.let_go()
+            from_kernel.let_go()
         journal = self._channels.messages.store.journal
         if journal is not None and not self._channels.closed:
             await journal.flush()
             await self._standin.forget()
-        self._clock.callLater(OVERLAP, hearing.forget_known)
+        self._clock.callLater(OVERLAP, from_kernel.forget_known)
 
     async def _overlap(self) -> None:
         """Wait until the keeper has written down the first message that we heard: others may be on their way."""
-        first = self._channels.hearing.first_held()
+        first = self._channels.from_kernel.first_held()
         for _ in range(TRIES):
             if not first or first in self._known or self._channels.closed:
                 return
@@ -214,7 +214,7 @@ class Resuming:
     def _append(self, heard: Sequence[Heard]) -> None:
         """In order, runs of iopub at once."""
         run: list[list[Any]] = []
-        hearing = self._channels.hearing
+        from_kernel = self._channels.from_kernel
         for message in heard:
             msg_ids = ids_of([message.parts[1]])
             if msg_ids <= self._known:
@@ -223,7 +223,7 @@ class Resuming:
             if message.channel != b"iopub":
                 self._flush(run)
                 run = []
-                hearing.replies(message.channel.decode(), [list(message.parts)])
+                from_kernel.replies(message.channel.decode(), [list(message.parts)])
                 continue
             run.append(list(message.parts))
             behind = self._behind.pop(named(message.parts[0]), None) if self._behind else None
@@ -238,7 +238,7 @@ class Resuming:
 
     def _flush(self, run: list[list[Any]]) -> None:
         if run:
-            self._channels.hearing.iopub_again(run)
+            self._channels.from_kernel.iopub_again(run)
 
     def _tell_lost(self, count: int) -> None:
         if count:
@@ -246,7 +246,7 @@ class Resuming:
                 f"[jupyterd] {count} messages of this kernel are missing here: no server was running, "
                 "and more may not be kept.\n"
             )
-            self._channels.hearing.tell(text)
+            self._channels.from_kernel.tell(text)
 
     # -- requests without reply
 
@@ -257,11 +257,11 @@ class Resuming:
             await self._channels.request("kernel_info_request", {}, timeout=LONG)
             for msg_id, (channel, header) in self._asked.items():
                 if self._channels.requests.is_open(msg_id):
-                    self._channels.hearing.replies_are_lost(channel, header, self._reply_to(header))
+                    self._channels.from_kernel.replies_are_lost(channel, header, self._reply_to(header))
 
     def _reply_to(self, header: bytes) -> Parts:
         kind = read_header(header).msg_type.removesuffix("_request") + "_reply"
-        return self._channels.author.message(kind, LOST_REPLY, header)[1]
+        return self._channels.server_session.message(kind, LOST_REPLY, header)[1]
 
     def _failed(self, failure: Failure) -> None:
         self.log.failure("a kernel's log can not be gone on with as it should", failure)

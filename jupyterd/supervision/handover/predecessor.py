@@ -60,7 +60,8 @@ class Predecessor(Service):
 
     :param argv: the command that starts the same server.
     :param environment: the successor's, all of it.
-    :param sockets: gives the descriptors of the listening sockets, and the path of the UNIX socket, if it is one.
+    :param sockets: gives each listening socket: its descriptor, its endpoint (empty: that of ``ip`` or ``sock``), and
+        the path of a UNIX socket that is the server's own.
     :param state: gives the path of a file in the directory of the server's state.
     :param leave: stops the daemon so that the successor finds all.
     """
@@ -74,7 +75,7 @@ class Predecessor(Service):
         argv: Sequence[str],
         environment: Mapping[str, str],
         *,
-        sockets: Callable[[], tuple[list[int], str]],
+        sockets: Callable[[], list[tuple[int, str, str]]],
         state: Callable[[str], str],
         leave: Callable[[], None],
     ) -> None:
@@ -120,11 +121,13 @@ class Predecessor(Service):
             file.write(why)
 
     def _pass_on(self) -> None:
-        fds, sock = self._sockets()
-        if not fds:
+        found = self._sockets()
+        if not found:
             passing = self._keeper.ask("refuse", why="it does not listen")
         else:
-            passing = self._keeper.ask("pass_on", fds, sock=sock)
+            passing = self._keeper.ask(
+                "pass_on", [fd for fd, _, _ in found], places=[[endpoint, path] for _, endpoint, path in found]
+            )
         Deferred.fromCoroutine(passing).addErrback(self._not_passed)
 
     def _not_passed(self, failure: Failure) -> None:

@@ -6,6 +6,7 @@ import os
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any
 
 from twisted.logger import Logger
@@ -23,12 +24,24 @@ class CanNotTakeOver(Exception):
     """The server before it does not hand over; one line for a person."""
 
 
+@dataclass(frozen=True)
+class HandedOver:
+    """A listening socket of the server before.
+
+    :ivar endpoint: what it is of; empty where it is that of ``ip`` or ``sock``.
+    :ivar path: of a UNIX socket that the server has made, and is to remove.
+    """
+
+    listening: socket.socket
+    endpoint: str = ""
+    path: str = ""
+
+
 class Successor:
     """Takes over from the server that runs.
 
     :param candidates: gives the directories of servers' states that may be the one's, best first.
     :ivar path: that one's directory; None where there is none to take over from.
-    :ivar sock: the path of the socket that it listens on; empty where it has ports.
     """
 
     log = Logger()
@@ -37,9 +50,8 @@ class Successor:
         self._candidates = candidates
         self._line: Line | None = None
         self.path: str | None = None
-        self.sock = ""
 
-    def sockets(self) -> list[socket.socket]:
+    def sockets(self) -> list[HandedOver]:
         """Its listening sockets, both accept from them now; none where no server is there. Blocks.
 
         :raises CanNotTakeOver: it does not hand them over.
@@ -52,7 +64,7 @@ class Successor:
                 line.close()
         return []
 
-    def _ask(self, line: Line, path: str) -> list[socket.socket]:
+    def _ask(self, line: Line, path: str) -> list[HandedOver]:
         try:
             answer: dict[str, Any] = line.ask("take_over")
         except KeeperGone as error:
@@ -60,12 +72,13 @@ class Successor:
         if "error" in answer or not answer.get("busy"):
             line.close()
             raise CanNotTakeOver(f"the server that runs does not hand over: {answer.get('error', 'it is gone')}")
-        self._line, self.path, self.sock = line, path, str(answer.get("sock") or "")
+        self._line, self.path = line, path
         found = [socket.socket(fileno=fd) for fd in line.fds]
         for each in found:
             each.setblocking(False)
             each.set_inheritable(False)
-        return found
+        places = answer.get("places") or [("", "")] * len(found)
+        return [HandedOver(each, *place) for each, place in zip(found, places, strict=True)]
 
     def go(self) -> None:
         """Tell it to go: all of this one is there."""

@@ -63,7 +63,7 @@ def postpone_tls() -> bool:
     """
     if "OpenSSL" in sys.modules or "twisted.internet.tcp" in sys.modules:
         return False
-    finder = _NoOpenSSL()
+    finder: Any = _NoOpenSSL()
     sys.meta_path.insert(0, finder)
     try:
         from twisted.internet import endpoints, posixbase

@@ -11,7 +11,9 @@ from twisted.python.failure import Failure
 from twisted.web import http
 
 from jupyterd.web import errors
+from jupyterd.web.server.answer_head import answer_head
 from jupyterd.web.server.chunked_body import Chunks
+from jupyterd.web.server.plain_head import PlainHead, kept_name, plain_head
 from jupyterd.web.server.timeouts import Queue, leave
 from jupyterd.web.server.unacknowledged import unread
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from jupyterd.web.server.request import Request
     from jupyterd.web.server.timeouts import Timeouts
 
+CONNECTION = kept_name(b"Connection")
 HEAD_BYTES = 64 * 1024
 MAX_HEADERS = 500
 MAX_LENGTH_DIGITS = 18  # digits of a Content-Length
@@ -81,12 +84,8 @@ class Channel(http.HTTPChannel):
 
     def writeHeaders(self, version: bytes, code: bytes, reason: bytes, headers: Any) -> None:
         """The head of an answer, in one piece. Names and values have been looked at when they were set."""
-        lines = [b"%b %b %b" % (version, code, reason)]
-        for name, values in headers.getAllRawHeaders():
-            lines += [b"%b: %b" % (name, value) for value in values]
-        lines += [b"", b""]
         transport: Any = self.transport
-        transport.write(b"\r\n".join(lines))
+        transport.write(answer_head(version, code, reason, headers))
 
     # -- flow control
 
@@ -143,6 +142,9 @@ class Channel(http.HTTPChannel):
 
     def dataReceived(self, data: bytes) -> None:
         """Bytes came. Called by the transport."""
+        if self._takes_plain() and (head := plain_head(data)) is not None:
+            self._plain(head)
+            return
         timeouts = self.site.timeouts
         if self.waiting is timeouts.idles:
             timeouts.head(self)
@@ -155,6 +157,33 @@ class Channel(http.HTTPChannel):
         if not inside and self.line_mode and not self._lingering and b"\n" in self._buffer:
             # What is left has no line end in it: a lone LF, which others may take for one (RFC 9112, section 2.2).
             self._refuse(400, "A header line does not end with CR LF")
+
+    def _takes_plain(self) -> bool:
+        """Whether the next byte is the first of a request, and nothing else is under way here."""
+        return (
+            self.line_mode == 1
+            and not self._buffer
+            and not self._receivedHeaderSize
+            and not self.requests
+            and bool(self.persistent)
+            and not (self.paused or self._busyReceiving or self._lingering)
+        )
+
+    def _plain(self, head: PlainHead) -> None:
+        """A request without a body is complete: go on as after its last line."""
+        request: Any = self.requestFactory(self)
+        self.requests.append(request)
+        self._command, self._path, self._version = head.method, head.target, b"HTTP/1.1"
+        request.requestHeaders._rawHeaders = head.headers
+        self._busyReceiving = True
+        leave(self)
+        try:
+            if CONNECTION in head.headers:
+                self.persistent = self.checkPersistence(request, self._version)
+            request.gotLength(0)
+            self.allContentReceived()
+        finally:
+            self._busyReceiving = False
 
     def lineReceived(self, line: bytes) -> None:
         """A line of the head."""

@@ -18,14 +18,16 @@ from urllib.parse import unquote_to_bytes
 from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 from twisted.web import server
-from twisted.web.http import datetimeToString
+from twisted.web.http import NO_BODY_CODES
 from twisted.web.iweb import INonQueuedRequestFactory
 from zope.interface import provider
 
 from jupyterd.errors import JupyterdError
 from jupyterd.web import errors
 from jupyterd.web.refusal import Refusal
+from jupyterd.web.server.answer_head import answer_head, date_now
 from jupyterd.web.server.head import complaint, parse_query, segments_of
+from jupyterd.web.server.plain_head import kept_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -36,6 +38,12 @@ if TYPE_CHECKING:
     from jupyterd.web.root import Mount, Overlay, Root
     from jupyterd.web.websocket.compression import Compression
 
+
+HOST, REQUEST_ID_HEADER = kept_name(b"Host"), kept_name(b"X-Request-Id")
+CONTENT_LENGTH, CONTENT_TYPE = kept_name(b"Content-Length"), kept_name(b"Content-Type")
+DATE, SERVER = kept_name(b"Date"), kept_name(b"Server")
+TOGETHER = 64 * 1024
+"""Bytes of a body that go with its head in one piece; a larger one is not copied for that."""
 
 REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 """What a request may be called by who sends it: nothing that a log or a page would show as something else."""
@@ -69,6 +77,7 @@ class Shared(Protocol):
     gate: Gate
     max_body: int
     max_held: int
+    refused: dict[str, int]
     in_thread: InThread
     compression: Compression | None
     defects: Logger
@@ -152,7 +161,7 @@ class Request(server.Request):
     def request_id(self) -> bytes:
         """The name of this request in the log, the response and error pages; that of a proxy if it sent one."""
         if not self._request_id:
-            sent = self.requestHeaders.getRawHeaders(b"x-request-id")
+            sent = self.requestHeaders._rawHeaders.get(REQUEST_ID_HEADER)
             given = sent[0] if sent else b""
             taken = given and REQUEST_ID.fullmatch(given)
             self._request_id = given if taken else b"%s-%06x" % (STARTED, next(_NUMBERS))
@@ -187,7 +196,7 @@ class Request(server.Request):
         self.path = path
         self.args = parse_query(query) if query else {}
         self.segments = []
-        hosts = self.requestHeaders.getRawHeaders(b"host") or ()
+        hosts = self.requestHeaders._rawHeaders.get(HOST, ())
         if hosts:
             self.host_header = hosts[0].decode("utf-8", "replace")
         self._refusal = complaint(self.method, path, self.clientproto, hosts)
@@ -241,6 +250,8 @@ class Request(server.Request):
     def _decide(self, refusal: Refusal | None) -> None:
         if self._disconnected:
             return
+        if refusal is not None and refusal.check:
+            self.site.refused[refusal.check] = self.site.refused.get(refusal.check, 0) + 1
         self._refusal = self._refusal or refusal or self._too_large() or self._take_body()
         if self._refusal is None:
             self._pour()
@@ -422,10 +433,37 @@ class Request(server.Request):
             headers = self.responseHeaders._rawHeaders
             for name, value in self.site.gate.headers(self):
                 headers.setdefault(name, [value])
-            headers[b"Date"] = [datetimeToString()]
-            headers[b"Server"] = [b"jupyterd"]
-            headers[b"X-Request-Id"] = [self.request_id]
+            headers[DATE] = [date_now()]
+            headers[SERVER] = [b"jupyterd"]
+            headers[REQUEST_ID_HEADER] = [self.request_id]
+            if self._is_whole(data):
+                self._write_whole(data)
+                return
         super().write(data)
+
+    def _is_whole(self, data: bytes) -> bool:
+        """Whether this is all of the answer: most are, and need nothing of what twisted.web looks for."""
+        length = self.responseHeaders._rawHeaders.get(CONTENT_LENGTH)
+        return (
+            length is not None
+            and length[0] == b"%d" % len(data)
+            and self.method != b"HEAD"
+            and self.code not in NO_BODY_CODES
+            and self.clientproto == b"HTTP/1.1"
+            and CONTENT_TYPE in self.responseHeaders._rawHeaders
+            and self.etag is self.lastModified is self._encoder is None
+            and not (self._disconnected or self.finished)
+        )
+
+    def _write_whole(self, data: bytes) -> None:
+        self.startedWriting = 1
+        if self.cookies:
+            self.responseHeaders.setRawHeaders(b"Set-Cookie", self.cookies)
+        head = answer_head(self.clientproto, b"%d" % self.code, self.code_message, self.responseHeaders)
+        self.sentLength += len(data)
+        self.channel.transport.write(head + data if len(data) < TOGETHER else head)
+        if len(data) >= TOGETHER:
+            self.channel.transport.write(data)
 
     def finish(self) -> None:
         """The response is complete."""

@@ -33,6 +33,7 @@ class Site(server.Site):
     :param timeouts: how long clients may take.
     :param access: called with each answered request and the seconds it took.
     :param error_page: renders an error for people.
+    :ivar refused: how many requests the gate refused, by check.
     """
 
     protocol = Channel  # type: ignore[assignment]
@@ -64,6 +65,7 @@ class Site(server.Site):
         self._access = access
         self.error_page = error_page or plain
         self.open_sockets = OpenSockets()
+        self.refused: dict[str, int] = {}
 
     def startFactory(self) -> None:
         """Nothing to open: the access log is an event, not a file."""

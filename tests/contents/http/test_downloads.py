@@ -99,6 +99,9 @@ def test_uploaded_as_it_is(client: Any) -> None:
     body = os.urandom(3_000_000)
     first = upload(client, "a.bin", body)
     assert (first.status, first.json()["size"], first.header("location")) == (201, len(body), "/files/a.bin")
+    contents = client.contents
+    assert (contents.uploads, contents.uploaded) == ({"raw": 1, "large": 0}, len(body))
+    assert sum(contents.saves.counts) == 1
     assert (client.root / "a.bin").read_bytes() == body
     assert upload(client, "a.bin", b"x", If_Match='"other"').status == 412
     assert upload(client, "a.bin", b"x", If_Match=first.header("etag")).status == 200

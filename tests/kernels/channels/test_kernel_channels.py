@@ -340,6 +340,24 @@ def test_forged_and_repeated_messages_are_refused_and_counted(directory) -> None
     assert kit.channels.refused == {"replay": 1, "signature": 2, "no signature": 1}
 
 
+def test_messages_are_counted_by_channel(directory) -> None:
+    kit = Kit(directory, policy=MessagePolicy(allowed_message_types=frozenset({"kernel_info_request"})))
+    totals = kit.channels.from_kernel.totals
+    before = dict(totals.from_kernels)
+    tab = kit.tab("s")
+    header = kit.ask(tab, "kernel_info_request", session="s")
+    kit.ask(tab, "execute_request")
+    kit.channels.send(tab.cursor, "nowhere", [header, b"{}", b"{}", b"{}"])
+    kit.channels.send(tab.cursor, "shell", [b"[]", b"{}", b"{}", b"{}"])
+    kit.kernel.say("stream", {"text": "x"})
+    kit.kernel.say("stream", {"text": "y"})
+    kit.kernel.reply("shell", "kernel_info_reply", {"status": "ok"}, header)
+    now = {channel: count - before[channel] for channel, count in totals.from_kernels.items()}
+    assert now == {"iopub": 2, "shell": 1, "control": 0, "stdin": 0}
+    assert totals.to_kernels == {"iopub": 0, "shell": 1, "control": 0, "stdin": 0}
+    assert totals.ignored == {"channel": 1, "header": 1, "type": 1}
+
+
 def test_without_a_key_messages_pass_unsigned(directory) -> None:
     kit = Kit(directory, kernel=MemoryKernel(key=b""))
     tab = kit.tab("s")

@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import quote
 
 from jupyterd.errors import Forbidden, Invalid, MethodNotAllowed
-from jupyterd.outputs.runs import Runs, order_of
+from jupyterd.outputs.runs.runs import Runs, order_of
 from jupyterd.web.call import Call, Reply, encode
 
 NOTEBOOK = ".ipynb"

@@ -8,7 +8,7 @@ from uuid import uuid4
 
 from jupyterd.errors import Invalid
 from jupyterd.outputs.merge import source_of
-from jupyterd.outputs.parameters import INJECTED, tags_of
+from jupyterd.outputs.runs.parameters import INJECTED, tags_of
 from jupyterd.system.timestamps import isoformat
 
 SKIPPED, MAY_RAISE = "skip-execution", "raises-exception"
@@ -21,7 +21,7 @@ class Order:
 
     :ivar cells: ids or positions of the cells to run, in the notebook's order; None for all.
     :ivar begin: the id or position of the first cell; None for the first of all.
-    :ivar parameters: see :mod:`jupyterd.outputs.parameters`.
+    :ivar parameters: see :mod:`jupyterd.outputs.runs.parameters`.
     :ivar kernel_name: the kernelspec, where the notebook has no session yet; None for the notebook's own.
     :ivar shut_down: end a kernel that was started for the run.
     """

@@ -14,8 +14,8 @@ from jupyterd.contents.notebook_steps import Step
 from jupyterd.errors import Conflict, Invalid, JupyterdError, NotFound, TooManyRequests
 from jupyterd.outputs import merge_steps as steps
 from jupyterd.outputs.executions import clean
-from jupyterd.outputs.parameters import code_of, language_of
-from jupyterd.outputs.run import Order, Run, RunCell, choose
+from jupyterd.outputs.runs.parameters import code_of, language_of
+from jupyterd.outputs.runs.run import Order, Run, RunCell, choose
 from jupyterd.outputs.written_cells import renamed_path
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 from jupyterd.errors import Invalid
-from jupyterd.outputs import runs as runs_module
 from jupyterd.outputs.ledger import RunLedger
-from jupyterd.outputs.parameters import code_of, inject
+from jupyterd.outputs.runs import runs as runs_module
+from jupyterd.outputs.runs.parameters import code_of, inject
 from jupyterd.state.store import StateStore
 from jupyterd.testing.deferreds import at_once
 from tests.outputs.kit import PATH, Kit, Page, cell

@@ -14,13 +14,15 @@ from typing import Any, NamedTuple
 import orjson
 
 from jupyterd.kernels.messages.websocket_codec import UNREADABLE, Header, Parts, read_header, read_parent
-from jupyterd.outputs.stream_text import StreamText
+from jupyterd.outputs.said.stream_text import StreamText
+from jupyterd.outputs.said.widgets import Widgets
 
 Output = dict[str, Any]
 """An output as nbformat has it, its text and data in one piece."""
 
 _RICH = frozenset({"display_data", "execute_result", "update_display_data"})
-_HEARD = _RICH | {"stream", "error", "clear_output", "execute_input", "status", "comm_open", "comm_msg"}
+_COMMS = frozenset({"comm_open", "comm_msg", "comm_close"})
+_HEARD = _RICH | _COMMS | {"stream", "error", "clear_output", "execute_input", "status"}
 OVERHEAD = 400
 """Bytes that any output counts beside its data."""
 
@@ -132,10 +134,12 @@ class Replay:
     """The outputs of one kernel's executions.
 
     :param limit: bytes, roughly, that the outputs of one execution may have.
+    :ivar widgets: those that its cells have made.
     """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
+        self.widgets = Widgets()
         self._cells: dict[str, CellOutputs] = {}
         self._displays: dict[str, list[tuple[str, Output]]] = {}
         self._widgets: dict[str, str] = {}
@@ -181,6 +185,9 @@ class Replay:
                 if header.msg_type in _HEARD and (cell is not None or not _is_of_one_cell(header.msg_type)):
                     content = orjson.loads(parts[3])
                     if isinstance(content, dict):
+                        if header.msg_type in _COMMS:
+                            metadata = orjson.loads(parts[2])
+                            self.widgets.hear(header.msg_type, content, metadata, parts[4:], len(parts[3]))
                         self._hear(header, parent, cell, content, len(parts[3]))
             except (*UNREADABLE, orjson.JSONDecodeError):
                 continue
@@ -260,7 +267,7 @@ class Replay:
 
 
 def _is_of_one_cell(kind: str) -> bool:
-    return kind not in ("update_display_data", "comm_open", "comm_msg", "display_data", "execute_result")
+    return kind not in _COMMS and kind not in _RICH
 
 
 def _count(content: Output) -> int | None:

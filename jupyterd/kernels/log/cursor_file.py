@@ -40,8 +40,8 @@ def named(signature: Bytes) -> int:
         return 0
 
 
-class Place(NamedTuple):
-    """One session's.
+class SavedCursor(NamedTuple):
+    """Cursor of a session, as the file has it.
 
     :ivar slot: where it is in the file.
     :ivar number: its cursor's.
@@ -62,7 +62,7 @@ class Place(NamedTuple):
     session: str
 
 
-class PlacesFile:
+class CursorFile:
     """One kernel's; made with the first place.
 
     :param path: readable by its owner only.
@@ -73,8 +73,8 @@ class PlacesFile:
         self._map: mmap.mmap | None = None
         self._free = list(range(SLOTS - 1, -1, -1))
 
-    def read(self) -> list[Place]:
-        """The places that a former daemon has left; they go on here."""
+    def read(self) -> list[SavedCursor]:
+        """Cursors that a former daemon has left; they go on here."""
         if not os.path.exists(self._path):
             return []
         found = []
@@ -87,7 +87,7 @@ class PlacesFile:
             if number and 0 < length <= MAX_SESSION_BYTES:
                 begin = slot * _SLOT + _HEAD.size
                 session = self._map[begin : begin + length].decode("utf-8", "replace")
-                found.append(Place(slot, number, position, said, part, PROTOCOLS[protocol & 1], until, session))
+                found.append(SavedCursor(slot, number, position, said, part, PROTOCOLS[protocol & 1], until, session))
                 self._free.remove(slot)
         return found
 
@@ -121,7 +121,7 @@ class PlacesFile:
         return slot
 
     def mark(self, slot: int, position: int, said: int = 0, part: int = 0, protocol: str | None = None) -> None:
-        """A session has all before ``position``; see :class:`Place`."""
+        """A session has all before ``position``; see :class:`SavedCursor`."""
         if self._map is not None:
             _PLACE.pack_into(self._map, slot * _SLOT + 8, position, said, part, 1 if protocol else 0)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from jupyterd.outputs.replay import Replay
+from jupyterd.outputs.said.replay import Replay
 
 
 def say(replay: Replay, kind: str, content: Any, parent: str = "m") -> None:

@@ -1,0 +1,1 @@
+"""Runs of notebooks on the server: queue, progress, parameters, routes."""
