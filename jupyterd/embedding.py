@@ -353,9 +353,9 @@ def embed(server: ServerApp) -> Embedded:
     import sys
 
     from jupyterd.settings.load import checked
-    from jupyterd.system.imports.lean_imports import without_iri_grammar
+    from jupyterd.system.imports.lean_imports import make_imports_lean
     from jupyterd.tap import install_reactor
 
     install_reactor()
-    without_iri_grammar()
+    make_imports_lean()
     return Embedded(sys.modules["twisted.internet.reactor"], server, checked(server))

@@ -129,12 +129,12 @@ def makeService(options: Options) -> IService:
     from jupyterd.settings.load import BadSettings
     from jupyterd.supervision.daemon import Daemon
     from jupyterd.supervision.sockets import keep_for_us
-    from jupyterd.system.imports.lean_imports import without_iri_grammar
+    from jupyterd.system.imports.lean_imports import make_imports_lean
     from jupyterd.system.memory import use_one_arena
 
     use_one_arena()
     keep_for_us(os.environ)
-    without_iri_grammar()
+    make_imports_lean()
     settings, twistd = options.settings, options.parent
     try:
         keep_secrets(settings)

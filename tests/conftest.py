@@ -7,6 +7,7 @@ import inspect
 import os
 import re
 import signal
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHU
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Modules of nothing but real tests are not imported for the units alone: they need what units do without."""
-    if config.option.markexpr != "not real" or collection_path.suffix != ".py":
+    if not config.option.markexpr.startswith("not real") or collection_path.suffix != ".py":
         return None
     if not WHOLLY_REAL.isdisjoint(collection_path.relative_to(HERE).parts):
         return True
@@ -43,9 +44,12 @@ WHOLLY_REAL = frozenset({"real", "conformance", "soak"})
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """What runs real processes gets two more tries, which the summary tells: the machine may be busy with others."""
+    without_lab = find_spec("jupyterlab") is None
     for item in items:
         if item.get_closest_marker("real"):
             item.add_marker(pytest.mark.flaky(reruns=2, reruns_delay=2))
+        if without_lab and item.get_closest_marker("lab"):
+            item.add_marker(pytest.mark.skip(reason="JupyterLab is not installed"))
 
 
 def pytest_terminal_summary(terminalreporter: Any) -> None:

@@ -13,6 +13,8 @@ import pytest
 from jupyterd import tap
 from jupyterd.settings.load import load
 
+pytestmark = pytest.mark.slow
+
 CHECK = """
 import sys
 sys.argv = ["twistd", "-n", "jupyterd"]

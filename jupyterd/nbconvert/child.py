@@ -9,12 +9,12 @@ import sys
 import zipfile
 from typing import Any
 
-from jupyterd.system.imports.lean_imports import without_iri_grammar
+from jupyterd.system.imports.lean_imports import make_imports_lean
 
 
 def main() -> None:
     """Read a request from standard input, write its answer to standard output: a line of JSON, then bytes."""
-    without_iri_grammar()
+    make_imports_lean()
     if hasattr(os, "setpgrp"):
         os.setpgrp()  # so that the daemon can end us with all that we start
     request = json.load(sys.stdin)

@@ -14,6 +14,7 @@ from tests.real.daemon import running
 EXAMPLES = Path(__file__).resolve().parent.parent.parent / "examples"
 
 
+@pytest.mark.slow
 def test_the_test_passes() -> None:
     subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", EXAMPLES / "test_word_count.py"],

@@ -32,7 +32,8 @@ def started(home: Path, *names: str, options: tuple[str, ...] = ()) -> Any:
 @pytest.fixture(scope="module")
 def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     names = ("trial", "bad_import", "bad_load", "bad_exit", "not_there")
-    with started(tmp_path_factory.mktemp("host"), *names) as daemon:
+    options = (f"--ServerApp.extension_host_memory_limit={400 << 20}",)
+    with started(tmp_path_factory.mktemp("host"), *names, options=options) as daemon:
         yield daemon
 
 
@@ -162,6 +163,19 @@ def test_neither_a_large_answer_nor_a_large_upload_is_held(daemon: Daemon) -> No
         most = max(most, daemon.rss())
     assert connection.getresponse().read() == str(size << 20).encode()
     assert most - before < 60 << 20
+
+
+def test_an_answer_that_never_ends_ends_with_its_client(daemon: Daemon) -> None:
+    before, count = daemon.rss(), len(daemon.json("GET", "/trial/misdeed/ended"))
+    connection = daemon.connection()
+    connection.request("GET", f"/trial/misdeed/endless?{QUERY}")
+    response = connection.getresponse()
+    assert len(response.read(20 << 20)) == 20 << 20
+    assert daemon.json("GET", "/trial/misdeed/ended")[count:] == []
+    response.close()
+    connection.close()
+    until(lambda: daemon.json("GET", "/trial/misdeed/ended")[count:] == ["closed"])
+    assert daemon.rss() - before < 40 << 20
 
 
 def test_an_upload_in_chunks(daemon: Daemon) -> None:
@@ -320,10 +334,10 @@ def test_routes_that_are_added_later(daemon: Daemon) -> None:
     until(lambda: daemon.ask("GET", "/later/x").status == 200)
 
 
-@pytest.mark.parametrize("how", ["exit", "descriptors", "half"])
+@pytest.mark.parametrize("how", ["exit", "descriptors", "half", "grow?mb=400"])
 def test_a_host_that_ends_is_started_again(daemon: Daemon, how: str) -> None:
     before = host_of(daemon)
-    sleeper = daemon.json("GET", "/trial/misdeed/child")
+    sleeper, fork = daemon.json("GET", "/trial/misdeed/child"), daemon.json("GET", "/trial/misdeed/fork")
     kernel_id = daemon.start_kernel()
     try:
         answer = daemon.ask("GET", f"/trial/misdeed/{how}", timeout=30)
@@ -338,11 +352,12 @@ def test_a_host_that_ends_is_started_again(daemon: Daemon, how: str) -> None:
 
     until(again, 60)
     assert not alive(before)
-    until(lambda: not alive(sleeper))
+    until(lambda: not alive(sleeper) and not alive(fork))
     assert [kernel["id"] for kernel in daemon.json("GET", "/api/kernels")] == [kernel_id]
     assert daemon.json("GET", "/trial/kernels")["ids"] == [kernel_id]
     daemon.ask("DELETE", f"/api/kernels/{kernel_id}")
     assert "the extension host is gone" in daemon.log
+    assert not how.startswith("grow") or "extension_host_memory_limit is" in daemon.log
 
 
 def test_what_never_loads_is_left_out(tmp_path: Path) -> None:

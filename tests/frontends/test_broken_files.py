@@ -11,6 +11,8 @@ import pytest
 
 from tests.frontends.conftest import THEMES, Serve, page_config, write
 
+pytestmark = pytest.mark.lab
+
 KINDS: tuple[Any, ...] = (None, 3, "x", [1], {"a": 1})
 RAW = (b"", b"{", b"\xff\xfe", b"null", b'"x"', b"[1]", b"[" * 5_000, b'{"name": NaN}')
 LABCONFIG = "config/labconfig"

@@ -8,6 +8,8 @@ import pytest
 
 from tests.frontends.conftest import Serve, page_config, write
 
+pytestmark = pytest.mark.lab
+
 
 def test_a_page_is_told_about_its_server(serve: Serve, home: Path) -> None:
     answer = serve().request("GET", "/lab")

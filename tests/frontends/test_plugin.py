@@ -12,6 +12,8 @@ from twisted.web.resource import Resource
 from jupyterd.frontends import plugin
 from tests.frontends.conftest import Serve, page_config, write
 
+pytestmark = pytest.mark.lab
+
 HERE = Path(__file__).parent
 FILE = Path(plugin.__file__).parent / plugin.FILE
 NODE = shutil.which("node") or shutil.which("nodejs")
@@ -72,6 +74,7 @@ def test_it_is_a_script_that_node_can_read() -> None:
     subprocess.run([NODE, "--check", FILE], check=True, timeout=60)
 
 
+@pytest.mark.slow
 @needs_node
 def test_its_parts_work_in_node() -> None:
     done = subprocess.run(

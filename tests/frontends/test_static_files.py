@@ -11,6 +11,8 @@ from jupyterd.frontends.lab.themes import relink
 from jupyterd.frontends.static_files import FOREVER, find
 from tests.frontends.conftest import Serve, write
 
+pytestmark = pytest.mark.lab
+
 
 @pytest.mark.parametrize(
     ("path", "kept"),

@@ -11,6 +11,8 @@ from jupyterd.contents import service
 from jupyterd.contents.operations import Query
 from tests.outputs.kit import Kit, Page, cell, done
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def kit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kit:

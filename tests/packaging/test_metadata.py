@@ -7,11 +7,14 @@ import configparser
 import sys
 from pathlib import Path
 
+import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
 import jupyterd
 from tests.syntax import parsed
+
+pytestmark = pytest.mark.slow
 
 HOUSE = Path(__file__).resolve().parent.parent.parent
 

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from tests.real import test_lab_browser as lab
 from tests.real.cells import NOTEBOOK, await_text, run_cell, save, session, texts
 from tests.real.daemon import BIN, Daemon, await_answer, common, environment, free_port, running, spawn, until
 from tests.real.tab import Tab
@@ -127,43 +126,6 @@ def test_the_command_runs_a_notebook_on_the_server(tmp_path: Path) -> None:
         assert texts(file)[-1][1] == ["not reached\n"]
         assert run_id in command("runs", str(file)).stdout
     assert "Traceback" not in daemon.log
-
-
-def _ran(browser: lab.Browser) -> bool:
-    """Ask the page to run its cell; one that is busy with its start takes no keys."""
-    browser.see(".jp-Notebook .jp-CodeCell .cm-content").click()
-    browser.press("Control+Enter")
-    browser.page.wait_for_timeout(3000)
-    return bool(browser.page.locator(".jp-InputPrompt", has_text="[*]").count())
-
-
-@pytest.mark.skipif(lab.CHROMIUM is None, reason="no Chromium")
-@pytest.mark.parametrize("front_end", ["lab/tree", "notebooks"])
-def test_a_page_is_closed_in_the_middle_and_another_browser_has_all(tmp_path: Path, front_end: str) -> None:
-    def script(browser: lab.Browser) -> None:
-        daemon, source = browser.daemon, COUNTING.format(12, 0.5) + BAR
-        save(daemon, source)
-        file = daemon.root / "a.ipynb"
-        browser.open(f"/{front_end}/a.ipynb?token={lab.TOKEN}")
-        browser.see(".jp-Notebook-ExecutionIndicator[data-status=idle]", state="attached")
-        until(lambda: _ran(browser), 60, "the page did not run the cell")
-        browser.see(".jp-OutputArea-output", "line 3")
-        chromium = browser.page.context.browser
-        browser.page.close()
-        expected = "".join(f"line {n}\n" for n in range(12))
-        until(lambda: texts(file)[0][0] == 1, 60, "not written")
-        assert texts(file) == [(1, [expected, "3/3", "'the figure'"])]
-        browser.page = chromium.new_context(viewport={"width": 1300, "height": 850}).new_page()  # a fresh profile
-        browser.watch()
-        browser.open(f"/{front_end}/a.ipynb?token={lab.TOKEN}")
-        browser.see(".jp-OutputArea-output", "line 11")
-        browser.see(".jp-OutputArea-output", "the figure")
-        browser.see(".jp-InputPrompt", "[1]:")
-        browser.page.screenshot(path=str(tmp_path / "again.png"))
-        assert browser.page.locator(".jp-Dialog").count() == 0
-        browser.wrong = [text for text in browser.wrong if "reading 'schema'" not in text]  # of a page that is cut off
-
-    lab.in_browser(tmp_path, script, *SOON)
 
 
 def test_a_daemon_that_is_killed_in_the_middle_loses_no_output(tmp_path: Path) -> None:

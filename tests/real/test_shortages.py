@@ -205,6 +205,8 @@ def test_no_space(disk: Path) -> None:
         taken(daemon)
         kernels = [kernel["id"] for kernel in daemon.json("GET", "/api/kernels")]
         assert len(kernels) == 2
+        for kernel_id in kernels:  # they write no more then
+            Tab(daemon, kernel_id).ready().close()
         with full(disk):
             refused(daemon, disk, *(each for each in SAVES if each[1] != "/api/sessions"))
             refused(daemon, disk, ("DELETE", "/api/contents/a.txt", None))

@@ -222,3 +222,29 @@ def test_what_a_killed_daemon_left_goes_with_the_next(tmp_path: Path) -> None:
         until(lambda: not left & {path.name for path in runtime.iterdir()}, what="its directory stayed")
         assert (runtime / f"jpserver-{second.pid}.json").exists()
     assert list(runtime.iterdir()) == []
+
+
+LISTS_MODULES = """
+import atexit, json, os, sys
+from jupyterd.__main__ import main
+atexit.register(lambda: os.write(1, b"MODULES " + json.dumps(sorted(sys.modules)).encode()))
+main()
+"""
+
+
+def test_a_local_session_loads_no_tls_and_no_client(tmp_path: Path) -> None:
+    """A page, a listing, a notebook, a kernel and its websocket, a terminal: what 20 MB are not spent for."""
+    with running(tmp_path, argv=(str(BIN / "python"), "-c", LISTS_MODULES)) as daemon:
+        for path in ("/lab", "/tree", "/api/me", "/api/kernelspecs", "/lab/api/settings", "/lab/api/translations"):
+            assert daemon.ask("GET", path).status == 200, path
+        daemon.json("POST", "/api/contents", {"type": "notebook"})
+        daemon.json("GET", "/api/contents/Untitled.ipynb")
+        daemon.json("GET", "/api/contents")
+        tab = Tab(daemon, daemon.start_kernel()).ready()
+        assert tab.until_done(tab.execute("1 + 1"))
+        tab.close()
+        daemon.json("POST", "/api/terminals", {})
+    loaded = set(json.loads(daemon.log.rpartition("MODULES ")[2].splitlines()[0]))
+    assert "autobahn.twisted.websocket" in loaded
+    needless = {"OpenSSL", "cryptography", "argon2", "click", "treq", "twisted.web.client", "rfc3987_syntax", "arrow"}
+    assert needless & loaded == set()

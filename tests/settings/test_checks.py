@@ -56,7 +56,7 @@ def test_a_setting_of_the_server(option: str, told: str) -> None:
         ("--SessionManager.database_filepath=/", "is a directory"),
         ("--TerminalManager.cull_interval=often", "cull_interval"),
         ("--KernelRestarter.restart_limit=few", "restart_limit"),
-        ("--LabApp.core_mode=perhaps", "core_mode"),
+        pytest.param("--LabApp.core_mode=perhaps", "core_mode", marks=pytest.mark.lab),
     ],
 )
 def test_a_setting_of_another_class(option: str, told: str) -> None:
@@ -84,6 +84,7 @@ def test_a_preferred_path_outside_of_the_root_or_nowhere(tmp_path: Path, path: s
     assert "outside root contents directory" in told or "Preferred directory not found" in told
 
 
+@pytest.mark.lab
 def test_a_front_end_s_own_file(home: Path) -> None:
     (home / "config").mkdir()
     (home / "config" / "jupyter_lab_config.py").write_text("c.LabApp.core_mode = 'perhaps'")
@@ -103,7 +104,7 @@ def test_the_environment(variable: str, value: str, monkeypatch: pytest.MonkeyPa
     [
         "ContentsManager.alow_hidden=True",
         "SessionManager.database=x",
-        "LabApp.core=True",
+        pytest.param("LabApp.core=True", marks=pytest.mark.lab),
         "ConfigManager.config_dir=x",
         "MappingKernelManager.cull_idle=1",
     ],

@@ -93,6 +93,7 @@ def test_each_service_of_the_reference_is_mounted_and_has_routes(app: ServerApp)
         load_handlers("no.such.module")
 
 
+@pytest.mark.lab
 def test_the_front_end_that_starts_it(tmp_path: Path, jupyter_home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     app = made(tmp_path, monkeypatch, starter_extension="lab")
     assert (app.default_url, app.starter_app.name) == ("/lab", "lab")

@@ -164,12 +164,14 @@ def test_a_runtime_directory_that_can_not_be_made(user: Path, monkeypatch: pytes
     assert refused() == "/dev/null/runtime: Not a directory"
 
 
+@pytest.mark.lab
 def test_a_front_end_s_own_files(user: Path) -> None:
     (user / "jupyter_lab_config.py").write_text("c.LabApp.app_dir = '/a'\nc.LabApp.copy_absolute_path = True")
     config = load(["--app-dir=/b"]).config
     assert (str(config.LabApp.app_dir), config.LabApp.copy_absolute_path) == ("/b", True)
 
 
+@pytest.mark.lab
 def test_settings_of_the_server_in_a_front_end_s_own_files(user: Path) -> None:
     (user / "jupyter_notebook_config.py").write_text("c.ServerApp.port = 7\nc.ServerApp.base_url = 'n'")
     assert (server().port, server().base_url) == (7, "/n/")

@@ -137,6 +137,7 @@ def test_all_that_moves_has_a_row() -> None:
     assert {*MOVED, *others} - set(ServerApp.class_trait_names(config=True)) == set()
 
 
+@pytest.mark.lab
 @pytest.mark.parametrize("program", PROGRAMS)
 @pytest.mark.parametrize("where", ["py", "json"])
 def test_all_that_moves_from_a_file(user: Path, told: pytest.LogCaptureFixture, program: str, where: str) -> None:
@@ -170,6 +171,7 @@ def test_a_token_that_was_emptied(user: Path, told: pytest.LogCaptureFixture, pr
     assert "ServerApp.token config is deprecated in 2.0. Use IdentityProvider.token." in told.text
 
 
+@pytest.mark.lab
 def test_the_password_that_notebook_six_wrote(user: Path) -> None:
     (user / "jupyter_notebook_config.json").write_text('{"NotebookApp": {"password": "argon2:hash"}}')
     made = settings()
@@ -224,6 +226,7 @@ def test_of_two_places_the_later_one_wins(user: Path) -> None:
     assert read().port == 9
 
 
+@pytest.mark.lab
 def test_lists_that_are_appended_to(user: Path) -> None:
     (user / "jupyter_notebook_config.py").write_text("c.NotebookApp.local_hostnames.append('here')")
     assert read().local_hostnames == ["localhost", "here"]

@@ -15,6 +15,8 @@ from jupyterd.web.api import Routes, json_api
 from jupyterd.web.call import Call
 from tests.auth.serving import TOKEN, guarded_site
 
+pytestmark = pytest.mark.slow
+
 HOST = f"Host: 127.0.0.1:8888\r\nAuthorization: token {TOKEN}\r\n".encode()
 
 

@@ -1,32 +1,72 @@
-"""Lean imports: a grammar that a library loads for a check that nothing here makes is kept out of memory.
+"""Lean imports: what libraries load for features that nothing here uses is kept out of memory.
 
-jsonschema looks for ``rfc3987_syntax`` while it is imported, to check strings of the format ``iri``. Where that package
-is installed it builds a parser from a grammar: 0.85 s of CPU time and 17 MB for every process that imports nbformat or
-jupyter_events, whose schemas have no such format. jsonschema does without it where it is absent.
-
-``isoduration`` (with arrow and dateutil: 2.5 MB) is left out too: it is for the format ``duration`` of drafts that
-neither nbformat nor jupyter_events uses.
+- jsonschema looks for ``rfc3987_syntax`` while it is imported, to check strings of the format ``iri``. Where that
+  package is installed it builds a parser from a grammar: 0.85 s of CPU time and 17 MB for every process that imports
+  nbformat or jupyter_events, whose schemas have no such format. ``isoduration`` (with arrow and dateutil: 2.5 MB) is
+  for the format ``duration``. jsonschema does without either where it is absent.
+- Autobahn's websockets come with WAMP, which loads cryptography and argon2, with pyOpenSSL, to tell errors of TLS by
+  their class, and with click, to colour its log: 7 MB and 0.1 s, in the reactor's thread, for the first websocket of a
+  server. WAMP is loaded when somebody asks for it, pyOpenSSL where there is TLS.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from importlib.abc import MetaPathFinder
-from importlib.machinery import ModuleSpec
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
+from threading import RLock
 from types import ModuleType
+from typing import Any
 
-LEFT_OUT = frozenset({"rfc3987_syntax", "isoduration"})
-ASKER = "jsonschema._format"
+LEFT_OUT = {
+    "jsonschema._format": frozenset({"rfc3987_syntax", "isoduration"}),
+    "autobahn.util": frozenset({"OpenSSL", "click"}),
+    "autobahn.twisted.util": frozenset({"OpenSSL"}),
+}
+"""By the module that asks: packages that are not installed, for it and while it is imported, unless they are loaded."""
+
+LATE = frozenset({"autobahn.twisted"})
+"""Packages of which modules are used here, and not what their ``__init__`` loads."""
 
 
-class _Without(MetaPathFinder):
-    """Tells jsonschema, and nobody else, that the grammar is not installed."""
+class _LatePackage(Loader):
+    """Runs a package's ``__init__`` when it is asked for a name that only that can give it."""
+
+    def __init__(self, loader: Loader) -> None:
+        self._loader = loader
+        self._lock = RLock()
+
+    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        names = vars(module)
+
+        def load(name: str) -> Any:
+            with self._lock:
+                if names.pop("__getattr__", None) is not None:
+                    self._loader.exec_module(module)
+            try:
+                return names[name]
+            except KeyError:
+                raise AttributeError(f"module {module.__name__!r} has no attribute {name!r}") from None
+
+        names["__getattr__"] = load
+
+
+class _Lean(MetaPathFinder):
+    """Finds nothing where less is better."""
 
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
-        if fullname in LEFT_OUT and _being_imported(ASKER):
+        if fullname in LATE:
+            spec = PathFinder.find_spec(fullname, path, target)
+            if spec is not None and spec.loader is not None:
+                spec.loader = _LatePackage(spec.loader)
+            return spec
+        if any(fullname in packages and _being_imported(asker) for asker, packages in LEFT_OUT.items()):
             raise ModuleNotFoundError(f"{fullname} is left out", name=fullname)
         return None
 
@@ -36,7 +76,7 @@ def _being_imported(name: str) -> bool:
     return bool(getattr(spec, "_initializing", False))
 
 
-def without_iri_grammar() -> None:
-    """Let jsonschema be imported without the grammar; called once, at the start of a process."""
-    if not any(isinstance(finder, _Without) for finder in sys.meta_path):
-        sys.meta_path.insert(0, _Without())
+def make_imports_lean() -> None:
+    """Let libraries be imported without what is not used; called once, at the start of a process."""
+    if not any(isinstance(finder, _Lean) for finder in sys.meta_path):
+        sys.meta_path.insert(0, _Lean())

@@ -21,6 +21,8 @@ from jupyterd.contents.notebooks import serialization as notebooks
 from jupyterd.contents.notebooks.fast_validation import is_ordinary
 from jupyterd.system.strict_json import finite
 
+pytestmark = pytest.mark.slow
+
 text = st.text(st.characters(blacklist_categories=("Cs",)))
 numbers = st.one_of(st.integers(), st.integers(10**18, 10**40), st.floats(allow_nan=False, allow_infinity=False))
 values = st.recursive(

@@ -13,6 +13,7 @@ from jupyter_server.base.handlers import APIHandler, JupyterHandler
 from jupyter_server.extension.handler import ExtensionHandlerMixin  # noqa: F401 - a common import
 from jupyter_server.utils import url_path_join
 from tornado import web
+from tornado.iostream import StreamClosedError
 from tornado.websocket import WebSocketHandler
 
 SCHEMA = """
@@ -137,6 +138,10 @@ class Socket(WebSocketHandler, JupyterHandler):
             self.write_message(message, binary=isinstance(message, bytes))
 
 
+KEPT: list[bytes] = []
+ENDED: list[str] = []
+
+
 class Misdeed(APIHandler):
     @web.authenticated
     async def get(self, what: str) -> None:
@@ -166,8 +171,30 @@ class Misdeed(APIHandler):
             process = await asyncio.create_subprocess_exec("sleep", "1000", start_new_session=True)
             self.finish(json.dumps(process.pid))
             return
+        elif what == "fork":
+            pid = os.fork()
+            if pid == 0:
+                os.setsid()
+                time.sleep(1000)
+                os._exit(0)
+            self.finish(json.dumps(pid))
+            return
+        elif what == "grow":
+            KEPT.append(b"x" * (int(self.get_argument("mb")) << 20))
+        elif what == "ended":
+            self.finish(json.dumps(ENDED))
+            return
+        elif what == "endless":
+            try:
+                while True:
+                    self.write(b"x" * 65536)
+                    await self.flush()
+            except StreamClosedError:
+                ENDED.append("closed")
+                return
         elif what == "routes":
-            self.serverapp.web_app.add_handlers(".*$", [(url_path_join(self.base_url, "/later/(.*)"), Echo)])
+            later = [(url_path_join(self.base_url, "/later/(.*)"), Echo)]
+            self.serverapp.web_app.add_handlers(host_pattern=r".*$", host_handlers=later)
         self.finish("{}")
 
 

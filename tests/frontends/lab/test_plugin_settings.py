@@ -15,6 +15,8 @@ from jupyterd.frontends.lab.plugin_settings import NoSuchSettings, PluginSetting
 from jupyterd.frontends.lab.translations import Translations
 from tests.frontends.conftest import LOCALE, THEMES, Serve, write
 
+pytestmark = pytest.mark.lab
+
 URL = f"/lab/api/settings/{THEMES}"
 
 

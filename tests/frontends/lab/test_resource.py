@@ -22,6 +22,8 @@ from jupyterd.frontends.lab.workspaces import ENDING, MAX_NAME_LENGTH, slug
 from jupyterd.testing.deferreds import at_once, result_of
 from tests.frontends.conftest import LOCALE, THEMES, Serve, write
 
+pytestmark = pytest.mark.lab
+
 # -- workspaces
 
 

@@ -9,8 +9,8 @@ import pytest
 
 from tests.real.hub.hub import RealHub, running
 
-VERSIONS = os.environ.get("JUPYTERD_HUB_VERSIONS", "5").split(",")
-"""JupyterHubs that the behaviours of a server are held against; the gate takes one of them."""
+VERSIONS = os.environ.get("JUPYTERD_HUB_VERSIONS", "5,6").split(",")
+"""JupyterHubs that the behaviours of a server are held against; the gate takes two."""
 
 long = pytest.mark.skipif("JUPYTERD_HUB_STORIES" not in os.environ, reason="set JUPYTERD_HUB_STORIES=1")
 """What the gate leaves out."""
@@ -24,13 +24,17 @@ def prepare(spawner):
         else:
             setattr(spawner, name, value)
     home = spawner.home_dir
+    if spawner.user.name in globals().get("LINKED", ()) and not os.path.exists(home):
+        os.makedirs(home + ".real")
+        os.symlink(home + ".real", home)
     for path, text in FILES.get(spawner.user.name, {}).items():
         os.makedirs(os.path.dirname(os.path.join(home, path)), exist_ok=True)
         with open(os.path.join(home, path), "w") as file:
             file.write(text)
 c.Spawner.pre_spawn_hook = prepare
 """
-"""Lets a module give single users' spawners other settings: ``SPAWNERS``, and files in their homes: ``FILES``."""
+"""Lets a module give single users' spawners other settings: ``SPAWNERS``, and files in their homes: ``FILES``; homes of
+``LINKED`` users are links."""
 
 
 @pytest.fixture(scope="module", params=VERSIONS)

@@ -1,6 +1,7 @@
 """What JupyterHub's own tests want of a user's server, held against ours from outside.
 
-Source: ``jupyterhub/tests/test_singleuser.py`` of JupyterHub 5.5, behaviour by behaviour.
+Source: ``jupyterhub/tests/test_singleuser.py`` of JupyterHub 5.5 and 6.1, behaviour by behaviour. Of these one is not
+ours: ``JUPYTERHUB_SINGLEUSER_APP`` chooses no other application, there is one.
 """
 
 from __future__ import annotations
@@ -26,17 +27,32 @@ ACCESS = {
     "server": (["access:servers!server=nandy/"], True),
     "other-server": (["access:servers!server=nandy/other"], False),
     "other-user": (["access:servers!user=somebody"], False),
+    "named": (["access:servers!server=nandy/named"], False),
+    "other-named": (["access:servers!server=nandy/names"], False),
     "services": (["access:services"], False),
     "self": (["self"], False),
     "nothing": ([], False),
 }
+NAMED = {
+    "all": True,
+    "user": True,
+    "named": True,
+    "other-named": False,
+    "server": False,
+    "other-user": False,
+    "self": False,
+    "nothing": False,
+}
+"""The same for nandy's server ``named``."""
 KERNEL = json.dumps({"argv": ["x"], "display_name": "Mine", "language": "x"})
 SPAWNERS: dict[str, Any] = {
     "url-yes": {"environment": {"JUPYTERHUB_ALLOW_TOKEN_IN_URL": "1"}},
     "url-no": {"environment": {"JUPYTERHUB_ALLOW_TOKEN_IN_URL": "0"}},
     "dir-home": {"notebook_dir": "~"},
     "dir-sub": {"notebook_dir": "~/sub"},
+    "dir-abs": {"notebook_dir": "/ABSOLUTE"},
     "no-config": {"disable_user_config": True},
+    "active": {"environment": {"JUPYTERHUB_ACTIVITY_INTERVAL": "1"}},
     "begins": {
         "default_url": "/tree",
         "environment": {"JUPYTERHUB_SINGLEUSER_APP": "jupyter_server.serverapp.ServerApp"},
@@ -46,6 +62,7 @@ FILES: dict[str, Any] = {
     "dir-plain": {"sub/subfile.txt": "text"},
     "dir-home": {"sub/subfile.txt": "text"},
     "dir-sub": {"sub/subfile.txt": "text"},
+    "dir-abs": {"../../absolute/absfile.txt": "text"},
     "no-config": {
         ".jupyter/jupyter_server_config.py": "c.ServerApp.terminals_enabled = False\n",
         ".local/share/jupyter/kernels/mine/kernel.json": KERNEL,
@@ -62,6 +79,8 @@ FILES: dict[str, Any] = {
 }
 MORE = f"""
 SPAWNERS, FILES = {SPAWNERS!r}, {FILES!r}
+SPAWNERS["dir-abs"]["notebook_dir"] = told["home"] + "/absolute"
+LINKED = ("no-config",)
 for name, (scopes, _) in {ACCESS!r}.items():
     c.JupyterHub.load_roles.append({{"name": "of-" + name, "users": ["may-" + name], "scopes": scopes}})
 c.JupyterHub.load_groups = {{"visitors": {{"users": ["nandy"]}}, "strangers": {{"users": []}}}}
@@ -126,6 +145,23 @@ def test_scopes_decide_who_else_comes_in(hub: RealHub, nandy: Person, name: str)
     assert other.ask("GET", "/user/nandy/api/me").json["identity"]["username"] == f"may-{name}"
 
 
+@pytest.fixture(scope="module")
+def named(hub: RealHub, nandy: Person) -> str:
+    """Another server of nandy's."""
+    return hub.spawn("nandy", "named")
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_scopes_decide_who_comes_to_a_named_server(hub: RealHub, named: str, name: str) -> None:
+    other = Person(hub).log_in(f"may-{name}")
+    answer = other.get(named)
+    assert "/oauth2/authorize" in answer.url
+    if NAMED[name]:
+        assert other.agree(answer).path == f"{named}lab"
+    else:
+        assert answer.status == 403
+
+
 def test_named_servers_are_entered_by_those_who_may(hub: RealHub) -> None:
     assert hub.spawn("two", "first") == "/user/two/first/"
     person = Person(hub).log_in("two")
@@ -153,7 +189,10 @@ def test_a_share_is_given_and_taken_away(hub: RealHub, nandy: Person) -> None:
     assert "Control Panel" in answer.text
 
 
-@pytest.mark.parametrize(("user", "there"), [("dir-plain", "sub"), ("dir-home", "sub"), ("dir-sub", "subfile.txt")])
+@pytest.mark.parametrize(
+    ("user", "there"),
+    [("dir-plain", "sub"), ("dir-home", "sub"), ("dir-sub", "subfile.txt"), ("dir-abs", "absfile.txt")],
+)
 def test_where_files_are(hub: RealHub, user: str, there: str) -> None:
     hub.spawn(user)
     token = hub.token(user, "access:servers!user")
@@ -239,8 +278,21 @@ def test_the_hub_finds_nothing_wrong_with_its_version(hub: RealHub, nandy: Perso
     assert "has no version header" not in hub.log
 
 
-def test_activity_is_told(hub: RealHub, nandy: Person) -> None:
-    assert until(lambda: hub.server("nandy")["last_activity"], 20)
+def test_activity_is_told(hub: RealHub) -> None:
+    """By the server: the Hub asks its proxy every five minutes only."""
+    base = hub.spawn("active")
+    token = bearer(hub.token("active", "access:servers!user"))
+
+    def told() -> tuple[str, str]:
+        model = hub.api("GET", "/users/active")
+        return model["last_activity"], model["servers"][""]["last_activity"]
+
+    def newer() -> bool:
+        assert Person(hub).ask("GET", f"{base}api/contents/", headers=token).status == 200
+        return all(now > then for now, then in zip(told(), before, strict=True))
+
+    before = told()
+    until(newer, 20, "the Hub is not told")
     assert "Error notifying Hub of activity" not in hub.log
 
 

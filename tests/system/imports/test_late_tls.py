@@ -4,7 +4,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from tests.supervision.test_tls import certificate
+
+pytestmark = pytest.mark.slow
 
 PROGRAM = """
 import sys
