@@ -125,9 +125,14 @@ class Listener(Service):
         own = [(port.fileno(), "", path) for port in self._ports]  # type: ignore[attr-defined]
         return [*own, *self._more.hand_over()] if own else []
 
-    def leave(self) -> None:
-        """Another process serves on: stop without a word to anybody."""
+    def leave(self, successor: int | None = None) -> None:
+        """Another process serves on: stop without a word to clients.
+
+        :param successor: its number, where this process has started it.
+        """
         self._handed_over = True
+        if successor is not None:
+            self._notify.hand_over(successor)
         self._unix = None
         self._more.leave()
 
