@@ -184,8 +184,8 @@ class HostApp(ServerApp):
         self.core_rules = routes.of_core(self.web_app)
         stock = self.web_app.add_handlers
 
-        def add_handlers(host_pattern: str, handlers: Any) -> None:
-            stock(host_pattern, handlers)
+        def add_handlers(*args: Any, **options: Any) -> None:
+            stock(*args, **options)
             self._note_owners()
             if self._told_routes:
                 self.io_loop.add_callback(self.tell_routes)

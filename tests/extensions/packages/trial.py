@@ -193,7 +193,8 @@ class Misdeed(APIHandler):
                 ENDED.append("closed")
                 return
         elif what == "routes":
-            self.serverapp.web_app.add_handlers(".*$", [(url_path_join(self.base_url, "/later/(.*)"), Echo)])
+            later = [(url_path_join(self.base_url, "/later/(.*)"), Echo)]
+            self.serverapp.web_app.add_handlers(host_pattern=r".*$", host_handlers=later)
         self.finish("{}")
 
 
