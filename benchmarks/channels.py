@@ -153,16 +153,21 @@ def relayed_flood() -> Figures:
     return figures
 
 
+def drained(tab: WebSocket) -> None:
+    """Take what a tab has been sent until nothing more comes."""
+    tab.sock.settimeout(1.0)
+    with suppress(TimeoutError):
+        while True:
+            tab.receive(0.05)
+
+
 def tabs(server: Server) -> Figures:
     figures: Figures = {}
     _, connect = kernel_of(server)
     for label, protocol in PROTOCOLS.items():
         opened = [connect(protocol) for _ in range(TABS)]
         for tab in opened:
-            tab.sock.settimeout(1.0)
-            with suppress(TimeoutError):
-                while True:
-                    tab.receive(0.05)
+            drained(tab)
         figures |= flooded(server.pid, opened, f"{TABS} tabs, {label}, a delivery", TABS_FLOOD)
     return figures
 

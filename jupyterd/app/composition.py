@@ -93,7 +93,9 @@ def _mount_documents(parts: Parts) -> None:
         ),
     )
     outputs.mount(root, lambda: parts.recorder, lambda: parts.kernels)
-    contents.mount_conversions(root, parts.settings, parts.reactor, parts.in_thread, lambda: parts.contents)
+    contents.mount_conversions(
+        root, parts.settings, parts.reactor, parts.in_thread, lambda: parts.contents, lambda: parts.progress
+    )
 
 
 def _mount_front_ends(parts: Parts) -> None:

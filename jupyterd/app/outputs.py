@@ -83,11 +83,9 @@ class _Kernels:
     async def session(self, path: str, kernel_name: str | None) -> tuple[str, str, bool]:
         from jupyterd.sessions.manager import Wanted
 
-        sessions = self.sessions()
-        found = await sessions.at(path)
-        name = path.rpartition("/")[2]
-        model = found or await sessions.create(Wanted(path, "notebook", name, kernel_name))
-        return model["id"], model["kernel"]["id"], found is None
+        wanted = Wanted(path, "notebook", path.rpartition("/")[2], kernel_name)
+        model, is_new = await self.sessions().find_or_create(wanted)
+        return model["id"], model["kernel"]["id"], is_new
 
     def channels_of(self, kernel_id: str) -> KernelChannels:
         return self.kernels().channels_of(kernel_id)

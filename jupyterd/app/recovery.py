@@ -128,7 +128,8 @@ class Keeping(Service):
         except Failed as error:
             self.log.error("{error}", error=error.message)
             return
-        children = {} if hello is None else {child["name"]: child for child in hello["children"]}
+        told = self.kept.ended() if hello is None else hello["children"]
+        children = {child["name"]: child for child in told}
         listened = set() if hello is None else {each["name"] for each in hello["listening"]}
         for find in self.finders:
             await find(children, listened)
@@ -173,9 +174,9 @@ def keeping(reactor: Any, server: ServerApp) -> Keeping | None:
 def predecessor(reactor: Any, keeping: Keeping, front: Listener) -> Predecessor:
     """What hands over to another process of the same server."""
 
-    def leave() -> None:
+    def leave(successor: int | None) -> None:
         keeping.keep_at_stop = True
-        front.leave()
+        front.leave(successor)
         reactor.stop()
 
     return Predecessor(

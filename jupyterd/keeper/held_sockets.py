@@ -13,6 +13,8 @@ import socket
 import time
 from contextlib import suppress
 
+from jupyterd.keeper.taken import taken
+
 CLOSE_TIMEOUT = 5.0
 """Seconds that a client has to close its end."""
 
@@ -21,13 +23,17 @@ MAX_CONNECTIONS = 4096
 
 
 class HeldSockets:
-    """All of one daemon's."""
+    """All of one daemon's.
+
+    :ivar taken: of the connections of the daemon that went away last, by their keys: see :func:`taken`.
+    """
 
     def __init__(self, selector: selectors.BaseSelector) -> None:
         self._selector = selector
         self._held: dict[int, socket.socket] = {}
         self._leaving: dict[int, socket.socket] = {}
         self._deadline = 0.0
+        self.taken: dict[int, int] = {}
 
     def hold(self, key: int, fd: int) -> None:
         """Hold a connection; the descriptor is ours."""
@@ -46,6 +52,8 @@ class HeldSockets:
     def see_out(self) -> None:
         """The daemon is gone: say that nothing follows, and wait until the clients have seen that."""
         self._deadline = time.monotonic() + CLOSE_TIMEOUT
+        counts = {key: taken(held) for key, held in self._held.items()}
+        self.taken = {key: count for key, count in counts.items() if count is not None}
         for held in self._held.values():
             with suppress(OSError):
                 held.setblocking(False)

@@ -18,16 +18,16 @@ from jupyterd.keeper.children import Child, adopt, end_all, spawn
 from jupyterd.keeper.connection import Connection
 from jupyterd.keeper.held_sockets import HeldSockets
 from jupyterd.keeper.listening import Listener
-from jupyterd.keeper.wire import VERSION, BadFrame, Message
+from jupyterd.keeper.wire import ENDED, VERSION, BadFrame, Message
 
 END_TIMEOUT = 5.0
 """Seconds that children have to end by themselves when the keeper is told to end them."""
 
-ENDED = "ended.json"
-"""The file, beside the socket, in which a keeper that ends leaves how its last children ended."""
-
 LATER: Message = {"later": True}
 """In place of an answer that follows by itself."""
+
+LOOKS = 60.0
+"""Seconds between looks, while no daemon is there, whether the next one could find this keeper."""
 
 Handler = Callable[[Connection, Message, list[int]], "tuple[Message, tuple[int, ...]] | Message | None"]
 
@@ -54,8 +54,8 @@ class Keeper:
         self._began = time.time()
         self._ever_claimed = False
         self._ending = False
+        self._looks_at: float | None = None
         self._successor: tuple[Connection, Any] | None = None
-        self._dropped: dict[str, int] = {}
         self._operations: dict[str, Handler] = {
             name.removeprefix("_do_"): getattr(self, name) for name in dir(self) if name.startswith("_do_")
         }
@@ -91,11 +91,25 @@ class Keeper:
         self._held.tidy()
         for connection in [each for each in self._connections if each.closed]:
             self._lost(connection)
+        self._look()
+
+    def _look(self) -> None:
+        """End where the directory is gone with all by which a daemon would find what is kept here."""
+        if any(connection.claimed for connection in self._connections) or not self._ever_claimed:
+            self._looks_at = None
+        elif self._looks_at is None:
+            self._looks_at = time.monotonic() + LOOKS
+        elif self._looks_at <= time.monotonic():
+            self._looks_at = time.monotonic() + LOOKS
+            if not os.path.isdir(os.path.dirname(self._path)):
+                self._end()
 
     def _timeout(self) -> float | None:
         if self._pending:
             return 0
         times = [listener.silent_until for listener in self._listeners.values() if listener.silent_until]
+        if self._looks_at is not None:
+            times.append(self._looks_at)
         if self._held.deadline is not None:
             times.append(self._held.deadline)
         return max(0.0, min(times) - time.monotonic()) if times else (None if self._ever_claimed else 30.0)
@@ -298,6 +312,10 @@ class Keeper:
     def _do_drop(self, connection: Connection, message: Message, fds: list[int]) -> None:
         """The daemon has closed it."""
         self._held.drop(int(message["key"]))
+
+    def _do_taken(self, connection: Connection, message: Message, fds: list[int]) -> Message:
+        """How many bytes the system had taken for each connection of the daemon that went away last, by their keys."""
+        return {"taken": {str(key): count for key, count in self._held.taken.items()}}
 
     # -- kernels that are listened to
 

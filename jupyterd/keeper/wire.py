@@ -17,6 +17,9 @@ from typing import Any
 
 VERSION = 1
 
+ENDED = "ended.json"
+"""The file, beside the socket, in which a keeper that ends leaves how its last children ended: their models."""
+
 MAX_MESSAGE_BYTES = 16 * 1024 * 1024
 """Bytes of a message at most: an environment is the longest part of one."""
 

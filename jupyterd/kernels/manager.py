@@ -285,7 +285,7 @@ class MappingKernelManager(MappingKernelSettings):
         """
         kernel.process = process
         kernel.channels = self._channels(kernel.id, kernel)
-        await kernel.channels.resume(listened and lives, process.connection_info)
+        await kernel.channels.resume(process.connection_info, lives=lives, listened=listened)
         self._kernels[kernel.id] = kernel
         if lives:
             self._runner.found(kernel)

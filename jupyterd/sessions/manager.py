@@ -131,10 +131,6 @@ class SessionManager(LoggingConfigurable):
             if await self._alive(row) and self._kernels[row.kernel_id].execution_state != "dead"
         ]
 
-    async def at(self, path: str) -> dict[str, Any] | None:
-        """The REST model of a document's session; None where it has none whose kernel lives."""
-        return await self._existing(path)
-
     async def kernel_ids(self) -> set[str]:
         """The kernels that sessions have."""
         return {row.kernel_id for row in await self._in_table(self._table.all)}
@@ -187,8 +183,14 @@ class SessionManager(LoggingConfigurable):
         :raises Failed: its kernel can not be started.
         """
 
-        async def find_or_create() -> dict[str, Any]:
-            return await self._existing(wanted.path) or await self._create(wanted)
+        return (await self.find_or_create(wanted))[0]
+
+    async def find_or_create(self, wanted: Wanted) -> tuple[dict[str, Any], bool]:
+        """The same, and whether it is a new one."""
+
+        async def find_or_create() -> tuple[dict[str, Any], bool]:
+            found = await self._existing(wanted.path)
+            return (await self._create(wanted), True) if found is None else (found, False)
 
         return await self._locks.alone([_path(wanted.path)], find_or_create)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import stat
@@ -13,6 +14,7 @@ from typing import Any
 
 from jupyterd.keeper.launch import SOCKET
 from jupyterd.keeper.processes import boot_id
+from jupyterd.keeper.wire import ENDED
 from jupyterd.state.directory import StateDirectory
 from jupyterd.state.keeper_link import KeeperLink
 from jupyterd.state.store import StateStore
@@ -101,6 +103,17 @@ class Kept:
     def store(self) -> StateStore:
         """The state file; it is opened with the first question, which blocks."""
         return StateStore(self.directory.join("state.db"))
+
+    def ended(self) -> list[dict[str, Any]]:
+        """How the children of a keeper ended with which it has ended too, as it would tell; told once."""
+        path = self.directory.join(ENDED)
+        found: Any = None
+        with suppress(OSError, ValueError), open(path, "rb") as file:
+            found = json.load(file)
+        with suppress(OSError):
+            os.unlink(path)
+        models = [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+        return [each for each in models if each.keys() >= {"name", "pid", "started", "running", "status", "tail"}]
 
     def log_directory(self, kernel_id: str) -> str:
         """Where a kernel's messages are."""

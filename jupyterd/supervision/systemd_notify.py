@@ -51,6 +51,10 @@ class Notify:
         """It reads its settings again; :meth:`ready` follows when that is done (``Type=notify-reload``)."""
         self.say("RELOADING=1", f"MONOTONIC_USEC={time.clock_gettime_ns(time.CLOCK_MONOTONIC) // 1000}")
 
+    def hand_over(self, pid: int) -> None:
+        """Another process of the same service is its main one from now on."""
+        self.say(f"MAINPID={pid}")
+
     def stopping(self) -> None:
         """It goes."""
         self.say("STOPPING=1")

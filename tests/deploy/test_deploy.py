@@ -8,13 +8,13 @@ import re
 import shutil
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
-from tests.real.daemon import BIN, TOKEN, Daemon, alive, await_answer, environment, free_port, until
+from tests.real.daemon import BIN, TOKEN, Daemon, alive, await_answer, end_kept, environment, free_port, until
 from tests.real.test_lab_browser import based
 
 FILES = Path(__file__).resolve().parent.parent.parent / "docs" / "deploy" / "files"
@@ -67,7 +67,7 @@ def test_the_unit_is_hardened(tmp_path: Path) -> None:
 # -- supervisors
 
 
-def home_of(tmp_path: Path) -> Daemon:
+def home_of(tmp_path: Path, *more: str) -> Daemon:
     """A directory with a configuration, and the daemon that is going to run in it."""
     port = free_port()
     for name in ("root", "service"):
@@ -75,7 +75,7 @@ def home_of(tmp_path: Path) -> Daemon:
     (tmp_path / "service" / "jupyterd_config.py").write_text(
         f"c = get_config()\nc.ServerApp.port = {port}\nc.ServerApp.port_retries = 0\nc.ServerApp.ip = '127.0.0.1'\n"
         f"c.IdentityProvider.token = {TOKEN!r}\nc.ServerApp.root_dir = {str(tmp_path / 'root')!r}\n"
-        "c.ServerApp.allow_root = True\nc.ServerApp.kernels_at_stop = 'end'\n"
+        + "\n".join(("c.ServerApp.allow_root = True", *more))
     )
     return Daemon(None, tmp_path, port)  # type: ignore[arg-type] - the supervisor has the process
 
@@ -92,55 +92,86 @@ def supervised(daemon: Daemon, *command: str) -> Iterator[subprocess.Popen[bytes
     finally:
         process.terminate()
         process.wait(60)
+        end_kept(daemon.home)
 
 
 def pid_of(daemon: Daemon) -> int:
     return int(daemon.json("GET", "/api/jupyterd/status")["pid"])
 
 
-def comes_back_and_ends(daemon: Daemon) -> tuple[int, int]:
-    """Kill it: the supervisor starts it again. Gives the pids of the daemon and of a kernel."""
-    first = pid_of(daemon)
-    os.kill(first, signal.SIGKILL)
-    until(lambda: not alive(first))
+def comes_back(daemon: Daemon, first: int) -> int:
+    """The process that the supervisor has started after ``first``."""
 
-    def again() -> bool:
+    def again() -> int:
         try:
-            return pid_of(daemon) != first
+            pid = pid_of(daemon)
         except (OSError, ValueError, AssertionError):
-            return False
+            return 0
+        return pid if pid != first else 0
 
-    until(again, patience=60, what=daemon.log[-2000:])
-    daemon.start_kernel()
+    return int(until(again, 60, daemon.log[-2000:]))
+
+
+def kernel_of(daemon: Daemon) -> int:
+    """The process of its one kernel."""
     [kernel] = until(lambda: daemon.json("GET", "/api/jupyterd/status")["kernels"])
-    return pid_of(daemon), int(kernel["pid"])
+    return int(kernel["pid"])
+
+
+def keeps_a_kernel(daemon: Daemon, restart: Callable[[], object]) -> tuple[int, int]:
+    """Over a kill and a restart. Gives the pids of the daemon and of the kernel."""
+    daemon.start_kernel()
+    kernel, first = kernel_of(daemon), pid_of(daemon)
+    os.kill(first, signal.SIGKILL)
+    second = comes_back(daemon, first)
+    assert kernel_of(daemon) == kernel
+    restart()
+    third = comes_back(daemon, second)
+    assert kernel_of(daemon) == kernel
+    return third, kernel
 
 
 @pytest.mark.real
 def test_supervisord(tmp_path: Path) -> None:
+    """It says that it is there, and so kernels are kept."""
     daemon = home_of(tmp_path)
     shutil.copy(FILES / "supervisord.conf", tmp_path / "service" / "jupyterd.conf")
     main = tmp_path / "service" / "supervisord.conf"
     main.write_text("[supervisord]\nnodaemon=true\n[include]\nfiles=jupyterd.conf\n")
-    with supervised(daemon, str(BIN / "supervisord"), "-c", str(main)):
-        server, kernel = comes_back_and_ends(daemon)
-    until(lambda: not alive(server) and not alive(kernel))
+    with supervised(daemon, str(BIN / "supervisord"), "-c", str(main)) as manager:
+        server, kernel = keeps_a_kernel(daemon, lambda: manager.send_signal(signal.SIGHUP))  # which restarts all
+        manager.terminate()
+        manager.wait(60)
+        assert (alive(server), alive(kernel)) == (False, True)
+    until(lambda: not alive(kernel))
 
 
 @pytest.mark.real
-@pytest.mark.parametrize(
-    ("program", "file"),
-    [
-        pytest.param("runsv", "runit-run", marks=needs("runsv")),
-        pytest.param("s6-supervise", "s6-run", marks=needs("s6-supervise")),
-    ],
-)
-def test_runit_and_s6(program: str, file: str, tmp_path: Path) -> None:
-    daemon = home_of(tmp_path)
-    shutil.copy(FILES / file, tmp_path / "service" / "run")
+@needs("runsv")
+def test_runit(tmp_path: Path) -> None:
+    """It does not; the configuration has to."""
+    daemon = home_of(tmp_path, "c.ServerApp.kernels_at_stop = 'keep'")
+    service = tmp_path / "service"
+    shutil.copy(FILES / "runit-run", service / "run")
+    (service / "run").chmod(0o755)
+    with supervised(daemon, "runsv", str(service)):
+        control = service / "supervise" / "control"
+        server, kernel = keeps_a_kernel(daemon, lambda: control.write_text("t"))  # as sv restart
+    until(lambda: not alive(server) and not alive(kernel), patience=40)
+
+
+@pytest.mark.real
+@needs("s6-supervise")
+def test_s6(tmp_path: Path) -> None:
+    """Kernels end with the server where the configuration says so."""
+    daemon = home_of(tmp_path, "c.ServerApp.kernels_at_stop = 'end'")
+    shutil.copy(FILES / "s6-run", tmp_path / "service" / "run")
     (tmp_path / "service" / "run").chmod(0o755)
-    with supervised(daemon, program, str(tmp_path / "service")):
-        server, kernel = comes_back_and_ends(daemon)
+    with supervised(daemon, "s6-supervise", str(tmp_path / "service")):
+        os.kill(first := pid_of(daemon), signal.SIGKILL)
+        server = comes_back(daemon, first)
+        daemon.start_kernel()
+        kernel = kernel_of(daemon)
     until(lambda: not alive(server) and not alive(kernel), patience=40)
 
 

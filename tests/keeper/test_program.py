@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import socket
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -100,6 +103,26 @@ def test_what_a_child_leaves_in_its_group_is_killed(keeper: Keeper) -> None:
     pid = int(until(lambda: keeper.child("a")["tail"]))
     until(lambda: not keeper.child("a")["running"])
     until(lambda: not os.path.exists(f"/proc/{pid}") or b"Z" in Path(f"/proc/{pid}/stat").read_bytes().split()[2:3])
+
+
+def test_one_that_no_daemon_could_find_ends_with_its_children(tmp_path: Path) -> None:
+    code = "import sys; from jupyterd.keeper import server, __main__; server.LOOKS = 0.2; __main__.main(sys.argv[1:])"
+    place = tmp_path / "state"
+    place.mkdir()
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(path := str(place / launch.SOCKET))
+        listening.listen()
+        program = [sys.executable, "-c", code, str(listening.fileno()), path]
+        process = subprocess.Popen(program, pass_fds=[listening.fileno()])
+    line = Line(path)
+    line.ask("hello", claim=True)
+    pid = line.ask("spawn", name="a", argv=["sleep", "60"], env=ENV)["pid"]
+    line.close()
+    time.sleep(0.6)
+    assert process.poll() is None
+    shutil.rmtree(place)
+    assert process.wait(20) == 0
+    assert not os.path.exists(f"/proc/{pid}")
 
 
 def test_two_daemons_do_not_have_it_at_a_time(keeper: Keeper) -> None:

@@ -1,4 +1,7 @@
-"""Real ipykernels, started, interrupted, restarted, killed and culled; nothing of them is left."""
+"""Real ipykernels, started, interrupted, restarted, killed and culled; nothing of them is left.
+
+They are children of a keeper, as they are by default; what is marked :data:`BOTH` is done without one too.
+"""
 
 from __future__ import annotations
 
@@ -27,6 +30,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
 from jupyterd.errors import Failed, OutOfSpace
+from jupyterd.keeper.launch import SOCKET
 from jupyterd.kernels.channels.kernel_channels import KernelChannels
 from jupyterd.kernels.channels.policy import MessagePolicy
 from jupyterd.kernels.channels.settings import ZMQChannelsWebsocketConnection
@@ -37,6 +41,7 @@ from jupyterd.kernels.process.process_launcher import ProcessLauncher
 from jupyterd.kernels.service import KernelsService
 from jupyterd.kernelspecs.finder import KernelSpecManager
 from jupyterd.kernelspecs.manager import KernelSpecs
+from jupyterd.state.keeper_link import KeeperLink
 from jupyterd.system.daemon_directory import DaemonDirectory
 from jupyterd.testing.deferreds import at_once
 
@@ -47,11 +52,14 @@ PATIENCE = 30.0
 class House:
     """A manager of real kernels in directories of its own."""
 
-    def __init__(self, home: Path, external_dir: str | None = None, **settings: dict[str, Any]) -> None:
+    def __init__(
+        self, home: Path, kept: bool = False, external_dir: str | None = None, **settings: dict[str, Any]
+    ) -> None:
         self.run, self.sockets, self.logs = home / "run", home / "s", home / "logs"
         for directory in (self.run, self.sockets, self.logs, home / "kernels"):
             directory.mkdir()
         self.specs_dir = home / "kernels"
+        self.keeper = KeeperLink(reactor, lambda: str(home / SOCKET)) if kept else None
         self.events: list[dict[str, Any]] = []
         config = Config(settings)
         self.kernels = MappingKernelManager(config=config, root_dir=str(home))
@@ -59,7 +67,7 @@ class House:
         sockets = DaemonDirectory("jupyterd-ipc-", [os.environ.get("TMPDIR", "/tmp")])
         logs = DaemonDirectory("jupyterd-log-", [str(self.logs)])
         self.kernels.serve(
-            launcher=ProcessLauncher(reactor, self.kernels, specs, str(self.run), sockets, logs),
+            launcher=ProcessLauncher(reactor, self.kernels, specs, str(self.run), sockets, logs, self.keeper),
             channels=lambda kernel_id, observer: KernelChannels(
                 kernel_id,
                 reactor=reactor,  # type: ignore[arg-type]
@@ -76,6 +84,12 @@ class House:
         )
         self.service = KernelsService(self.kernels, sockets, logs)
         self.service.startService()
+
+    async def end(self) -> None:
+        """End all kernels, and the keeper."""
+        await self.service.stopService()
+        if self.keeper is not None:
+            await self.keeper.end()
 
     def _spec_manager(self) -> KernelSpecManager:
         manager = KernelSpecManager()
@@ -138,12 +152,15 @@ def home(tmp_path: Path) -> Path:
     return tmp_path
 
 
+BOTH = pytest.mark.parametrize("houses", [True, False], indirect=True, ids=["keeper", "no keeper"])
+
+
 @pytest.fixture
-def houses(home: Path) -> Iterator[Any]:
+def houses(home: Path, request: pytest.FixtureRequest) -> Iterator[Any]:
     made: list[House] = []
 
     def make(**settings: Any) -> House:
-        made.append(House(home, **settings))
+        made.append(House(home, getattr(request, "param", True), **settings))
         return made[-1]
 
     yield make
@@ -151,13 +168,14 @@ def houses(home: Path) -> Iterator[Any]:
     @inlineCallbacks
     def stop() -> Iterator[Any]:
         for house in made:
-            yield house.service.stopService()
+            yield Deferred.fromCoroutine(house.end())
 
     import pytest_twisted
 
     pytest_twisted.blockon(stop())
 
 
+@BOTH
 @ensureDeferred
 async def test_a_kernel_from_start_to_end_leaves_nothing(houses: Any) -> None:
     house = houses()
@@ -180,6 +198,7 @@ async def test_a_kernel_from_start_to_end_leaves_nothing(houses: Any) -> None:
     await until(lambda: len(os.listdir("/proc/self/fd")) <= fds)  # ZeroMQ closes them in a thread of its own
 
 
+@BOTH
 @ensureDeferred
 async def test_interrupt_stops_a_cell_and_keeps_variables(houses: Any, home: Path) -> None:
     house = houses()
@@ -199,6 +218,7 @@ async def test_interrupt_stops_a_cell_and_keeps_variables(houses: Any, home: Pat
         assert await house.value(kernel, "x") == "5"
 
 
+@BOTH
 @ensureDeferred
 async def test_restart_forgets_variables_and_keeps_the_id(houses: Any) -> None:
     house = houses()
@@ -275,6 +295,7 @@ async def test_restarts_in_a_row_do_not_end_the_last_kernel(houses: Any) -> None
     assert not kernel.reason
 
 
+@BOTH
 @ensureDeferred
 async def test_a_killed_kernel_is_noticed_at_once_and_runs_again(houses: Any) -> None:
     house = houses()
@@ -307,6 +328,7 @@ async def test_a_segmentation_fault_leaves_its_traceback(houses: Any) -> None:
     assert house.events[-1]["signal"] == "SIGSEGV"
 
 
+@BOTH
 @ensureDeferred
 async def test_what_it_started_ends_with_it(houses: Any) -> None:
     house = houses(KernelManager={"autorestart": False})
@@ -360,6 +382,7 @@ async def test_the_transport_is_a_setting_and_the_session_s_key_too(houses: Any)
     assert await house.value(kernel, "2*3") == "6"
 
 
+@BOTH
 @ensureDeferred
 async def test_environment_and_directory(houses: Any, home: Path) -> None:
     house = houses()
@@ -425,6 +448,7 @@ async def test_a_kernel_of_somebody_else_s(houses: Any, home: Path) -> None:
     assert await house.value(ours, "x") == "5"
 
 
+@BOTH
 @ensureDeferred
 async def test_cycles_of_start_restart_kill_and_end_leave_nothing(houses: Any) -> None:
     house = houses()

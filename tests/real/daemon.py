@@ -124,9 +124,13 @@ class Daemon:
         return (found - keepers).union(*map(children_of, keepers))
 
     def keeper(self) -> int:
-        """The process number of its keeper."""
-        (pid,) = [pid for pid in children_of(self.pid) if is_keeper(pid)]
-        return pid
+        """The process number of its keeper, whichever daemon of this home has started it."""
+        (path,) = (self.home / "runtime").glob("jupyterd-state-*/keeper.sock")
+        line = Line(str(path))
+        try:
+            return int(line.ask("hello")["pid"])
+        finally:
+            line.close()
 
     def fds(self) -> int:
         return len(os.listdir(f"/proc/{self.pid}/fd"))
@@ -240,8 +244,9 @@ def await_answer(daemon: Daemon, patience: float = 20.0) -> None:
                 return
         except OSError:
             pass
-        assert daemon.process.poll() is None, daemon.log[-3000:]
-        assert time.monotonic() < deadline, daemon.log[-1000:]
+        ended = daemon.process.poll()
+        assert ended is None, f"the server ended with {ended} before it answered:\n{daemon.log[-3000:]}"
+        assert time.monotonic() < deadline, f"no answer in {patience:g} s:\n{daemon.log[-1000:]}"
         time.sleep(0.02)
 
 

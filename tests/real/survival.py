@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import random
+import socket
 import threading
 import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -12,17 +15,34 @@ from typing import Any
 
 import websocket
 
-from tests.real.daemon import TOKEN, Daemon, await_answer, common, end_kept, free_port, spawn
+from tests.real.daemon import TOKEN, Daemon, await_answer, common, end_kept, spawn, until
 from tests.real.tab import Message, Tab, parent_id
+
+PATIENCE = 90.0
+"""Seconds in which a client comes back, on a machine that has much else to do."""
+
+
+def lasting_port() -> int:
+    """A free port that the system gives to nobody by itself.
+
+    Of others, a client that knocks while no server is there may get the very one that it knocks at.
+    """
+    with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as file:
+        lowest = int(file.read().split()[0])
+    for port in random.sample(range(min(lowest, 32768) - 10000, min(lowest, 32768)), 100):
+        with suppress(OSError), socket.socket() as probe:
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("a hundred ports are all in use")
 
 
 class Reborn:
     """One server over all its lives, on one port."""
 
-    def __init__(self, home: Path, *options: str) -> None:
+    def __init__(self, home: Path, *options: str, **env: str) -> None:
         self.home, self.options = home, options
-        self.port = free_port()
-        self.daemon = self.start()
+        self.port = lasting_port()
+        self.daemon = self.start(**env)
 
     def start(self, *more: str, **env: str) -> Daemon:
         options = [*common(self.home, self.port), "--ServerApp.port_retries=0", *self.options, *more]
@@ -47,38 +67,60 @@ def reborn(home: Path, *options: str) -> Iterator[Reborn]:
 
 
 class Follower:
-    """A client of a kernel, as a page is one: what it has received over all its connections."""
+    """A client of a kernel, as a page is one: what it has received over all its connections.
+
+    :ivar reconnects: how often it has come back.
+    :ivar wrong: why it does not go on; empty while it does.
+    """
 
     def __init__(self, server: Reborn, kernel_id: str, session: str) -> None:
         self.server, self.kernel_id, self.session = server, kernel_id, session
-        self.messages: list[Message] = []
         self.reconnects = -1
+        self.wrong = ""
+        self._said: dict[str | None, list[Message]] = defaultdict(list)
+        self._replied: set[str | None] = set()
+        self._idle: set[str | None] = set()
         self._over = False
-        self._thread = threading.Thread(target=self._follow, daemon=True)
         self.tab = self._connect()
+        self._thread = threading.Thread(target=self._follow, daemon=True)
         self._thread.start()
 
     def _connect(self) -> Tab:
-        deadline = time.monotonic() + 90
+        deadline = time.monotonic() + PATIENCE
         while True:
             try:
                 tab = Tab(self.server.daemon, self.kernel_id, session=self.session)
             except (OSError, websocket.WebSocketException):
-                assert time.monotonic() < deadline
+                if time.monotonic() > deadline:
+                    raise
                 time.sleep(0.05)
             else:
                 self.reconnects += 1
                 return tab
 
     def _follow(self) -> None:
-        while not self._over:
-            try:
-                self.messages.append(self.tab.receive(1.0))
-            except websocket.WebSocketTimeoutException:
-                continue
-            except (OSError, websocket.WebSocketException, AssertionError):
-                if not self._over:
-                    self.tab = self._connect()
+        try:
+            while not self._over:
+                self._receive()
+        except Exception as error:  # noqa: BLE001 - it is told to who waits for this client
+            self.wrong = f"{self.session} goes on no more: {error!r}"
+
+    def _receive(self) -> None:
+        try:
+            message = self.tab.receive(1.0)
+        except websocket.WebSocketTimeoutException:
+            return
+        except (OSError, websocket.WebSocketException, AssertionError):
+            if not self._over:
+                self.tab = self._connect()
+            return
+        header, content, parent = message["header"], message["content"], parent_id(message)
+        kept = {"header": {name: header[name] for name in ("msg_id", "msg_type")}, "content": content}
+        self._said[parent].append(kept)
+        if header["msg_type"].endswith("_reply"):
+            self._replied.add(parent)
+        if content.get("execution_state") == "idle":
+            self._idle.add(parent)
 
     def close(self) -> None:
         self._over = True
@@ -87,13 +129,36 @@ class Follower:
             self.tab.close()
 
     def of(self, msg_id: str) -> list[Message]:
-        return [message for message in list(self.messages) if parent_id(message) == msg_id]
+        return list(self._said.get(msg_id, ()))
+
+    def is_idle(self, msg_id: str) -> bool:
+        """The kernel is done with a request, whoever made it."""
+        assert not self.wrong, self.wrong
+        return msg_id in self._idle
 
     def is_done(self, msg_id: str) -> bool:
-        said = self.of(msg_id)
-        return any(m["header"]["msg_type"] == "execute_reply" for m in said) and any(
-            m["content"].get("execution_state") == "idle" for m in said
-        )
+        """The kernel is done with a request of this client, which has the reply."""
+        return self.is_idle(msg_id) and msg_id in self._replied
+
+    def is_back(self, times: int) -> bool:
+        assert not self.wrong, self.wrong
+        return self.reconnects == times
+
+    def await_done(self, msg_id: str, patience: float = 60.0) -> list[Message]:
+        """All that was said to a request of this client, when that is all."""
+        until(lambda: self.is_done(msg_id), patience, f"{self.session}: a request was not done in {patience:g} s")
+        return self.of(msg_id)
+
+    def ready(self) -> Follower:
+        """Wait until the kernel has answered and iopub is heard."""
+        deadline = time.monotonic() + 60.0
+        while True:
+            asked, again = self.tab.send("kernel_info_request", {}), time.monotonic() + 3.0
+            while time.monotonic() < again:
+                if self.is_done(asked):
+                    return self
+                time.sleep(0.02)
+            assert time.monotonic() < deadline, f"{self.session}: the kernel was not ready in 60 s"
 
 
 class Shell:
@@ -114,7 +179,7 @@ class Shell:
     def until(self, condition: Callable[[str], Any], patience: float = 20.0) -> str:
         deadline = time.monotonic() + patience
         while not condition(self.text):
-            assert time.monotonic() < deadline, self.text[-300:]
+            assert time.monotonic() < deadline, f"the terminal shows, to its end: {self.text[-300:]!r}"
             self._socket.settimeout(max(0.1, deadline - time.monotonic()))
             kind, value = json.loads(self._socket.recv())
             if kind == "stdout":

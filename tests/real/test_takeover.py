@@ -11,7 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -21,7 +21,7 @@ from tests.real.survival import Follower, Reborn
 from tests.real.tab import Tab, printed
 
 TAKEOVERS = int(os.environ.get("JUPYTERD_TAKEOVERS", "3"))
-"""How often, under a flood; set it to 10 for the long form."""
+"""How often, under a flood; set it to 10, or more, for the long form."""
 
 FLOOD = """
 import pathlib
@@ -49,8 +49,8 @@ def successor(server: Reborn, pid: int) -> int:
 
 
 @contextmanager
-def handed_on(home: Path, *options: str) -> Iterator[Reborn]:
-    server = Reborn(home, *options)
+def handed_on(home: Path, *options: str, **env: str) -> Iterator[Reborn]:
+    server = Reborn(home, *options, **env)
     try:
         yield server
     finally:
@@ -61,7 +61,6 @@ def handed_on(home: Path, *options: str) -> Iterator[Reborn]:
         end_kept(home)
 
 
-@pytest.mark.skipif("JUPYTERD_TAKEOVERS" not in os.environ, reason="minutes long: by hand, with JUPYTERD_TAKEOVERS=1")
 @pytest.mark.timeout(600)
 def test_takeovers_under_a_flood(tmp_path: Path) -> None:
     stop, over = tmp_path / "stop", threading.Event()
@@ -77,13 +76,12 @@ def test_takeovers_under_a_flood(tmp_path: Path) -> None:
 
     with handed_on(tmp_path) as server:
         kernel = server.daemon.start_kernel()
-        follower = Follower(server, kernel, "one")
-        follower.tab.ready()
+        follower = Follower(server, kernel, "one").ready()
         never_drops = follower.tab.execute(
             "import zmq; iopub = get_ipython().kernel.iopub_thread;"
             "iopub.schedule(lambda: iopub.socket.set(zmq.SNDHWM, 0))"
         )
-        until(lambda: follower.is_done(never_drops), 60)
+        follower.await_done(never_drops)
         asked = follower.tab.execute(FLOOD.format(path=str(stop)))
         knocking = threading.Thread(target=knock, daemon=True)
         knocking.start()
@@ -93,10 +91,9 @@ def test_takeovers_under_a_flood(tmp_path: Path) -> None:
             os.kill(pid, signal.SIGUSR2)
             pid = successor(server, pid)
         stop.touch()
-        until(lambda: follower.is_done(asked), 120)
+        said = follower.await_done(asked, 180)
         over.set()
         knocking.join(60)
-        said = follower.of(asked)
         follower.close()
         numbers = [int(line) for line in printed(said).split("\n") if line.isdigit()]
         assert refused == []
@@ -108,7 +105,10 @@ def test_takeovers_under_a_flood(tmp_path: Path) -> None:
 def test_where_the_successor_does_not_start_the_server_serves_on_and_says_why(tmp_path: Path) -> None:
     config = tmp_path / "config.py"
     config.write_text("c.ServerApp.port_retries = 0\n")
-    with handed_on(tmp_path, f"--config={config}") as server:
+    manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    manager.bind(address := str(tmp_path / "notify"))
+    manager.setblocking(False)
+    with manager, handed_on(tmp_path, f"--config={config}", NOTIFY_SOCKET=address, WATCHDOG_PID="1") as server:
         kernel = server.daemon.start_kernel()
         tab = Tab(server.daemon, kernel).ready()
         config.write_text("c.ServerApp.port = 'no number'\n")
@@ -125,8 +125,25 @@ def test_where_the_successor_does_not_start_the_server_serves_on_and_says_why(tm
             [BIN / "jupyterd", "restart", str(server.port)], env=environment(tmp_path), capture_output=True, text=True
         )
         assert (done.returncode, "has taken over" in done.stdout) == (0, True), done.stderr
+        (pid,) = pids(server)
+        told = []
+        with suppress(BlockingIOError):
+            while True:
+                told += manager.recv(1000).decode().split("\n")
+        assert told[-3:] == [f"MAINPID={pid}", "READY=1", f"MAINPID={pid}"], "while the first was there, and again"
         again = Tab(server.daemon, kernel, session=tab.session)
         assert printed(again.until_done(again.execute("print(2)"))) == "2\n"
+
+
+def test_a_takeover_where_no_server_is_is_a_start_that_finds_its_kernels(tmp_path: Path) -> None:
+    with handed_on(tmp_path) as server:
+        kernel = server.daemon.start_kernel()
+        tab = Tab(server.daemon, kernel).ready()
+        tab.until_done(tab.execute("x = 4"))
+        server.kill()
+        server.start("--takeover")
+        again = Tab(server.daemon, kernel).ready()
+        assert printed(again.until_done(again.execute("print(x)"))) == "4\n"
 
 
 def test_a_start_may_take_over(tmp_path: Path) -> None:

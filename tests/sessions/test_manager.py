@@ -93,15 +93,15 @@ def test_whoever_asks_at_the_same_time_gets_the_same_one(desk: Desk) -> None:
         holds.append(process.hold)
 
     desk.keeping.launcher.prepare = wait
-    models: list[Any] = []
-    for _ in range(5):
-        Deferred.fromCoroutine(desk.sessions.create(Wanted("a", "notebook"))).addCallback(models.append)
-    Deferred.fromCoroutine(desk.sessions.create(Wanted("b", "notebook"))).addCallback(models.append)
+    found: list[Any] = []
+    for path in "aaaaab":
+        Deferred.fromCoroutine(desk.sessions.find_or_create(Wanted(path, "notebook"))).addCallback(found.append)
     assert len(holds) == 2
     for hold in holds:
         hold.callback(None)
-    assert len(models) == 6
-    assert len({model["id"] for model in models}) == 2
+    assert len(found) == 6
+    assert len({model["id"] for model, _ in found}) == 2
+    assert sum(is_new for _, is_new in found) == 2, "who ends a kernel because it is its own shares it"
     assert len(desk.sessions._locks) == 0
 
 

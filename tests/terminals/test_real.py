@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,12 @@ from pytest_twisted import ensureDeferred
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
+from jupyterd.state.directory import StateDirectory
+from jupyterd.state.surviving import Kept
+from jupyterd.terminals.keeper_terminals import KeptTerminals
 from jupyterd.terminals.manager import Terminals
 from jupyterd.terminals.settings import Shell, TerminalManager
+from jupyterd.testing.deferreds import at_once
 
 pytestmark = pytest.mark.real
 
@@ -45,16 +50,39 @@ async def until(condition: Any, reactor: Any, seconds: float = 20.0) -> None:
         await deferLater(reactor, 0.02, lambda: None)
 
 
-def terminals(directory: Path) -> tuple[Terminals, Any]:
-    from twisted.internet import reactor
+class House:
+    """Terminals, and the keeper that has them, if one is to."""
 
-    return Terminals(reactor, TerminalManager(), lambda: Shell(("/bin/sh",), {"PS1": "$ "}, str(directory))), reactor
+    def __init__(self, home: Path, kept: bool) -> None:
+        from twisted.internet import reactor
+
+        self.reactor: Any = reactor
+        directory = StateDirectory(str(home), str(home), lambda: "0", lambda: 0)
+        self._kept = Kept(reactor, directory, [str(home)]) if kept else None
+        keeping = None if self._kept is None else KeptTerminals(reactor, self._kept, at_once)
+        shell = Shell(("/bin/sh",), {"PS1": "$ "}, str(home))
+        self.service = Terminals(reactor, TerminalManager(), lambda: shell, keeping)
+
+    async def end(self) -> None:
+        """End the keeper."""
+        if self._kept is not None:
+            await self._kept.keeper.end()
+            self._kept.close(empty=True)
+
+
+@pytest.fixture(params=[True, False], ids=["keeper", "no keeper"])
+def house(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[House]:
+    import pytest_twisted
+
+    made = House(tmp_path, request.param)
+    yield made
+    pytest_twisted.blockon(Deferred.fromCoroutine(made.end()))
 
 
 @ensureDeferred
-async def test_a_shell_runs_and_ends(tmp_path: Path) -> None:
-    service, reactor = terminals(tmp_path)
-    terminal, viewer = service.create(), Viewer()
+async def test_a_shell_runs_and_ends(house: House, tmp_path: Path) -> None:
+    service, reactor = house.service, house.reactor
+    terminal, viewer = await service.start(), Viewer()
     terminal.attach(viewer)
     terminal.fit(viewer)
     terminal.write("stty size; pwd; echo ä$((6*7))ö\r")
@@ -67,11 +95,13 @@ async def test_a_shell_runs_and_ends(tmp_path: Path) -> None:
 
 
 @ensureDeferred
-async def test_what_ignores_signals_ends_all_the_same_and_nothing_is_left(tmp_path: Path) -> None:
-    service, reactor = terminals(tmp_path)
+async def test_what_ignores_signals_ends_all_the_same_and_nothing_is_left(house: House) -> None:
+    service, reactor = house.service, house.reactor
+    await (await service.start()).end()  # with the first come the keeper and its state
+    await until(lambda: len(service) == 0, reactor)
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(3):
-        terminal, viewer = service.create(), Viewer()
+        terminal, viewer = await service.start(), Viewer()
         terminal.attach(viewer)
         terminal.write("trap '' HUP INT TERM; echo re''ady; sleep 1000\r")
         await until(lambda viewer=viewer: "ready" in viewer.shown, reactor)
@@ -82,9 +112,9 @@ async def test_what_ignores_signals_ends_all_the_same_and_nothing_is_left(tmp_pa
 
 
 @ensureDeferred
-async def test_a_job_in_the_background_does_not_keep_a_terminal(tmp_path: Path) -> None:
-    service, _ = terminals(tmp_path)
-    terminal, viewer = service.create(), Viewer()
+async def test_a_job_in_the_background_does_not_keep_a_terminal(house: House) -> None:
+    service = house.service
+    terminal, viewer = await service.start(), Viewer()
     terminal.attach(viewer)
     terminal.write("sh -c \"trap '' HUP; sleep 5\" & exit\r")
     viewer.ended.addTimeout(4, terminal._reactor)
@@ -93,9 +123,9 @@ async def test_a_job_in_the_background_does_not_keep_a_terminal(tmp_path: Path) 
 
 
 @ensureDeferred
-async def test_a_flood_waits_for_its_viewer_and_nothing_is_lost(tmp_path: Path) -> None:
-    service, reactor = terminals(tmp_path)
-    terminal, viewer = service.create(), Viewer()
+async def test_a_flood_waits_for_its_viewer_and_nothing_is_lost(house: House, tmp_path: Path) -> None:
+    service, reactor = house.service, house.reactor
+    terminal, viewer = await service.start(), Viewer()
     terminal.attach(viewer)
     terminal.write("stty -echo; echo re''ady\r")
     await until(lambda: "ready" in viewer.shown, reactor)

@@ -24,10 +24,17 @@ _numbered = re.compile(r"(.+_\d+)_(\d{1,15})").fullmatch
 
 
 class DropDetector:
-    """Counts the messages that one kernel's process has dropped."""
+    """Counts the messages that one kernel's process has dropped, or that nobody heard."""
 
     def __init__(self) -> None:
+        self._closely = False
         self._begin("", 0)
+
+    def look_closely(self, closely: bool) -> None:
+        """Whether a gap counts however little came before it: what came last was heard by a former daemon."""
+        self._closely = closely
+        if closely:
+            self._unread, self._sure = 0, True
 
     def _begin(self, series: str, number: int) -> None:
         self._series, self._number = series, number
@@ -62,7 +69,7 @@ class DropDetector:
                 told = True
             else:
                 if number - expected > FEW:
-                    if self._whole + index >= QUEUE and not told:
+                    if (self._closely or self._whole + index >= QUEUE) and not told:
                         yield index, number - expected
                     self._whole = -index
                 expected, told = max(expected, number), False

@@ -1,12 +1,13 @@
 """Executions over REST, without a websocket: code handed in once, its outputs read later, from the kernel's log.
 
 An execution has a cursor of its own: the log keeps, in memory or on disk, what was said from the moment it was
-handed in. Once it is done and small, its messages are copied and the log is free to go on.
+handed in. Once it is done and small, its messages are copied and the log is free to go on. Each is written down
+(:mod:`jupyterd.kernels.recovery.execution_files`), and gone on with by the next daemon where the kernel is.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterable
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import uuid4
 
@@ -17,19 +18,24 @@ from twisted.logger import Logger
 
 from jupyterd.errors import Conflict, Forbidden, Invalid, NotFound, TooManyRequests
 from jupyterd.kernels.log.chunk import Chunk
+from jupyterd.kernels.log.cursor_file import SavedCursor
 from jupyterd.kernels.log.rest_entries import Entry, decoded, entries
 from jupyterd.kernels.messages.server_session import PROTOCOL_VERSION
-from jupyterd.kernels.messages.websocket_codec import Parts, read_parent
+from jupyterd.kernels.messages.websocket_codec import Parts, read_parent, read_type
 
 if TYPE_CHECKING:
     from jupyterd.kernels.log.cursor import Cursor
     from jupyterd.kernels.log.message_log import MessageLog
+    from jupyterd.kernels.recovery.execution_files import ExecutionFiles, Record
 
 KEPT = 256
 """How many executions one kernel remembers; those that are done longest are forgotten first."""
 
 COPIED = 256 * 1024
 """The messages of an execution that is done are copied out of the log up to so many bytes."""
+
+WRITTEN = {"id", "key", "asked", "request", "status", "reply", "cursor", "start", "records", "copy"}
+"""What is written down of each."""
 
 OPTIONS = {
     "silent": False,
@@ -71,25 +77,37 @@ class Execution:
     """One request's way: ``queued``, ``running``, then ``done``, or ``lost`` with its kernel.
 
     :param over: called when nothing more will be said for it.
+    :param settled: called when its messages are copied, or too many to be.
     :ivar id: also the id of its ``execute_request``.
+    :ivar asked: when it was handed in.
     :ivar reply: the content of the ``execute_reply``, once it is there.
     :ivar input: what the code waits for: the content of its ``input_request``, until it is answered.
     """
 
-    def __init__(self, channels: Channels, request: dict[str, Any], over: Callable[[], None]) -> None:
-        self.id = uuid4().hex
+    def __init__(
+        self,
+        channels: Channels,
+        request: dict[str, Any],
+        cursor: Cursor,
+        *,
+        over: Callable[[], None],
+        settled: Callable[[], None],
+        execution_id: str | None = None,
+    ) -> None:
+        self.id = execution_id or uuid4().hex
+        self.asked = channels.now()
         self.status = "queued"
         self.reply: Any = None
         self.input: Any = None
         self.request = request
         self._asked_by = b"{}"
         self._channels = channels
-        self._over = over
+        self._over, self._settled = over, settled
         self._idle = False
         self._copy: list[Entry] | None = None
         self._changes: list[Deferred[None]] = []
-        self.cursor = channels.messages.open()
-        self._start = self.cursor.position
+        self.cursor = cursor
+        self._start = cursor.position
 
     @property
     def over(self) -> bool:
@@ -159,15 +177,50 @@ class Execution:
             )
 
     async def _settle(self) -> None:
+        self._copy = await self._copied()
+        if self._copy is not None:
+            self._channels.messages.forget(self.cursor)
+        self._settled()
+
+    async def _copied(self) -> list[Entry] | None:
         copy: list[Entry] = []
         size = 0
         async for chunk in self._said(self._start):
             size += chunk.size
             if size > COPIED:
-                return
+                return None
             copy += [each for each in entries(chunk, self._start) if self._is_mine(each)]
-        self._copy = copy
-        self._channels.messages.forget(self.cursor)
+        return copy
+
+    # -- for the next daemon, and from the former one
+
+    def record(self) -> Record:
+        """All of it that is not in the kernel's log."""
+        fields = {name: getattr(self, name) for name in ("id", "asked", "request", "status", "reply")}
+        return {
+            **fields,
+            "cursor": self.cursor.number,
+            "start": self._start,
+            "records": self.cursor.records,
+            "copy": self._copy,
+        }
+
+    def recall(self, record: Record) -> None:
+        """What a former daemon knew of it; :meth:`catch_up` follows where it was not over."""
+        self.asked = record["asked"]
+        self.cursor.records = record["records"]
+        if record["status"] in ("done", "lost"):
+            self.status, self.reply, self._copy = record["status"], record["reply"], record["copy"]
+            if self._copy is not None:
+                self._channels.messages.forget(self.cursor)
+
+    async def catch_up(self) -> None:
+        """Hear again what the log of the former daemon has for it, then what follows."""
+        async for chunk in self._said(self._start):
+            for parts in chunk.messages:
+                self.heard(read_type(parts[0]).msg_type, parts)
+        if not self.over:
+            self._channels.watchers[self.id] = self.heard
 
     def _is_mine(self, message: Entry) -> bool:
         return bool((message["parent_header"] or {}).get("msg_id") == self.id)
@@ -225,12 +278,15 @@ class Executions:
 
     :param clock: the reactor's.
     :param grace: seconds for which the result of one that is over is kept.
+    :param files: where they are written down for the next daemon; None where they end with this one.
     """
 
     log = Logger()
 
-    def __init__(self, channels: Channels, clock: IReactorTime, grace: float) -> None:
-        self._channels, self._clock, self._grace = channels, clock, grace
+    def __init__(
+        self, channels: Channels, clock: IReactorTime, grace: float, files: ExecutionFiles | None = None
+    ) -> None:
+        self._channels, self._clock, self._grace, self._files = channels, clock, grace, files
         self._by_id: dict[str, Execution] = {}
         self._by_key: dict[str, Execution] = {}
         self._expiries: dict[str, IDelayedCall] = {}
@@ -246,12 +302,19 @@ class Executions:
         return list(self._by_id.values())
 
     def add(
-        self, request: dict[str, Any], metadata: dict[str, Any], key: str | None = None, records: bool = True
+        self,
+        request: dict[str, Any],
+        metadata: dict[str, Any],
+        key: str | None = None,
+        *,
+        records: bool = True,
+        stays: bool = True,
     ) -> tuple[Execution, bool]:
         """Hand in code.
 
         :param request: ``code`` and any of :data:`OPTIONS`.
         :param records: its outputs may be written into a notebook.
+        :param stays: somebody may ask the next daemon for it.
         :param key: the same key with the same request is the same execution, however often it is handed in.
         :returns: the execution, and whether it is a new one.
         :raises KeyReused: the key was used for another request.
@@ -265,17 +328,82 @@ class Executions:
                 raise KeyReused("This idempotency key was used for another request")
             return known, False
         self._make_room()
-        execution = Execution(self._channels, request, lambda: self._expire_later(execution))
+        execution = self._made(request, self._channels.messages.open(), key, stays=stays)
         execution.cursor.records = records
         try:
             execution.begin(metadata)
         except (Forbidden, Invalid):
             execution.forget()
             raise
+        self._know(execution, key)
+        if stays:
+            self._write(execution, key)
+        return execution, True
+
+    def _made(
+        self,
+        request: dict[str, Any],
+        cursor: Cursor,
+        key: str | None,
+        *,
+        stays: bool = True,
+        execution_id: str | None = None,
+    ) -> Execution:
+        def settled() -> None:
+            if stays and execution.id in self._by_id:
+                self._write(execution, key)
+
+        execution = Execution(
+            self._channels,
+            request,
+            cursor,
+            over=lambda: self._expire_later(execution),
+            settled=settled,
+            execution_id=execution_id,
+        )
+        return execution
+
+    def _know(self, execution: Execution, key: str | None) -> None:
         self._by_id[execution.id] = execution
         if key:
             self._by_key[key] = execution
-        return execution, True
+
+    def _write(self, execution: Execution, key: str | None) -> None:
+        if self._files is not None:
+            self._files.put(execution.id, lambda: {**execution.record(), "key": key})
+
+    async def written(self) -> None:
+        """Wait until the next daemon would know all that there are."""
+        if self._files is not None:
+            await self._files.settled()
+
+    async def recall(self) -> list[Record]:
+        """What a former daemon has written down of them."""
+        return [] if self._files is None else await self._files.read()
+
+    def restore(self, records: Iterable[Record]) -> None:
+        """Know them again. The log of the former daemon is there, and nothing of it is let go of yet."""
+        for record in records:
+            if record.keys() >= WRITTEN:
+                self._restore(record)
+            else:
+                self.log.warn("what is written down of an execution can not be read")
+
+    def _restore(self, record: Record) -> None:
+        messages = self._channels.messages
+        position = min(max(record["start"], messages.oldest), messages.next)
+        cursor = messages.reopen(SavedCursor(-1, record["cursor"], position, 0, 0, None, 0.0, ""), position)
+        execution = self._made(record["request"], cursor, record["key"], execution_id=record["id"])
+        execution.recall(record)
+        self._know(execution, record["key"])
+        if execution.over:
+            self._expire_later(execution)
+
+    async def catch_up(self) -> None:
+        """Hear what the former daemon heard for those that were not over."""
+        for execution in self.all():
+            if not execution.over:
+                await execution.catch_up()
 
     def forget(self, execution: Execution) -> None:
         """Its outputs are not needed any more; what runs goes on."""
@@ -285,11 +413,19 @@ class Executions:
         if expiry is not None and expiry.active():
             expiry.cancel()
         execution.forget()
+        if self._files is not None:
+            self._files.remove(execution.id)
 
     def close(self) -> None:
         """The kernel is gone for good."""
         for execution in self.all():
             execution.heard("", None)
+        self.leave()
+
+    def leave(self) -> None:
+        """Nothing more is said here; what is written down stays."""
+        if self._files is not None:
+            self._files.close()
         for expiry in self._expiries.values():
             if expiry.active():
                 expiry.cancel()

@@ -232,6 +232,7 @@ class FromKernel:
                     if read_type(parts[0]).msg_type == "status" and parent.msg_type:
                         self._status(parts[3], parent)
                         self._parent = (bytes(parts[1]), parent)
+        self._drop_detector.look_closely(True)
 
     def hold(self, known: set[str]) -> None:
         """Keep what comes on iopub until :meth:`let_go`: what came before it is still being read.
@@ -273,8 +274,9 @@ class FromKernel:
             self.iopub(batch)
 
     def forget_known(self) -> None:
-        """Nothing comes any more that is in the log already."""
+        """Nothing comes any more that is in the log already, nor after what nobody heard."""
         self._known = None
+        self._drop_detector.look_closely(False)
 
     def _is_known(self, message: Parts) -> bool:
         assert self._known is not None

@@ -32,6 +32,7 @@ from jupyterd.kernels.log.totals import MessageTotals
 from jupyterd.kernels.messages.adapter import major_version
 from jupyterd.kernels.messages.server_session import ServerSession
 from jupyterd.kernels.messages.websocket_codec import Parts
+from jupyterd.kernels.recovery.execution_files import ExecutionFiles
 from jupyterd.kernels.recovery.resuming_log import Resuming
 from jupyterd.kernels.recovery.standin import Standin
 
@@ -126,7 +127,8 @@ class KernelChannels:
         self._resumed: Resuming | None = None
         if self._standin is not None:
             self._keep_log(spill_dir, self._standin)
-        self.executions = Executions(self, reactor, settings.offline_session_timeout)
+        files = ExecutionFiles(os.path.join(spill_dir, "executions"), in_thread) if self._standin is not None else None
+        self.executions = Executions(self, reactor, settings.offline_session_timeout, files)
         self.recording: Recording | None = None if recording is None else recording(self)
         self._requests.recording = self._from_kernel.recording = self.recording
 
@@ -171,21 +173,25 @@ class KernelChannels:
         """Makes the server's own messages."""
         return self._server_session
 
-    async def resume(self, listened: bool, info: dict[str, Any]) -> None:
+    async def resume(self, info: dict[str, Any], *, lives: bool, listened: bool) -> None:
         """Go on with the log of a former daemon, and what the keeper has heard since; :meth:`connect` follows.
 
-        :param listened: the keeper has listened.
         :param info: by its key messages are verified.
+        :param lives: the kernel runs.
+        :param listened: the keeper has listened; if not, it was killed too.
         """
         if self._standin is None:
             return
         self._sockets_of_kernel.verify(info)
-        resuming = Resuming(self, self._standin, self._clock)
-        await resuming.restore(self._in_thread)
+        resuming = Resuming(self, self._standin, self._clock, listened=lives and listened)
+        executions = self.executions
+        handed_in = await executions.recall()
+        await resuming.restore(self._in_thread, lambda: executions.restore(handed_in))
         if self.recording is not None:
             await self.recording.restore()
-        await resuming.catch_up(listened)
-        self._resumed = resuming if listened else None
+        await executions.catch_up()
+        await resuming.catch_up()
+        self._resumed = resuming if lives else None
 
     # -- for the kernel's life
 
@@ -220,7 +226,7 @@ class KernelChannels:
         if resumed is None:
             self.disconnect()
         if self._standin is not None:
-            self._standin.listen(connection_info, again=resumed is not None)
+            self._standin.listen(connection_info, again=resumed is not None and resumed.listened)
         from_kernel = self._from_kernel
         received: dict[str, Callable[[Batch], None]] = {"iopub": from_kernel.iopub}
         for channel in CHANNELS:
@@ -270,6 +276,8 @@ class KernelChannels:
             client: Any = cursor.client
             client.leave()
         self.messages.leave()
+        await self.executions.written()
+        self.executions.leave()
 
     def close(self, reason: str = "") -> None:
         """The kernel is gone for good: close its websockets, forget its log, remove its spill.

@@ -27,6 +27,14 @@ class Client(Protocol):
     def blocked(self) -> bool:
         """Whether it takes nothing now."""
 
+    @property
+    def connection(self) -> tuple[int, int] | None:
+        """By which key the keeper holds it, and what the system had taken then; None where that is not known."""
+
+    def begin(self, frames: list[Bytes]) -> int | None:
+        """Frames are about to be written: where they begin in the stream of bytes that the system takes; None where
+        they go there as others."""
+
     def write(self, frames: list[Bytes]) -> int:
         """Take whole frames; the number of bytes it has taken in all."""
 

@@ -3,6 +3,9 @@
 It is written with each message that a session gets: what is in it is true when the daemon is killed. A place is a
 number, and the name of the message that the kernel had said last: what was not on disk when the daemon was killed is
 heard again from the keeper, and has other numbers then.
+
+What is about to be written to a client is noted before: where it will be in the client's stream, and what place that
+makes. The keeper knows how much of the stream the system had taken when the daemon was killed; see :func:`settled`.
 """
 
 from __future__ import annotations
@@ -21,10 +24,13 @@ SLOTS = 512
 MAX_SESSION_BYTES = 160
 """Bytes of a session's name at most."""
 
-_SLOT = 256
+_SLOT = 512
 _HEAD = Struct("<QQQQBdH")
 _PLACE = Struct("<QQQB")
 _UNTIL, _UNTIL_AT = Struct("<d"), 33
+_STREAM, _STREAM_AT = Struct("<QQ"), 216
+_PARCEL, _PARCELS_AT, PARCELS = Struct("<QQQQQB"), 256, 6
+_PLAIN, _IS_V1 = 1, 2
 
 
 PROTOCOLS = (None, V1)
@@ -40,6 +46,27 @@ def named(signature: Bytes) -> int:
         return 0
 
 
+class Written(NamedTuple):
+    """What is written to a client at once.
+
+    :ivar begin: where it begins in the client's stream.
+    :ivar end: where it ends.
+    :ivar first: the number of its first message.
+    :ivar next: the number of the message behind it.
+    :ivar said: names the last message that the kernel had said then; 0 where ``next`` is behind.
+    :ivar plain: its messages are as the log has them.
+    :ivar protocol: see :data:`PROTOCOLS`.
+    """
+
+    begin: int
+    end: int
+    first: int
+    next: int
+    said: int
+    plain: bool
+    protocol: str | None
+
+
 class SavedCursor(NamedTuple):
     """Cursor of a session, as the file has it.
 
@@ -50,6 +77,9 @@ class SavedCursor(NamedTuple):
     :ivar part: bytes of the message there, and of those that came with it, that the session has in its protocol.
     :ivar protocol: which that is: see :data:`PROTOCOLS`.
     :ivar until: when it is forgotten, if it does not come back; 0 while it was here.
+    :ivar key: of its connection, as the keeper holds it; 0 where it does not.
+    :ivar base: what the system had taken for it when its stream began.
+    :ivar parcels: what was written last, in order.
     """
 
     slot: int
@@ -60,6 +90,34 @@ class SavedCursor(NamedTuple):
     protocol: str | None
     until: float
     session: str
+    key: int = 0
+    base: int = 0
+    parcels: tuple[Written, ...] = ()
+
+
+def settled(cursor: SavedCursor, taken: int | None) -> SavedCursor:
+    """A cursor as it was when the system had taken so much for its connection; as it was noted where that says nothing.
+
+    :param taken: see :func:`jupyterd.keeper.taken.taken`.
+    """
+    if taken is None or not cursor.key or not cursor.parcels:
+        return cursor
+    arrived = taken - cursor.base
+    first = cursor.parcels[0]
+    if arrived < first.begin and len(cursor.parcels) == PARCELS:
+        return cursor  # what was written before is not known any more
+    position, said, part, protocol = (
+        first.first,
+        cursor.said if cursor.position == first.first else 0,
+        0,
+        cursor.protocol,
+    )
+    for parcel in cursor.parcels:
+        if parcel.end <= arrived:
+            position, said, part = parcel.next, parcel.said, 0
+        elif parcel.begin < arrived:
+            position, part, protocol = parcel.first, arrived - parcel.begin if parcel.plain else 0, parcel.protocol
+    return cursor._replace(position=position, said=said, part=part, protocol=protocol)
 
 
 class CursorFile:
@@ -71,6 +129,7 @@ class CursorFile:
     def __init__(self, path: str) -> None:
         self._path = path
         self._map: mmap.mmap | None = None
+        self._turns: dict[int, int] = {}
         self._free = list(range(SLOTS - 1, -1, -1))
 
     def read(self) -> list[SavedCursor]:
@@ -87,9 +146,39 @@ class CursorFile:
             if number and 0 < length <= MAX_SESSION_BYTES:
                 begin = slot * _SLOT + _HEAD.size
                 session = self._map[begin : begin + length].decode("utf-8", "replace")
-                found.append(SavedCursor(slot, number, position, said, part, PROTOCOLS[protocol & 1], until, session))
+                cursor = SavedCursor(slot, number, position, said, part, PROTOCOLS[protocol & 1], until, session)
+                key, base = _STREAM.unpack_from(self._map, slot * _SLOT + _STREAM_AT)
+                found.append(cursor._replace(key=key, base=base, parcels=self._parcels(self._map, slot)))
+                self.connected(slot, 0, 0)
                 self._free.remove(slot)
         return found
+
+    def _parcels(self, places: mmap.mmap, slot: int) -> tuple[Written, ...]:
+        found = []
+        for turn in range(PARCELS):
+            *numbers, flags = _PARCEL.unpack_from(places, slot * _SLOT + _PARCELS_AT + turn * _PARCEL.size)
+            if numbers[1]:
+                begin, end, first, following, said = numbers
+                protocol = PROTOCOLS[flags // _IS_V1 & 1]
+                found.append(Written(begin, end, first, following, said, bool(flags & _PLAIN), protocol))
+        return tuple(sorted(found, key=lambda parcel: parcel.begin))
+
+    def connected(self, slot: int, key: int, base: int) -> None:
+        """A session has a connection, of which nothing is written yet; see :class:`Place`. With 0 it has none."""
+        if self._map is not None:
+            begin = slot * _SLOT + _PARCELS_AT
+            self._map[begin : begin + PARCELS * _PARCEL.size] = bytes(PARCELS * _PARCEL.size)
+            _STREAM.pack_into(self._map, slot * _SLOT + _STREAM_AT, key, base)
+            self._turns[slot] = 0
+
+    def about_to_write(self, slot: int, parcel: Written) -> None:
+        """A session is about to be written something."""
+        if self._map is not None:
+            turn = self._turns.get(slot, 0)
+            self._turns[slot] = (turn + 1) % PARCELS
+            flags = (_PLAIN if parcel.plain else 0) | (_IS_V1 if parcel.protocol else 0)
+            begin = slot * _SLOT + _PARCELS_AT + turn * _PARCEL.size
+            self._map[begin : begin + _PARCEL.size] = _PARCEL.pack(*parcel[:5], flags)  # at once, for a kill
 
     def _open(self) -> mmap.mmap:
         if self._map is None:
@@ -118,6 +207,7 @@ class CursorFile:
         at = slot * _SLOT
         places[at + _HEAD.size : at + _HEAD.size + len(name)] = name
         _HEAD.pack_into(places, at, number, position, 0, 0, 0, 0.0, len(name))
+        self.connected(slot, 0, 0)
         return slot
 
     def mark(self, slot: int, position: int, said: int = 0, part: int = 0, protocol: str | None = None) -> None:

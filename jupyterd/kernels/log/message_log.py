@@ -17,7 +17,7 @@ from jupyterd.kernels.log.bounded_store import Store
 from jupyterd.kernels.log.chunk import EVERYBODY, Chunk
 from jupyterd.kernels.log.coalesce import coalesced
 from jupyterd.kernels.log.cursor import Client, Cursor
-from jupyterd.kernels.log.cursor_file import CursorFile, SavedCursor, named
+from jupyterd.kernels.log.cursor_file import CursorFile, SavedCursor, Written, named
 from jupyterd.kernels.log.spill import Block, Spill
 from jupyterd.kernels.log.totals import MessageTotals
 from jupyterd.kernels.messages.websocket_codec import CODEC_JSON, CODEC_V1, Bytes, Codec, Parts
@@ -166,6 +166,8 @@ class MessageLog:
         """``client`` reads at ``cursor`` from now on; what waits there is written at once."""
         cursor.client = client
         cursor.flight.clear()
+        if cursor.slot >= 0 and self.cursor_file is not None and client.connection is not None:
+            self.cursor_file.connected(cursor.slot, *client.connection)
         self.attached.append(cursor)
         self.pull(cursor)
 
@@ -178,6 +180,8 @@ class MessageLog:
             cursor.flight.clear()
             self.attached.remove(cursor)
             self.mark(cursor)
+            if cursor.slot >= 0 and self.cursor_file is not None:
+                self.cursor_file.connected(cursor.slot, 0, 0)
 
     def forget(self, cursor: Cursor) -> None:
         """Nobody comes back for this cursor."""
@@ -322,6 +326,9 @@ class MessageLog:
         frames = parcels[0][1] if len(parcels) == 1 else [frame for _, some in parcels for frame in some]
         if not frames:
             return
+        begin = client.begin(frames)
+        if cursor.slot >= 0 and self.cursor_file is not None and begin is not None:
+            self._about_to_write(self.cursor_file, cursor, begin, parcels, plain, client.codec)
         written = client.write(frames)
         flight = cursor.flight
         end = written - sum(map(len, frames))
@@ -332,6 +339,19 @@ class MessageLog:
             flight.popleft()
         if cursor.slot >= 0:
             self.mark(cursor)
+
+    def _about_to_write(
+        self, file: CursorFile, cursor: Cursor, begin: int, parcels: list[Parcel], plain: bool, codec: Codec
+    ) -> None:
+        """Note what place it makes, before: in between the daemon may be killed."""
+        journal = self.store.journal
+        said = 0 if journal is None or cursor.position != self.next else named(journal.mark)
+        ends = [*(first for first, _ in parcels[1:]), cursor.position]
+        for (first, frames), after in zip(parcels, ends, strict=True):
+            end = begin + sum(map(len, frames))
+            name = said if after == cursor.position else 0
+            file.about_to_write(cursor.slot, Written(begin, end, first, after, name, plain, codec.name))
+            begin = end
 
     def _frames(self, chunk: Chunk, codec: Codec) -> list[Bytes]:
         """Encoded once for all clients of one protocol, where there are several."""

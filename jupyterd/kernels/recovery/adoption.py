@@ -77,6 +77,9 @@ class Recovery:
         if row.record.get("provisioner"):
             lives = await process.take_foreign(row.record["provisioner"])
             return lives, "" if lives else ENDED_UNSEEN
+        if child is not None and not child["running"]:
+            keeper.say("forget", name=child["name"])
+            return False, _reason(child["status"], child["tail"].encode("latin-1"))
         if child is not None:
             kept = await keeper.recall(dict(child))
         elif row.pid is not None and row.started is not None and is_same(row.pid, row.started):
@@ -89,15 +92,15 @@ class Recovery:
         else:
             return False, row.record.get("reason") or ENDED_UNSEEN
         if not kept.running:
-            reason = Death(kept.status, stderr=_lines(kept.tail)).reason
             keeper.forget(kept)
-            return False, reason
+            return False, _reason(kept.status, kept.tail)
         await process.take(kept)
         return True, ""
 
 
-def _lines(data: bytes) -> str:
-    tail = Tail()
-    for _ in (*tail.feed(data), *tail.flush()):
+def _reason(status: int | None, tail: bytes) -> str:
+    """Why a kernel ended, by its status and the end of its standard error."""
+    lines = Tail()
+    for _ in (*lines.feed(tail), *lines.flush()):
         pass
-    return str(tail)
+    return Death(status, stderr=str(lines)).reason

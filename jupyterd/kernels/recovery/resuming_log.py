@@ -10,7 +10,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -25,7 +25,7 @@ from jupyterd.kernels.channels.client_requests import Asked
 from jupyterd.kernels.log import journal as disk
 from jupyterd.kernels.log import spill
 from jupyterd.kernels.log.chunk import Chunk
-from jupyterd.kernels.log.cursor_file import named
+from jupyterd.kernels.log.cursor_file import named, settled
 from jupyterd.kernels.messages.websocket_codec import UNREADABLE, Parts, read_header, read_parent, read_type
 from jupyterd.kernels.recovery.standin import Standin, ids_of
 
@@ -91,18 +91,25 @@ class Channels(Protocol):
 
 
 class Resuming:
-    """One kernel's."""
+    """One kernel's.
+
+    :param listened: the keeper has heard the kernel in the former daemon's place, and does.
+    """
 
     log = Logger()
 
-    def __init__(self, channels: Channels, standin: Standin, clock: Any) -> None:
+    def __init__(self, channels: Channels, standin: Standin, clock: Any, *, listened: bool) -> None:
         self._channels, self._standin, self._clock = channels, standin, clock
+        self.listened = listened
         self._known: set[str] = set()
         self._asked: dict[str, tuple[str, bytes]] = {}
         self._behind: dict[int, list[Cursor]] = {}
 
-    async def restore(self, in_thread: Any) -> None:
-        """Read what the former daemon had on disk."""
+    async def restore(self, in_thread: Any, readers: Callable[[], None]) -> None:
+        """Read what the former daemon had on disk.
+
+        :param readers: called when its log is there: finds who else than sessions reads it, and has asked.
+        """
         messages = self._channels.messages
         journal = messages.store.journal
         assert journal is not None
@@ -112,15 +119,18 @@ class Resuming:
         journal.resume(found.files)
         journal.said = found.said
         if messages.cursor_file is not None:
-            self._restore_cursors(messages.cursor_file.read())
+            taken = await self._standin.taken() if self.listened else {}
+            self._restore_cursors(messages.cursor_file.read(), taken)
+        readers()
         self._restore_requests(found.asked, found.chunks)
         tail = messages.store.tail(TAIL)
         self._known = ids_of(parts[0] for chunk in found.chunks for parts in chunk.messages if not chunk.lost)
         self._channels.from_kernel.remind(tail)
 
-    def _restore_cursors(self, places: Iterable[SavedCursor]) -> None:
+    def _restore_cursors(self, places: Iterable[SavedCursor], taken: Mapping[int, int]) -> None:
         messages, now = self._channels.messages, self._clock.seconds()
-        for place in places:
+        for each in places:
+            place = settled(each, taken.get(each.key))
             if place.until and place.until < now:
                 messages.free_cursor_slot(place.slot)
                 continue
@@ -152,9 +162,9 @@ class Resuming:
                         self._asked[msg_id] = (channel, header)
                         self._channels.requests.restore(msg_id, Asked(cursor, channel, read.msg_type, header))
 
-    async def catch_up(self, listened: bool) -> None:
+    async def catch_up(self) -> None:
         """Append what the keeper wrote down until now, or did until it ended with the kernel."""
-        if listened:
+        if self.listened:
             with suppress(Failed):
                 self._tell_lost(await self._standin.hang_up())
         await self._feed_what_is_there()
@@ -177,9 +187,10 @@ class Resuming:
             for _ in range(ROUNDS):  # what we hear meanwhile is kept in memory
                 if not await self._feed_what_is_there():
                     break
-            await self._overlap()
-            with suppress(Failed):
-                self._tell_lost(await self._standin.release())
+            if self.listened:
+                await self._overlap()
+                with suppress(Failed):
+                    self._tell_lost(await self._standin.release())
             await self._feed()
         finally:
             self._behind.clear()

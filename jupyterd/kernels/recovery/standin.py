@@ -89,6 +89,13 @@ class Standin:
         """A connection that was held is closed."""
         self._keeper.drop(key)
 
+    async def taken(self) -> dict[int, int]:
+        """Of the former daemon's connections, by their keys: see :func:`jupyterd.keeper.taken.taken`."""
+        with suppress(Failed):
+            answer = await self._keeper.ask("taken")
+            return {int(key): int(count) for key, count in answer["taken"].items()}
+        return {}
+
     async def record(self, clock: Any) -> None:
         """Have it write down all from now on, beside us; done when it is heard to hear.
 

@@ -14,7 +14,7 @@ from struct import unpack_from
 from typing import Any
 
 from jupyterd.kernels.log.message_log import WINDOW
-from jupyterd.kernels.messages.websocket_codec import Bytes, frame_head
+from jupyterd.kernels.messages.websocket_codec import Bytes, frame_head, frame_size
 from jupyterd.kernels.websocket.protocol import ChannelsProtocol
 from jupyterd.web.websocket.compression import LARGEST
 
@@ -30,6 +30,10 @@ class CompressedChannelsProtocol(ChannelsProtocol):
         self._marks: deque[tuple[int, int]] = deque([(0, 0)])  # where messages end: on the wire, in the log's bytes
         self._plain = 0
 
+    def begin(self, frames: list[Bytes]) -> int | None:
+        """See :class:`jupyterd.kernels.log.cursor.Client`."""
+        return super().begin(frames) if self._perMessageCompress is None else None
+
     def write(self, frames: list[Bytes]) -> int:
         """Take whole frames; the number of the log's bytes taken in all."""
         if self._perMessageCompress is None:
@@ -40,6 +44,8 @@ class CompressedChannelsProtocol(ChannelsProtocol):
             frame = self._squeeze(size, opcode, pieces)
             sizes.append((len(frame_head(opcode, size)) + size, sum(map(len, frame))))
             out += frame
+        if self._receipts is not None:
+            self._receipts.ahead(frame_size(out[0]))
         end = super().write(out) - sum(wire for _, wire in sizes)
         for plain, wire in sizes:
             self._plain, end = self._plain + plain, end + wire

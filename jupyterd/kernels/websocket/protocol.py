@@ -14,6 +14,7 @@ from typing import Any
 from twisted.internet.tcp import Connection
 from twisted.python.failure import Failure
 
+from jupyterd.keeper.taken import taken
 from jupyterd.kernels.channels.kernel_channels import KernelChannels
 from jupyterd.kernels.log.cursor import Cursor
 from jupyterd.kernels.messages.websocket_codec import CODEC_JSON, CODEC_V1, V1, BadFrame, Bytes, Codec, frame_size
@@ -51,6 +52,7 @@ class ChannelsProtocol(SocketProtocol):
         self._receipts: Receipts | None = None
         self._last_frame = 0
         self._hold: tuple[Standin, int] | None = None
+        self._base: int | None = None
         self.max_message = channels.settings.max_message_size
         self.ping_interval, self.ping_timeout = channels.settings.ping
         self._pending: deque[Bytes] = deque()
@@ -80,10 +82,16 @@ class ChannelsProtocol(SocketProtocol):
         if standin is not None and hasattr(socket, "fileno"):
             self._hold = (standin, standin.hold(socket.fileno()))
             if self._plain_transport:
+                self._base = self._taken(transport)
                 transport.doWrite = partial(self._do_write, transport.doWrite)
         self._receipts = Receipts(transport, self.factory.reactor.seconds, self._held, self.sendPing, self._proxied)
         self._cursor = self._channels.attach(self, self._session_id)
         self._cursor.records = self._records
+
+    def _taken(self, transport: Any) -> int | None:
+        """Bytes that the system has taken, and will have from what the transport holds."""
+        count = taken(transport.socket)
+        return None if count is None else count + waiting(transport)
 
     def _before_it_is_lost(self, socket: Any, connection_lost: Callable[[Any], None], reason: Failure) -> None:
         self._note_end(reason)
@@ -156,11 +164,22 @@ class ChannelsProtocol(SocketProtocol):
         """Whether the client reads slower than it is written to."""
         return self._paused or bool(self._pending)
 
+    @property
+    def connection(self) -> tuple[int, int] | None:
+        """See :class:`jupyterd.kernels.log.cursor.Client`."""
+        return None if self._hold is None or self._base is None else (self._hold[1], self._base)
+
+    def begin(self, frames: list[Bytes]) -> int | None:
+        """See :class:`jupyterd.kernels.log.cursor.Client`."""
+        receipts = self._receipts
+        assert receipts is not None
+        receipts.ahead(frame_size(frames[0]))
+        return None if self._base is None else receipts.written
+
     def write(self, frames: list[Bytes]) -> int:
         """Take whole frames; the number of bytes taken in all."""
         receipts = self._receipts
         assert receipts is not None
-        receipts.ahead(frame_size(frames[0]))
         receipts.written += sum(map(len, frames))
         self._last_frame = written = receipts.written
         if len(frames) == 1 and not self._pending and isinstance(first := frames[0], bytes) and len(first) <= PIECE:

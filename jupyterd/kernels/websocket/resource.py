@@ -107,7 +107,8 @@ class ChannelsResource:
         records = await self._may_write(call)
         if "notebook_path" in metadata and not records:
             raise Forbidden("User is not authorized to write on resource: contents.")
-        execution, new = channels.executions.add(request, metadata, key, records)
+        execution, new = channels.executions.add(request, metadata, key, records=records)
+        await channels.executions.written()
         if not new:
             call.status = 200
         call.set_header("Location", f"{call.base_url}api/kernels/{kernel_id}/execute/{execution.id}")

@@ -260,7 +260,7 @@ class Runs(Service):
         """Whether the run may say that all went well."""
         executions = self._kernels.channels_of(run.kernel_id or "").executions
         metadata = {"notebook_path": run.path, **({} if cell.cell_id is None else {"cellId": cell.cell_id})}
-        execution, _ = executions.add({"code": cell.source}, metadata)
+        execution, _ = executions.add({"code": cell.source}, metadata, stays=False)
         cell.state, cell.msg_id = "running", execution.id
         self._tell(run)
         await self._until_over(run, execution)

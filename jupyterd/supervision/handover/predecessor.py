@@ -63,7 +63,7 @@ class Predecessor(Service):
     :param sockets: gives each listening socket: its descriptor, its endpoint (empty: that of ``ip`` or ``sock``), and
         the path of a UNIX socket that is the server's own.
     :param state: gives the path of a file in the directory of the server's state.
-    :param leave: stops the daemon so that the successor finds all.
+    :param leave: stops the daemon so that the successor finds all; given its process number, where we have started it.
     """
 
     log = Logger()
@@ -77,12 +77,14 @@ class Predecessor(Service):
         *,
         sockets: Callable[[], list[tuple[int, str, str]]],
         state: Callable[[str], str],
-        leave: Callable[[], None],
+        leave: Callable[[int | None], None],
     ) -> None:
         self._reactor, self._keeper = reactor, keeper
-        self._argv, self._environment = list(argv), dict(environment)
+        self._argv = list(argv)
+        self._environment = {name: value for name, value in environment.items() if name != "WATCHDOG_PID"}  # ours
         self._sockets, self._state, self._leave = sockets, state, leave
         self._starting = False
+        self._successor: int | None = None
         self.left = False
         keeper.heard.update(successor=self._pass_on, go=self._go, successor_failed=self._failed)
 
@@ -101,7 +103,7 @@ class Predecessor(Service):
         await self._keeper.ready()
         stderr = os.dup(2)
         try:
-            self._reactor.spawnProcess(
+            process = self._reactor.spawnProcess(
                 _Child(self._give_up),
                 self._argv[0],
                 [*self._argv, "--takeover", "--no-browser"],
@@ -109,13 +111,14 @@ class Predecessor(Service):
                 path=None,
                 childFDs={0: 0, 1: 1, 2: "r", 3: stderr},
             )
+            self._successor = process.pid
         finally:
             os.close(stderr)
 
     def _give_up(self, why: str) -> None:
         if self.left:
             return
-        self._starting = False
+        self._starting, self._successor = False, None
         self.log.error("the restart failed, this process serves on: {why}", why=why)
         with suppress(OSError), open(self._state(FAILED), "w", encoding="utf-8") as file:
             file.write(why)
@@ -138,7 +141,7 @@ class Predecessor(Service):
         if not self.left:
             self.left = True
             self.log.info("another process takes over")
-            self._leave()
+            self._leave(self._successor)
 
     def _failed(self) -> None:
         self.log.warn("the process that was to take over is gone before it did, this one serves on")

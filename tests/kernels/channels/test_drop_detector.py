@@ -26,6 +26,17 @@ def test_a_gap_between_two_turns(drops) -> None:
     assert drops.before(said(QUEUE + 102)) == []
 
 
+def test_a_gap_behind_what_a_former_daemon_heard_counts_however_little_that_was() -> None:
+    drops = DropDetector()
+    assert drops.before(said(1, 2, 3)) == []
+    assert drops.before([[orjson.dumps({"msg_type": "stream", "msg_id": "a-notice"}), b"{}"]]) == []
+    drops.look_closely(True)
+    assert drops.before(said(100, 101, 102)) == [(0, 96)]
+    assert drops.before(said(103, 104 + FEW, 300)) == [(2, 195 - FEW)]
+    drops.look_closely(False)
+    assert drops.before(said(500)) == []
+
+
 def test_a_gap_within_a_turn(drops) -> None:
     assert drops.before(said(QUEUE, QUEUE + 1, QUEUE + 500, QUEUE + 501)) == [(2, 498)]
 

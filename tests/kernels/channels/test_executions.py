@@ -23,16 +23,16 @@ RUN = "/api/kernels/k/execute"
 
 
 class Kit:
-    def __init__(self, directory, policy=None, **traits) -> None:
+    def __init__(self, directory, policy=None, standin=None, connects=True, **traits) -> None:
         self.site = MemorySite()
         self.kernel = MemoryKernel()
         self.channels = KernelChannels(
             "k", reactor=self.site.reactor, settings=ZMQChannelsWebsocketConnection(**traits),
             in_thread=at_once, spill_dir=os.path.join(directory, "spill"), observer=Watch(), network=self.kernel,
-            policy=policy,
+            policy=policy, standin=standin,
         )  # fmt: skip
-        self.channels.connect(self.kernel.info)
-        self.kernel.answer_kernel_info()
+        if connects:
+            self.begin()
 
         def find(kernel_id):
             if kernel_id != "k":
@@ -43,6 +43,11 @@ class Kit:
             self.site.root.mount(
                 f"/api/kernels/*/{name}", lambda: ChannelsResource(find, allowed).app.resource(), auth="kernels"
             )
+
+    def begin(self) -> None:
+        """The kernel answers."""
+        self.channels.connect(self.kernel.info)
+        self.kernel.answer_kernel_info()
 
     def post(self, headers=None, **body):
         return self.site.request("POST", RUN, json_body=body, headers=headers)

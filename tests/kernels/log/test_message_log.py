@@ -46,6 +46,11 @@ class Reader:
         self.lost_in_flight: int | None = 0
         self.capacity = None
 
+    connection = None
+
+    def begin(self, frames):
+        return None
+
     def write(self, frames):
         self.got += frames
         self.bytes += sum(map(len, frames))

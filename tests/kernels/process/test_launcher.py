@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pytest_twisted import ensureDeferred
+from traitlets.config import Config
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
 from jupyterd.gateway.kernelspecs import GatewaySpecs
 from jupyterd.gateway.launcher import GatewayLauncher, RemoteProcess
+from jupyterd.keeper.launch import SOCKET
 from jupyterd.kernels.manager import NoSuchKernelSpec
 from jupyterd.kernels.process.death import Death
 from jupyterd.kernels.process.launcher import KernelProcess, Launcher, Order
@@ -23,12 +26,22 @@ from jupyterd.kernels.process.process_launcher import ProcessLauncher
 from jupyterd.kernels.settings import MappingKernelSettings
 from jupyterd.kernelspecs.finder import KernelSpecManager
 from jupyterd.kernelspecs.manager import KernelSpecs
+from jupyterd.state.keeper_link import KeeperLink
 from jupyterd.system.daemon_directory import DaemonDirectory
 from jupyterd.testing.deferreds import at_once
 from jupyterd.testing.kernels import MemoryLauncher
 from tests.gateway.theirs import Kit
+from tests.kernels.process import cluster
 
 KILLED = Death(-9)
+
+
+async def until(condition: Callable[[], Any]) -> None:
+    for _ in range(3000):
+        if condition():
+            return
+        await deferLater(reactor, 0.01)  # type: ignore[arg-type]
+    raise AssertionError("it never happened")
 
 
 async def keeps_the_contract(
@@ -64,11 +77,8 @@ async def keeps_the_contract(
     assert deaths == []
 
     kill(process)
-    for _ in range(500):
-        if deaths:
-            break
-        await deferLater(reactor, 0.01)  # type: ignore[arg-type]
-    assert [death.status for death in deaths] == [status]
+    await until(lambda: deaths)
+    assert [death.status for death in deaths] in ([status], [-signal.SIGINT]), "it may not have got as far as to mind"
     await (process.start() if process.retry(deaths[0]) else process.restart(now=True))
     await process.stop(now=True)
     assert len(deaths) == 1
@@ -98,13 +108,95 @@ async def test_on_a_gateway(tmp_path: Path) -> None:
 
 
 @pytest.mark.real
+@pytest.mark.parametrize("kept", [True, False], ids=["keeper", "no keeper"])
 @ensureDeferred
-async def test_as_processes(tmp_path: Path) -> None:
+async def test_as_processes(tmp_path: Path, kept: bool) -> None:
     sockets = DaemonDirectory("jupyterd-ipc-", [os.environ.get("TMPDIR", "/tmp")])
     specs = KernelSpecs(KernelSpecManager, at_once)
-    launcher = ProcessLauncher(reactor, MappingKernelSettings(), specs, str(tmp_path), sockets, sockets)
+    keeper = KeeperLink(reactor, lambda: str(tmp_path / SOCKET)) if kept else None
+    launcher = ProcessLauncher(reactor, MappingKernelSettings(), specs, str(tmp_path), sockets, sockets, keeper)
     try:
         await keeps_the_contract(launcher, lambda process: os.kill(process.pid, signal.SIGKILL), tmp_path)
+        if keeper is not None:
+            assert keeper.children == {}
+            await keeper.end()
+            await until(lambda: not (tmp_path / SOCKET).exists())
         assert list(tmp_path.iterdir()) == []
     finally:
         sockets.close()
+
+
+def far_specs(home: Path) -> KernelSpecs:
+    """One kernelspec, of kernels that run far away and are interrupted by a message."""
+    spec = {
+        "argv": ["far-kernel"],
+        "display_name": "Far",
+        "language": "python",
+        "interrupt_mode": "message",
+        "metadata": {"kernel_provisioner": {"provisioner_name": cluster.NAME}},
+    }
+    (home / "specs" / "python3").mkdir(parents=True)
+    (home / "specs" / "python3" / "kernel.json").write_text(json.dumps(spec))
+    manager = KernelSpecManager(kernel_dirs=[str(home / "specs")], ensure_native_kernel=False)
+    return KernelSpecs(lambda: manager, at_once)
+
+
+def far_launcher(home: Path, sockets: DaemonDirectory) -> ProcessLauncher:
+    settings = MappingKernelSettings(config=Config({"KernelRestarter": {"time_to_dead": 0.02}}))
+    return ProcessLauncher(reactor, settings, far_specs(home), str(home / "run"), sockets, sockets)
+
+
+@pytest.fixture
+def sockets() -> Iterator[DaemonDirectory]:
+    directory = DaemonDirectory("jupyterd-ipc-", [os.environ.get("TMPDIR", "/tmp")])
+    yield directory
+    directory.close()
+
+
+@ensureDeferred
+async def test_by_a_provisioner_of_another_machine(tmp_path: Path, sockets: DaemonDirectory) -> None:
+    launcher = far_launcher(tmp_path, sockets)
+    with cluster.installed(launcher.settings) as far:
+
+        def kill(process: Any) -> None:
+            far.end(max(far.jobs), -9)
+
+        await keeps_the_contract(launcher, kill, tmp_path)
+        assert set(far.jobs.values()) == {-9}
+        assert not [each for each in far.said if each.startswith("signal 2")]
+
+
+@ensureDeferred
+async def test_a_line_that_is_lost_ends_no_kernel_and_the_next_daemon_finds_it(
+    tmp_path: Path, sockets: DaemonDirectory
+) -> None:
+    launcher = far_launcher(tmp_path, sockets)
+    deaths: list[Death] = []
+    order = Order("a-b-c-d-e", "python3", cwd=str(tmp_path))
+    with cluster.installed(launcher.settings) as far:
+        process: Any = await launcher.process(order, deaths.append)
+        await process.start()
+        assert far.interrupts() == 0
+        await process.interrupt()
+        assert far.interrupts() == 1
+        far.line = False
+        await deferLater(reactor, 0.1)  # type: ignore[arg-type]
+        far.line = True
+        await deferLater(reactor, 0.1)  # type: ignore[arg-type]
+        assert deaths == []
+
+        record = json.loads(json.dumps(process.record))
+        assert record["provisioner"]["job"] == 1
+        assert record["connection"]["transport"] == "tcp"
+        process.let_go()
+        again = await launcher.recall(order, record, deaths.append)
+        assert await again.take_foreign(record["provisioner"])
+        for name in ("key", "shell_port", "transport"):
+            assert again.connection_info[name] == process.connection_info[name]
+        far.end(1, 3)
+        while not deaths:
+            await deferLater(reactor, 0.01)  # type: ignore[arg-type]
+        assert [death.status for death in deaths] == [3]
+
+        gone = await launcher.recall(order, record, deaths.append)
+        assert not await gone.take_foreign(record["provisioner"]), "it has ended while nobody was there"
