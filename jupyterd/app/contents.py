@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from jupyterd.contents.http.resource import BelowNotebooks
     from jupyterd.contents.notebooks.signature_store import Later
     from jupyterd.contents.service import Contents
+    from jupyterd.events.progress import Progress
     from jupyterd.settings.load import Settings
     from jupyterd.system.threads import InThread
 
@@ -25,13 +26,19 @@ SCHEMA = "https://events.jupyter.org/jupyter_server/contents_service/v1"
 
 
 def contents(
-    reactor: Any, settings: Settings, pools: ThreadPools, emit: Callable[[str, dict[str, Any]], None]
+    reactor: Any,
+    settings: Settings,
+    pools: ThreadPools,
+    emit: Callable[[str, dict[str, Any]], None],
+    progress: Progress | None = None,
 ) -> Contents:
     """The service, with the contents manager that the operator wants.
 
     :param emit: the event bus; called in the reactor's thread.
+    :param progress: is told of what takes long.
     """
     from jupyterd.contents.event_queue import EventQueue
+    from jupyterd.contents.managers.manager import ContentsManager
     from jupyterd.contents.notebooks.signature_commits import SignatureCommits
     from jupyterd.contents.service import Contents
 
@@ -39,6 +46,9 @@ def contents(
     commits = SignatureCommits(reactor, pools.write)
     manager = manager_of(settings, outbox, commits.wait)
     service = Contents(reactor, manager, pools, outbox, commits)
+    service.progress = progress
+    if progress is not None and isinstance(manager, ContentsManager):
+        manager.begin_task = progress.begin_in_thread
     limit = getattr(manager, "watched_directories", 0)
     if limit and hasattr(manager, "_get_os_path"):
         from jupyterd.contents.files.watcher import FileWatcher, inotify_watch
@@ -139,9 +149,17 @@ def mount(
 
 
 def mount_conversions(
-    root: Root, settings: Settings, reactor: Any, in_thread: InThread, contents: Callable[[], Contents]
+    root: Root,
+    settings: Settings,
+    reactor: Any,
+    in_thread: InThread,
+    contents: Callable[[], Contents],
+    progress: Callable[[], Progress],
 ) -> None:
-    """``/api/nbconvert`` and ``/nbconvert``, which serves what users wrote."""
+    """``/api/nbconvert`` and ``/nbconvert``, which serves what users wrote.
+
+    :param progress: gives what is told of each conversion.
+    """
     server = settings.server
 
     def resource() -> Any:
@@ -152,8 +170,8 @@ def mount_conversions(
         policy = None
         if not server.nbconvert_csp_sandbox:
             policy = f"frame-ancestors 'self'; report-uri {server.base_url}api/security/csp-report"
-        formats, converter = Formats(reactor, in_thread), Converter(reactor, in_thread, settings.config)
-        return NbconvertResource(formats, converter, contents, policy).app.resource()
+        converter = Converter(reactor, in_thread, settings.config, progress())
+        return NbconvertResource(Formats(reactor, in_thread), converter, contents, policy).app.resource()
 
     root.mount("/api/nbconvert", resource, auth="nbconvert", exact=True)
     root.mount("/nbconvert", resource, auth="nbconvert", page=True, untrusted=True)

@@ -43,6 +43,7 @@ def account(parts: Parts) -> Account:
                 "url": parts.server.connection_url,
                 "more_urls": parts.server.more_urls,
             },
+            more={"tasks": lambda: parts.progress.describe()},
         ),
         parts.activity.started,
     )

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from jupyterd.auth.guard import Guard
     from jupyterd.contents.service import Contents
     from jupyterd.events.bus import EventBus
+    from jupyterd.events.progress import Progress
     from jupyterd.extensions.host import ExtensionHost, HostSettings
     from jupyterd.extensions.http.inquiry import Inquiry
     from jupyterd.extensions.native import NativeExtensions
@@ -42,6 +43,8 @@ class Around(Protocol):
 
     @property
     def in_thread(self) -> InThread: ...
+    @property
+    def progress(self) -> Progress: ...
     @property
     def guard(self) -> Guard: ...
     @property
@@ -104,6 +107,7 @@ def build(parts: Around, extensions: list[str]) -> Inquiry:
         heard=bridge.heard,
         listen=lambda path: _listen(parts, host, path),
         in_thread=parts.in_thread,
+        begin=lambda: parts.progress.begin("start", "server extensions"),
     )
     bridge.serve(host)
     connections = Connections(parts.reactor, lambda: host.socket)

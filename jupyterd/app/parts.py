@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from jupyterd.config.manager import ConfigManager
     from jupyterd.contents.service import Contents
     from jupyterd.events.bus import EventBus
+    from jupyterd.events.progress import Progress
     from jupyterd.extensions.http.inquiry import Inquiry
     from jupyterd.extensions.native import NativeExtensions
     from jupyterd.gateway.kernelspecs import GatewaySpecs
@@ -183,6 +184,13 @@ class Parts:
         """Tell the event bus."""
         self.counters.count(schema_id, data)
         self.bus.emit(schema_id, data)
+
+    @cached_property
+    def progress(self) -> Progress:
+        """What takes a while, for events and the dashboard."""
+        from jupyterd.events.progress import Progress
+
+        return Progress(self.reactor, self.emit)
 
     # -- objects that several features use
 
@@ -395,7 +403,7 @@ class Parts:
         """The contents service; its manager is built with it."""
         from jupyterd.app.contents import contents
 
-        service = contents(self.reactor, self.settings, self.thread_pools, self.emit)
+        service = contents(self.reactor, self.settings, self.thread_pools, self.emit, self.progress)
         service.outputs = self.recorder
         self.services.add(Stage.DOMAINS, service)
         return service
@@ -441,7 +449,11 @@ class Parts:
         found = None if self.keeping is None else self.keeping.when_found
         successor = None if self.keeping is None else self.keeping.successor
         notify = Notify.from_environment()
-        return Listener(self.reactor, self.site, self.server, notify, self.log_directory, found, successor)
+
+        def listens() -> None:
+            self.progress.told("start", "server", self.reactor.seconds() - self.activity.started)
+
+        return Listener(self.reactor, self.site, self.server, notify, self.log_directory, found, successor, listens)
 
     @cached_property
     def predecessor(self) -> Predecessor | None:

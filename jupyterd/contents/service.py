@@ -31,6 +31,7 @@ from jupyterd.contents.raw_upload import RawUpload
 from jupyterd.contents.thread_pools import ThreadPools
 from jupyterd.contents.upload_expiry import UploadExpiry
 from jupyterd.contents.worker.parent import LARGE, Worker, can_delegate
+from jupyterd.events.progress import Progress, Task
 from jupyterd.system.keyed_locks import KeyedLocks
 from jupyterd.system.provenance import is_ours
 from jupyterd.system.tally import Durations
@@ -71,6 +72,7 @@ class Contents(Service):
         self.worker = Worker(manager)
         self.changes: FileWatcher | None = None
         self.outputs: CellOutputs | None = None
+        self.progress: Progress | None = None
         uploads = getattr(manager, "uploads", None)
         self._seconds = reactor.seconds
         self.saves = Durations()
@@ -229,6 +231,16 @@ class Contents(Service):
             return Answer(reply.pop("body").encode(), **_head_of(reply))
 
         return await self.alone([path], lambda: self._saving(path, work()))
+
+    def begin_upload(self, path: str, length: str | None) -> Task | None:
+        """Tell of an upload.
+
+        :param length: its Content-Length, where it has one.
+        """
+        if self.progress is None:
+            return None
+        total = int(length) if length is not None and length.isdecimal() else None
+        return self.progress.begin("upload", path, total, "bytes")
 
     def _upload(self, kind: str, size: int) -> None:
         self.uploads[kind] += 1

@@ -15,6 +15,7 @@ from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from jupyterd.errors import Unavailable
+from jupyterd.events.progress import Task
 from jupyterd.extensions.mirror import Kernel, Mirror
 from jupyterd.extensions.process import FROM_HOST, TO_HOST, HostProcess
 from jupyterd.extensions.routes import Route, Routes
@@ -93,6 +94,7 @@ class ExtensionHost(Service):
     :param setup: what each run is told beyond the key and the sockets: token, port, root directory ...
     :param kernels: all kernels, now.
     :param heard: takes what the host tells that is not about itself (events, schemas, a wish to stop).
+    :param begin: tells of a start while it takes.
     :ivar loading: the extension that is just being loaded.
     :ivar excluded: extensions that are left out, each with the reason.
     :ivar history: what went wrong: the last :data:`MAX_REMEMBERED` times, each with ``time`` and ``what``.
@@ -114,8 +116,11 @@ class ExtensionHost(Service):
         heard: Callable[[dict[str, Any]], None],
         listen: Callable[[str], Any],
         in_thread: InThread,
+        begin: Callable[[], Task | None] = lambda: None,
     ) -> None:
         self.reactor = reactor
+        self._begin = begin
+        self._task: Task | None = None
         self.settings = settings
         self.wanted = tuple(wanted)
         self._again = again
@@ -260,6 +265,7 @@ class ExtensionHost(Service):
         self._cancel()
         self.state, self.loading = "starting", ""
         self._since = self.reactor.seconds()
+        self._task = self._begin()
         self._mark = secrets.token_hex(8)
         self.mirror.forget()
         with suppress(FileNotFoundError):
@@ -306,6 +312,7 @@ class ExtensionHost(Service):
         if process is not self._process:
             return
         self._process = None
+        self._started(failed=True)
         self._cancel()
         mark = self._mark
         self._in_thread(kill_marked, mark)  # what has left its group
@@ -352,6 +359,11 @@ class ExtensionHost(Service):
         stopped, self._stopped = self._stopped, None
         if stopped is not None:
             stopped.callback(None)
+
+    def _started(self, failed: bool = False) -> None:
+        task, self._task = self._task, None
+        if task is not None:
+            task.end(failed)
 
     def _cancel(self) -> None:
         for timer in (self._timer, self._memory_timer):
@@ -409,6 +421,7 @@ class ExtensionHost(Service):
         self._has_routes(message)
         self._cancel()
         self.state, self.loading = "ready", ""
+        self._started()
         seconds = self.reactor.seconds() - self._since
         self._since = self.reactor.seconds()
         working = [name for name, each in extensions.items() if not each.error]

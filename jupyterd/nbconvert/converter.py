@@ -13,6 +13,7 @@ from twisted.internet.defer import Deferred, DeferredSemaphore
 from twisted.logger import Logger
 
 from jupyterd.errors import Failed, NotFound
+from jupyterd.events.progress import Progress
 from jupyterd.nbconvert.formats import CHILD, exporters
 from jupyterd.system.child_process import ChildFailed, run_module
 from jupyterd.system.threads import InThread
@@ -47,11 +48,13 @@ class Converter:
     """Runs exporters in child processes.
 
     :param config: the operator's settings of exporters and their parts.
+    :param progress: is told of each conversion.
     """
 
     log = Logger()
 
-    def __init__(self, reactor: Any, in_thread: InThread, config: Config) -> None:
+    def __init__(self, reactor: Any, in_thread: InThread, config: Config, progress: Progress | None = None) -> None:
+        self._progress = progress
         self._reactor = reactor
         self._in_thread = in_thread
         self._config = plain(config)
@@ -86,7 +89,16 @@ class Converter:
             "sanitize": sanitize,
         }
         data = await self._in_thread(lambda: json.dumps(request, default=str).encode())
-        return await self._turns.run(lambda: Deferred.fromCoroutine(self._run(data, gone)))
+        name = str(resources.get("metadata", {}).get("name") or "")
+        task = None if self._progress is None else self._progress.begin("convert", f"{name} ({form})")
+        failed = True
+        try:
+            converted = await self._turns.run(lambda: Deferred.fromCoroutine(self._run(data, gone)))
+            failed = False
+        finally:
+            if task is not None:
+                task.end(failed)
+        return converted
 
     async def _run(self, data: bytes, gone: Deferred[None] | None) -> Converted:
         running = run_module(self._reactor, CHILD, data, timeout=TIMEOUT)

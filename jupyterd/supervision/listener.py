@@ -35,6 +35,7 @@ class Listener(Service):
     :param notify: is told when the server is there and when it goes.
     :param notes: remembers the files by which others find the server, for when it is killed.
     :param ready: what has to be done before the first client is served.
+    :param listens: called when it does.
     :param successor: gets the sockets of a server that runs; None where that is not wanted.
     """
 
@@ -49,7 +50,9 @@ class Listener(Service):
         notes: DaemonDirectory | None = None,
         ready: Callable[[], Deferred[None]] | None = None,
         successor: Successor | None = None,
+        listens: Callable[[], None] = lambda: None,
     ) -> None:
+        self._listens = listens
         self._ready, self._successor = ready, successor
         self._handed_over = False
         self._reactor = reactor
@@ -200,6 +203,7 @@ class Listener(Service):
         if server.open_browser and not server.sock:
             self._reactor.callInThread(greeting.open_browser, server)
         self._notify.ready()
+        self._listens()
 
     @property
     def _files(self) -> list[str]:

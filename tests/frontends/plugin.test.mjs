@@ -93,7 +93,7 @@ test('the container gives plugins with what the page has, and none where it lack
   const ours = container();
   ours.init(shared);
   const plugins = (await ours.get('./extension'))().default;
-  same(plugins.map(each => each.id), ['jupyterd:outputs', 'jupyterd:run', 'jupyterd:dashboard']);
+  same(plugins.map(each => each.id), ['jupyterd:outputs', 'jupyterd:run', 'jupyterd:progress', 'jupyterd:dashboard']);
   const alone = container();
   alone.init({});
   same((await alone.get('./extension'))().default, []);

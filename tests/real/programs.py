@@ -26,6 +26,11 @@ def hub(version: str) -> Path:
     return _python(f"jupyterhub-{version}", "jupyterhub", f"jupyterhub=={version}.*", "jupyterhub-idle-culler")
 
 
+def spawners() -> Path:
+    """The directory of the commands of a JupyterHub with spawners for Docker and systemd."""
+    return _python("hub-spawners", "jupyterhub", "jupyterhub==5.*", "dockerspawner", "jupyterhub-systemdspawner")
+
+
 def enterprise_gateway() -> Path:
     """The directory of the commands of Jupyter Enterprise Gateway, which wants an old jupyter_client and ipykernel."""
     needed = ("jupyter_enterprise_gateway>=3.3", "jupyter_client<7", "ipykernel<7", "pyzmq<25")

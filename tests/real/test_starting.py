@@ -49,6 +49,24 @@ def test_starts_prints_its_url_and_leaves_nothing(tmp_path: Path, argv: tuple[st
     assert list((tmp_path / "runtime").glob("jpserver-*")) == []
 
 
+STARTS = int(os.environ.get("JUPYTERD_STARTS", "5"))
+"""How often; set it to 500 for the long form."""
+
+
+def test_starts_and_stops_leave_nothing(tmp_path: Path) -> None:
+    """By SIGTERM, SIGINT and a request, with and without a kernel: the runtime directory is as it was."""
+    for number in range(STARTS):
+        with running(tmp_path) as daemon:
+            if number % 5 == 0:
+                daemon.start_kernel()
+            if number % 3 == 0:
+                assert daemon.ask("POST", "/api/shutdown").status == 200
+                assert daemon.process.wait(60) == 0
+            else:
+                assert daemon.stop([signal.SIGTERM, signal.SIGINT][number % 2]) == 0
+        assert set(os.listdir(tmp_path / "runtime")) <= {"jupyter_cookie_secret"}, f"after {number + 1} starts"
+
+
 def test_starts_without_any_standard_descriptor(tmp_path: Path) -> None:
     closed = ("/bin/sh", "-c", 'exec "$0" "$@" <&- >&- 2>&-', *DEFAULT)
     with running(tmp_path, argv=closed) as daemon:

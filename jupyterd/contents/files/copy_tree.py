@@ -9,6 +9,7 @@ import errno
 import os
 import shutil
 import stat
+from collections.abc import Callable
 
 from jupyterd.contents.files.removal import remove_tree
 from jupyterd.errors import FULL
@@ -22,8 +23,14 @@ class TooDeep(Exception):
     """What is to be copied is nested so deep that the system has no path for it; nothing of it was left."""
 
 
-def copy_tree(os_from: str, os_to: str, skip_special: bool = True) -> None:
+def _untold() -> None:
+    """Nobody wants to know."""
+
+
+def copy_tree(os_from: str, os_to: str, skip_special: bool = True, copied: Callable[[], object] = _untold) -> None:
     """Copy a directory. Where the copy fails nothing is at ``os_to`` after it.
+
+    :param copied: called after each file.
 
     :param skip_special: leave out fifos, sockets and devices; else the copy fails with them.
     :raises FileExistsError: something is at ``os_to``; it is left alone.
@@ -34,7 +41,7 @@ def copy_tree(os_from: str, os_to: str, skip_special: bool = True) -> None:
     os.makedirs(os.path.dirname(os_to), exist_ok=True)
     os.mkdir(os_to)
     try:
-        _fill(os_from, os_to, skip_special)
+        _fill(os_from, os_to, skip_special, copied)
     except BaseException as error:
         _drop(os_to)
         if isinstance(error, OSError) and error.errno in FULL:
@@ -51,9 +58,9 @@ def _drop(os_to: str) -> None:
         shutil.rmtree(os_to, ignore_errors=True)  # as much as can be
 
 
-def _fill(os_from: str, os_to: str, skip_special: bool) -> None:
+def _fill(os_from: str, os_to: str, skip_special: bool, copied: Callable[[], object]) -> None:
     made = os.lstat(os_to)
-    copied = [(os_from, os_to)]
+    directories = [(os_from, os_to)]
     waiting = [(os_from, os_to)]
     while waiting:
         source, target = waiting.pop()
@@ -63,14 +70,15 @@ def _fill(os_from: str, os_to: str, skip_special: bool) -> None:
                 status = _status_of(entry)
                 if status is None or stat.S_ISREG(status.st_mode) or stat.S_ISLNK(status.st_mode):
                     shutil.copy2(entry.path, to, follow_symlinks=False)
+                    copied()
                 elif stat.S_ISDIR(status.st_mode):
                     if not os.path.samestat(status, made):
                         os.mkdir(to)
-                        copied.append((entry.path, to))
+                        directories.append((entry.path, to))
                         waiting.append((entry.path, to))
                 elif not skip_special:
                     raise OSError(errno.EINVAL, "Not a file", entry.path)
-    for source, target in reversed(copied):  # the deepest first: times change with what is put in
+    for source, target in reversed(directories):  # the deepest first: times change with what is put in
         shutil.copystat(source, target)
 
 

@@ -41,8 +41,13 @@ class FilesResource:
         manager = self._contents.manager
         if request.method != b"PUT" or not isinstance(manager, FileContentsManager):
             return None
-        upload = RawUpload(manager, "/".join(request.segments[1:]))
-        return UploadSink(request, upload, self._contents.thread_pools.write)
+        contents, path = self._contents, "/".join(request.segments[1:])
+        return UploadSink(
+            request,
+            RawUpload(manager, path),
+            contents.thread_pools.write,
+            lambda: contents.begin_upload(path, request.getHeader("content-length")),
+        )
 
     @api("PUT", "/files/<path:path>")
     async def upload(self, call: Call, path: str) -> Reply:

@@ -151,7 +151,13 @@ class ContentsResource:
         length = request.getHeader("content-length")
         if request.method != b"PUT" or (length is not None and length.isdigit() and int(length) <= LARGE):
             return None
-        return UploadSink(request, SpoolFile(self._contents.worker.new_path), self._contents.thread_pools.write)
+        contents, path = self._contents, "/".join(request.segments[2:])
+        return UploadSink(
+            request,
+            SpoolFile(contents.worker.new_path),
+            contents.thread_pools.write,
+            lambda: contents.begin_upload(path, length),
+        )
 
     def _reply(self, call: Call, answer: Answer | FileAnswer, located: bool = True) -> Reply | Served:
         headers: dict[str, str] = {}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.internet.defer import Deferred
 
+from jupyterd.events.progress import Task
 from jupyterd.system.threads import InThread
 
 if TYPE_CHECKING:
@@ -31,10 +32,14 @@ class Target(Protocol):
 class UploadSink:
     """A :class:`jupyterd.web.root.BodySink` that holds at most two blocks in memory.
 
+    :param begin: called when the first block goes to disk: the task that is told of.
+
     What fails is kept, the rest of the body is thrown away as it comes, and :meth:`complete` tells.
     """
 
-    def __init__(self, request: Request, target: Target, in_thread: InThread) -> None:
+    def __init__(
+        self, request: Request, target: Target, in_thread: InThread, begin: Callable[[], Task | None] = lambda: None
+    ) -> None:
         self.target = target
         self.size = 0
         self._request = request
@@ -45,6 +50,8 @@ class UploadSink:
         self._failure: Any = None
         self._waiting: Deferred[None] | None = None
         self._over = False
+        self._begin, self._cut = begin, False
+        self._task: Task | None = None
 
     # -- BodySink
 
@@ -66,6 +73,7 @@ class UploadSink:
 
     def failed(self) -> None:
         """The rest will not come."""
+        self._cut = True
         self._end()
 
     def close(self) -> None:
@@ -97,6 +105,10 @@ class UploadSink:
 
     def _flush(self) -> None:
         data, self._gathered, self._length = b"".join(self._gathered), [], 0
+        if self._task is None:
+            self._task = self._begin()
+        if self._task is not None:
+            self._task.advance(len(data))
         self._writing = self._in_thread(self.target.write, data)
         self._writing.addCallbacks(lambda _: None, self._broke)
         self._writing.addCallback(lambda _: self._written())
@@ -120,6 +132,8 @@ class UploadSink:
         if not self._over:
             self._over = True
             self._gathered = []
+            if self._task is not None:
+                self._task.end(failed=self._cut or self._failure is not None)
             if self._writing is None:
                 self._in_thread(self.target.abort).addErrback(lambda _: None)
 

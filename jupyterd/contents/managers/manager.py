@@ -31,6 +31,8 @@ class ContentsManager(ContentsInterface, LoggingConfigurable):
     event_logger = AnyTrait(None, help="What events are given to; None for the server's event bus.", config=True)
     emitter: Any = None
     """Takes the data of each event, in any thread; set by the server."""
+    begin_task: Any = None
+    """Tells of what takes long: ``Progress.begin_in_thread``; set by the server."""
     sign_later: Any = None
     """Told of signatures that wait to be written (see ``SharedSignatureStore``); set by the server."""
 

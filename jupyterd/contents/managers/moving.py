@@ -6,8 +6,10 @@ import errno
 import os
 import shutil
 import stat
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from jupyterd.contents import paths
 from jupyterd.contents.files import atomic, exclusive, removal
@@ -144,11 +146,35 @@ def _copy_blocks(manager: FileTree, os_from: str, path: str, target: str, from_p
         manager.perm_to_403(os_to),
         os.fdopen(files.open_regular(os_from, manager.root_dir), "rb", buffering=0) as file,
     ):
-        blocks = iter(partial(file.read, files.BLOCK), b"")
-        status = atomic.write_all(os_to, blocks, atomic=manager.use_atomic_writing)
+        size = os.fstat(file.fileno()).st_size
+        with told(manager, paths.clean(target), size, "bytes") as advance:
+            blocks = counted(iter(partial(file.read, files.BLOCK), b""), advance)
+            status = atomic.write_all(os_to, blocks, atomic=manager.use_atomic_writing)
     model = saving.kept(manager, paths.clean(target), os_to, status).model
     manager.emit(data={"action": "copy", "path": target, "source_path": from_path})
     return model
+
+
+@contextmanager
+def told(manager: Any, path: str, total: int | None, unit: str) -> Iterator[Callable[[int], None]]:
+    """Tell of a copy while it goes on; gives what is to be called with how much more is done."""
+    if manager.begin_task is None:
+        yield lambda _: None
+        return
+    task = manager.begin_task("copy", path, total, unit)
+    try:
+        yield task.advance
+    except BaseException:
+        task.end(failed=True)
+        raise
+    task.end()
+
+
+def counted(blocks: Iterable[bytes], advance: Callable[[int], None]) -> Iterator[bytes]:
+    """The same blocks, each told when the next one is wanted."""
+    for block in blocks:
+        yield block
+        advance(len(block))
 
 
 def _copy_directory(manager: FileTree, from_path: str, to_path: str | None) -> Model | None:
@@ -172,7 +198,8 @@ def _copy_directory(manager: FileTree, from_path: str, to_path: str | None) -> M
 def _copy_tree(manager: FileTree, from_path: str, os_from: str, copied: str) -> bool:
     """Whether it was done; something may have come there meanwhile."""
     try:
-        copy_tree(os_from, manager._get_os_path(copied))
+        with told(manager, copied, None, "files") as advance:
+            copy_tree(os_from, manager._get_os_path(copied), copied=lambda: advance(1))
     except FileExistsError:
         return False
     except NoRoom as error:

@@ -6,6 +6,7 @@
  *   jupyterd:outputs    a page that is opened while cells run shows them running, their outputs so far, and what
  *                       follows, as if it had started them itself.
  *   jupyterd:run        "Run on the server": the cells go on whatever happens to the page.
+ *   jupyterd:progress   shows what takes a while on the server: conversions, copies, a start of its extensions.
  *   jupyterd:dashboard  the way to the server's dashboard, where there is one.
  *
  * The order of things is decided by a fence. When the page asks what runs, the server puts a status message into this
@@ -1242,8 +1243,72 @@
     };
   }
 
+  /** The schema of the events by which the server tells how far something is. */
+  const PROGRESS = 'https://events.jupyter.org/jupyterd/progress/v1';
+
+  /** What is told of a task, for a notification; null for what the page shows itself (uploads), and for what is over. */
+  function taskShown(event) {
+    const verb = { convert: 'Converting', copy: 'Copying', start: 'Starting' }[event.kind];
+    if (!verb) {
+      return null;
+    }
+    const files = event.unit === 'files' ? `, ${event.done} files` : '';
+    const message = `${verb} ${event.name}${files}`;
+    if (event.state === 'failed') {
+      return { type: 'error', message: `${message}: it failed` };
+    }
+    const progress = event.total ? Math.min(event.done / event.total, 1) : undefined;
+    return { type: 'in-progress', message, ...(progress === undefined ? {} : { progress }) };
+  }
+
+  /** Shows tasks as notifications, each until it is over. */
+  class TasksShown {
+    constructor(notification) {
+      this._notification = notification;
+      this._shown = new Map();
+    }
+
+    /** An event of the server. */
+    heard(event) {
+      const shown = event.schema_id === PROGRESS ? taskShown(event) : null;
+      if (!shown) {
+        return;
+      }
+      const id = this._shown.get(event.id);
+      if (event.state === 'done') {
+        this._shown.delete(event.id);
+        if (id !== undefined) {
+          this._notification.dismiss(id);
+        }
+        return;
+      }
+      const { type, message, progress } = shown;
+      if (id === undefined) {
+        this._shown.set(event.id, this._notification.emit(message, type, { autoClose: false, progress }));
+      } else {
+        this._notification.update({ id, message, type, progress });
+      }
+      if (event.state === 'failed') {
+        this._shown.delete(event.id);
+      }
+    }
+  }
+
+  /** `jupyterd:progress` */
+  function progressPlugin({ apputils }) {
+    return {
+      id: `${NAME}:progress`,
+      description: 'Shows what takes a while on the server.',
+      autoStart: true,
+      activate: app => {
+        const tasks = new TasksShown(apputils.Notification);
+        app.serviceManager.events?.stream.connect((_, event) => tasks.heard(event));
+      }
+    };
+  }
+
   /** `jupyterd:dashboard` */
-  function dashboardPlugin({ coreutils, apputils, mainmenu, launcher }) {
+  function dashboardPlugin({ coreutils, apputils, mainmenu, launcher, 'ui-components': ui }) {
     return {
       id: `${NAME}:dashboard`,
       description: 'The way to the dashboard of the server.',
@@ -1258,6 +1323,7 @@
         app.commands.addCommand(command, {
           label: 'Server Dashboard',
           caption: 'What this server does: kernels, sessions, terminals, runs',
+          icon: ui?.listIcon,
           execute: () => void window.open(url, '_blank', 'noopener')
         });
         const tokens = [apputils.ICommandPalette, mainmenu?.IMainMenu, launcher?.ILauncher].filter(Boolean);
@@ -1280,14 +1346,14 @@
   }
 
   async function extension() {
-    const names = ['notebook', 'services', 'apputils', 'mainmenu', 'launcher', 'coreutils'];
+    const names = ['notebook', 'services', 'apputils', 'mainmenu', 'launcher', 'coreutils', 'ui-components'];
     const found = await Promise.all(names.map(name => shared(`@jupyterlab/${name}`)));
     const modules = Object.fromEntries(names.map((name, i) => [name, found[i]]));
     const { notebook, services, apputils, coreutils } = modules;
     if (!notebook || !services || !apputils || !coreutils) {
       return { __esModule: true, default: [] }; // no page of notebooks
     }
-    return { __esModule: true, default: [outputsPlugin(modules), runPlugin(modules), dashboardPlugin(modules)] };
+    return { __esModule: true, default: [outputsPlugin, runPlugin, progressPlugin, dashboardPlugin].map(made => made(modules)) };
   }
 
   const parts = {
@@ -1296,6 +1362,7 @@
     Follower,
     Fences,
     RunsShown,
+    TasksShown,
     after,
     asMessage,
     byVersion,

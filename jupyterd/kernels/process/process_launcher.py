@@ -19,6 +19,7 @@ from jupyterd.errors import FULL, SCARCE, Failed, JupyterdError, OutOfSpace, Una
 from jupyterd.kernels.process.death import Death, oom_counter, oom_kills
 from jupyterd.kernels.process.exit_watch import KeptStandardError, KeptWatch, PollingWatch, ProcessWatch, StandardError
 from jupyterd.kernels.process.launcher import KEEPER, KernelProcess, Order
+from jupyterd.kernels.process.provisioner_record import from_json, to_json
 from jupyterd.kernels.process.transport import port_taken, replies_to_the_newest, socket_address, takes_ipc
 from jupyterd.kernels.settings import KernelRestarter, MappingKernelSettings, with_sections
 from jupyterd.system.asyncio_bridge import from_asyncio
@@ -227,7 +228,7 @@ class ClientProcess:
     async def take_foreign(self, info: dict[str, Any]) -> bool:
         """The same where somebody else's provisioner runs it; whether it still does."""
         provisioner = self._manager.provisioner
-        await from_asyncio(provisioner.load_provisioner_info(info))
+        await from_asyncio(provisioner.load_provisioner_info(from_json(info)))
         self._provisioner_info = info
         if not provisioner.has_process or await from_asyncio(provisioner.poll()) is not None:
             return False
@@ -368,7 +369,7 @@ class ClientProcess:
             raise Failed(f"{error}\n{said}" if said else str(error)) from error
         self._stopping = False
         if not self.kept:
-            self._provisioner_info = await from_asyncio(self._manager.provisioner.get_provisioner_info())
+            self._provisioner_info = to_json(await from_asyncio(self._manager.provisioner.get_provisioner_info()))
         self._watch_process()
 
     def _launch_kwargs(self) -> dict[str, Any]:

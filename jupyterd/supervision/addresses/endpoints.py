@@ -89,8 +89,12 @@ class _Openers:
         """See ``IReactorSSL``."""
         from twisted.protocols.tls import TLSMemoryBIOFactory
 
+        from jupyterd.supervision.addresses.bulk_tls import BulkTLS
+
         self._endpoint.secure = True
-        return self.listenTCP(port, TLSMemoryBIOFactory(contextFactory, False, factory), backlog, interface)
+        tls = TLSMemoryBIOFactory(contextFactory, False, factory)
+        tls.protocol = BulkTLS
+        return self.listenTCP(port, tls, backlog, interface)
 
     def listenUNIX(
         self, address: str, factory: Any, backlog: int = 50, mode: int = 0o666, wantPID: bool = False

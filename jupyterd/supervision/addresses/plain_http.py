@@ -5,7 +5,9 @@ from __future__ import annotations
 import re
 from typing import Any
 
-from twisted.protocols.tls import BufferingTLSTransport, TLSMemoryBIOFactory
+from twisted.protocols.tls import TLSMemoryBIOFactory
+
+from jupyterd.supervision.addresses.bulk_tls import BulkTLS
 
 MAX_HEAD = 8192
 """Bytes of a head that are looked at; the connection's time is limited by who is behind TLS."""
@@ -15,7 +17,7 @@ _HOST = re.compile(rb"\r?\nhost:[ \t]*([A-Za-z0-9._-]+|\[[0-9A-Fa-f:.]+\])(:[0-9
 _SENTENCE = b"This port speaks HTTPS: write https:// before the address.\n"
 
 
-class TLSOrSentence(BufferingTLSTransport):
+class TLSOrSentence(BulkTLS):
     """TLS, unless a client begins with letters, as HTTP does and TLS never (RFC 8446, section 5.1)."""
 
     _plain: bytes | None = None

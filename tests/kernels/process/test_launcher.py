@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from pytest_twisted import ensureDeferred
+from traitlets.config import Config
 from twisted.internet import reactor
 from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
@@ -29,6 +31,7 @@ from jupyterd.system.daemon_directory import DaemonDirectory
 from jupyterd.testing.deferreds import at_once
 from jupyterd.testing.kernels import MemoryLauncher
 from tests.gateway.theirs import Kit
+from tests.kernels.process import cluster
 
 KILLED = Death(-9)
 
@@ -121,3 +124,79 @@ async def test_as_processes(tmp_path: Path, kept: bool) -> None:
         assert list(tmp_path.iterdir()) == []
     finally:
         sockets.close()
+
+
+def far_specs(home: Path) -> KernelSpecs:
+    """One kernelspec, of kernels that run far away and are interrupted by a message."""
+    spec = {
+        "argv": ["far-kernel"],
+        "display_name": "Far",
+        "language": "python",
+        "interrupt_mode": "message",
+        "metadata": {"kernel_provisioner": {"provisioner_name": cluster.NAME}},
+    }
+    (home / "specs" / "python3").mkdir(parents=True)
+    (home / "specs" / "python3" / "kernel.json").write_text(json.dumps(spec))
+    manager = KernelSpecManager(kernel_dirs=[str(home / "specs")], ensure_native_kernel=False)
+    return KernelSpecs(lambda: manager, at_once)
+
+
+def far_launcher(home: Path, sockets: DaemonDirectory) -> ProcessLauncher:
+    settings = MappingKernelSettings(config=Config({"KernelRestarter": {"time_to_dead": 0.02}}))
+    return ProcessLauncher(reactor, settings, far_specs(home), str(home / "run"), sockets, sockets)
+
+
+@pytest.fixture
+def sockets() -> Iterator[DaemonDirectory]:
+    directory = DaemonDirectory("jupyterd-ipc-", [os.environ.get("TMPDIR", "/tmp")])
+    yield directory
+    directory.close()
+
+
+@ensureDeferred
+async def test_by_a_provisioner_of_another_machine(tmp_path: Path, sockets: DaemonDirectory) -> None:
+    launcher = far_launcher(tmp_path, sockets)
+    with cluster.installed(launcher.settings) as far:
+
+        def kill(process: Any) -> None:
+            far.end(max(far.jobs), -9)
+
+        await keeps_the_contract(launcher, kill, tmp_path)
+        assert set(far.jobs.values()) == {-9}
+        assert not [each for each in far.said if each.startswith("signal 2")]
+
+
+@ensureDeferred
+async def test_a_line_that_is_lost_ends_no_kernel_and_the_next_daemon_finds_it(
+    tmp_path: Path, sockets: DaemonDirectory
+) -> None:
+    launcher = far_launcher(tmp_path, sockets)
+    deaths: list[Death] = []
+    order = Order("a-b-c-d-e", "python3", cwd=str(tmp_path))
+    with cluster.installed(launcher.settings) as far:
+        process: Any = await launcher.process(order, deaths.append)
+        await process.start()
+        assert far.interrupts() == 0
+        await process.interrupt()
+        assert far.interrupts() == 1
+        far.line = False
+        await deferLater(reactor, 0.1)  # type: ignore[arg-type]
+        far.line = True
+        await deferLater(reactor, 0.1)  # type: ignore[arg-type]
+        assert deaths == []
+
+        record = json.loads(json.dumps(process.record))
+        assert record["provisioner"]["job"] == 1
+        assert record["connection"]["transport"] == "tcp"
+        process.let_go()
+        again = await launcher.recall(order, record, deaths.append)
+        assert await again.take_foreign(record["provisioner"])
+        for name in ("key", "shell_port", "transport"):
+            assert again.connection_info[name] == process.connection_info[name]
+        far.end(1, 3)
+        while not deaths:
+            await deferLater(reactor, 0.01)  # type: ignore[arg-type]
+        assert [death.status for death in deaths] == [3]
+
+        gone = await launcher.recall(order, record, deaths.append)
+        assert not await gone.take_foreign(record["provisioner"]), "it has ended while nobody was there"

@@ -126,7 +126,7 @@ function card(kernel) {
   const behind = Math.max(0, ...kernel.behind);
   const tabs = `${kernel.connections} ${kernel.connections === 1 ? "tab" : "tabs"}`;
   const state = make("span", { class: `state ${kernel.execution_state}` }, kernel.execution_state);
-  const facts = [`${kernel.name}, ${tabs}`, `used ${ago(kernel.last_activity)} ago`, `log ${bytes(kernel.log_memory)}`];
+  const facts = [`${kernel.name}, ${tabs}`, `${kernel.execution_state} for ${ago(kernel.since)}`, `used ${ago(kernel.last_activity)} ago`, `log ${bytes(kernel.log_memory)}`];
   if (kernel.log_disk) facts.push(`${bytes(kernel.log_disk)} on disk`);
   if (behind) facts.push(`slowest tab ${behind} messages behind`);
   const element = make("article", { class: "card", "data-kernel": kernel.id },
@@ -135,7 +135,10 @@ function card(kernel) {
       figure("CPU", kept.cpu, kernel.cpu === null ? "–" : `${kernel.cpu} %`),
       figure("memory", kept.memory, bytes(kernel.memory)),
       figure("messages", kept.rate, `${kernel.rate}/s`)));
-  if (kernel.reason) element.append(make("p", { class: "reason" }, kernel.reason));
+  if (kernel.reason) {
+    const when = kernel.died ? `Died ${ago(kernel.died)} ago: ` : "";
+    element.append(make("p", { class: "reason" }, `${when}${kernel.reason}`));
+  }
   element.append(buttons(kernel));
   return element;
 }
@@ -161,8 +164,23 @@ function showServer(account) {
   at("about").textContent = `${account.version.jupyterd}, serving ${account.root_dir}`;
 }
 
+const VERBS = { convert: "Converting", upload: "Uploading", copy: "Copying", start: "Starting" };
+
+/* What takes a while: a bar, full as far as that is known. */
+function task(one) {
+  const amount = (count) => (one.unit === "bytes" ? bytes(count) : `${count} ${one.unit}`);
+  const facts = [span(one.seconds)];
+  if (one.unit) facts.unshift(one.total === null ? amount(one.done) : `${amount(one.done)} of ${amount(one.total)}`);
+  const words = `${VERBS[one.kind] || one.kind} ${one.name}`;
+  const bar = make("progress", one.total ? { max: one.total, value: one.done, "aria-label": words } : { "aria-label": words });
+  return make("li", { "data-task": one.kind }, `${words} `, bar, ` ${facts.join(", ")}`);
+}
+
 function show(account) {
   showServer(account);
+  const tasks = account.tasks || [];
+  at("tasks-section").hidden = !tasks.length;
+  at("tasks").replaceChildren(...tasks.map(task));
   const ids = new Set(account.kernels.map((kernel) => kernel.id));
   for (const id of history.keys()) if (!ids.has(id)) history.delete(id);
   replace(at("kernels"), account.kernels.map(card));
