@@ -100,7 +100,7 @@ def _mount_documents(parts: Parts) -> None:
 
 def _mount_front_ends(parts: Parts) -> None:
     """JupyterLab, Notebook, what lies at the root, and the settings that front ends keep here."""
-    frontends.mount(parts.root, parts.front_ends)
+    frontends.mount(parts.root, parts.front_ends, lambda name: parts.pages.render(name))
     frontends.mount_config(parts.root, lambda: parts.config_manager, parts.in_thread)
 
 

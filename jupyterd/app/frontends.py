@@ -229,13 +229,16 @@ class FrontEnds:
         return str(found["type"])
 
 
-def mount(root: Root, fronts: FrontEnds) -> None:
-    """Put the front ends that are installed where browsers look for them, and the way to them at ``/``."""
+def mount(root: Root, fronts: FrontEnds, render: Callable[[str], bytes]) -> None:
+    """Put the front ends that are installed where browsers look for them, and the way to them at ``/``.
+
+    :param render: renders a template.
+    """
 
     def landing() -> Any:
         from jupyterd.frontends.landing import Landing
 
-        return Landing(fronts.default_url).app.resource()
+        return Landing(fronts.default_url, render).app.resource()
 
     def serves(path: str) -> bool:
         name = path.strip("/")

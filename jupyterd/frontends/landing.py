@@ -10,11 +10,6 @@ from jupyterd.utils import url_path_join
 from jupyterd.web.api import Routes, json_api
 from jupyterd.web.call import Call, Reply
 
-NOTHING = (
-    '<!DOCTYPE html><html lang="en"><head><meta charset="utf-8"><title>jupyterd</title></head><body><p>'
-    "jupyterd is running; JupyterLab is not installed on this server: "
-    "<code>pip install jupyterlab</code> puts it here.</p></body></html>"
-)
 RUNNING = "jupyterd is running. Servers are stopped by a POST to api/shutdown below this path, or by SIGTERM.\n"
 
 
@@ -22,20 +17,21 @@ class Landing:
     """``/``.
 
     :param default_url: where it leads to; None where no front end is installed.
+    :param render: renders the page that says so, by a template's name.
     """
 
     app = Routes()
     api = json_api(app)
 
-    def __init__(self, default_url: Callable[[], str | None]) -> None:
-        self._default_url = default_url
+    def __init__(self, default_url: Callable[[], str | None], render: Callable[[str], bytes]) -> None:
+        self._default_url, self._render = default_url, render
 
     @api(("GET", "HEAD"), "/")
     async def landing(self, call: Call) -> Reply:
         """The way to the front end; the query, a token perhaps, goes along."""
         target = self._default_url()
         if target is None:
-            return Reply(NOTHING.encode(), HTML)
+            return Reply(self._render("landing.html"), HTML)
         if not urlsplit(target).scheme and not target.startswith(call.base_url):
             target = url_path_join(call.base_url, target)
         query = call.request.uri.decode("ascii", "replace").partition("?")[2]

@@ -64,6 +64,12 @@ def test_the_unit_is_hardened(tmp_path: Path) -> None:
     assert float(found[1]) <= 2.7
 
 
+@pytest.mark.real
+@needs("hadolint")
+def test_the_image_s_file_is_clean() -> None:
+    subprocess.run(["hadolint", str(FILES / "Dockerfile")], check=True, capture_output=True)
+
+
 # -- supervisors
 
 
@@ -213,6 +219,17 @@ def apache(tmp_path: Path, port: int, front: int) -> list[str]:
     return ["apache2", "-DFOREGROUND", "-f", str(tmp_path / "apache.conf")]
 
 
+def traefik(tmp_path: Path, port: int, front: int) -> list[str]:
+    (tmp_path / "jupyterd.yml").write_text(proxied((FILES / "traefik.yml").read_text(), port, front))
+    return [
+        "traefik",
+        f"--entrypoints.web.address=127.0.0.1:{front}",
+        f"--providers.file.filename={tmp_path / 'jupyterd.yml'}",
+        "--global.checknewversion=false",
+        "--global.sendanonymoususage=false",
+    ]
+
+
 @pytest.mark.real
 @pytest.mark.parametrize(
     "proxy",
@@ -220,6 +237,7 @@ def apache(tmp_path: Path, port: int, front: int) -> list[str]:
         pytest.param(nginx, marks=needs("nginx")),
         pytest.param(caddy, marks=needs("caddy")),
         pytest.param(apache, marks=needs("apache2")),
+        pytest.param(traefik, marks=needs("traefik")),
     ],
 )
 def test_behind_a_proxy(proxy: object, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from jupyterd.errors import NotFound
 from jupyterd.settings.load import load
 from jupyterd.testing.deferreds import at_once
 from jupyterd.testing.http import MemorySite
+from jupyterd.web.pages import Pages
 from jupyterd.web.root import Root
 
 INDEX = (
@@ -110,7 +111,7 @@ def serve(home: Path) -> Serve:
         fronts = FrontEnds(
             settings, MemoryReactorClock(), at_once, at_once, MemoryContents, lambda: kernels, lambda: provider
         )  # type: ignore[arg-type]
-        mount(root, fronts)
+        mount(root, fronts, Pages(settings.server.base_url).render)
         return MemorySite(root)
 
     return make

@@ -119,6 +119,7 @@ def test_without_a_front_end_the_start_says_so(serve: Serve) -> None:
     answer = site.request("GET", "/")
     assert answer.status == 200
     assert b"JupyterLab is not installed" in answer.body
+    assert b'href="/jupyterd"' in answer.body
     assert site.request("GET", "/lab").status == 404
 
 

@@ -382,7 +382,6 @@ async def test_the_transport_is_a_setting_and_the_session_s_key_too(houses: Any)
     assert await house.value(kernel, "2*3") == "6"
 
 
-@BOTH
 @ensureDeferred
 async def test_environment_and_directory(houses: Any, home: Path) -> None:
     house = houses()
@@ -448,7 +447,6 @@ async def test_a_kernel_of_somebody_else_s(houses: Any, home: Path) -> None:
     assert await house.value(ours, "x") == "5"
 
 
-@BOTH
 @ensureDeferred
 async def test_cycles_of_start_restart_kill_and_end_leave_nothing(houses: Any) -> None:
     house = houses()

@@ -1308,7 +1308,7 @@
   }
 
   /** `jupyterd:dashboard` */
-  function dashboardPlugin({ coreutils, apputils, mainmenu, launcher }) {
+  function dashboardPlugin({ coreutils, apputils, mainmenu, launcher, 'ui-components': ui }) {
     return {
       id: `${NAME}:dashboard`,
       description: 'The way to the dashboard of the server.',
@@ -1323,6 +1323,7 @@
         app.commands.addCommand(command, {
           label: 'Server Dashboard',
           caption: 'What this server does: kernels, sessions, terminals, runs',
+          icon: ui?.listIcon,
           execute: () => void window.open(url, '_blank', 'noopener')
         });
         const tokens = [apputils.ICommandPalette, mainmenu?.IMainMenu, launcher?.ILauncher].filter(Boolean);
@@ -1345,7 +1346,7 @@
   }
 
   async function extension() {
-    const names = ['notebook', 'services', 'apputils', 'mainmenu', 'launcher', 'coreutils'];
+    const names = ['notebook', 'services', 'apputils', 'mainmenu', 'launcher', 'coreutils', 'ui-components'];
     const found = await Promise.all(names.map(name => shared(`@jupyterlab/${name}`)));
     const modules = Object.fromEntries(names.map((name, i) => [name, found[i]]));
     const { notebook, services, apputils, coreutils } = modules;

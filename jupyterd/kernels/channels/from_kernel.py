@@ -59,6 +59,10 @@ def _read_state(content: Bytes) -> _State:
         return _State()
 
 
+FOR_CLIENTS = ("execute_reply", "input_request")
+"""What a kernel says to who asked, and never to a former daemon itself."""
+
+
 class FromKernel:
     """Takes the messages of one kernel.
 
@@ -105,6 +109,7 @@ class FromKernel:
         self._held: list[Batch] | None = None
         self._heard: Deferred[None] | None = None
         self._known: set[str] | None = None
+        self._resumes = False
 
     @property
     def state(self) -> str:
@@ -232,6 +237,7 @@ class FromKernel:
                     if read_type(parts[0]).msg_type == "status" and parent.msg_type:
                         self._status(parts[3], parent)
                         self._parent = (bytes(parts[1]), parent)
+        self._resumes = True
         self._drop_detector.look_closely(True)
 
     def hold(self, known: set[str]) -> None:
@@ -276,6 +282,7 @@ class FromKernel:
     def forget_known(self) -> None:
         """Nothing comes any more that is in the log already, nor after what nobody heard."""
         self._known = None
+        self._resumes = False
         self._drop_detector.look_closely(False)
 
     def _is_known(self, message: Parts) -> bool:
@@ -388,7 +395,9 @@ class FromKernel:
         if self.recording is not None:
             self._record(self.recording, channel, msg_type, parent, message, cursor)
         if cursor is None or cursor.number not in self._messages.cursors:
-            if self._known is None:  # else it is to a former daemon
+            if self._resumes and msg_type in FOR_CLIENTS:  # who asked was not written down: one of them knows it
+                self.append(channel, [message])
+            elif not self._resumes:  # else it is to a former daemon
                 self.log.warn("a kernel's {msg_type} to nobody known is dropped", msg_type=msg_type)
             return
         self.append(channel, [message], cursor.number)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 from twisted.internet.defer import Deferred
 
@@ -14,6 +15,7 @@ from jupyterd.kernels.channels import executions
 from jupyterd.kernels.recovery.standin import FILE, Standin
 from jupyterd.testing.deferreds import at_once, result_of
 from tests.kernels.channels.test_executions import RUN, Kit, texts
+from tests.kernels.channels.test_kernel_channels import Tab
 
 
 class NoKeeper:
@@ -121,6 +123,21 @@ def test_one_whose_kernel_ended_meanwhile_is_lost(house: House) -> None:
     house.next(lives=False)
     state = house.state(model)
     assert (state["status"], texts(state)) == ("lost", ["a"])
+
+
+def test_a_reply_to_a_request_that_was_not_written_down_yet_reaches_who_asked(house: House) -> None:
+    tab = Tab()
+    cursor = house.kit.channels.attach(tab, "session")  # type: ignore[arg-type]
+    header = orjson.dumps({"msg_id": "m", "msg_type": "execute_request", "session": "of another", "version": "5.4"})
+    house.kit.channels.send(cursor, "shell", [header, b"{}", b"{}", b'{"code": "x"}'])
+    house.kernel.heard("shell")
+    (house.home / "spill").mkdir(exist_ok=True)
+    house.meanwhile("shell", "execute_reply", {"status": "ok"}, header)
+    house.next(lives=False)
+    again = Tab()
+    house.kit.channels.attach(again, "session")  # type: ignore[arg-type]
+    replies = [parts for channel, parts in again.got if channel == b"shell"]
+    assert [orjson.loads(parts[1])["msg_id"] for parts in replies] == ["m"]
 
 
 def test_one_that_said_much_is_read_from_the_log(house: House, monkeypatch: pytest.MonkeyPatch) -> None:

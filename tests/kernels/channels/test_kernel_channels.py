@@ -62,7 +62,7 @@ class Tab:
     def unacknowledged(self):
         return 0
 
-    unanswered = unacknowledged
+    unanswered = unsent = unacknowledged
 
     def pause_client(self) -> None:
         self.reading_paused = True

@@ -126,7 +126,7 @@ function card(kernel) {
   const behind = Math.max(0, ...kernel.behind);
   const tabs = `${kernel.connections} ${kernel.connections === 1 ? "tab" : "tabs"}`;
   const state = make("span", { class: `state ${kernel.execution_state}` }, kernel.execution_state);
-  const facts = [`${kernel.name}, ${tabs}`, `${kernel.execution_state} since ${ago(kernel.since)}`, `used ${ago(kernel.last_activity)} ago`, `log ${bytes(kernel.log_memory)}`];
+  const facts = [`${kernel.name}, ${tabs}`, `${kernel.execution_state} for ${ago(kernel.since)}`, `used ${ago(kernel.last_activity)} ago`, `log ${bytes(kernel.log_memory)}`];
   if (kernel.log_disk) facts.push(`${bytes(kernel.log_disk)} on disk`);
   if (behind) facts.push(`slowest tab ${behind} messages behind`);
   const element = make("article", { class: "card", "data-kernel": kernel.id },
