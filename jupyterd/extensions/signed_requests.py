@@ -11,7 +11,7 @@ import binascii
 import hmac
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any
 
 IDENTITY = b"X-Jupyterd-Identity"
@@ -21,6 +21,8 @@ OWN = (b"x-jupyterd-identity", b"x-jupyterd-mac")
 
 MAX_SECONDS = 300.0
 """Older or newer than this, a signature is not believed."""
+
+_encode = json.JSONEncoder(separators=(",", ":")).encode
 
 FIELDS = ("username", "name", "display_name", "initials", "avatar_url", "color")
 
@@ -55,7 +57,7 @@ def sign(key: bytes, method: bytes, target: bytes, claim: Claim) -> tuple[bytes,
 
     :param target: the request target as it is sent, byte for byte.
     """
-    identity = base64.urlsafe_b64encode(json.dumps(asdict(claim), separators=(",", ":")).encode())
+    identity = base64.urlsafe_b64encode(_encode({**vars(claim), "user": dict(claim.user)}).encode())
     return identity, _mac(key, method, target, identity)
 
 
@@ -78,4 +80,4 @@ def verify(key: bytes, method: bytes, target: bytes, identity: bytes, mac: bytes
 
 def _mac(key: bytes, method: bytes, target: bytes, identity: bytes) -> bytes:
     message = b"\n".join((method, target, identity))  # none of them can hold a newline
-    return hmac.new(key, message, "sha256").hexdigest().encode()
+    return hmac.digest(key, message, "sha256").hex().encode()
