@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import socket
 import stat
@@ -44,7 +45,6 @@ def as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The process has the signals, loggers and limits that it had."""
     import logging
     import resource
-import shutil
 
     monkeypatch.setattr("gc.freeze", lambda: None)
     root = logging.getLogger()
