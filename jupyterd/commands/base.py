@@ -7,8 +7,6 @@ import os
 import sys
 from typing import Any, TextIO
 
-from traitlets.config import Application
-
 from jupyterd.commands.client import CommandError, ServerClient
 from jupyterd.supervision.running_servers import list_running_servers, listens_on
 
@@ -16,8 +14,10 @@ WRONG_USE, INTERRUPTED = 2, 130
 """Exit statuses."""
 
 
-class Command(Application):
-    """A subcommand of ``jupyterd``."""
+class Command:
+    """A subcommand of ``jupyterd``. Not an application of traitlets, whose import takes longer than all the rest."""
+
+    name = ""
 
     def parser(self) -> argparse.ArgumentParser:
         """What it takes."""

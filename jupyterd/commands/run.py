@@ -9,8 +9,6 @@ import time
 from collections.abc import Sequence
 from typing import Any, TextIO
 
-from traitlets.config import Application
-
 from jupyterd.commands.base import make_parser
 from jupyterd.commands.client import CommandError, ServerClient
 
@@ -23,7 +21,7 @@ FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130
 WIDTH = 30
 
 
-class RunCommand(Application):
+class RunCommand:
     """``jupyterd run``."""
 
     name = "jupyterd-run"

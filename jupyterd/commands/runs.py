@@ -7,14 +7,12 @@ import json
 import sys
 from typing import Any, TextIO
 
-from traitlets.config import Application
-
 from jupyterd.commands.base import make_parser
 from jupyterd.commands.client import CommandError
 from jupyterd.commands.run import WRONG_USE, find
 
 
-class RunsCommand(Application):
+class RunsCommand:
     """``jupyterd runs``."""
 
     name = "jupyterd-runs"

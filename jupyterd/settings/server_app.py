@@ -31,6 +31,7 @@ from jupyterd.settings.subcommands import (
     JupyterPasswordApp,
     JupyterServerListApp,
     JupyterServerStopApp,
+    as_applications,
 )
 from jupyterd.status.version import API_VERSION
 from jupyterd.utils import url_path_join, urlencode_unix_socket_path
@@ -66,7 +67,7 @@ jupyterd run a.ipynb -p alpha 1   # have it run a notebook
         "list": (JupyterServerListApp, "List the servers that run."),
         "stop": (JupyterServerStopApp, "Stop the server on a port or UNIX socket."),
         "password": (JupyterPasswordApp, "Set a password."),
-        **COMMANDS,
+        **as_applications(COMMANDS),
     }
     hosted_contents = ""
     """The contents manager that a server extension brings: its host answers for contents."""

@@ -5,15 +5,39 @@ from __future__ import annotations
 import json
 import os
 import sys
+from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 from jupyter_core.application import JupyterApp
 from traitlets import Bool, Integer, Unicode
+from traitlets.config import Application
 
-from jupyterd import DEFAULT_JUPYTER_SERVER_PORT, __version__
+from jupyterd import DEFAULT_JUPYTER_SERVER_PORT, __version__, commands
 from jupyterd.supervision.handover.kept_servers import KeptServer, end_kept, kept_servers
 from jupyterd.supervision.running_servers import list_running_servers, listens_on, shutdown_server
+
+
+class CommandApp(Application):
+    """One of :data:`jupyterd.commands.COMMANDS`, as traitlets wants subcommands."""
+
+    def __init__(self, word: str, parent: Application) -> None:
+        super().__init__(parent=parent)
+        self._words = [word]
+
+    def initialize(self, argv: Any = None) -> None:
+        """Take its command line."""
+        self._words += argv or []
+
+    def start(self) -> None:
+        """Do it; leaves with its exit status."""
+        commands.start(self._words)
+
+
+def as_applications(given: Mapping[str, tuple[str, str]]) -> dict[str, tuple[Any, str]]:
+    """Commands as traitlets wants them."""
+    return {word: (partial(CommandApp, word), text) for word, (_, text) in given.items()}
 
 
 class JupyterServerListApp(JupyterApp):

@@ -10,7 +10,7 @@ from typing import Any
 
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
-from twisted.internet.interfaces import IListeningPort, IProtocolFactory
+from twisted.internet.interfaces import IDelayedCall, IListeningPort, IProtocolFactory
 from twisted.logger import Logger
 
 from jupyterd.supervision import sockets, tls
@@ -23,6 +23,9 @@ from jupyterd.system.daemon_directory import DaemonDirectory
 
 MAX_SOCKETS = 16
 """Sockets of one server; so many are handed over to another process at once (``jupyterd.keeper.connection``)."""
+
+LOOK_SECONDS = 60.0
+"""How often it is looked whether the files by which others find the server are there."""
 
 
 class Listener(Service):
@@ -66,6 +69,7 @@ class Listener(Service):
         self._ports: list[IListeningPort] = []
         self._more = Endpoints(reactor, server.endpoints, int(server.sock_mode, 8), server.sock_group)
         self._opened = False
+        self._look_again: IDelayedCall | None = None
         self._unwanted: list[str] = []
         self.certificates: tls.Certificates | None = None
 
@@ -192,10 +196,8 @@ class Listener(Service):
 
     def _tell(self) -> None:
         server = self._server
-        self._note_files()
-        server.write_server_info_file()
-        if not server.no_browser_open_file:
-            server.write_browser_open_files()
+        self._write_files()
+        self._look_again = self._reactor.callLater(LOOK_SECONDS, self._keep_files)
         for line in greeting.lines_of(server):
             self.log.info("{line}", line=line, shows_secret=True)
         if invitation := greeting.invitation(server):
@@ -204,6 +206,18 @@ class Listener(Service):
             self._reactor.callInThread(greeting.open_browser, server)
         self._notify.ready()
         self._listens()
+
+    def _write_files(self) -> None:
+        self._note_files()
+        self._server.write_server_info_file()
+        if not self._server.no_browser_open_file:
+            self._server.write_browser_open_files()
+
+    def _keep_files(self) -> None:
+        """Write the files again where a cleaner or the end of a login session has taken the runtime directory away."""
+        if not self._handed_over and not os.path.exists(self._server.info_file):
+            self._write_files()
+        self._look_again = self._reactor.callLater(LOOK_SECONDS, self._keep_files)
 
     @property
     def _files(self) -> list[str]:
@@ -223,6 +237,9 @@ class Listener(Service):
     def stopService(self) -> Deferred[list[Any]]:
         """Accept no more; connections that are open stay."""
         super().stopService()
+        if self._look_again is not None:
+            self._look_again.cancel()
+            self._look_again = None
         if not self._handed_over:
             self._notify.stopping()
         self._server.remove_server_info_file()

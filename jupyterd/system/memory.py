@@ -19,7 +19,7 @@ _M_ARENA_MAX = -8
 FIRST = 3.0
 """Seconds after the start at which free pages are given back."""
 
-INTERVAL = 30.0
+INTERVAL = 10.0
 """Seconds after which they are again, where something was done meanwhile."""
 
 

@@ -232,8 +232,10 @@ def running(
         await_answer(daemon)
         yield daemon
     finally:
-        daemon.stop(patience=end)
-        end_kept(home)
+        try:
+            daemon.stop(patience=end)
+        finally:
+            end_kept(home)
 
 
 def await_answer(daemon: Daemon, patience: float = 20.0) -> None:

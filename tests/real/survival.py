@@ -62,8 +62,10 @@ def reborn(home: Path, *options: str) -> Iterator[Reborn]:
     try:
         yield server
     finally:
-        server.daemon.stop(patience=60.0)
-        end_kept(home)
+        try:
+            server.daemon.stop(patience=60.0)
+        finally:
+            end_kept(home)
 
 
 class Follower:

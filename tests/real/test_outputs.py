@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from tests.real.cells import NOTEBOOK, await_text, run_cell, save, session, texts
-from tests.real.daemon import BIN, Daemon, await_answer, common, environment, free_port, running, spawn, until
+from tests.real.daemon import BIN, Daemon, await_answer, common, end_kept, environment, free_port, running, spawn, until
 from tests.real.tab import Tab
 
 pytestmark = pytest.mark.real
@@ -151,3 +151,4 @@ def test_a_daemon_that_is_killed_in_the_middle_loses_no_output(tmp_path: Path) -
         daemon.json("DELETE", f"/api/kernels/{kernel}")
     finally:
         daemon.stop()
+        end_kept(tmp_path)

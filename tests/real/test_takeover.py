@@ -54,9 +54,10 @@ def handed_on(home: Path, *options: str, **env: str) -> Iterator[Reborn]:
     try:
         yield server
     finally:
-        for pid in pids(server):
+        left = [pid for pid in pids(server) if alive(pid)]
+        for pid in left:
             os.kill(pid, signal.SIGTERM)
-        until(lambda: not [pid for pid in pids(server) if alive(pid)], 60)
+        until(lambda: not any(map(alive, left)), 60, "a server does not end")
         server.daemon.process.wait(60)
         end_kept(home)
 

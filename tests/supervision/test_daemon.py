@@ -24,7 +24,7 @@ from twisted.logger import ILogObserver
 from zope.interface import directlyProvides
 
 from jupyterd.supervision.daemon import EXIT_SECONDS, LEAVE_SECONDS, STOP_SECONDS, Daemon
-from jupyterd.supervision.listener import Listener
+from jupyterd.supervision.listener import LOOK_SECONDS, Listener
 from jupyterd.supervision.open_files import raise_open_files
 from jupyterd.supervision.sockets import CannotListen
 from jupyterd.supervision.stages import Stage, Stages
@@ -44,6 +44,7 @@ def as_it_was(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The process has the signals, loggers and limits that it had."""
     import logging
     import resource
+import shutil
 
     monkeypatch.setattr("gc.freeze", lambda: None)
     root = logging.getLogger()
@@ -122,6 +123,20 @@ def test_it_opens_first_and_accepts_last(tmp_path: Path) -> None:
     assert spoken.said == ["READY=1", "STOPPING=1"]
     assert [port.stopped for port in reactor.ports] == [True]
     assert os.listdir(tmp_path / "runtime") == []
+
+
+def test_files_that_a_cleaner_has_taken_are_written_again(tmp_path: Path) -> None:
+    made, reactor, _ = front(tmp_path, ip="127.0.0.1", port=0)
+    made.startService()
+    shutil.rmtree(tmp_path / "runtime")
+    reactor.advance(LOOK_SECONDS)
+    assert len(os.listdir(tmp_path / "runtime")) == 2
+    (tmp_path / "runtime" / f"jpserver-{os.getpid()}.json").unlink()
+    reactor.advance(LOOK_SECONDS)
+    assert len(os.listdir(tmp_path / "runtime")) == 2
+    made.stopService()
+    assert os.listdir(tmp_path / "runtime") == []
+    assert reactor.getDelayedCalls() == []
 
 
 def test_a_socket_is_there_and_goes(tmp_path: Path) -> None:

@@ -37,7 +37,14 @@ c.Spawner.pre_spawn_hook = prepare
 ``LINKED`` users are links."""
 
 
-@pytest.fixture(scope="module", params=VERSIONS)
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A test that wants a Hub is run with each version; where it is marked ``newest_hub``, with the last one."""
+    if "hub" in metafunc.fixturenames:
+        newest = metafunc.definition.get_closest_marker("newest_hub") is not None
+        metafunc.parametrize("hub", VERSIONS[-1:] if newest else VERSIONS, indirect=True, scope="module")
+
+
+@pytest.fixture(scope="module")
 def hub(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealHub]:
     """A Hub; a module's ``MORE`` is added to its configuration."""
     more = getattr(request.module, "MORE", "")

@@ -28,6 +28,8 @@ import json, os
 told = json.loads(os.environ["HUB_TEST"])
 c = get_config()
 c.JupyterHub.bind_url = f"http://127.0.0.1:{told['port']}"
+if told["host"]:
+    c.JupyterHub.subdomain_host = f"http://{told['host']}:{told['port']}"
 c.JupyterHub.hub_bind_url = f"http://127.0.0.1:{told['hub_port']}"
 c.JupyterHub.db_url = f"sqlite:///{told['home']}/hub.sqlite"
 c.JupyterHub.cookie_secret_file = f"{told['home']}/cookie_secret"
@@ -119,7 +121,8 @@ class Person:
         redirects = _Redirects(follow)
         opener = build_opener(HTTPCookieProcessor(self.jar), redirects)
         url = path if "://" in path else self.hub.url + path
-        request = Request(url, body, dict(headers or {}), method=method)
+        host = {"Host": f"{self.hub.host}:{self.hub.port}"} if self.hub.host else {}
+        request = Request(url, body, {**host, **(headers or {})}, method=method)
         try:
             with opener.open(request, timeout=60) as got:
                 return Answer(got.status, got.headers, got.read(), got.url, redirects.way)
@@ -160,7 +163,10 @@ class Person:
 
 @dataclass
 class RealHub:
-    """A running Hub with its proxy. ``home`` holds all its files: ``hub.log``, ``homes/<user>``."""
+    """A running Hub with its proxy. ``home`` holds all its files: ``hub.log``, ``homes/<user>``.
+
+    :ivar host: the name that it has, where users have names below it.
+    """
 
     home: Path
     version: str = "5"
@@ -171,6 +177,7 @@ class RealHub:
     hub_port: int = field(default_factory=free_port)
     api_port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
+    host: str = ""
 
     @property
     def url(self) -> str:
@@ -188,7 +195,7 @@ class RealHub:
         told = {
             "port": self.port, "hub_port": self.hub_port, "api_port": self.api_port, "home": str(self.home),
             "proxy": str(proxy), "command": self.command, "environment": dict(self.environment), "admin": ADMIN,
-            "more": self.more, "shares": not self.version.startswith("4"),
+            "more": self.more, "host": self.host, "shares": not self.version.startswith("4"),
         }  # fmt: skip
         env = {
             **kept,
@@ -290,9 +297,9 @@ class RealHub:
 
 
 @contextmanager
-def running(home: Path, version: str = "5", more: str = "", **environment: str) -> Iterator[RealHub]:
+def running(home: Path, version: str = "5", more: str = "", host: str = "", **environment: str) -> Iterator[RealHub]:
     """A Hub that has answered, stopped at the end with all servers."""
-    hub = RealHub(home, version, environment, more)
+    hub = RealHub(home, version, environment, more, host=host)
     try:
         hub.start()
         yield hub

@@ -151,6 +151,7 @@ def named(hub: RealHub, nandy: Person) -> str:
     return hub.spawn("nandy", "named")
 
 
+@pytest.mark.newest_hub
 @pytest.mark.parametrize("name", NAMED)
 def test_scopes_decide_who_comes_to_a_named_server(hub: RealHub, named: str, name: str) -> None:
     other = Person(hub).log_in(f"may-{name}")
@@ -162,6 +163,7 @@ def test_scopes_decide_who_comes_to_a_named_server(hub: RealHub, named: str, nam
         assert answer.status == 403
 
 
+@pytest.mark.newest_hub
 def test_named_servers_are_entered_by_those_who_may(hub: RealHub) -> None:
     assert hub.spawn("two", "first") == "/user/two/first/"
     person = Person(hub).log_in("two")
@@ -189,6 +191,7 @@ def test_a_share_is_given_and_taken_away(hub: RealHub, nandy: Person) -> None:
     assert "Control Panel" in answer.text
 
 
+@pytest.mark.newest_hub
 @pytest.mark.parametrize(
     ("user", "there"),
     [("dir-plain", "sub"), ("dir-home", "sub"), ("dir-sub", "subfile.txt"), ("dir-abs", "absfile.txt")],
@@ -200,6 +203,7 @@ def test_where_files_are(hub: RealHub, user: str, there: str) -> None:
     assert there in [item["name"] for item in contents["content"]]
 
 
+@pytest.mark.newest_hub
 @pytest.mark.parametrize(("user", "read"), [("config", True), ("no-config", False)])
 def test_files_in_the_home_count_where_they_are_to(hub: RealHub, user: str, read: bool) -> None:
     base = hub.spawn(user)
@@ -210,11 +214,13 @@ def test_files_in_the_home_count_where_they_are_to(hub: RealHub, user: str, read
     assert ("mine" in specs) == read
 
 
+@pytest.mark.newest_hub
 def test_where_it_begins(hub: RealHub) -> None:
     hub.spawn("begins")
     assert Person(hub).log_in("begins").get("/user/begins/").path == "/user/begins/tree"
 
 
+@pytest.mark.newest_hub
 @pytest.mark.parametrize(("user", "taken"), [("url-yes", True), ("url-no", False), ("url-plain", False)])
 def test_a_token_in_the_url_of_a_page(hub: RealHub, user: str, taken: bool) -> None:
     base = hub.spawn(user)
@@ -278,6 +284,7 @@ def test_the_hub_finds_nothing_wrong_with_its_version(hub: RealHub, nandy: Perso
     assert "has no version header" not in hub.log
 
 
+@pytest.mark.newest_hub
 def test_activity_is_told(hub: RealHub) -> None:
     """By the server: the Hub asks its proxy every five minutes only."""
     base = hub.spawn("active")
@@ -296,6 +303,7 @@ def test_activity_is_told(hub: RealHub) -> None:
     assert "Error notifying Hub of activity" not in hub.log
 
 
+@pytest.mark.newest_hub
 def test_it_ends_as_the_spawner_wants_it(hub: RealHub) -> None:
     hub.spawn("short")
     pid = hub.pid("short")

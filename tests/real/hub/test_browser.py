@@ -45,7 +45,7 @@ class Window:
         return Window(self.context, self.hub, self.context.new_page()).watch()
 
     def open(self, path: str) -> Any:
-        return self.page.goto(self.hub.url + path)
+        return self.page.goto(path if "://" in path else self.hub.url + path)
 
     def see(self, selector: str, text: str | None = None) -> Any:
         found = self.page.locator(selector, has_text=text) if text is not None else self.page.locator(selector)
@@ -159,6 +159,37 @@ def test_a_day_at_the_hub(tmp_path: Path) -> None:
         assert ada.open("/user/ada/lab").status == 403
 
     tell(tmp_path, script)
+
+
+@long
+def test_users_have_hosts_of_their_own(tmp_path: Path) -> None:
+    """``JupyterHub.subdomain_host``: logins go from host to host, and cookies stay where they belong."""
+
+    def script(hub: RealHub, make: Callable[[], Window]) -> None:
+        at, of_ada = f"http://{hub.host}:{hub.port}", f"http://ada.{hub.host}:{hub.port}/user/ada/"
+        ada = make()
+        ada.log_in("ada", f"{at}/hub/login")
+        ada.see(".jp-LauncherCard")
+        assert ada.page.url.startswith(f"{of_ada}lab")
+        ada.notebook()
+        ada.run("print('at', 'home')", "at home")
+        told = ada.page.evaluate("JSON.parse(document.getElementById('jupyter-config-data').textContent)")
+        assert (told["hubHost"], told["hubPrefix"]) == (at, "/hub/")
+        own = {cookie["domain"] for cookie in ada.context.cookies() if cookie["name"] == "jupyterhub-user-ada"}
+        assert own == {f"ada.{hub.host}"}
+        ada.page.screenshot(path=str(tmp_path / "ada.png"))
+        assert ada.wrong == []
+        bob = make()
+        bob.log_in("bob", f"{at}/hub/login")
+        bob.see(".jp-LauncherCard")
+        answer = bob.open(f"{of_ada}lab")
+        assert answer.status == 403
+        ada.menu("File", "Log Out")
+        ada.page.wait_for_url(f"{at}/hub/login**")
+        ada.open(f"{of_ada}lab")
+        ada.page.wait_for_url(f"{at}/hub/login**")
+
+    tell(tmp_path, script, host="hub.localhost")
 
 
 @long

@@ -7,6 +7,7 @@ import subprocess
 
 from tests.hub.test_documentation import blocks
 from tests.real import programs
+from tests.real.hub.conftest import long
 
 PROGRAM = """
 import asyncio, json, sys
@@ -46,6 +47,7 @@ print(json.dumps(loaded))
 """
 
 
+@long
 def test_the_spawners_take_it() -> None:
     python = programs.spawners() / "python"
     code = [each for each in blocks("python") if "spawner_class" in each]
