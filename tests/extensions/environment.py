@@ -25,9 +25,9 @@ COMMON = (
 """The eleven that are most often met, what they need to do something, and what runs their own tests."""
 RARE = (
     "dask-labextension", "jupyter-fs", "jupyter-scheduler", "jupyter-server-nbmodel", "nbclassic", "voila",
-    "ipykernel", "jupyterlab",
+    "ipykernel", "jupyterlab", "notebook",
 )  # fmt: skip
-"""Heavier ones."""
+"""Heavier ones; nbclassic has its own prefix beside Notebook 7 alone."""
 
 
 def python_of(name: str, packages: Sequence[str]) -> Path:
