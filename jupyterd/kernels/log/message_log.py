@@ -326,14 +326,15 @@ class MessageLog:
         frames = parcels[0][1] if len(parcels) == 1 else [frame for _, some in parcels for frame in some]
         if not frames:
             return
+        sizes = [sum(map(len, some)) for _, some in parcels]
         begin = client.begin(frames)
         if cursor.slot >= 0 and self.cursor_file is not None and begin is not None:
-            self._about_to_write(self.cursor_file, cursor, begin, parcels, plain, client.codec)
+            self._about_to_write(self.cursor_file, cursor, begin, parcels, sizes, plain, client.codec)
         written = client.write(frames)
         flight = cursor.flight
-        end = written - sum(map(len, frames))
-        for first, some in parcels:
-            begin, end = end, end + sum(map(len, some))
+        end = written - sum(sizes)
+        for (first, _), size in zip(parcels, sizes, strict=True):
+            begin, end = end, end + size
             flight.append((begin, end, first, plain))
         while flight[0][1] < written - WINDOW:
             flight.popleft()
@@ -341,14 +342,21 @@ class MessageLog:
             self.mark(cursor)
 
     def _about_to_write(
-        self, file: CursorFile, cursor: Cursor, begin: int, parcels: list[Parcel], plain: bool, codec: Codec
+        self,
+        file: CursorFile,
+        cursor: Cursor,
+        begin: int,
+        parcels: list[Parcel],
+        sizes: list[int],
+        plain: bool,
+        codec: Codec,
     ) -> None:
         """Note what place it makes, before: in between the daemon may be killed."""
         journal = self.store.journal
         said = 0 if journal is None or cursor.position != self.next else named(journal.mark)
         ends = [*(first for first, _ in parcels[1:]), cursor.position]
-        for (first, frames), after in zip(parcels, ends, strict=True):
-            end = begin + sum(map(len, frames))
+        for (first, _), size, after in zip(parcels, sizes, ends, strict=True):
+            end = begin + size
             name = said if after == cursor.position else 0
             file.about_to_write(cursor.slot, Written(begin, end, first, after, name, plain, codec.name))
             begin = end
