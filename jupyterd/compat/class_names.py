@@ -108,6 +108,7 @@ CLASSES: list[str] = [
     f"{_KERNELS}.MappingKernelManager",
     f"{_KERNELS}.AsyncMappingKernelManager",
     f"{_KERNELS}.ZMQChannelsWebsocketConnection",
+    "jupyterd.outputs.settings.OutputRecorder",
     "jupyterd.sessions.SessionManager",
     "jupyterd.gateway.settings.GatewayClient",
     f"{_GATEWAY}.GatewayMappingKernelManager",

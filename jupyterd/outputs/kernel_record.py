@@ -87,7 +87,7 @@ class KernelRecord:
         self.cursor: Cursor | None = None
         self._channels, self._overseer, self._settings = channels, overseer, settings
         self._in_thread, self._seconds, self._ledger = in_thread, seconds, ledger
-        self._replay = Replay(settings.cell_bytes)
+        self._replay = Replay(settings.max_cell_bytes)
         self._read_to = 0
         self._reading = DeferredLock()
         self._forgotten: list[str] = []
@@ -108,7 +108,7 @@ class KernelRecord:
         execution.recorded = cursor.records
         execution.shorten()
         self._last_asked = execution.asked = max(self._seconds(), self._last_asked + 1e-6)  # their order is told by it
-        while len(self.executions) >= max(1, self._settings.executions):
+        while len(self.executions) >= max(1, self._settings.max_executions):
             self.forget(next(iter(self.executions.values())))
         self.executions[execution.id] = execution
         if self.cursor is None:
@@ -131,7 +131,7 @@ class KernelRecord:
             self.executions[execution.id] = execution
             for key in execution.clients:
                 if not key.startswith(NAMELESS):
-                    self.away[key] = self._seconds() + self._settings.lost_grace
+                    self.away[key] = self._seconds() + self._settings.lost_page_timeout
         if self.executions:
             self.cursor = log.open(position=min(each.first for each in self.executions.values()))
             self._overseer.changed(self)
@@ -211,7 +211,7 @@ class KernelRecord:
         """See :class:`Recording`."""
         key = key_of(cursor)
         if not self._closing and any(key in execution.clients for execution in self.executions.values()):
-            grace = self._settings.closed_grace if said_goodbye else self._settings.lost_grace
+            grace = self._settings.closed_page_timeout if said_goodbye else self._settings.lost_page_timeout
             self.away[key] = self._seconds() + grace
             self._overseer.changed(self)
 

@@ -171,7 +171,7 @@ class Recorder(Service):
     def _times(self, record: KernelRecord, execution: Execution) -> Iterable[float]:
         """When something is to be done about an execution."""
         if execution.over and execution.ended is not None and not record.is_attended(execution):
-            yield execution.ended + self._settings.kept
+            yield execution.ended + self._settings.unplaced_timeout
         due = record.due(execution)
         if due is not None and not record.gone and not _paths_of(record, execution):
             yield max(due, self._clock.seconds() + UNKNOWN)
@@ -195,7 +195,7 @@ class Recorder(Service):
             for execution in list(record.executions.values()):
                 if execution.ended is None or record.is_attended(execution):
                     continue
-                if now >= execution.ended + self._settings.kept:
+                if now >= execution.ended + self._settings.unplaced_timeout:
                     self.log.warn("outputs of {id} found no place and are forgotten", id=execution.id)
                     record.forget(execution)
                     continue
@@ -265,7 +265,7 @@ class Recorder(Service):
 
     def _not_written(self, path: str, error: Exception) -> None:
         tries = self._tries[path] = self._tries.get(path, 0) + 1
-        pause = min(self._settings.retry * 2 ** (tries - 1), SLOWEST_RETRY)
+        pause = min(self._settings.retry_interval * 2 ** (tries - 1), SLOWEST_RETRY)
         self._not_before[path] = self._clock.seconds() + pause
         text = "outputs could not be written into {path}, and are kept: {error}. Tried again in {pause:.0f} s"
         self.log.error(text, path=path, error=str(error), pause=pause)

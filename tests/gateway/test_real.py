@@ -34,7 +34,7 @@ QUICK = (
     "--GatewayClient.gateway_retry_interval=0.1",
     "--GatewayClient.gateway_retry_max=2",
     "--GatewayClient.poll_interval=0.5",
-    "--OutputRecorder.closed_grace=1",
+    "--OutputRecorder.closed_page_timeout=1",
 )
 ECHO = """
 from ipykernel.comm import Comm

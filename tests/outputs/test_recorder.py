@@ -419,7 +419,7 @@ def test_scripts_have_no_place_for_outputs(kit: Kit) -> None:
 
 
 def test_as_many_executions_as_the_setting_says_are_remembered(tmp_path: Path) -> None:
-    kit = Kit(tmp_path, executions=3)
+    kit = Kit(tmp_path, max_executions=3)
     page = Page(kit, "one")
     for number in range(5):
         kit.ran(page.run(f"c{number}"), "x", number)

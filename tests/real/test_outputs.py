@@ -16,7 +16,7 @@ from tests.real.tab import Tab
 
 pytestmark = pytest.mark.real
 
-SOON = ("--OutputRecorder.closed_grace=1",)
+SOON = ("--OutputRecorder.closed_page_timeout=1",)
 COUNTING = "import time\nfor i in range({}):\n    print('line', i, flush=True)\n    time.sleep({})"
 BAR = """
 import sys
@@ -130,7 +130,7 @@ def test_the_command_runs_a_notebook_on_the_server(tmp_path: Path) -> None:
 
 def test_a_daemon_that_is_killed_in_the_middle_loses_no_output(tmp_path: Path) -> None:
     source, port = COUNTING.format(8, 0.4), free_port()
-    options = [*common(tmp_path, port), *SOON, "--OutputRecorder.lost_grace=3"]
+    options = [*common(tmp_path, port), *SOON, "--OutputRecorder.lost_page_timeout=3"]
     daemon = spawn(tmp_path, options)
     try:
         daemon.port = port

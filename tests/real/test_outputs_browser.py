@@ -28,7 +28,7 @@ FRONT_ENDS = ["lab", pytest.param("notebook", marks=needs_notebook)]
 LAB_FIRST = ["lab", pytest.param("notebook", marks=[needs_notebook, everything])]
 """The second one where all is tried: what the plugin does is the same in both."""
 EXPOSED = ("--LabApp.expose_app_in_browser=True", "--JupyterNotebookApp.expose_app_in_browser=True")
-QUICK = ("--OutputRecorder.closed_grace=1",)
+QUICK = ("--OutputRecorder.closed_page_timeout=1",)
 
 WAIT = """
 import os, time

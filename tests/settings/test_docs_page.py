@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+from pathlib import Path
 
 import pytest
 from traitlets import Float, Integer
 
+import jupyterd
 from jupyterd.serverapp import ServerApp
 from jupyterd.settings.docs_page import PAGE, RELOADED, SINCE, WITHOUT_EFFECT, meaning, page, sections, unit_of
 from tests.settings.test_seed import NAMES
@@ -24,6 +26,17 @@ def test_it_is_the_same_on_every_machine(monkeypatch: pytest.MonkeyPatch) -> Non
         monkeypatch.setenv(name, "12345")
     assert page() == before
     assert "12345" not in before
+
+
+def test_each_module_that_has_settings_is_in_it() -> None:
+    package = Path(jupyterd.__file__).parent
+    texts = {path: path.read_text(encoding="utf-8") for path in package.rglob("*.py")}
+    having = {
+        "jupyterd." + ".".join(path.relative_to(package).with_suffix("").parts)
+        for path, text in texts.items()
+        if re.search(r"tag\(\s*config=True", text)
+    }
+    assert having - {trait.this_class.__module__ for _, _, trait in ALL} == set()
 
 
 @pytest.mark.parametrize(("kind", "name", "trait"), ALL, ids=[f"{kind.__name__}.{name}" for kind, name, _ in ALL])
