@@ -467,5 +467,10 @@ class Parts:
     @cached_property
     def config_manager(self) -> ConfigManager:
         """Front ends' own settings."""
+        from jupyterd.config.manager import read_nbconfig
+        from jupyterd.extensions.discovery import NOTEBOOK_SHIM, is_installed
+
         manager: ConfigManager = self.settings.make("config_manager_class")
+        if self.server.jpserver_extensions.get(NOTEBOOK_SHIM) and is_installed(NOTEBOOK_SHIM):
+            read_nbconfig(manager)
         return manager

@@ -50,3 +50,13 @@ class ConfigManager(LoggingConfigurable):
     def update(self, section_name: str, new_data: StrDict) -> StrDict:
         """Put ``new_data`` into the user's part of a section, and return that part."""
         return self.write_config_manager.update(section_name, new_data)
+
+
+def read_nbconfig(manager: Any) -> None:
+    """Have a manager read the sections of classic notebooks too, behind its own, as the extension notebook_shim does.
+
+    Packages with extensions of the classic notebook put them there (``nbconfig/notebook.d``), and nbclassic asks for
+    them. Source: ``_load_jupyter_server_extension`` of notebook_shim 0.2.
+    """
+    more = [os.path.join(directory, "nbconfig") for directory in jupyter_config_path()]
+    manager.read_config_path = [*manager.read_config_path, *more]

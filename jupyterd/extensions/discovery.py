@@ -11,7 +11,8 @@ from importlib.metadata import entry_points
 from importlib.util import find_spec
 from typing import Any
 
-SERVED = frozenset({"jupyter_server_terminals", "jupyterlab", "jupyterlab_server", "notebook", "notebook_shim"})
+NOTEBOOK_SHIM = "notebook_shim"
+SERVED = frozenset({"jupyter_server_terminals", "jupyterlab", "jupyterlab_server", "notebook", NOTEBOOK_SHIM})
 """Extensions of the Jupyter Server whose work is done here."""
 
 JUPYTEXT = ("jupytext", "jupyterlab_jupytext")
