@@ -26,6 +26,10 @@ END_TIMEOUT = 5.0
 LATER: Message = {"later": True}
 """In place of an answer that follows by itself."""
 
+DOZE = 0.005
+"""Seconds for which a kernel that is listened to along is left alone after it was read: what it says of one cell is
+read together, and not message by message. Its socket holds what comes meanwhile."""
+
 LOOKS = 60.0
 """Seconds between looks, while no daemon is there, whether the next one could find this keeper."""
 
@@ -50,6 +54,7 @@ class Keeper:
         self._listeners: dict[str, Listener] = {}
         self._held = HeldSockets(self._selector)
         self._pending: set[str] = set()
+        self._dozing: dict[str, float] = {}
         self._context: zmq.Context[Any] | None = None
         self._began = time.time()
         self._ever_claimed = False
@@ -88,6 +93,8 @@ class Keeper:
             if listener.silent_until and listener.silent_until <= now:
                 listener.listen_again()
                 self._pending.add(name)
+        for name in [name for name, until in self._dozing.items() if until <= now]:
+            self._wake(name)
         self._held.tidy()
         for connection in [each for each in self._connections if each.closed]:
             self._lost(connection)
@@ -108,6 +115,7 @@ class Keeper:
         if self._pending:
             return 0
         times = [listener.silent_until for listener in self._listeners.values() if listener.silent_until]
+        times += self._dozing.values()
         if self._looks_at is not None:
             times.append(self._looks_at)
         if self._held.deadline is not None:
@@ -178,6 +186,7 @@ class Keeper:
         self._held.see_out()
         for name, listener in self._listeners.items():
             listener.record(replies=True)
+            self._dozing.pop(name, None)
             self._watch_sockets(listener)
             self._pending.add(name)
         for child in self._children.values():
@@ -321,8 +330,22 @@ class Keeper:
 
     def _hear(self, name: str) -> None:
         listener = self._listeners.get(name)
-        if listener is not None and listener.read():
+        if listener is None or name in self._dozing:
+            return
+        before = listener.heard
+        if listener.read():
             self._pending.add(name)
+        elif listener.heard != before and not listener.recording:
+            self._unwatch_sockets(listener)
+            self._dozing[name] = time.monotonic() + DOZE
+
+    def _wake(self, name: str) -> None:
+        """Read what came while it was left alone, and have its sockets watched again, or doze on."""
+        if self._dozing.pop(name, None) is None or (listener := self._listeners.get(name)) is None:
+            return
+        self._hear(name)
+        if name not in self._dozing:
+            self._watch_sockets(listener)
 
     def _watch_sockets(self, listener: Listener) -> None:
         for sock in listener.sockets.values():
@@ -339,6 +362,7 @@ class Keeper:
         listener = self._listeners.get(message["name"])
         if listener is None:
             raise KeyError(f"{message['name']} is not listened to")
+        self._wake(listener.name)
         return listener
 
     # -- operations
@@ -406,6 +430,7 @@ class Keeper:
         """Listen no more to a kernel."""
         listener = self._listeners.pop(message["name"], None)
         if listener is not None:
+            self._dozing.pop(listener.name, None)
             self._unwatch_sockets(listener)
             listener.close()
 
@@ -413,6 +438,7 @@ class Keeper:
         """The daemon has stored the message of a signature, and all before it."""
         listener = self._listeners.get(message["name"])
         if listener is not None:
+            self._wake(listener.name)
             listener.stored(str(message["signature"]).encode())
 
     def _do_record(self, connection: Connection, message: Message, fds: list[int]) -> Message:

@@ -72,6 +72,7 @@ class MessageLog:
         self.totals = totals or MessageTotals()
         self.store = Store(spill, in_thread, self, retained=retained, memory=memory, clock=clock, flow=flow)
         self.cursor_file: CursorFile | None = None
+        self._named: tuple[Bytes, int] = b"", 0
         self._behind: set[Cursor] = set()
         self._clock = clock
         self.cursors: dict[int, Cursor] = {}
@@ -127,9 +128,7 @@ class MessageLog:
             return
         client = cursor.client
         if client is None or not cursor.flight or (unsent := client.unsent()) == 0:
-            journal = self.store.journal
-            said = 0 if journal is None or cursor.position != self.next else named(journal.mark)
-            self.cursor_file.mark(cursor.slot, cursor.position, said)
+            self.cursor_file.mark(cursor.slot, cursor.position, self._said_at(cursor.position))
             return
         if unsent is None:  # nobody knows: what was confirmed is told now and then
             if not self._behind:
@@ -143,6 +142,15 @@ class MessageLog:
                 break
             position, part = first, taken - begin if plain and taken > begin else 0
         self.cursor_file.mark(cursor.slot, position, 0, part, client.codec.name)
+
+    def _said_at(self, position: int) -> int:
+        """The name of what the kernel said last, where a cursor has all of it; 0 where it is behind."""
+        journal = self.store.journal
+        if journal is None or position != self.next:
+            return 0
+        if journal.mark is not self._named[0]:  # the same for all tabs that are given it
+            self._named = journal.mark, named(journal.mark)
+        return self._named[1]
 
     def _mark_behind(self) -> None:
         behind, self._behind = self._behind, set()
@@ -352,8 +360,11 @@ class MessageLog:
         codec: Codec,
     ) -> None:
         """Note what place it makes, before: in between the daemon may be killed."""
-        journal = self.store.journal
-        said = 0 if journal is None or cursor.position != self.next else named(journal.mark)
+        said = self._said_at(cursor.position)
+        if len(parcels) == 1:
+            written = Written(begin, begin + sizes[0], parcels[0][0], cursor.position, said, plain, codec.name)
+            file.about_to_write(cursor.slot, written)
+            return
         ends = [*(first for first, _ in parcels[1:]), cursor.position]
         for (first, _), size, after in zip(parcels, sizes, ends, strict=True):
             end = begin + size
