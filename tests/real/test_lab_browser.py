@@ -43,7 +43,7 @@ class Browser:
 
     def watch(self) -> None:
         self.page.on("console", lambda m: self.wrong.append(f"console: {m.text}") if m.type == "error" else None)
-        self.page.on("pageerror", lambda error: self.wrong.append(f"exception: {error}"))
+        self.page.on("pageerror", lambda error: self.wrong.append(f"exception: {error} {error.stack}"))
         self.page.on("requestfailed", self._failed)
         self.page.on("response", lambda r: self.wrong.append(f"{r.status} {r.url}") if r.status >= 400 else None)
 
