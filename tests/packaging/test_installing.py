@@ -20,14 +20,15 @@ VERSIONS = ("3.10", "3.11", "3.12", "3.13")
 
 
 def pythons() -> list[str]:
-    """One interpreter of each version."""
+    """Interpreters of the oldest and the newest version; one of each with ``JUPYTERD_ALL_PYTHONS=1``."""
     found = {}
     for version in VERSIONS:
         known = sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))
         path = str(known[-1]) if known else shutil.which(f"python{version}")
         if path:
             found[version] = path
-    return list(found.values()) or [sys.executable]
+    paths = list(found.values()) or [sys.executable]
+    return paths if os.environ.get("JUPYTERD_ALL_PYTHONS") else sorted({paths[0], paths[-1]})
 
 
 def run(*command: str | Path) -> str:
