@@ -41,7 +41,7 @@ def test_what_is_asked_for_is_made(app: ServerApp, tmp_path: Path) -> None:
     assert app.contents_manager.root_dir == str(tmp_path)
     assert app.session_manager._kernels is app.kernel_manager
     assert "find_kernel_specs" in dir(app.kernel_spec_manager)
-    assert app.config_manager.get("notebook") == {}
+    assert app.config_manager.get("no-such-section") == {}
     assert hasattr(app.event_logger, "emit")
     assert app.web_app.site is app.http_server
     assert app.io_loop is app.embedded.reactor
