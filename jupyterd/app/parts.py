@@ -453,7 +453,17 @@ class Parts:
         def listens() -> None:
             self.progress.told("start", "server", self.reactor.seconds() - self.activity.started)
 
-        return Listener(self.reactor, self.site, self.server, notify, self.log_directory, found, successor, listens)
+        return Listener(
+            self.reactor,
+            self.site,
+            self.server,
+            notify,
+            self.log_directory,
+            found,
+            successor,
+            listens,
+            in_thread=self.in_thread,
+        )
 
     @cached_property
     def predecessor(self) -> Predecessor | None:

@@ -58,5 +58,7 @@ def read_nbconfig(manager: Any) -> None:
     Packages with extensions of the classic notebook put them there (``nbconfig/notebook.d``), and nbclassic asks for
     them. Source: ``_load_jupyter_server_extension`` of notebook_shim 0.2.
     """
+    if not hasattr(manager, "read_config_path"):
+        return  # somebody's own, which reads what it likes
     more = [os.path.join(directory, "nbconfig") for directory in jupyter_config_path()]
     manager.read_config_path = [*manager.read_config_path, *more]

@@ -39,6 +39,7 @@ class Listener(Service):
     :param notes: remembers the files by which others find the server, for when it is killed.
     :param ready: what has to be done before the first client is served.
     :param listens: called when it does.
+    :param in_thread: looks for files.
     :param successor: gets the sockets of a server that runs; None where that is not wanted.
     """
 
@@ -54,6 +55,7 @@ class Listener(Service):
         ready: Callable[[], Deferred[None]] | None = None,
         successor: Successor | None = None,
         listens: Callable[[], None] = lambda: None,
+        in_thread: Callable[..., Deferred[bool]] = maybeDeferred,
     ) -> None:
         self._listens = listens
         self._ready, self._successor = ready, successor
@@ -69,6 +71,7 @@ class Listener(Service):
         self._ports: list[IListeningPort] = []
         self._more = Endpoints(reactor, server.endpoints, int(server.sock_mode, 8), server.sock_group)
         self._opened = False
+        self._in_thread = in_thread
         self._look_again: IDelayedCall | None = None
         self._unwanted: list[str] = []
         self.certificates: tls.Certificates | None = None
@@ -197,7 +200,8 @@ class Listener(Service):
     def _tell(self) -> None:
         server = self._server
         self._write_files()
-        self._look_again = self._reactor.callLater(LOOK_SECONDS, self._keep_files)
+        if os.path.exists(server.info_file):  # else they can not be written, which has been told
+            self._look_again = self._reactor.callLater(LOOK_SECONDS, self._look_for_files)
         for line in greeting.lines_of(server):
             self.log.info("{line}", line=line, shows_secret=True)
         if invitation := greeting.invitation(server):
@@ -213,11 +217,18 @@ class Listener(Service):
         if not self._server.no_browser_open_file:
             self._server.write_browser_open_files()
 
-    def _keep_files(self) -> None:
+    def _look_for_files(self) -> None:
+        self._look_again = self._reactor.callLater(LOOK_SECONDS, self._look_for_files)
+        self._in_thread(os.path.exists, self._server.info_file).addCallbacks(self._keep_files, lambda _: None)
+
+    def _keep_files(self, there: bool) -> None:
         """Write the files again where a cleaner or the end of a login session has taken the runtime directory away."""
-        if not self._handed_over and not os.path.exists(self._server.info_file):
-            self._write_files()
-        self._look_again = self._reactor.callLater(LOOK_SECONDS, self._keep_files)
+        if there or self._handed_over or self._look_again is None:
+            return
+        self._write_files()
+        if not os.path.exists(self._server.info_file):  # told once, and not each minute
+            self._look_again.cancel()
+            self._look_again = None
 
     @property
     def _files(self) -> list[str]:

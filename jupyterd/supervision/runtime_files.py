@@ -35,8 +35,8 @@ def write_private(path: str, text: str) -> None:
 
 
 def remove(path: str) -> None:
-    """Remove a file that may be gone already."""
-    with suppress(FileNotFoundError):
+    """Remove a file that may be gone already, with its directory too."""
+    with suppress(FileNotFoundError, NotADirectoryError):
         os.unlink(path)
 
 

@@ -24,6 +24,8 @@ from jupyterd.web.server.transport import Eager
 
 log = Logger()
 
+JSON, JSON_BYTES = "application/json", b"application/json"
+
 REMEMBERED = 500
 """Paths of which it is known, at a time, which route answers them; for each resource."""
 
@@ -192,14 +194,17 @@ def _answer(value: Any, call: Call) -> None:
         if call.status == 204:
             _write(request, 204, b"", None)
     else:
-        _write(request, call.status, encode(value), "application/json")
+        _write(request, call.status, encode(value), JSON)
 
 
 def _write(request: Request, status: int, body: bytes, content_type: str | None) -> None:
     request.setResponseCode(status)
     headers = request.responseHeaders._rawHeaders
     if content_type is not None and status != 204 and CONTENT_TYPE not in headers:
-        headers[CONTENT_TYPE] = [content_type.encode("ascii")]
+        if content_type == JSON:
+            headers[CONTENT_TYPE] = [JSON_BYTES]  # what is no constant is looked at by setHeader
+        else:
+            request.setHeader(CONTENT_TYPE, content_type.encode("ascii"))
     if status not in (204, 304):
         headers[CONTENT_LENGTH] = [b"%d" % len(body)]
     transport: Any = request.channel.transport

@@ -11,6 +11,10 @@ from jupyterd.config import ConfigManager
 from jupyterd.config.manager import read_nbconfig
 
 
+def test_a_manager_of_somebody_s_own_is_left_alone() -> None:
+    read_nbconfig(object())
+
+
 def test_sections_of_the_classic_notebook_come_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("jupyterd.config.manager.jupyter_config_path", lambda: [str(tmp_path)])
     (tmp_path / "nbconfig" / "notebook.d").mkdir(parents=True)

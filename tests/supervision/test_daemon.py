@@ -139,6 +139,18 @@ def test_files_that_a_cleaner_has_taken_are_written_again(tmp_path: Path) -> Non
     assert reactor.getDelayedCalls() == []
 
 
+def test_files_that_can_not_be_written_are_told_of_once(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    made, reactor, _ = front(tmp_path, ip="127.0.0.1", port=0)
+    made.startService()
+    shutil.rmtree(tmp_path / "runtime")
+    (tmp_path / "runtime").write_text("no directory any more")
+    for _ in range(3):
+        reactor.advance(LOOK_SECONDS)
+    assert caplog.text.count(f"Failed to write {made._server.info_file}") == 1
+    assert reactor.getDelayedCalls() == []
+    made.stopService()
+
+
 def test_a_socket_is_there_and_goes(tmp_path: Path) -> None:
     path = str(tmp_path / "s")
     made, reactor, _ = front(tmp_path, sock=path, port=0, sock_mode="0660")

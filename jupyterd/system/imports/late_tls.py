@@ -1,4 +1,4 @@
-"""TLS that is loaded when it is first used: 17 MB and 60 ms that a server without certificates does without.
+"""TLS that is loaded when it is first used: 12 MB and 60 ms that a server without certificates does without.
 
 Twisted's reactor and its endpoints import pyOpenSSL, if it is there, whether anybody speaks TLS or not. They also
 work where it is missing; so they are imported as if it were, and get stand-ins that import the real ones.
