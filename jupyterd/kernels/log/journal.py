@@ -230,10 +230,10 @@ def write(path: str, size: int, chunks: Sequence[Chunk]) -> int:
 
 
 def checksum(pieces: Iterable[Bytes], size: int) -> int:
-    """CRC of ``size`` bytes; of many, of one in each :data:`STRIDE`.
+    """CRC of ``size`` bytes; of many bytes, of one in :data:`STRIDE`.
 
-    What a kill cuts off is seen by its length, and what a dying machine has not written is whole pages of zeros. The sum
-    of all would cost more than to write them.
+    What a kill cuts off is seen by its length, and what a machine that dies has not written is whole pages of zeros.
+    The sum of all would cost more than to write them.
     """
     crc = at = 0
     for piece in pieces:
