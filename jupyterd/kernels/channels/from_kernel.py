@@ -147,6 +147,7 @@ class FromKernel:
             self.append(b"iopub", [idle], 0 if asked.msg_type == "execute_request" else asked.cursor.number)
             kind = asked.msg_type.removesuffix("_request") + "_reply"
             reply = self._server_session.message(kind, error, asked.header)[1]
+            self._messages.reply(read_header(asked.header).msg_id)
             self.append(asked.channel.encode(), [reply], asked.cursor.number)
 
     def end(self, why: str = "The kernel ended before it replied.") -> None:
@@ -400,6 +401,8 @@ class FromKernel:
             elif not self._resumes:  # else it is to a former daemon
                 self.log.warn("a kernel's {msg_type} to nobody known is dropped", msg_type=msg_type)
             return
+        if is_reply:
+            self._messages.reply(parent.msg_id)
         self.append(channel, [message], cursor.number)
         if parent.msg_id in self.watchers:
             self.watchers[parent.msg_id](msg_type, message)

@@ -7,6 +7,7 @@ position; what it still needs is kept for it in order (:mod:`jupyterd.kernels.lo
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
@@ -17,7 +18,8 @@ from jupyterd.kernels.log.bounded_store import Store
 from jupyterd.kernels.log.chunk import EVERYBODY, Chunk
 from jupyterd.kernels.log.coalesce import coalesced
 from jupyterd.kernels.log.cursor import Client, Cursor
-from jupyterd.kernels.log.cursor_file import CursorFile, SavedCursor, Written, named
+from jupyterd.kernels.log.cursor_file import CursorFile, named
+from jupyterd.kernels.log.settling import SavedCursor, Written
 from jupyterd.kernels.log.spill import Block, Spill
 from jupyterd.kernels.log.totals import MessageTotals
 from jupyterd.kernels.messages.websocket_codec import CODEC_JSON, CODEC_V1, Bytes, Codec, Parts
@@ -174,8 +176,10 @@ class MessageLog:
         """``client`` reads at ``cursor`` from now on; what waits there is written at once."""
         cursor.client = client
         cursor.flight.clear()
-        if cursor.slot >= 0 and self.cursor_file is not None and client.connection is not None:
-            self.cursor_file.connected(cursor.slot, *client.connection)
+        if cursor.slot >= 0 and self.cursor_file is not None and (held := client.connection) is not None:
+            self.cursor_file.connected(cursor.slot, held.key, held.base, is_sealed=held.records is not None)
+            if held.records is not None:
+                held.records.noted = partial(self.cursor_file.sealed, cursor.slot)
         self.attached.append(cursor)
         self.pull(cursor)
 
@@ -183,13 +187,19 @@ class MessageLog:
         """The client is gone: the cursor goes back to the first message that its peer did not acknowledge."""
         if cursor.client is not None:
             cursor.position = self._acknowledged(cursor, cursor.client)
+            self.uncounted(cursor, cursor.client)
             cursor.client = None
             cursor.held.clear()
             cursor.flight.clear()
             self.attached.remove(cursor)
             self.mark(cursor)
-            if cursor.slot >= 0 and self.cursor_file is not None:
-                self.cursor_file.connected(cursor.slot, 0, 0)
+
+    def uncounted(self, cursor: Cursor, client: Client) -> None:
+        """What the system takes for a cursor's client is not known from now on."""
+        if (held := client.connection) is not None and held.records is not None:
+            held.records.noted = None
+        if cursor.slot >= 0 and self.cursor_file is not None:
+            self.cursor_file.connected(cursor.slot, 0, 0)
 
     def forget(self, cursor: Cursor) -> None:
         """Nobody comes back for this cursor."""
@@ -249,6 +259,11 @@ class MessageLog:
                 except Exception:  # noqa: BLE001 - one client's trouble is not the others', nor the kernel's
                     self.log.failure("a client can not be written to")
         self.store.grown()
+
+    def reply(self, msg_id: str) -> None:
+        """A reply to a request is the next message: noted, for a daemon that finds it given and not on disk."""
+        if self.cursor_file is not None:
+            self.cursor_file.replied(msg_id, self.next)
 
     def confirmed(self) -> None:
         """A client told that it has more of what it was given."""

@@ -1,0 +1,83 @@
+"""A kernel's log gone on with: what a client has got already does not come again, and what it has not does."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+
+from tests.kernels.channels.test_executions_recalled import House
+from tests.kernels.channels.test_kernel_channels import Tab
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    return House(tmp_path)
+
+
+def asked(house: House, tab: Tab, msg_id: str) -> bytes:
+    """A client's request, which is written down."""
+    cursor = house.kit.channels.attach(tab, "session")  # type: ignore[arg-type]
+    header = orjson.dumps({"msg_id": msg_id, "msg_type": "execute_request", "session": "session", "version": "5.4"})
+    house.kit.channels.send(cursor, "shell", [header, b"{}", b"{}", b'{"code": "x"}'])
+    house.kernel.heard("shell")
+    house.kit.site.reactor.advance(0.1)
+    return header
+
+
+def later(house: House) -> Tab:
+    """The client comes back to the next daemon, which has heard the kernel on shell."""
+    house.next()
+    tab = Tab()
+    house.kit.channels.attach(tab, "session")  # type: ignore[arg-type]
+    house.kernel.answer_kernel_info()
+    house.kit.site.reactor.pump([0.02] * 500)
+    return tab
+
+
+def replies(tab: Tab) -> list[Any]:
+    contents = [orjson.loads(parts[3]) for channel, parts in tab.got if channel == b"shell"]
+    return [content.get("ename", content["status"]) for content in contents]
+
+
+def test_a_reply_that_a_client_has_got_and_that_was_not_on_disk_is_not_lost(house: House) -> None:
+    tab = Tab()
+    header = asked(house, tab, "m")
+    house.kernel.reply("shell", "execute_reply", {"status": "ok"}, header)
+    assert replies(tab) == ["ok"]
+    assert replies(later(house)) == []
+    assert replies(later(house)) == [], "the daemon after that knows it too"
+
+
+def test_a_reply_that_a_client_had_not_got_is_told_to_be_lost_once(house: House) -> None:
+    tab = Tab()
+    header = asked(house, tab, "m")
+    tab.blocked = True
+    house.kernel.reply("shell", "execute_reply", {"status": "ok"}, header)
+    assert replies(tab) == []
+    again = later(house)
+    assert replies(again) == ["ReplyLost"]
+    assert replies(later(house)) == []
+
+
+def test_it_is_the_reply_that_counts_and_not_what_else_a_client_got(house: House) -> None:
+    tab = Tab()
+    header = asked(house, tab, "m")
+    house.kernel.say("stream", {"name": "stdout", "text": "a"}, header)
+    assert replies(later(house)) == ["ReplyLost"]
+
+
+def test_a_request_that_was_not_on_disk_yet_is_known_and_its_reply_told_to_be_lost(house: House) -> None:
+    tab = Tab()
+    cursor = house.kit.channels.attach(tab, "session")  # type: ignore[arg-type]
+    for number in range(3):
+        header = {"msg_id": f"m{number}", "msg_type": "execute_request", "session": "session", "version": "5.4"}
+        parts = [orjson.dumps(header), b"{}", b"{}", b'{"code": "x"}']
+        house.kit.channels.send(cursor, "shell", parts)  # type: ignore[arg-type]
+    house.kernel.heard("shell")
+    house.kernel.reply("shell", "execute_reply", {"status": "ok"}, orjson.dumps(header))
+    assert replies(tab) == ["ok"]
+    assert replies(later(house)) == ["ReplyLost", "ReplyLost"]
+    assert replies(later(house)) == []
