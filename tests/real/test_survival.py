@@ -312,6 +312,8 @@ def test_the_keeper_is_killed_and_nothing_else_is(tmp_path: Path) -> None:
         name = server.daemon.json("POST", "/api/terminals", {})["name"]
         tab = Tab(server.daemon, kernel).ready()
         pid = int(execute(tab, "import os; x = 5; print(os.getpid())"))
+        fast, stop_file = counting(server, "fast"), tmp_path / "stop"
+        fast.start(0, RATES["fast"], stop_file)
         os.kill(server.daemon.keeper(), signal.SIGKILL)
         until(lambda: "is taken over" in server.daemon.log or "what it kept" in server.daemon.log)
         assert execute(tab, "print(x)") == "5\n"
@@ -322,6 +324,11 @@ def test_the_keeper_is_killed_and_nothing_else_is(tmp_path: Path) -> None:
         server.daemon.start_kernel()  # by the new one
         server.kill()
         server.start()
+        await_back(fast.both, 1)
+        stop_file.touch()
+        fast.check()
+        for follower in fast.both:
+            follower.close()
         assert execute(Tab(server.daemon, kernel).ready(), "print(x)") == "5\n"
         os.kill(pid, signal.SIGKILL)
         until(lambda: int(execute(Tab(server.daemon, kernel).ready(), "import os; print(os.getpid())")) != pid, 30)

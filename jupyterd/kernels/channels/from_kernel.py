@@ -123,9 +123,14 @@ class FromKernel:
         """The session under which the kernel speaks; empty before it has."""
         return read_parent(self._last_header).session
 
-    def append(self, channel: bytes, messages: Sequence[Parts], to: int = 0) -> None:
-        """Put messages into the log."""
-        self._messages.append(Chunk(channel, messages, self._clock.seconds(), to))
+    def append(self, channel: bytes, messages: Sequence[Parts], to: int = 0, mark: Bytes = b"") -> None:
+        """Put messages into the log.
+
+        :param mark: see :class:`Chunk`.
+        """
+        chunk = Chunk(channel, messages, self._clock.seconds(), to)
+        chunk.mark = mark
+        self._messages.append(chunk)
 
     def lose(self, why: str, waiting_too: bool = False) -> None:
         """What the kernel has got and will not reply to gets an error in place of the reply, and its ``idle``.
@@ -218,7 +223,8 @@ class FromKernel:
                 self.journal.said += len(messages)
                 self.journal.mark = signature
             gaps = self._drop_detector.before(messages)
-            self.append(b"iopub", messages if not gaps else self._told(messages, gaps, bytes(parent_before)))
+            told = messages if not gaps else self._told(messages, gaps, bytes(parent_before))
+            self.append(b"iopub", told, mark=signature)
             if self.watchers:
                 self._tell_watchers(messages)
         if active:

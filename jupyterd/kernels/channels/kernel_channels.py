@@ -242,6 +242,9 @@ class KernelChannels:
         """The keeper was killed; another one is to listen along."""
         if self._standin is not None and not self._closed:
             self._standin.new_keeper()
+            for cursor in self.messages.attached:
+                client: Any = cursor.client
+                client.hold_again()
 
     def hold(self) -> None:
         """Its process is to end: what clients say from now on waits for the next one."""

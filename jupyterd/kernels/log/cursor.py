@@ -79,6 +79,8 @@ class Cursor:
     :ivar held: chunks read from disk and not yet taken.
     :ivar partial: bytes of the chunk at ``position`` that a lost client had acknowledged, and in which protocol.
     :ivar records: what its client runs may be written into notebooks.
+    :ivar said: names the last message before ``position`` that the kernel said, by its signature; empty where that is
+        not known.
     :ivar slot: its row in the file of cursors; -1 where it is not.
     :ivar flight: what was written last: begin and end in the client's stream, the first message, whether each frame
         is the next message.
@@ -86,7 +88,7 @@ class Cursor:
 
     __slots__ = (
         "client", "expiry", "flight", "held", "limit", "number", "partial", "position", "pulling", "reading", "records",
-        "session", "slot",
+        "said", "session", "slot",
     )  # fmt: skip
 
     def __init__(self, number: int, session: str | None, position: int) -> None:
@@ -101,5 +103,6 @@ class Cursor:
         self.limit: RateLimit | None = None
         self.partial: tuple[int, int, Codec] | None = None
         self.expiry: object = None
+        self.said: Bytes = b""
         self.slot = -1
         self.records = True

@@ -105,7 +105,7 @@ class Resuming:
         self.listened = listened
         self._known: set[str] = set()
         self._asked: dict[str, tuple[str, bytes]] = {}
-        self._behind: dict[int, list[Cursor]] = {}
+        self._behind: dict[int, list[tuple[Cursor, SavedCursor]]] = {}
         self._reached: dict[int, int] = {}
 
     async def restore(self, in_thread: Any, readers: Callable[[], None]) -> None:
@@ -144,7 +144,7 @@ class Resuming:
             cursor = messages.reopen(place, position)
             self._reached[cursor.number] = place.position
             if place.position > messages.next and place.said:
-                self._behind.setdefault(place.said, []).append(cursor)
+                self._behind.setdefault(place.said, []).append((cursor, place))
             grace = place.until - now if place.until else self._channels.settings.offline_session_timeout
             self._channels.session_cursors.restore(cursor, grace)
 
@@ -254,10 +254,9 @@ class Resuming:
             if behind or len(run) >= BATCH:
                 self._flush(run)
                 run = []
-            for cursor in behind or ():  # its client had all up to this from the former daemon, which had not stored it
+            for cursor, place in behind or ():
                 if cursor.client is None:
-                    cursor.position = self._channels.messages.next
-                    self._channels.messages.mark(cursor)
+                    self._channels.messages.go_on(cursor, place, message.parts[0])
         self._flush(run)
 
     def _flush(self, run: list[list[Any]]) -> None:

@@ -99,17 +99,25 @@ class ChannelsProtocol(SocketProtocol):
             count = None if self._counted is None else 0
         else:
             count = taken(socket.socket)
-        key = standin.hold(socket.fileno(), *([] if self._counted is None else [self._counted.fd]))
+        key = standin.hold(socket.fileno(), None if self._counted is None else self._counted.fd)
         self._hold = standin, key
         if count is not None and (self._plain_transport or self._tls_records is not None):
             self._held = Held(key, count + waiting(socket), self._tls_records)
             socket.doWrite = partial(self._do_write, socket.doWrite)
 
+    def hold_again(self) -> None:
+        """There is another keeper: have it hold the connection, by the same number."""
+        if self._hold is not None and self._cursor is not None:
+            standin, key = self._hold
+            socket: Any = self.transport if self._plain_transport else self.transport.transport
+            with suppress(OSError):  # it is closed just now
+                standin.hold(socket.fileno(), None if self._counted is None else self._counted.fd, key)
+
     def _uncounted(self) -> None:
         """What the system takes is not known from now on."""
         if self._cursor is not None:
             self._channels.messages.uncounted(self._cursor, self)
-        self._held = None
+        self._held = self._counted = None
 
     def _before_it_is_lost(self, socket: Any, connection_lost: Callable[[Any], None], reason: Failure) -> None:
         self._note_end(reason)
