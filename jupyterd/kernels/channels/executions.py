@@ -18,8 +18,8 @@ from twisted.logger import Logger
 
 from jupyterd.errors import Conflict, Forbidden, Invalid, NotFound, TooManyRequests
 from jupyterd.kernels.log.chunk import Chunk
-from jupyterd.kernels.log.cursor_file import SavedCursor
 from jupyterd.kernels.log.rest_entries import Entry, decoded, entries
+from jupyterd.kernels.log.settling import SavedCursor
 from jupyterd.kernels.messages.server_session import PROTOCOL_VERSION
 from jupyterd.kernels.messages.websocket_codec import Parts, read_parent, read_type
 
