@@ -17,6 +17,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from jupyterd.errors import Conflict, Forbidden, Invalid, NotFound, TooManyRequests
+from jupyterd.kernels.channels.client_requests import noted
 from jupyterd.kernels.log.chunk import Chunk
 from jupyterd.kernels.log.cursor_file import SavedCursor
 from jupyterd.kernels.log.rest_entries import Entry, decoded, entries
@@ -140,15 +141,17 @@ class Execution:
     def _send(
         self, channel: str, kind: str, msg_id: str, content: Any, metadata: bytes = b"{}", parent: bytes = b"{}"
     ) -> bool:
-        header = {
-            "msg_id": msg_id,
-            "msg_type": kind,
-            "session": self.id,
-            "username": "",
-            "date": self._channels.now(),
-            "version": PROTOCOL_VERSION,
-        }
-        return self._channels.send(self.cursor, channel, [_packed(header), parent, metadata, _packed(content)])
+        header = self._header(msg_id, kind, self._channels.now())
+        return self._channels.send(self.cursor, channel, [header, parent, metadata, _packed(content)])
+
+    def _header(self, msg_id: str, kind: str, date: str) -> bytes:
+        header = {"msg_id": msg_id, "msg_type": kind, "session": self.id, "username": "", "date": date}
+        return _packed({**header, "version": PROTOCOL_VERSION})
+
+    @property
+    def asks(self) -> Chunk:
+        """The note of its request, as the journal has it, if that was written in time."""
+        return noted("shell", self._header(self.id, "execute_request", self.asked), self.cursor.number)
 
     def heard(self, msg_type: str, parts: Parts | None) -> None:
         """The kernel said something in answer to it; None when the kernel is gone."""
@@ -308,13 +311,13 @@ class Executions:
         key: str | None = None,
         *,
         records: bool = True,
-        stays: bool = True,
+        execution_id: str | None = None,
     ) -> tuple[Execution, bool]:
         """Hand in code.
 
         :param request: ``code`` and any of :data:`OPTIONS`.
         :param records: its outputs may be written into a notebook.
-        :param stays: somebody may ask the next daemon for it.
+        :param execution_id: of the new one; None for any.
         :param key: the same key with the same request is the same execution, however often it is handed in.
         :returns: the execution, and whether it is a new one.
         :raises KeyReused: the key was used for another request.
@@ -328,7 +331,7 @@ class Executions:
                 raise KeyReused("This idempotency key was used for another request")
             return known, False
         self._make_room()
-        execution = self._made(request, self._channels.messages.open(), key, stays=stays)
+        execution = self._made(request, self._channels.messages.open(), key, execution_id)
         execution.cursor.records = records
         try:
             execution.begin(metadata)
@@ -336,21 +339,14 @@ class Executions:
             execution.forget()
             raise
         self._know(execution, key)
-        if stays:
-            self._write(execution, key)
+        self._write(execution, key)
         return execution, True
 
     def _made(
-        self,
-        request: dict[str, Any],
-        cursor: Cursor,
-        key: str | None,
-        *,
-        stays: bool = True,
-        execution_id: str | None = None,
+        self, request: dict[str, Any], cursor: Cursor, key: str | None, execution_id: str | None = None
     ) -> Execution:
         def settled() -> None:
-            if stays and execution.id in self._by_id:
+            if execution.id in self._by_id:
                 self._write(execution, key)
 
         execution = Execution(
@@ -381,19 +377,23 @@ class Executions:
         """What a former daemon has written down of them."""
         return [] if self._files is None else await self._files.read()
 
-    def restore(self, records: Iterable[Record]) -> None:
-        """Know them again. The log of the former daemon is there, and nothing of it is let go of yet."""
+    def restore(self, records: Iterable[Record]) -> list[Chunk]:
+        """Know them again; the requests of those that were not over.
+
+        The log of the former daemon is there, and nothing of it is let go of yet.
+        """
         for record in records:
             if record.keys() >= WRITTEN:
                 self._restore(record)
             else:
                 self.log.warn("what is written down of an execution can not be read")
+        return [each.asks for each in self.all() if not each.over]
 
     def _restore(self, record: Record) -> None:
         messages = self._channels.messages
         position = min(max(record["start"], messages.oldest), messages.next)
         cursor = messages.reopen(SavedCursor(-1, record["cursor"], position, 0, 0, None, 0.0, ""), position)
-        execution = self._made(record["request"], cursor, record["key"], execution_id=record["id"])
+        execution = self._made(record["request"], cursor, record["key"], record["id"])
         execution.recall(record)
         self._know(execution, record["key"])
         if execution.over:

@@ -105,10 +105,10 @@ class Resuming:
         self._asked: dict[str, tuple[str, bytes]] = {}
         self._behind: dict[int, list[Cursor]] = {}
 
-    async def restore(self, in_thread: Any, readers: Callable[[], None]) -> None:
+    async def restore(self, in_thread: Any, readers: Callable[[], Sequence[Chunk]]) -> None:
         """Read what the former daemon had on disk.
 
-        :param readers: called when its log is there: finds who else than sessions reads it, and has asked.
+        :param readers: called when its log is there: finds who else than sessions reads it, and what they have asked.
         """
         messages = self._channels.messages
         journal = messages.store.journal
@@ -121,8 +121,7 @@ class Resuming:
         if messages.cursor_file is not None:
             taken = await self._standin.taken() if self.listened else {}
             self._restore_cursors(messages.cursor_file.read(), taken)
-        readers()
-        self._restore_requests(found.asked, found.chunks)
+        self._restore_requests([*found.asked, *readers()], found.chunks)
         tail = messages.store.tail(TAIL)
         self._known = ids_of(parts[0] for chunk in found.chunks for parts in chunk.messages if not chunk.lost)
         self._channels.from_kernel.remind(tail)
