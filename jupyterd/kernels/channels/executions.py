@@ -17,10 +17,9 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from jupyterd.errors import Conflict, Forbidden, Invalid, NotFound, TooManyRequests
-from jupyterd.kernels.channels.client_requests import noted
 from jupyterd.kernels.log.chunk import Chunk
-from jupyterd.kernels.log.cursor_file import SavedCursor
 from jupyterd.kernels.log.rest_entries import Entry, decoded, entries
+from jupyterd.kernels.log.settling import SavedCursor
 from jupyterd.kernels.messages.server_session import PROTOCOL_VERSION
 from jupyterd.kernels.messages.websocket_codec import Parts, read_parent, read_type
 
@@ -141,17 +140,15 @@ class Execution:
     def _send(
         self, channel: str, kind: str, msg_id: str, content: Any, metadata: bytes = b"{}", parent: bytes = b"{}"
     ) -> bool:
-        header = self._header(msg_id, kind, self._channels.now())
-        return self._channels.send(self.cursor, channel, [header, parent, metadata, _packed(content)])
-
-    def _header(self, msg_id: str, kind: str, date: str) -> bytes:
-        header = {"msg_id": msg_id, "msg_type": kind, "session": self.id, "username": "", "date": date}
-        return _packed({**header, "version": PROTOCOL_VERSION})
-
-    @property
-    def asks(self) -> Chunk:
-        """The note of its request, as the journal has it, if that was written in time."""
-        return noted("shell", self._header(self.id, "execute_request", self.asked), self.cursor.number)
+        header = {
+            "msg_id": msg_id,
+            "msg_type": kind,
+            "session": self.id,
+            "username": "",
+            "date": self._channels.now(),
+            "version": PROTOCOL_VERSION,
+        }
+        return self._channels.send(self.cursor, channel, [_packed(header), parent, metadata, _packed(content)])
 
     def heard(self, msg_type: str, parts: Parts | None) -> None:
         """The kernel said something in answer to it; None when the kernel is gone."""
@@ -377,17 +374,13 @@ class Executions:
         """What a former daemon has written down of them."""
         return [] if self._files is None else await self._files.read()
 
-    def restore(self, records: Iterable[Record]) -> list[Chunk]:
-        """Know them again; the requests of those that were not over.
-
-        The log of the former daemon is there, and nothing of it is let go of yet.
-        """
+    def restore(self, records: Iterable[Record]) -> None:
+        """Know them again. The log of the former daemon is there, and nothing of it is let go of yet."""
         for record in records:
             if record.keys() >= WRITTEN:
                 self._restore(record)
             else:
                 self.log.warn("what is written down of an execution can not be read")
-        return [each.asks for each in self.all() if not each.over]
 
     def _restore(self, record: Record) -> None:
         messages = self._channels.messages

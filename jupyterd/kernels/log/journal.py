@@ -23,6 +23,7 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from jupyterd.kernels.log.chunk import Chunk
+from jupyterd.kernels.log.recent_notes import ASKED, RecentNotes
 from jupyterd.kernels.log.spill import pack_chunk, unpack_chunks
 from jupyterd.kernels.messages.websocket_codec import Bytes
 
@@ -47,9 +48,6 @@ FILE = 4 * 1024 * 1024
 SAID = b"#said"
 """The channel of a note: how many messages the kernel had said on iopub, where it stands."""
 
-ASKED = b">"
-"""The channels of notes of what a client asked begin with it."""
-
 _BLOCK = Struct("<4sII")
 _MAGIC = b"jlb1"
 _COUNT = Struct("<Q")
@@ -71,6 +69,7 @@ class Journal:
     :param directory: made with the first write, readable by its owner only.
     :param kept: gives the number of the first message that the store has in memory: what is before it may go.
     :param asked: gives notes of all that is asked and not replied to, for the begin of a new file.
+    :param recent: has notes until they are on disk; None where they need not be known of before.
     :param stored: called when what had been said is on disk, with what :attr:`mark` was then.
     :ivar said: how many messages the kernel has said on iopub.
     :ivar mark: whatever names the last of them.
@@ -82,6 +81,7 @@ class Journal:
     kept: Callable[[], int]
     asked: Callable[[], Sequence[Chunk]] = lambda: ()
     stored: Callable[[Bytes], None] = lambda mark: None
+    recent: RecentNotes | None = None
     said: int = 0
     mark: Bytes = b""
     _waiting: list[Chunk] = field(default_factory=list)
@@ -115,6 +115,8 @@ class Journal:
     def note(self, chunk: Chunk) -> None:
         """Write down a note soon: something is done that it tells of."""
         if not self._closed:
+            if self.recent is not None:
+                self.recent.add(chunk)
             self._waiting.append(chunk)
             self._size += chunk.size
             if self._timer is None:
@@ -142,17 +144,19 @@ class Journal:
         chunks.append(said)
         file = self._files[-1]
         file.end = max([file.end, *(chunk.end for chunk in chunks)])
-        mark = self.mark
+        mark, notes = self.mark, 0 if self.recent is None else self.recent.count
         self._writing = True
         done = self.in_thread(write, file.path, file.size, chunks)
-        done.addCallbacks(self._written, self._not_written, (file, mark), errbackArgs=(file,))
+        done.addCallbacks(self._written, self._not_written, (file, mark, notes), errbackArgs=(file,))
         done.addErrback(self._bug)
 
-    def _written(self, size: int, file: _File, mark: Bytes) -> None:
+    def _written(self, size: int, file: _File, mark: Bytes, notes: int) -> None:
         self._writing = False
         file.size = size
         if self._closed:
             return
+        if self.recent is not None:
+            self.recent.on_disk(notes)
         if mark:
             self.stored(mark)
         self._tidy()
@@ -189,6 +193,8 @@ class Journal:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        if self.recent is not None:
+            self.recent.close()
 
     def _bug(self, failure: Failure) -> None:
         self.log.failure("a kernel's journal is not in order", failure)
