@@ -222,9 +222,7 @@ class Runs(Service):
     # -- a run
 
     def _start(self, run: Run) -> None:
-        Deferred.fromCoroutine(self._in_turn(run)).addErrback(
-            lambda failure: self.log.failure("the run of {path} failed", failure, path=run.path)
-        )
+        Deferred.fromCoroutine(self._in_turn(run))
 
     async def _in_turn(self, run: Run) -> None:
         turn = self._turns.setdefault(run.path, DeferredLock())
@@ -232,10 +230,11 @@ class Runs(Service):
         try:
             if not run.over and not self._left:
                 await self._run(run)
-        finally:
-            turn.release()
-            if not turn.locked and self._turns.get(run.path) is turn:
-                del self._turns[run.path]
+        except Exception:  # noqa: BLE001 - the next has its turn all the same
+            self.log.failure("the run of {path} failed", path=run.path)
+        turn.release()
+        if not turn.locked and self._turns.get(run.path) is turn:
+            del self._turns[run.path]
 
     async def _run(self, run: Run) -> None:
         state = "error"
