@@ -311,14 +311,21 @@ class KeeperLink:
         if self._conversation is not None:
             self._write(self._conversation, {"op": op, "id": 0, **fields}, ())
 
-    def hold(self, fd: int) -> int:
-        """Have a client's connection kept open if this daemon is killed; the number by which it is dropped."""
-        self._holds += 1
+    def hold(self, fd: int, counter: int | None = None, key: int | None = None) -> int:
+        """Have a client's connection kept open if this daemon is killed; the number by which it is dropped.
+
+        :param counter: a file whose position is how much was sent, where the system does not tell.
+        :param key: by which another keeper held it.
+        """
+        if key is None:
+            self._holds += 1
+            key = self._holds
         if self._conversation is not None:
-            copy = os.dup(fd)
-            self._write(self._conversation, {"op": "hold", "id": 0, "key": self._holds}, [copy])
-            self._reactor.callLater(SENT, os.close, copy)
-        return self._holds
+            copies = [os.dup(each) for each in (fd, counter) if each is not None]
+            self._write(self._conversation, {"op": "hold", "id": 0, "key": key}, copies)
+            for copy in copies:
+                self._reactor.callLater(SENT, os.close, copy)
+        return key
 
     def drop(self, key: int) -> None:
         """A connection that was held is closed."""
