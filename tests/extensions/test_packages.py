@@ -254,15 +254,17 @@ asyncio.run(main())
 def test_a_websocket_of_an_application_behind_server_proxy(daemon: Daemon) -> None:
     command = [str(python_of("common", COMMON)), "-c", ECHO]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as application:
-        assert application.stdout is not None
-        port = int(application.stdout.readline())
-        client = connect(daemon, f"/proxy/{port}/ws", subprotocols=["xyz", "abc"])
-        assert client.subprotocol == "abc"
-        large = os.urandom(3 << 20)
-        client.send_binary(large)
-        assert client.recv() == large
-        client.close()
-        application.terminate()
+        try:
+            assert application.stdout is not None
+            port = int(application.stdout.readline())
+            client = connect(daemon, f"/proxy/{port}/ws", subprotocols=["abc"])
+            assert client.subprotocol == "abc"
+            large = os.urandom(3 << 20)
+            client.send_binary(large)
+            assert client.recv() == large
+            client.close()
+        finally:
+            application.terminate()
 
 
 def test_the_server_answers_while_an_extension_starts(tmp_path: Path) -> None:
