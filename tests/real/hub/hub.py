@@ -23,6 +23,7 @@ from tests.real import programs
 from tests.real.daemon import BIN, Daemon, free_port, until
 from tests.real.tab import V1, Tab, printed
 
+PROXY_TOKEN = "token-of-the-proxy"
 ADMIN = "admin-token-of-a-service-0123456789abcdef"
 CONFIG = """
 import json, os
@@ -167,7 +168,8 @@ class RealHub:
 
     :ivar host: the name that it has, where users have names below it.
     :ivar commands: where ``jupyterhub`` is; by default in the environment of the version.
-    :ivar inside: a command that starts others elsewhere, before that of the Hub.
+    :ivar inside: a command that starts another elsewhere, as its child, before that of the Hub.
+    :ivar seen: ``home`` as the Hub there sees it.
     """
 
     home: Path
@@ -182,6 +184,7 @@ class RealHub:
     host: str = ""
     commands: Path | None = None
     inside: list[str] = field(default_factory=list)
+    seen: str = ""
 
     @property
     def url(self) -> str:
@@ -197,7 +200,8 @@ class RealHub:
         commands, proxy = self.commands or programs.hub(self.version), programs.proxy()
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("JUPYTER", "JPY", "PYTEST"))}
         told = {
-            "port": self.port, "hub_port": self.hub_port, "api_port": self.api_port, "home": str(self.home),
+            "port": self.port, "hub_port": self.hub_port, "api_port": self.api_port,
+            "home": self.seen or str(self.home),
             "proxy": str(proxy), "command": self.command, "environment": dict(self.environment), "admin": ADMIN,
             "more": self.more, "host": self.host, "shares": not self.version.startswith("4"),
         }  # fmt: skip
@@ -205,11 +209,11 @@ class RealHub:
             **kept,
             "PATH": f"{commands}:{kept.get('PATH', '')}",
             "HUB_TEST": json.dumps(told),
-            "CONFIGPROXY_AUTH_TOKEN": "token-of-the-proxy",
+            "CONFIGPROXY_AUTH_TOKEN": PROXY_TOKEN,
         }
         with (self.home / "hub.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [*self.inside, str(commands / "jupyterhub"), "-f", str(self.home / "config.py")],
+                [*self.inside, str(commands / "jupyterhub"), "-f", f"{told['home']}/config.py"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.home, env=env,
             )  # fmt: skip
         until(self._answers, 90, "the Hub does not answer")
@@ -233,7 +237,8 @@ class RealHub:
         """End the Hub, which ends all servers."""
         if self.process is None:
             return
-        self.process.send_signal(signal.SIGTERM)
+        with suppress(OSError):
+            os.kill(self._main(), signal.SIGTERM)
         try:
             self.process.wait(60)
         except subprocess.TimeoutExpired:
@@ -242,6 +247,12 @@ class RealHub:
         for pid in self.processes():  # of a Hub that was killed, in a test that has failed
             with suppress(OSError):
                 os.kill(pid, signal.SIGTERM)
+
+    def _main(self) -> int:
+        """The process of the Hub itself."""
+        assert self.process is not None
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return int(children.read_text().split()[0]) if self.inside else self.process.pid
 
     # -- what an administrator does
 

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import signal
 import socket
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +18,14 @@ import pytest
 from tests.hub.test_documentation import blocks
 from tests.real import programs
 from tests.real.daemon import until
-from tests.real.hub.hub import Person, Program, RealHub, started
+from tests.real.hub.hub import PROXY_TOKEN, Person, Program, RealHub, started
 
 IMAGE = os.environ.get("JUPYTERD_HUB_IMAGE", "")
 """An image with jupyterd, ipykernel and the user jovyan, as the page's Dockerfile makes it. Docker's API is where
 ``DOCKER_HOST`` says; ``podman system service`` speaks it too."""
+MACHINE = os.environ.get("JUPYTERD_HUB_MACHINE", "")
+"""The directory of a Linux that systemd-nspawn boots, on this machine's network: with systemd, a user ``ada``,
+``/opt/jupyterd`` (jupyterd, ipykernel) and ``/opt/hub`` (jupyterhub, jupyterhub-systemdspawner)."""
 PODMAN = ["podman", *(["--url", os.environ["DOCKER_HOST"]] if "DOCKER_HOST" in os.environ else [])]
 pytestmark = pytest.mark.real
 CONTAINERS = """
@@ -156,6 +162,84 @@ c.JupyterHub.hub_connect_ip = {machine_address()!r}
         hub.stop_servers(user)
         assert subprocess.run([*PODMAN, "pod", "exists", pod["metadata"]["name"]], timeout=60).returncode == 1
         assert "Traceback" not in hub.log
+
+
+@contextmanager
+def booted(directory: Path) -> Iterator[list[str]]:
+    """Boot :data:`MACHINE`; the beginning of a command line that runs something there.
+
+    :param directory: there it is ``/srv/hub``.
+    """
+    flags = ["--register=no", "--keep-unit", "--console=pipe", f"--bind={directory}:/srv/hub"]
+    with (directory / "console").open("wb") as console:
+        machine = subprocess.Popen(
+            ["systemd-nspawn", "--quiet", "--boot", *flags, "-D", MACHINE],
+            stdin=subprocess.DEVNULL, stdout=console, stderr=console,
+        )  # fmt: skip
+    try:
+        children = Path(f"/proc/{machine.pid}/task/{machine.pid}/children")
+
+        def running() -> list[str] | None:
+            """How to come in, where it is up; the first child is another process than the machine's first."""
+            for child in children.read_text().split():
+                inside = ["nsenter", "--all", "--target", child]
+                asked = subprocess.run([*inside, "systemctl", "is-system-running"], capture_output=True, text=True)
+                if asked.stdout.strip() in ("running", "degraded"):
+                    return inside
+            return None
+
+        inside = until(running, 90, "the machine does not come up")
+        yield inside
+    finally:
+        machine.send_signal(signal.SIGTERM)
+        try:
+            machine.wait(60)
+        except subprocess.TimeoutExpired:
+            machine.kill()
+            machine.wait()
+
+
+@pytest.mark.skipif(not MACHINE, reason="set JUPYTERD_HUB_MACHINE")
+def test_systemdspawner(tmp_path: Path) -> None:
+    """The Hub in a machine that systemd runs; its proxy stays outside, as it needs Node.js."""
+    more = f"""
+told["environment"] = {{}}
+c.Spawner.environment, c.Spawner.args = {{}}, []
+c.ConfigurableHTTPProxy.should_start = False
+{configuration("systemd")}
+"""
+    with booted(tmp_path) as inside:
+        home = tmp_path / "hub"
+        hub = RealHub(home, more=more, commands=Path("/opt/hub/bin"), inside=inside, seen="/srv/hub/hub")
+        with proxy(hub), started(hub):
+            told = a_day(hub, "ada")
+            assert (told["user"], told["directory"]) == ("ada", "/home/ada")
+            asked = ["ActiveState", "MemoryMax", "NoNewPrivileges", "PrivateTmp"]
+            assert unit(inside, *asked) == ["active", str(4 << 30), "yes", "yes"]
+            another_day(hub, "ada")
+            assert unit(inside, "ActiveState", "Result") == ["inactive", "success"]
+
+
+def unit(inside: list[str], *names: str) -> list[str]:
+    """Properties of Ada's unit."""
+    show = [*inside, "systemctl", "show", "jupyter-ada-singleuser", *(f"--property={name}" for name in names)]
+    said = subprocess.run(show, capture_output=True, text=True, check=True, timeout=60).stdout
+    properties = dict(line.split("=", 1) for line in said.splitlines())
+    return [properties[name] for name in names]
+
+
+@contextmanager
+def proxy(hub: RealHub) -> Iterator[None]:
+    """The Hub's proxy, started by somebody else."""
+    places = [f"--port={hub.port}", f"--api-port={hub.api_port}", f"--default-target=http://127.0.0.1:{hub.hub_port}"]
+    local = ["--ip=127.0.0.1", "--api-ip=127.0.0.1"]
+    env = {**os.environ, "CONFIGPROXY_AUTH_TOKEN": PROXY_TOKEN}
+    running = subprocess.Popen([str(programs.proxy()), *places, *local], env=env, stdout=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        running.terminate()
+        running.wait(20)
 
 
 def podman(*words: str) -> str:
