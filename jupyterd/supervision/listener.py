@@ -161,6 +161,15 @@ class Listener(Service):
         except tls.BadCertificate as error:
             raise sockets.CannotListen(str(error)) from error
 
+    def reload_certificates(self) -> None:
+        """Read the files of certificates and keys again; connections made from now on use them.
+
+        :raises BadCertificate: some can not be used; the old ones stay in use.
+        """
+        if self.certificates is not None:
+            self.certificates.reload()
+        self._more.reload()
+
     def _note_where(self) -> None:
         where = self._listening[0].getsockname()
         if isinstance(where, bytes):

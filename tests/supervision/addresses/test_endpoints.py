@@ -21,8 +21,9 @@ from jupyterd.supervision.listener import Listener
 from jupyterd.supervision.running_servers import listens_on
 from jupyterd.supervision.sockets import CannotListen, open_port
 from jupyterd.supervision.systemd_notify import Notify
+from jupyterd.supervision.tls import BadCertificate
 from tests.supervision.server import server
-from tests.supervision.test_tls import certificate
+from tests.supervision.test_tls import certificate, common_name
 
 
 class Reactor(MemoryReactorClock):
@@ -120,6 +121,28 @@ def test_they_open_first_and_accept_last(tmp_path: Path) -> None:
     made.close()
     assert reactor.getReaders() == []
     assert not os.path.exists(path)
+
+
+def test_certificates_of_the_string_are_read_again(tmp_path: Path) -> None:
+    """All or nothing: half a renewal changes nothing, and is told."""
+    cert, key = certificate(tmp_path, "one")
+    made = Endpoints(Reactor(), [f"ssl:0:privateKey={key}:certKey={cert}:interface=127.0.0.1", "tcp:0"], 0o600)
+    made.open(FACTORY)
+    [certificates] = made.all[0].certificates
+    assert common_name(certificates) == "one"
+    other = certificate(tmp_path, "two")
+    Path(cert).write_bytes(Path(other[0]).read_bytes())
+    with pytest.raises(BadCertificate, match="^ssl:0:.*: .*"):
+        made.reload()
+    assert common_name(certificates) == "one"
+    Path(key).write_bytes(Path(other[1]).read_bytes())
+    made.reload()
+    assert common_name(certificates) == "two"
+    os.unlink(key)
+    with pytest.raises(BadCertificate, match="No such file"):
+        made.reload()
+    assert common_name(certificates) == "two"
+    made.close()
 
 
 def test_a_mode_in_the_string_wins(tmp_path: Path) -> None:
