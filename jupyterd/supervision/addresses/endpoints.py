@@ -117,6 +117,19 @@ class _Openers:
         return endpoint.add(listening, factory)
 
 
+def url_of(where: str | tuple[Any, ...], secure: bool, base_url: str) -> str:
+    """Where a server is for its clients.
+
+    :param where: the path of a UNIX socket, or address and port.
+    :param secure: whether it speaks TLS there.
+    """
+    if isinstance(where, str):
+        return url_path_join(f"http+unix://{urlencode_unix_socket_path(where)}", base_url)
+    address = socket.gethostname() if where[0] in ("0.0.0.0", "::") else where[0]  # noqa: S104
+    address = f"[{address}]" if ":" in address else address
+    return url_path_join(f"http{'s' if secure else ''}://{address}:{where[1]}", base_url)
+
+
 class _Reader:
     """A reactor that opens nothing: it tells what an endpoint would make TLS contexts with."""
 
@@ -206,13 +219,10 @@ class Endpoint:
         """Where it is for clients; the string itself where that is not to be told."""
         host: Any = self.ports[0].getHost() if self.ports else None
         if self.unix is not None:
-            where = urlencode_unix_socket_path(self.unix.path)
-            return url_path_join(f"http+unix://{where}", base_url)
+            return url_of(self.unix.path, self.secure, base_url)
         if not self.text.startswith(("tcp:", "tcp6:", "ssl:", "tls:")) or host is None:
             return self.text
-        address = socket.gethostname() if host.host in ("0.0.0.0", "::") else host.host  # noqa: S104
-        address = f"[{address}]" if ":" in address else address
-        return url_path_join(f"http{'s' if self.secure else ''}://{address}:{host.port}", base_url)
+        return url_of((host.host, host.port), self.secure, base_url)
 
 
 class Endpoints:

@@ -232,6 +232,27 @@ def test_a_socket_of_the_service_manager_s_outlives_takeovers(tmp_path: Path, mo
     assert (tmp_path / "s").exists()
 
 
+def test_where_the_service_manager_listens_is_told_whatever_the_settings_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, first = f"{tmp_path}/unit", 200
+    with socket.socket(socket.AF_UNIX) as unix, socket.create_server(("127.0.0.1", 0)) as tcp_socket:
+        unix.bind(path)
+        unix.listen()
+        port = tcp_socket.getsockname()[1]
+        for number, listening in enumerate((unix, tcp_socket)):
+            os.dup2(listening.fileno(), first + number)
+    monkeypatch.setattr("jupyterd.supervision.sockets._FIRST_INHERITED", first)
+    monkeypatch.setenv("LISTEN_PID", str(os.getpid()))
+    monkeypatch.setenv("LISTEN_FDS", "2")
+    made = listener(tmp_path, Reactor(), sock=f"{tmp_path}/settings")
+    made.privilegedStartService()
+    told = made._server
+    assert (told.sock, told.port, told.more_urls) == (path, 0, [f"http://127.0.0.1:{port}/"])
+    assert not (tmp_path / "settings").exists()
+    made.stopService()
+
+
 def test_an_abstract_socket_of_the_service_manager_s_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
