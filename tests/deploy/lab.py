@@ -133,6 +133,14 @@ class Machine:
         raise KeyError(user)
 
 
+def is_init(pid: int) -> bool:
+    """Not one of those that prepare it."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text() == "systemd\n"
+    except OSError:
+        return False
+
+
 @contextmanager
 def booted(name: str) -> Iterator[Machine]:
     """A machine with the server of this tree and one user, ``ada``; powered off at the end."""
@@ -146,11 +154,11 @@ def booted(name: str) -> Iterator[Machine]:
     with (LAB / f"{name}.log").open("wb") as log:
         process = subprocess.Popen(
             ["systemd-nspawn", "--quiet", "--boot", "--register=no", "--keep-unit", "--private-network",
-             "--console=pipe", "-D", str(place)],
+             "--console=pipe", f"--machine=jupyterd-{name}", "-D", str(place)],
             stdin=subprocess.DEVNULL, stdout=log, stderr=log,
         )  # fmt: skip
     try:
-        [init] = until(lambda: children_of(process.pid), 30)
+        init = until(lambda: next(filter(is_init, children_of(process.pid)), 0), 60)
         machine = Machine(place, init)
         until(lambda: machine.ask("systemctl", "is-system-running").stdout.strip() in ("running", "degraded"), 90)
         yield machine
