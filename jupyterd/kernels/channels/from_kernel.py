@@ -28,6 +28,7 @@ from jupyterd.kernels.log.totals import MessageTotals
 from jupyterd.kernels.messages.adapter import OURS, adapted
 from jupyterd.kernels.messages.server_session import ServerSession
 from jupyterd.kernels.messages.websocket_codec import (
+    COMMS,
     NO_PARENT,
     UNREADABLE,
     Bytes,
@@ -211,6 +212,8 @@ class FromKernel:
                 self._status(message[3], parent)
             elif msg_type == "error" and not policy.allow_tracebacks:
                 message[3] = policy.shown(message[3])
+            elif msg_type in COMMS and self.recording is not None:
+                self.recording.comm(msg_type, message)
             active = active or self._busy or msg_type not in untracked or parent.msg_type not in untracked
             messages.append(message)
         self._parent = (parent_bytes, parent)
