@@ -300,7 +300,10 @@ class Parts:
             ledger=ledger,
         )
         if keeping is not None and isinstance(launcher, ProcessLauncher):
+            from jupyterd.app.outputs import finder
+
             keeping.finders.append(Recovery(keeping.kept, self.state_thread, kernels, launcher).find)
+            keeping.finders.append(finder(lambda: self.runs, keeping.kept, self.state_thread))
             keeping.kept.keeper.replaced.append(kernels.new_keeper)
         return kernels
 
@@ -360,6 +363,7 @@ class Parts:
             emit=self.emit,
             kept=None if keeping is None else keeping.kept,
             state_thread=self.state_thread,
+            kernels_stay=self.keep_at_stop,
         )
         self.services.add(Stage.RECORDS, service)
         return service

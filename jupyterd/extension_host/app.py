@@ -26,6 +26,7 @@ from jupyterd.extension_host.kernels import KernelMirror
 from jupyterd.extension_host.link import Link
 from jupyterd.extension_host.loading import ReportingManager
 from jupyterd.extension_host.sessions import DaemonSessions
+from jupyterd.extension_host.terminals import DaemonTerminals
 from jupyterd.extensions.routes import CONTENTS_MANAGER
 from jupyterd.settings.aliases import ALIASES, FLAGS
 from jupyterd.settings.command_line import parse
@@ -185,6 +186,9 @@ class HostApp(ServerApp):
         """The web application; its core rules stay the daemon's."""
         super().init_webapp()
         self.core_rules = routes.of_core(self.web_app)
+        self.web_app.settings["terminals_available"] = self.setup["terminals"]
+        if self.setup["terminals"]:
+            self.web_app.settings["terminal_manager"] = DaemonTerminals(self.api)
         stock = self.web_app.add_handlers
 
         def add_handlers(*args: Any, **options: Any) -> None:
