@@ -48,7 +48,12 @@ NEIGHBOURS = {
         "kernels.manager",
         "kernelspecs.manager",
     },
-    "commands": {"extensions.discovery", "supervision.handover.restart_command", "supervision.running_servers"},
+    "commands": {
+        "extensions.discovery",
+        "supervision.handover.kept_servers",
+        "supervision.handover.restart_command",
+        "supervision.running_servers",
+    },
     "gateway": {
         "kernels.messages.server_session",
         "kernels.channels.settings",
