@@ -107,6 +107,7 @@ def _mount_front_ends(parts: Parts) -> None:
 def _add_services(parts: Parts) -> None:
     """What runs from the start: culling, watching, ports. What is made at a first request joins its stage then."""
     from jupyterd.system.memory import Trimming
+    from jupyterd.system.processes.orphans import Orphans
     from jupyterd.web.websocket.open_sockets import Goodbye
 
     services, server, reactor = parts.services, parts.server, parts.reactor
@@ -115,6 +116,7 @@ def _add_services(parts: Parts) -> None:
     if parts.keeping is not None:
         services.add(Stage.BACKENDS, parts.keeping)
     services.add(Stage.THREADS, Trimming(reactor, parts.activity.last))
+    services.add(Stage.THREADS, Orphans(reactor, first=os.getpid() == 1))
     services.add(Stage.DOMAINS, parts.kernels_service)
     if server.terminals_enabled:
         services.add(Stage.DOMAINS, parts.terminals)

@@ -85,6 +85,7 @@ class Parts:
             self._threads("contents", 8), self._threads("contents-read", 8), self._threads("contents-large", 1)
         )
         self.activity = Activity(reactor, self._last_uses())  # the daemon's time begins here
+        self.start_seconds = 0.0  # from then until it listened
 
     def _threads(self, name: str, size: int) -> Threads:
         threads = Threads(self.reactor, name, size)
@@ -455,7 +456,8 @@ class Parts:
         notify = Notify.from_environment()
 
         def listens() -> None:
-            self.progress.told("start", "server", self.reactor.seconds() - self.activity.started)
+            self.start_seconds = round(self.reactor.seconds() - self.activity.started, 3)
+            self.progress.told("start", "server", self.start_seconds)
 
         return Listener(
             self.reactor,
