@@ -17,16 +17,18 @@ from typing import Any
 V1 = "v1.kernel.websocket.jupyter.org"
 TEXT, BINARY, CLOSE, PING, PONG = 1, 2, 8, 9, 10
 CHUNK = 1 << 18
-METADATA = {"cellId": os.environ["BENCHMARK_CELL"]} if os.environ.get("BENCHMARK_CELL") else {}
-"""Of each request: with a cell's id, its outputs are kept until a save holds them."""
 
 
 class WebSocket:
-    """One tab. ``protocol`` is "" for the default JSON protocol or :data:`V1`."""
+    """One tab. ``protocol`` is "" for the default JSON protocol or :data:`V1`.
+
+    :ivar metadata: of each request: with a ``cellId``, a cell's outputs are kept until a save holds them.
+    """
 
     def __init__(self, port: int, path: str, token: str, protocol: str = "") -> None:
         self.protocol = protocol
         self.session = uuid.uuid4().hex
+        self.metadata: dict[str, Any] = {}
         self.sock = socket.create_connection(("127.0.0.1", port), timeout=60.0)
         self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.bytes = bytearray()
@@ -71,11 +73,11 @@ class WebSocket:
             "date": "2026-01-01T00:00:00.000000Z", "version": "5.3",
         }  # fmt: skip
         if self.protocol == V1:
-            parts = [json.dumps(part).encode() for part in (header, {}, METADATA, content)]
+            parts = [json.dumps(part).encode() for part in (header, {}, self.metadata, content)]
             self.send_frame(BINARY, b"".join((pack_v1([channel.encode(), *parts], buffers), *buffers)))
             return msg_id
         message = json.dumps({
-            "channel": channel, "header": header, "parent_header": {}, "metadata": METADATA, "content": content,
+            "channel": channel, "header": header, "parent_header": {}, "metadata": self.metadata, "content": content,
             "buffers": [],
         }).encode()  # fmt: skip
         if buffers:

@@ -7,12 +7,15 @@ import inspect
 import os
 import re
 import signal
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.left_behind import left_behind
 
 SLOW_MACHINE = [HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example]
 """Files and messages are big on purpose, and the machine may be busy: neither is a failure."""
@@ -80,6 +83,15 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
         await Deferred.fromCoroutine(test(**kwargs)).addTimeout(LIMIT, reactor)
 
     pyfuncitem.obj = limited
+
+
+@pytest.fixture(scope="session", autouse=True)
+def nothing_is_left_behind(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No server, keeper, kernel or browser outlives the run whose directories it has; their names tell the test."""
+    yield
+    if any(item.get_closest_marker("real") for item in request.session.items):
+        left = left_behind(tmp_path_factory.getbasetemp())
+        assert not left, "processes are left behind:\n" + "\n".join(left)
 
 
 @pytest.fixture(autouse=True)

@@ -39,6 +39,7 @@ def account(parts: Parts) -> Account:
             about=lambda: {
                 "root_dir": parts.server.root_dir,
                 "started": parts.activity.text(parts.activity.started),
+                "start_seconds": parts.start_seconds,
                 "last_activity": parts.activity.text(parts.activity.last()),
                 "url": parts.server.connection_url,
                 "more_urls": parts.server.more_urls,

@@ -107,10 +107,12 @@ def runs(
     emit: Callable[[str, dict[str, Any]], None],
     kept: Kept | None,
     state_thread: InThread,
+    kernels_stay: Callable[[], bool],
 ) -> Runs:
     """What runs notebooks.
 
     :param kept: what the next daemon finds; None where it finds nothing.
+    :param kernels_stay: whether kernels go on when the daemon stops.
     """
     from jupyterd.outputs.ledger import RunLedger
     from jupyterd.outputs.runs.runs import Runs
@@ -123,9 +125,20 @@ def runs(
         is_pending=recorder.is_pending,
         emit=emit,
         ledger=None if kept is None else RunLedger(lambda: kept.store, kept.directory.exists, state_thread),
+        kernels_stay=kernels_stay,
     )
     recorder.followers.append(made.moved)
     return made
+
+
+def finder(runs: Callable[[], Runs], kept: Kept, state_thread: InThread) -> Callable[..., Awaitable[None]]:
+    """Goes on with the runs that a former daemon has left; where all were over it waits for somebody who asks."""
+
+    async def find(children: Any, listened: Any) -> None:
+        if any(record["ended"] is None for record in await state_thread(lambda: kept.store.runs())):
+            await runs().recall()
+
+    return find
 
 
 def run_routes(runs: Runs, may_execute: Callable[[Call], Awaitable[bool]]) -> RunRoutes:

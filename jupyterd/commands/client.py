@@ -16,6 +16,10 @@ class CommandError(Exception):
     """What a command can not do, in a sentence for its user."""
 
 
+class NoAnswer(CommandError):
+    """The server is not there, or is not one."""
+
+
 @dataclass(frozen=True)
 class ServerClient:
     """Asks one server.
@@ -59,7 +63,8 @@ class ServerClient:
         """What it answers; None where it says nothing.
 
         :param path: below its URL, not quoted.
-        :raises CommandError: it refuses, or is not there.
+        :raises NoAnswer: it is not there.
+        :raises CommandError: it refuses.
         """
         return self.ask_raw(method, quote(path), body)
 
@@ -74,7 +79,7 @@ class ServerClient:
         except HTTPError as error:
             raise CommandError(_reason(error)) from None
         except (OSError, ValueError) as error:
-            raise CommandError(f"{self.url} does not answer: {error}") from None
+            raise NoAnswer(f"{self.url} does not answer: {error}") from None
         return answer.json() if answer.body else None
 
 

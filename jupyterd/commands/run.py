@@ -7,13 +7,17 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any, TextIO
 
 from jupyterd.commands.base import make_parser
-from jupyterd.commands.client import CommandError, ServerClient
+from jupyterd.commands.client import CommandError, NoAnswer, ServerClient
 
 POLL = 0.3
 """Seconds between two looks at a run."""
+
+AWAY = 120.0
+"""Seconds for which the server may be away: it is started again, and its runs go on."""
 
 FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130
 """Exit statuses."""
@@ -84,7 +88,7 @@ def run(options: argparse.Namespace, stream: TextIO) -> int:
         if options.detach:
             sys.stdout.write(f"{model['id']}\n")
             return 0
-        return _watch(client, path, model, stream)
+        return _watch(options, client, path, model, stream)
     except CommandError as error:
         stream.write(f"jupyterd run: {error}\n")
         return WRONG_USE
@@ -116,14 +120,14 @@ def value_of(text: str) -> Any:
     return text
 
 
-def _watch(client: ServerClient, path: str, model: dict[str, Any], stream: TextIO) -> int:
+def _watch(options: argparse.Namespace, client: ServerClient, path: str, model: dict[str, Any], stream: TextIO) -> int:
     bar = Bar(stream, path)
     where = f"api/contents/{path}/runs/{model['id']}"
     try:
         while model["ended"] is None:
             bar.show(model)
             time.sleep(POLL)
-            model = client.ask("GET", where)
+            client, model = _look(options, client, where)
     except KeyboardInterrupt:
         client.ask("DELETE", where)
         stream.write("\njupyterd run: cancelled\n")
@@ -133,6 +137,20 @@ def _watch(client: ServerClient, path: str, model: dict[str, Any], stream: TextI
     if model["error"]:
         stream.write("".join(f"{line}\n" for line in _lines(model["error"])))
     return 0 if model["state"] == "ok" else FAILED
+
+
+def _look(options: argparse.Namespace, client: ServerClient, where: str) -> tuple[ServerClient, dict[str, Any]]:
+    """How far a run is, and who said so: a server that was started again may have another port and token."""
+    deadline = time.monotonic() + AWAY
+    while True:
+        try:
+            return client, client.ask("GET", where)
+        except NoAnswer:
+            if time.monotonic() > deadline:
+                raise
+        time.sleep(POLL)
+        with suppress(CommandError):
+            client, _ = find(options.notebook, options.server)
 
 
 def _lines(error: dict[str, Any]) -> Sequence[str]:

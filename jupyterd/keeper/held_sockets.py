@@ -13,7 +13,7 @@ import socket
 import time
 from contextlib import suppress
 
-from jupyterd.keeper.taken import taken
+from jupyterd.keeper.taken import sent_from, taken
 
 CLOSE_TIMEOUT = 5.0
 """Seconds that a client has to close its end."""
@@ -31,15 +31,22 @@ class HeldSockets:
     def __init__(self, selector: selectors.BaseSelector) -> None:
         self._selector = selector
         self._held: dict[int, socket.socket] = {}
+        self._counters: dict[int, int] = {}
         self._leaving: dict[int, socket.socket] = {}
         self._deadline = 0.0
         self.taken: dict[int, int] = {}
 
-    def hold(self, key: int, fd: int) -> None:
-        """Hold a connection; the descriptor is ours."""
+    def hold(self, key: int, fd: int, counter: int = -1) -> None:
+        """Hold a connection; the descriptors are ours.
+
+        :param counter: a file whose position is how much was sent; -1 where there is none.
+        """
         self.drop(key)
+        if counter >= 0:
+            self._counters[key] = counter
         if len(self._held) >= MAX_CONNECTIONS:
             os.close(fd)
+            self.drop(key)
             return
         self._held[key] = socket.socket(fileno=fd)
 
@@ -48,11 +55,14 @@ class HeldSockets:
         held = self._held.pop(key, None)
         if held is not None:
             held.close()
+        counter = self._counters.pop(key, -1)
+        if counter >= 0:
+            os.close(counter)
 
     def see_out(self) -> None:
         """The daemon is gone: say that nothing follows, and wait until the clients have seen that."""
         self._deadline = time.monotonic() + CLOSE_TIMEOUT
-        counts = {key: taken(held) for key, held in self._held.items()}
+        counts = {key: self._taken(key, held) for key, held in self._held.items()}
         self.taken = {key: count for key, count in counts.items() if count is not None}
         for held in self._held.values():
             with suppress(OSError):
@@ -63,6 +73,13 @@ class HeldSockets:
                 continue
             held.close()
         self._held.clear()
+        for counter in self._counters.values():
+            os.close(counter)
+        self._counters.clear()
+
+    def _taken(self, key: int, held: socket.socket) -> int | None:
+        counter = self._counters.get(key)
+        return taken(held) if counter is None else sent_from(counter)
 
     def _read(self, held: socket.socket, mask: int) -> None:
         try:

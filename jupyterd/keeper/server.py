@@ -316,7 +316,7 @@ class Keeper:
 
     def _do_hold(self, connection: Connection, message: Message, fds: list[int]) -> None:
         """Keep a client's connection open if the daemon is killed."""
-        self._held.hold(int(message["key"]), os.dup(fds[0]))
+        self._held.hold(int(message["key"]), *map(os.dup, fds[:2]))
 
     def _do_drop(self, connection: Connection, message: Message, fds: list[int]) -> None:
         """The daemon has closed it."""

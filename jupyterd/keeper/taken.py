@@ -1,8 +1,12 @@
-"""Bytes that the system has taken for a TCP connection: those that the peer has confirmed, and those on their way."""
+"""Bytes that the system has taken for a connection: over TCP those that the peer has confirmed and those on their way.
+
+Of a UNIX socket it is known by whoever sends from a file: see :mod:`jupyterd.kernels.websocket.counted_sends`.
+"""
 
 from __future__ import annotations
 
 import fcntl
+import os
 import socket
 from array import array
 from struct import Struct
@@ -29,6 +33,14 @@ def taken(connection: socket.socket) -> int | None:
         if before is None or before == _confirmed(connection):  # else some were confirmed between the two questions
             return None if before is None else before + count[0]
     return None
+
+
+def sent_from(counter: int) -> int | None:
+    """How many bytes were sent from a file since it was made; None where that is not known."""
+    try:
+        return os.lseek(counter, 0, os.SEEK_CUR)
+    except OSError:
+        return None
 
 
 def _confirmed(connection: socket.socket) -> int | None:

@@ -3,24 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
 from twisted.internet.defer import Deferred, DeferredLock
 
 from jupyterd.kernels.log.chunk import EVERYBODY
-from jupyterd.kernels.messages.websocket_codec import Bytes, Header, Parts
+from jupyterd.kernels.messages.websocket_codec import COMMS, UNREADABLE, Bytes, Header, Parts, read_type
 from jupyterd.outputs.executions import Execution, InputRequest, cell_of, reply_of
-from jupyterd.outputs.said.replay import Replay, Said
+from jupyterd.outputs.said.messages_to_outputs import Replay, Said
+from jupyterd.outputs.said.widgets import Widgets
 
 if TYPE_CHECKING:
     from jupyterd.kernels.channels.kernel_channels import KernelChannels
     from jupyterd.kernels.log.cursor import Cursor
+    from jupyterd.kernels.log.message_log import MessageLog
     from jupyterd.outputs.ledger import ExecutionLedger
     from jupyterd.outputs.settings import OutputRecorder
     from jupyterd.system.threads import InThread
-
-Taken = TypeVar("Taken")
 
 BATCH = 256 * 1024
 """Bytes of messages that are replayed in one go."""
@@ -88,6 +89,8 @@ class KernelRecord:
         self._channels, self._overseer, self._settings = channels, overseer, settings
         self._in_thread, self._seconds, self._ledger = in_thread, seconds, ledger
         self._replay = Replay(settings.max_cell_bytes)
+        self._widgets = Widgets()
+        self._had: dict[str, Any] = {}
         self._read_to = 0
         self._reading = DeferredLock()
         self._forgotten: list[str] = []
@@ -113,6 +116,7 @@ class KernelRecord:
         self.executions[execution.id] = execution
         if self.cursor is None:
             self.cursor = log.open(position=log.next)
+            self._had = self._widgets.output_widgets()
         self._overseer.asked(self, execution)
         self._remember(execution)
         self.learn()
@@ -126,6 +130,7 @@ class KernelRecord:
         if self._ledger is None:
             return
         log = self._channels.messages
+        await self._hear_again(log)
         for execution in await self._ledger.recall(self.kernel_id):
             execution.first = min(max(execution.first, log.oldest), log.next)
             self.executions[execution.id] = execution
@@ -134,8 +139,18 @@ class KernelRecord:
                     self.away[key] = self._seconds() + self._settings.lost_page_timeout
         if self.executions:
             self.cursor = log.open(position=min(each.first for each in self.executions.values()))
+            self._had = self._widgets.output_widgets()
             self._overseer.changed(self)
             self.learn()
+
+    async def _hear_again(self, log: MessageLog) -> None:
+        """Widgets, as far as the log of the former daemon still has what made them."""
+        async for chunk in log.since(log.oldest, None):
+            if chunk.channel == b"iopub":
+                for parts in chunk.messages:
+                    with suppress(*UNREADABLE):
+                        if (msg_type := read_type(parts[0]).msg_type) in COMMS:
+                            self.comm(msg_type, parts)
 
     def supersede(self, execution: Execution) -> None:
         """Its cell is run again, and will show the new outputs alone."""
@@ -191,6 +206,10 @@ class KernelRecord:
         if isinstance(header, dict) and isinstance(content, dict):
             execution.input = InputRequest(header, content)
 
+    def comm(self, msg_type: str, parts: Parts) -> None:
+        """See :class:`Recording`."""
+        self._widgets.hear(msg_type, parts)
+
     def input_given(self) -> None:
         """See :class:`Recording`."""
         for execution in self.executions.values():
@@ -217,6 +236,7 @@ class KernelRecord:
 
     def lost(self, waiting: set[str]) -> None:
         """See :class:`Recording`."""
+        self._widgets.clear()
         for execution in list(self.executions.values()):
             if not execution.over and execution.id not in waiting:
                 execution.state = "aborted" if execution.started is None else "error"
@@ -300,33 +320,30 @@ class KernelRecord:
         """Bytes, roughly, of what was read of an execution."""
         return self._replay[execution.id].size if execution.id in self._replay else 0
 
-    async def outputs(self, wanted: list[Execution]) -> dict[str, Said]:
+    async def outputs(self, wanted: list[Execution], for_pages: bool = False) -> dict[str, Said]:
         """What executions have said, by their ids, as of now; see :meth:`Replay.said`."""
         ids = [each.id for each in wanted]
-        return await self._as_of_now(lambda: self._replay.said(ids, for_pages=False))
-
-    async def shown(self, wanted: list[Execution]) -> tuple[dict[str, Said], list[dict[str, Any]]]:
-        """The same for a page, and the widgets that cells have made, if the kernel is too busy to tell of them."""
-        ids = [each.id for each in wanted]
-        runs = any(not each.over for each in self.executions.values())
-
-        def take() -> tuple[dict[str, Said], list[dict[str, Any]]]:
-            return self._replay.said(ids, for_pages=True), self._replay.widgets.models() if runs else []
-
-        return await self._as_of_now(take)
-
-    async def _as_of_now(self, take: Callable[[], Taken]) -> Taken:
-        """What is taken of the log, read up to the message that is the last one now."""
         upto = self._channels.messages.next
         await self._reading.acquire()
         try:
             await self._read(upto)
-            return take()
+            return self._replay.said(ids, for_pages)
         finally:
             for msg_id in self._forgotten:
                 self._replay.forget(msg_id)
             self._forgotten.clear()
             self._reading.release()
+
+    async def shown(self, wanted: list[Execution]) -> tuple[dict[str, Said], list[dict[str, Any]]]:
+        """The same for a page, and the kernel's widgets as of now, if it is too busy to tell of them."""
+        runs = any(not each.over for each in self.executions.values())
+        widgets = self._widgets.models() if runs else []
+        said = await self.outputs(wanted, for_pages=True)
+        captured = self._replay.captured.models() if widgets else {}
+        for widget in widgets:
+            if widget["comm_id"] in captured:
+                widget["data"]["state"]["outputs"] = captured[widget["comm_id"]]
+        return said, widgets
 
     async def _read(self, upto: int) -> None:
         """Replay the log up to the message of this number."""
@@ -354,6 +371,9 @@ class KernelRecord:
         self._read_to = max(self._read_to, upto)
 
     def _begin(self) -> None:
+        had, self._had = self._had, {}
+        for comm_id, outputs in had.items():
+            self._replay.captured.know(comm_id, outputs)
         for execution in self.executions.values():
             if not execution.superseded:
                 self._replay.begin(execution.id)

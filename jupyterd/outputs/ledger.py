@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING, Any
 
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
 from jupyterd.outputs.executions import Execution
@@ -68,10 +69,10 @@ class RunLedger:
     def __init__(self, store: Callable[[], StateStore], exists: Callable[[], bool], in_thread: InThread) -> None:
         self._store, self._exists, self._in_thread = store, exists, in_thread
 
-    def remember(self, run: Run) -> None:
-        """As it is now; written in a moment."""
+    def remember(self, run: Run) -> Deferred[None]:
+        """As it is now; fires when that is written, and does not fail."""
         record = record_of(run)
-        self._in_thread(lambda: self._store().put_run(run.id, record)).addErrback(self._not_written)
+        return self._in_thread(lambda: self._store().put_run(run.id, record)).addErrback(self._not_written)
 
     def forget(self, run: Run) -> None:
         """Nobody wants to know of it."""
@@ -92,20 +93,23 @@ class RunLedger:
 
 
 def record_of(run: Run) -> dict[str, Any]:
-    """A run as the state file has it: without the code of its cells, which nobody asks for any more."""
+    """A run as the state file has it; the code of its cells as long as they may have to be run."""
     cells = [[each.index, each.cell_id, each.state, each.msg_id, each.execution_count] for each in run.cells]
-    return {**vars(run), "order": vars(run.order), "cells": cells}
+    code = None if run.over else [[each.source, each.may_raise] for each in run.cells]
+    return {**vars(run), "order": vars(run.order), "cells": cells, "code": code}
 
 
 def run_of(record: dict[str, Any]) -> Run:
     """The same back."""
-    order = dict(record["order"])
+    fields = dict(record)
+    order = dict(fields["order"])
     order["cells"] = None if order["cells"] is None else tuple(order["cells"])
+    code = fields.pop("code", None) or [["", False]] * len(fields["cells"])
     cells = [
-        RunCell(index, cell_id, "", state=state, msg_id=msg_id, execution_count=count)
-        for index, cell_id, state, msg_id, count in record["cells"]
+        RunCell(index, cell_id, source, may_raise, state, msg_id, count)
+        for (index, cell_id, state, msg_id, count), (source, may_raise) in zip(fields["cells"], code, strict=True)
     ]
-    return Run(**{**record, "order": Order(**order), "cells": cells})
+    return Run(**{**fields, "order": Order(**order), "cells": cells})
 
 
 def row_of(kernel_id: str, execution: Execution) -> Row:

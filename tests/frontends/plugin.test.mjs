@@ -496,3 +496,28 @@ test('widgets that the page has are left alone, and a page without a manager sho
   await until(() => text(cells[0]) === 'a');
   assert.deepEqual([...kernel._comms.keys()], ['bar']);
 });
+
+test('views in cells that ran before are shown, and an output widget takes what is its own', async () => {
+  const cells = [cell('c', ''), cell('earlier', '')];
+  const shown = [];
+  const view = { _rerenderMimeModel: {}, _rerender: () => shown.push('slider') };
+  cells[1].cell.outputArea.widgets = [{ widgets: [{}, view, { _rerenderMimeModel: null, _rerender: assert.fail }] }, {}];
+  const taken = [];
+  const { kernel } = page(cells, kernel => {
+    kernel._targetRegistry['jupyter.widget'] = async (comm, msg) => {
+      assert.equal(msg.content.data.state.msg_id, '');
+      comm.onMsg = ({ content }) => {
+        const hook = said => (taken.push(said.content.text), false);
+        kernel._futures.get(content.data.state.msg_id).registerMessageHook(hook);
+      };
+    };
+    const fence = status('busy');
+    void kernel.receive(fence);
+    void kernel.receive(stream('captured', request('x')));
+    return { fence: fence.header.msg_id, executions: [record('x', 'c')], widgets: [widget('out', { msg_id: 'x' })] };
+  });
+  await until(() => taken.length);
+  assert.deepEqual(shown, ['slider']);
+  assert.deepEqual(taken, ['captured']);
+  assert.equal(text(cells[0]), '');
+});

@@ -106,6 +106,7 @@ class Kit:
             is_pending=self.recorder.is_pending,
             emit=self._emit,
             ledger=run_ledger,
+            kernels_stay=kernels_stay,
         )
         self.recorder.followers.append(self.runs.moved)
         self.interrupts = 0

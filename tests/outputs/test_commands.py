@@ -30,8 +30,11 @@ MODEL = {
 MODEL["started"] = MODEL["created"]
 
 
+NONE = 0
+
+
 class Server:
-    """Gives each answer once, the last one ever after."""
+    """Gives each answer once, the last one ever after; none for :data:`NONE`."""
 
     def __init__(self) -> None:
         self.asked: list[tuple[str, str, Any, str | None]] = []
@@ -45,6 +48,8 @@ class Server:
                     (self.command, self.path, json.loads(body or b"null"), self.headers.get("authorization"))
                 )
                 status, value = owner.answers.pop(0) if len(owner.answers) > 1 else owner.answers[0]
+                if status == NONE:
+                    return
                 data = b"" if value is None else json.dumps(value).encode()
                 self.send_response(status)
                 self.send_header("content-length", str(len(data)))
@@ -90,6 +95,16 @@ def test_a_run_is_watched_to_its_end(server: Server) -> None:
         "parameters": {"alpha": 0.5, "name": "1"},
     }  # fmt: skip
     assert server.asked[-1][:2] == ("GET", "/api/contents/d/%C3%A4.ipynb/runs/r1")
+
+
+def test_a_server_that_is_started_again_is_waited_for(server: Server, monkeypatch: pytest.MonkeyPatch) -> None:
+    away = (NONE, None)
+    server.answers = [(202, MODEL), away, away, (200, {**MODEL, "done": 2, "state": "ok", "ended": "x"})]
+    assert do(server, "a.ipynb")[0] == 0
+    monkeypatch.setattr(run_module, "AWAY", 0.0)
+    server.answers = [(202, MODEL), away]
+    status, said = do(server, "a.ipynb")
+    assert (status, "does not answer" in said) == (2, True)
 
 
 def test_a_failure_is_shown_and_is_the_exit_status(server: Server) -> None:

@@ -7,9 +7,11 @@ from typing import Any
 
 import orjson
 import pytest
+from msgspec import Raw
 from twisted.internet.defer import Deferred
 
 from jupyterd.errors import Forbidden
+from jupyterd.kernels.messages.websocket_codec import read_header
 from jupyterd.outputs.kernel_record import KernelRecord
 from jupyterd.outputs.ledger import ExecutionLedger
 from jupyterd.outputs.settings import OutputRecorder
@@ -502,19 +504,75 @@ def test_the_next_daemon_waits_for_who_can_come_back(
     assert list(record.away) == waited_for
 
 
+def open_widget(kit: Kit, comm_id: str, header: bytes, **state: Any) -> None:
+    content = {"comm_id": comm_id, "target_name": "jupyter.widget", "data": {"state": state}}
+    kit.kernel.say("comm_open", content, header)
+
+
+def move_widget(kit: Kit, comm_id: str, header: bytes, **state: Any) -> None:
+    kit.kernel.say("comm_msg", {"comm_id": comm_id, "data": {"method": "update", "state": state}}, header)
+
+
+def widgets(kit: Kit, query: str = "?client=one") -> dict[str, Any]:
+    """State of each widget, by its comm."""
+    told = kit.get(f"/api/kernels/k/executions{query}")["widgets"]
+    return {each["comm_id"]: each["data"]["state"] for each in told}
+
+
 def test_a_page_is_told_of_widgets_while_the_kernel_is_busy(kit: Kit) -> None:
     page = Page(kit, "one")
     header = page.run("c1")
     kit.begin(header)
-    kit.kernel.say(
-        "comm_open", {"comm_id": "w", "target_name": "jupyter.widget", "data": {"state": {"value": 1}}}, header
-    )
-    kit.kernel.say("comm_msg", {"comm_id": "w", "data": {"method": "update", "state": {"value": 2}}}, header)
-    (told,) = kit.get("/api/kernels/k/executions?client=one")["widgets"]
-    assert (told["comm_id"], told["data"]["state"]) == ("w", {"value": 2})
-    assert kit.get("/api/kernels/k/executions")["widgets"] == [], "who shows nothing needs none"
+    open_widget(kit, "w", header, value=1)
+    move_widget(kit, "w", header, value=2)
+    assert widgets(kit) == {"w": {"value": 2}}
+    assert widgets(kit, "") == {}, "who shows nothing needs none"
     kit.finish(header)
-    assert kit.get("/api/kernels/k/executions?client=one")["widgets"] == [], "the kernel can tell itself"
+    assert widgets(kit) == {}, "the kernel can tell itself"
+
+
+def test_output_widgets_have_what_they_have_taken(kit: Kit) -> None:
+    kit.put(cell("c1"), cell("c2"))
+    page = Page(kit, "one")
+    header = page.run("c1")
+    kit.begin(header)
+    open_widget(kit, "out", header, _model_name="OutputModel", msg_id="", outputs=[])
+    kit.finish(header)
+    kit.put(cell("c1", execution_count=1), cell("c2"))
+    header = page.run("c2")
+    kit.begin(header)
+    move_widget(kit, "out", header, msg_id=orjson.loads(header)["msg_id"])
+    kit.say(header, "taken")
+    assert widgets(kit)["out"]["outputs"] == [{"output_type": "stream", "name": "stdout", "text": "taken"}]
+    assert kit.executions()[0]["outputs"] == []
+
+
+def test_widgets_of_cells_before_are_told_too_also_by_the_next_daemon_and_none_of_a_kernel_before(
+    kit: Kit, tmp_path: Path
+) -> None:
+    kit.put(cell("c1"), cell("c2"))
+    page = Page(kit, "one")
+    header = page.run("c1")
+    kit.begin(header)
+    open_widget(kit, "slider", header, value=1)
+    kit.finish(header)
+    kit.put(cell("c1", execution_count=1), cell("c2"))
+    assert kit.executions() == [], "saved"
+    header = page.run("c2")
+    kit.begin(header)
+    move_widget(kit, "slider", header, value=3)
+    assert widgets(kit) == {"slider": {"value": 3}}
+    store = StateStore(str(tmp_path / "state.db"))
+    ledger = ExecutionLedger(lambda: store, at_once)
+    record = KernelRecord(kit.channels, kit.recorder, OutputRecorder(), at_once, kit.clock.seconds, ledger)
+    record.asked(read_header(header), [header, b"{}", b'{"cellId": "c2"}', b"{}"], page.cursor)
+    done(record.restore())
+    assert [each["data"]["state"] for each in done(record.shown([]))[1]] == [{"value": Raw(b"3")}]
+    kit.channels.disconnect()
+    kit.channels.connect(kit.kernel.info)
+    kit.kernel.answer_kernel_info()
+    kit.begin(page.run("c1"))
+    assert widgets(kit) == {}
 
 
 def test_pages_come_back_to_a_kernel_that_goes_on(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -17,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jupyterd.keeper.launch import KeeperGone, Line
+from jupyterd.keeper.start_keeper import KeeperGone, Line
 
 BIN = Path(os.environ.get("JUPYTERD_BIN", Path(sys.executable).parent))
 """Where the installed commands are that are tested."""
@@ -64,6 +65,7 @@ class Daemon:
     port: int = 0
     sock: str = ""
     base: str = ""
+    tls: bool = False
 
     @property
     def pid(self) -> int:
@@ -80,6 +82,9 @@ class Daemon:
     def connection(self, timeout: float = 60.0) -> http.client.HTTPConnection:
         if self.sock:
             return UnixConnection(self.sock, timeout)
+        if self.tls:
+            anybody = ssl._create_unverified_context()  # noqa: S323 - its certificate is its own
+            return http.client.HTTPSConnection("127.0.0.1", self.port, timeout=timeout, context=anybody)
         return http.client.HTTPConnection("127.0.0.1", self.port, timeout=timeout)
 
     def connection_socket(self) -> socket.socket:

@@ -10,6 +10,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -42,12 +43,13 @@ class Reborn:
     def __init__(self, home: Path, *options: str, **env: str) -> None:
         self.home, self.options = home, options
         self.port = lasting_port()
+        self.tls = any(option.startswith("--certfile=") for option in options)
         self.daemon = self.start(**env)
 
     def start(self, *more: str, **env: str) -> Daemon:
         options = [*common(self.home, self.port), "--ServerApp.port_retries=0", *self.options, *more]
         self.daemon = spawn(self.home, options, **env)
-        self.daemon.port = self.port
+        self.daemon.port, self.daemon.tls = self.port, self.tls
         await_answer(self.daemon, 60.0)
         return self.daemon
 
@@ -71,12 +73,13 @@ def reborn(home: Path, *options: str) -> Iterator[Reborn]:
 class Follower:
     """A client of a kernel, as a page is one: what it has received over all its connections.
 
+    :param sock: the path of a UNIX socket that it comes by; empty for the server's port.
     :ivar reconnects: how often it has come back.
     :ivar wrong: why it does not go on; empty while it does.
     """
 
-    def __init__(self, server: Reborn, kernel_id: str, session: str) -> None:
-        self.server, self.kernel_id, self.session = server, kernel_id, session
+    def __init__(self, server: Reborn, kernel_id: str, session: str, sock: str = "") -> None:
+        self.server, self.kernel_id, self.session, self._sock = server, kernel_id, session, sock
         self.reconnects = -1
         self.wrong = ""
         self._said: dict[str | None, list[Message]] = defaultdict(list)
@@ -90,8 +93,11 @@ class Follower:
     def _connect(self) -> Tab:
         deadline = time.monotonic() + PATIENCE
         while True:
+            daemon = self.server.daemon
             try:
-                tab = Tab(self.server.daemon, self.kernel_id, session=self.session)
+                if self._sock:
+                    daemon = replace(daemon, sock=self._sock, tls=False)
+                tab = Tab(daemon, self.kernel_id, session=self.session)
             except (OSError, websocket.WebSocketException):
                 if time.monotonic() > deadline:
                     raise

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import ssl
 import struct
 import time
 import uuid
@@ -36,12 +37,13 @@ class Tab:
         self.session = session or uuid.uuid4().hex
         where = f"localhost:{daemon.port}" if daemon.port else "localhost"
         self.socket = websocket.create_connection(
-            f"ws://{where}{daemon.base}/api/kernels/{kernel_id}/channels?session_id={self.session}",
+            f"{'wss' if daemon.tls else 'ws'}://{where}{daemon.base}/api/kernels/{kernel_id}/channels?session_id={self.session}",
             subprotocols=[protocol] if protocol else None,
             header=[f"Authorization: token {token}"],
             suppress_origin=True,
             skip_utf8_validation=True,  # it looks at each byte in Python; who decodes JSON sees to it
             timeout=60,
+            sslopt={"cert_reqs": ssl.CERT_NONE, "check_hostname": False} if daemon.tls else None,
             **({"socket": daemon.connection_socket()} if daemon.sock else {}),
         )
         spoken = self.socket.getsubprotocol() or ""

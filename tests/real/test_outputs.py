@@ -128,7 +128,7 @@ def test_the_command_runs_a_notebook_on_the_server(tmp_path: Path) -> None:
     assert "Traceback" not in daemon.log
 
 
-def test_a_daemon_that_is_killed_in_the_middle_loses_no_output(tmp_path: Path) -> None:
+def test_a_daemon_that_is_killed_in_the_middle_loses_no_output_and_goes_on_with_its_runs(tmp_path: Path) -> None:
     source, port = COUNTING.format(8, 0.4), free_port()
     options = [*common(tmp_path, port), *SOON, "--OutputRecorder.lost_page_timeout=3"]
     daemon = spawn(tmp_path, options)
@@ -141,13 +141,23 @@ def test_a_daemon_that_is_killed_in_the_middle_loses_no_output(tmp_path: Path) -
         run_cell(tab, "c1", source)
         run_cell(tab, "c2", "print('second')")
         await_text(tab, "c1")
+        (daemon.root / "b.ipynb").write_bytes((daemon.root / "a.ipynb").read_bytes())
+        run = daemon.json("POST", "/api/contents/b.ipynb/run", {"shut_down": True})
+        where = f"/api/contents/b.ipynb/runs/{run['id']}"
+        own = until(lambda: daemon.json("GET", where)["kernel_id"])
+        until(lambda: "running" in states(daemon, own))
         daemon.stop(signal.SIGKILL)
         daemon = spawn(tmp_path, options)
         daemon.port = port
         await_answer(daemon)
         file = daemon.root / "a.ipynb"
         until(lambda: texts(file)[1][0], 60, "not written")
-        assert texts(file) == [(1, ["".join(f"line {n}\n" for n in range(8))]), (2, ["second\n"])]
+        written = [(1, ["".join(f"line {n}\n" for n in range(8))]), (2, ["second\n"])]
+        assert texts(file) == written
+        until(lambda: daemon.json("GET", where)["ended"], 60, "the run does not end")
+        assert daemon.json("GET", where)["state"] == "ok", daemon.json("GET", where)
+        assert texts(daemon.root / "b.ipynb") == written
+        assert [each["path"] for each in daemon.json("GET", "/api/sessions")] == ["a.ipynb"], "its kernel is ended"
         daemon.json("DELETE", f"/api/kernels/{kernel}")
     finally:
         daemon.stop()

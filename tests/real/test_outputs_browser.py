@@ -318,13 +318,20 @@ def test_a_minute_as_it_passes(tmp_path: Path, front_end: str) -> None:
     with_pages(tmp_path, front_end, script, MINUTE, MINUTE, options=())
 
 
+EARLIER = """
+from ipywidgets import IntSlider, Output
+slider, out = IntSlider(max=100), Output()
+display(slider, out)
+"""
 BARS = """
 from ipywidgets import IntProgress, HBox, Label
 bar = IntProgress(max=100)
 box = HBox([bar])
 display(box)
 for value in (20, 40, 60, 80, 100):
-    bar.value = value
+    bar.value = slider.value = value
+    with out:
+        print("taken", value)
     print(value, flush=True)
     wait(f"go{value}")
     if value == 60:
@@ -338,23 +345,33 @@ def test_widgets_go_on_after_a_reload(tmp_path: Path, front_end: str) -> None:
     def script(pages: Pages) -> None:
         page = pages.open()
         page.run()
+        page.prompt("[1]:")
+        page.command("docmanager:save")
+        until(lambda: pages.file()[0]["execution_count"] == 1, 20)
+        page.run(cell=1)
         pages.go("go20")
-        page.says("40\n")
+        page.says("40\n", 1)
         width(page, "40%")
         page.reload()
-        page.prompt("[*]:")
+        page.prompt("[*]:", 1)
         width(page, "40%")
+        page.browser.see(".widget-slider .widget-readout", "40")
+        page.browser.see(".jp-OutputArea .jupyter-widgets", "taken 20 taken 40")
         pages.go("go40")
         width(page, "60%")
+        page.browser.see(".widget-slider .widget-readout", "60")
+        page.browser.see(".jp-OutputArea .jupyter-widgets", "taken 40 taken 60")
         pages.go("go60")
         page.browser.see(".widget-label", "late")
         assert page.kernel == "busy"
         pages.go("go80", "go100")
-        page.prompt("[1]:")
+        page.prompt("[2]:", 1)
         width(page, "100%")
+        page.browser.see(".widget-slider .widget-readout", "100")
+        assert page.text(1) == "20\n40\n60\n80\n100\n"
         assert not page.has_dialog()
 
-    with_pages(tmp_path, front_end, script, WAIT + BARS)
+    with_pages(tmp_path, front_end, script, EARLIER, WAIT + BARS)
 
 
 def width(page: Page, wanted: str) -> None:

@@ -7,21 +7,29 @@ import os
 import random
 import re
 import signal
+import subprocess
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
-from tests.real.daemon import Daemon, alive, children_of, until
+from tests.real.daemon import BIN, Daemon, alive, children_of, environment, until
 from tests.real.survival import PATIENCE, Follower, Reborn, Shell, reborn
 from tests.real.tab import Message, Tab, of_type, printed
+from tests.supervision.test_tls import certificate
 
 KILLS = int(os.environ.get("JUPYTERD_KILLS", "10"))
 """How often the daemon is killed; set it to 50 for the long form."""
+
+RATES = {"slow": 10, "fast": 500, "flood": 0}
+"""Lines a second that each kernel prints; with 0 as many as it can."""
 
 MISSING = re.compile(r"\[jupyterd\] (?:About )?(\d+) messages")
 COUNTING = """
@@ -76,11 +84,24 @@ class Counting:
                 assert missing > 0, f"{follower.session}: {lost} of {numbers[-1]} lost, and nobody says so"
 
 
-def counting(server: Reborn, name: str) -> Counting:
+def counting(server: Reborn, name: str, *socks: str) -> Counting:
+    """:param socks: where its two clients come by; see :class:`Follower`."""
     body = {"path": f"{name}.ipynb", "type": "notebook", "name": name, "kernel": {"name": "python3"}}
     session = server.daemon.json("POST", "/api/sessions", body)
     kernel = session["kernel"]["id"]
-    return Counting(name, kernel, session["id"], [Follower(server, kernel, f"{name}-{n}") for n in range(2)])
+    return Counting(
+        name,
+        kernel,
+        session["id"],
+        [Follower(server, kernel, f"{name}-{n}", sock) for n, sock in enumerate(socks or ("", ""))],
+    )
+
+
+def await_back(everybody: list[Follower], kills: int) -> None:
+    def missing() -> str:
+        return ", ".join(f"{each.session} ({each.reconnects})" for each in everybody if not each.is_back(kills))
+
+    until(lambda: not missing(), PATIENCE, f"after {kills} kills not all clients came back")
 
 
 def ids_at(daemon: Daemon, path: str, key: str = "id") -> list[str]:
@@ -92,28 +113,20 @@ def test_ten_kills_lose_and_double_nothing(tmp_path: Path) -> None:
     """Three kernels print, a terminal counts, a notebook is saved; two clients of each kernel come back each time."""
     randomly = random.Random(KILLS)
     stop_file = tmp_path / "stop"
-    rates = {"slow": 10, "fast": 500, "flood": 0}
     with reborn(tmp_path) as server:
         daemon = server.daemon
-        countings = [counting(server, name) for name in rates]
+        countings = [counting(server, name) for name in RATES]
         assert daemon.json("POST", "/api/terminals", {})["name"] == "1"
         for number, each in enumerate(countings):
-            each.start(number, rates[each.name], stop_file)
+            each.start(number, RATES[each.name], stop_file)
         shell = Shell(server, "1")
         shell.type(f"i=0; while [ ! -e {stop_file} ]; do echo count$i; i=$((i+1)); sleep 0.1; done; echo fin''ished\r")
         shell.until(lambda text: "count3" in text)
         shell.close()
         saver = Saver(server)
         everybody = [follower for each in countings for follower in each.both]
-
-        def await_all(kills: int) -> None:
-            def missing() -> str:
-                return ", ".join(f"{each.session} ({each.reconnects})" for each in everybody if not each.is_back(kills))
-
-            until(lambda: not missing(), PATIENCE, f"after {kills} kills not all clients came back")
-
         for killed in range(KILLS):
-            await_all(killed)
+            await_back(everybody, killed)
             time.sleep(randomly.uniform(0.2, 1.5))
             server.kill()
             time.sleep(randomly.uniform(0.0, 0.4))
@@ -121,7 +134,7 @@ def test_ten_kills_lose_and_double_nothing(tmp_path: Path) -> None:
             assert ids_at(daemon, "/api/kernels") == sorted(each.kernel for each in countings)
             assert ids_at(daemon, "/api/sessions") == sorted(each.session for each in countings)
             assert ids_at(daemon, "/api/terminals", "name") == ["1"]
-        await_all(KILLS)
+        await_back(everybody, KILLS)
         stop_file.touch()
         for each in countings:
             each.check()
@@ -150,6 +163,31 @@ def test_ten_kills_lose_and_double_nothing(tmp_path: Path) -> None:
         until(lambda: not alive(keeper), 60, "the keeper did not end with all that it kept")
     left = [str(path) for path in (*(tmp_path / "runtime").iterdir(), *sockets) if path.exists()]
     assert left == [], "files are left behind"
+
+
+@pytest.mark.timeout(1800)
+def test_kills_lose_and_double_nothing_over_tls_and_a_unix_socket(tmp_path: Path) -> None:
+    """Each kernel has a client by the one, and a client by the other."""
+    randomly = random.Random(KILLS)
+    stop_file = tmp_path / "stop"
+    certfile, keyfile = certificate(tmp_path)
+    with TemporaryDirectory() as short:
+        options = [f"--certfile={certfile}", f"--keyfile={keyfile}", f"--endpoints=unix:{short}/s"]
+        with reborn(tmp_path, *options) as server:
+            countings = [counting(server, name, "", f"{short}/s") for name in ("fast", "flood")]
+            for number, each in enumerate(countings):
+                each.start(number, RATES[each.name], stop_file)
+            everybody = [follower for each in countings for follower in each.both]
+            for killed in range(max(3, KILLS // 3)):
+                time.sleep(randomly.uniform(0.2, 1.0))
+                server.kill()
+                server.start()
+                await_back(everybody, killed + 1)
+            stop_file.touch()
+            for each in countings:
+                each.check()
+            for follower in everybody:
+                follower.close()
 
 
 def descriptors_of(pid: int) -> list[str]:
@@ -277,6 +315,8 @@ def test_the_keeper_is_killed_and_nothing_else_is(tmp_path: Path) -> None:
         name = server.daemon.json("POST", "/api/terminals", {})["name"]
         tab = Tab(server.daemon, kernel).ready()
         pid = int(execute(tab, "import os; x = 5; print(os.getpid())"))
+        fast, stop_file = counting(server, "fast"), tmp_path / "stop"
+        fast.start(0, RATES["fast"], stop_file)
         os.kill(server.daemon.keeper(), signal.SIGKILL)
         until(lambda: "is taken over" in server.daemon.log or "what it kept" in server.daemon.log)
         assert execute(tab, "print(x)") == "5\n"
@@ -287,6 +327,11 @@ def test_the_keeper_is_killed_and_nothing_else_is(tmp_path: Path) -> None:
         server.daemon.start_kernel()  # by the new one
         server.kill()
         server.start()
+        await_back(fast.both, 1)
+        stop_file.touch()
+        fast.check()
+        for follower in fast.both:
+            follower.close()
         assert execute(Tab(server.daemon, kernel).ready(), "print(x)") == "5\n"
         os.kill(pid, signal.SIGKILL)
         until(lambda: int(execute(Tab(server.daemon, kernel).ready(), "import os; print(os.getpid())")) != pid, 30)
@@ -345,6 +390,80 @@ def test_kernels_at_stop(tmp_path: Path) -> None:
         server.daemon.process.wait(30)
         assert not alive(pid)
     assert list((tmp_path / "runtime").iterdir()) == []
+
+
+def jupyterd(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [BIN / "jupyterd", *words], env=environment(home), capture_output=True, text=True, check=False
+    )
+
+
+def test_kernels_whose_server_is_gone_are_shown_adopted_and_ended_by_command(tmp_path: Path) -> None:
+    with reborn(tmp_path, "--ServerApp.kernels_at_stop=keep") as server:
+        kernel, port, root = server.daemon.start_kernel(), str(server.port), server.daemon.root
+        pid = int(execute(Tab(server.daemon, kernel).ready(), "import os; x = 9; print(os.getpid())"))
+        server.daemon.json("POST", "/api/terminals", {})
+        told = f"{port} :: {root} :: 1 kernels, 1 terminals\n"
+        assert told not in jupyterd(tmp_path, "list").stdout
+        server.kill()
+        assert told in jupyterd(tmp_path, "list").stdout
+        shown = jupyterd(tmp_path, "status", port)
+        assert (shown.returncode, shown.stdout.startswith("no server runs\n"), told in shown.stdout) == (3, True, True)
+        assert json.loads(jupyterd(tmp_path, "status", "--all", "--json").stdout)["kernels"] == 1
+        assert "no server runs on 1" in jupyterd(tmp_path, "status", "1").stderr
+        server.start()
+        assert told not in jupyterd(tmp_path, "list").stdout
+        assert execute(Tab(server.daemon, kernel).ready(), "print(x)") == "9\n"
+        assert jupyterd(tmp_path, "stop", port).returncode == 0
+        assert server.daemon.process.wait(30) == 0
+        assert alive(pid), "the operator wants it so"
+        assert jupyterd(tmp_path, "stop", port).returncode == 0
+        until(lambda: not alive(pid), 30, "the kernel is there yet")
+        server.start()
+        kernel = server.daemon.start_kernel()
+        pid = int(execute(Tab(server.daemon, kernel).ready(), "import os; print(os.getpid())"))
+        assert jupyterd(tmp_path, "stop", port, "--kernels").returncode == 0
+        assert server.daemon.process.wait(30) == 0
+        assert not alive(pid)
+    assert [path.name for path in (tmp_path / "runtime").iterdir()] == []
+
+
+def test_a_server_killed_while_a_kernel_starts(tmp_path: Path) -> None:
+    """The kernel is there and works, or never was; nothing is left of it."""
+    with reborn(tmp_path) as server:
+        first, keeper = server.daemon.start_kernel(), server.daemon.keeper()
+        for moment in (0.0, 0.1, 0.3):
+            starting = threading.Thread(target=suppressed, args=(server.daemon.start_kernel,))
+            starting.start()
+            time.sleep(moment)
+            server.kill()
+            starting.join(60)
+            server.start()
+            kernels = server.daemon.json("GET", "/api/kernels")
+            assert first in [kernel["id"] for kernel in kernels]
+            until(partial(has_children, keeper, len(kernels)), 30, "a process of nobody is there")
+        for kernel in kernels:
+            assert execute(Tab(server.daemon, kernel["id"]).ready(), "print(6 * 7)") == "42\n"
+
+
+def has_children(pid: int, count: int) -> bool:
+    return len(children_of(pid)) == count
+
+
+def suppressed(call: Callable[[], object]) -> None:
+    with suppress(Exception):
+        call()
+
+
+def test_an_adopted_kernel_is_culled(tmp_path: Path) -> None:
+    culls = "--MappingKernelManager."
+    with reborn(tmp_path) as server:
+        kernel = server.daemon.start_kernel()
+        pid = int(execute(Tab(server.daemon, kernel).ready(), "import os; print(os.getpid())"))
+        server.kill()
+        server.start(f"{culls}cull_idle_timeout=1", f"{culls}cull_interval=1", f"{culls}cull_connected=True")
+        until(lambda: server.daemon.json("GET", "/api/kernels") == [], 60, "it is not culled")
+        until(lambda: not alive(pid), 30, "its process is there yet")
 
 
 def test_without_a_keeper_it_is_as_it_was(tmp_path: Path) -> None:

@@ -604,8 +604,12 @@
    * asks the kernel for them, which answers when the cell that it runs is over. Widgets that it knows are left alone.
    */
   class Widgets {
-    constructor(kernel) {
+    /**
+     * @param areas - gives the output areas of the notebook
+     */
+    constructor(kernel, areas) {
       this._kernel = kernel;
+      this._areas = areas;
       this._missed = null;
     }
 
@@ -653,6 +657,10 @@
         const opened = new Set(news.map(each => each.comm_id));
         // All at once: some refer to others that come after them.
         await inTime(Promise.all(news.map(each => this._openOne(each))), PATIENCE);
+        for (const { comm_id, data } of news.filter(each => each.data.state.msg_id)) {
+          await this._say(comm_id, { msg_id: data.state.msg_id });
+        }
+        this._showViews();
         const missed = (this._missed ?? []).slice(before);
         this.drop();
         for (const message of missed.filter(each => opened.has(each.content.comm_id))) {
@@ -667,17 +675,46 @@
       return done;
     }
 
+    /** A change of a widget's state, as the kernel would tell it. */
+    async _say(comm_id, state) {
+      const data = { method: 'update', state, buffer_paths: [] };
+      await this._kernel._handleCommMsg?.(this._message('comm_msg', { comm_id, data }));
+    }
+
+    _message(msg_type, content, more = {}) {
+      const header = { msg_id: newId(), msg_type, session: this._kernel._kernelSession ?? '', username: '' };
+      return {
+        channel: 'iopub',
+        header: { ...header, date: '', version: '5.4' },
+        parent_header: {},
+        metadata: {},
+        content,
+        buffers: [],
+        ...more
+      };
+    }
+
+    /** Views that the page could not show yet: those in cells that ran before. They wait for the page's manager. */
+    _showViews() {
+      for (const area of this._areas()) {
+        for (const output of area.widgets) {
+          for (const view of output.widgets ?? []) {
+            if (view._rerenderMimeModel && typeof view._rerender === 'function') {
+              view._rerender();
+            }
+          }
+        }
+      }
+    }
+
     async _openOne({ comm_id, target_name, metadata, data, buffers }) {
       const comm = this._kernel.createComm(target_name, comm_id);
+      // An output widget begins to take a cell's outputs when it is told to, not when it is made.
+      const state = 'msg_id' in data.state ? { ...data.state, msg_id: '' } : data.state;
       try {
-        await this._kernel._targetRegistry[target_name](comm, {
-          channel: 'iopub',
-          header: { msg_id: newId(), msg_type: 'comm_open', session: '', username: '', date: '', version: '5.4' },
-          parent_header: {},
-          metadata,
-          content: { comm_id, target_name, data },
-          buffers: buffers.map(decoded)
-        });
+        const content = { comm_id, target_name, data: { ...data, state } };
+        const opened = this._message('comm_open', content, { metadata, buffers: buffers.map(decoded) });
+        await this._kernel._targetRegistry[target_name](comm, opened);
       } catch (error) {
         comm.dispose(); // in this page alone: the kernel has it still
         console.warn(`${NAME}: a widget is not shown: ${error?.message ?? error}`);
@@ -721,7 +758,7 @@
       this._askAgain = false;
       this._fresh = true;
       this._fences = null;
-      this._widgets = new Widgets(kernel);
+      this._widgets = new Widgets(kernel, () => cells().map(each => each.cell.outputArea));
       this.isDisposed = false;
       kernel.anyMessage.connect(this._received, this);
       kernel.iopubMessage.connect(this._handled, this);
@@ -845,6 +882,7 @@
       try {
         const { executions, widgets, fence } = await this._answer();
         if (!this.isDisposed) {
+          this._expectRunning(executions); // widgets may be about to take their outputs
           await inTime(this._widgets.open(widgets, fence?.comms ?? 0), PATIENCE);
           this._apply(executions, fence?.waiting ?? null, about);
         }
@@ -889,14 +927,8 @@
       }
     }
 
-    /**
-     * @param before - how many waiting messages of each execution came before the fence; null without a fence
-     * @param about - the executions that were known when it was asked: the answer has all of them that belong here
-     */
-    _apply(executions, before, about) {
-      if (this.isDisposed) {
-        return;
-      }
+    /** Executions that have a place in this notebook, the newest of each cell, by id. */
+    _listed(executions) {
       const cells = this._cells();
       const newest = new Map(); // of each cell
       for (const told of executions) {
@@ -905,7 +937,26 @@
           newest.set(place.id, { told, cell: place.cell });
         }
       }
-      const listed = new Map([...newest.values()].map(each => [each.told.msg_id, each]));
+      return new Map([...newest.values()].map(each => [each.told.msg_id, each]));
+    }
+
+    _expectRunning(executions) {
+      for (const [id, { told }] of this._listed(executions)) {
+        if (!isOver(told) && !this._followed.has(id) && !this._own.has(id) && !this._ignored.has(id)) {
+          this._expect(id);
+        }
+      }
+    }
+
+    /**
+     * @param before - how many waiting messages of each execution came before the fence; null without a fence
+     * @param about - the executions that were known when it was asked: the answer has all of them that belong here
+     */
+    _apply(executions, before, about) {
+      if (this.isDisposed) {
+        return;
+      }
+      const listed = this._listed(executions);
       for (const { told, cell } of listed.values()) {
         this._applyOne(told, cell, before);
       }

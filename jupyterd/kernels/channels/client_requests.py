@@ -13,7 +13,8 @@ from jupyterd.kernels.channels.policy import MessagePolicy
 from jupyterd.kernels.channels.recording import Recording
 from jupyterd.kernels.log.chunk import Chunk
 from jupyterd.kernels.log.cursor import Cursor
-from jupyterd.kernels.log.journal import ASKED, Journal
+from jupyterd.kernels.log.journal import Journal
+from jupyterd.kernels.log.recent_notes import noted
 from jupyterd.kernels.log.totals import MessageTotals
 from jupyterd.kernels.messages.websocket_codec import UNREADABLE, Bytes, Header, Parts, read_header
 
@@ -38,16 +39,6 @@ class Asked(NamedTuple):
     channel: str
     msg_type: str
     header: bytes
-
-
-def noted(channel: str, header: Bytes, number: int) -> Chunk:
-    """The note of a request in the journal; it has no number in the log.
-
-    :param number: the cursor's of who asked.
-    """
-    chunk = Chunk(ASKED + channel.encode(), [[bytes(header)]], 0.0, number)
-    chunk.count = 0
-    return chunk
 
 
 class ToKernel:

@@ -18,8 +18,8 @@ from twisted.logger import Logger
 
 from jupyterd.errors import Conflict, Forbidden, Invalid, NotFound, TooManyRequests
 from jupyterd.kernels.log.chunk import Chunk
-from jupyterd.kernels.log.cursor_file import SavedCursor
 from jupyterd.kernels.log.rest_entries import Entry, decoded, entries
+from jupyterd.kernels.log.settling import SavedCursor
 from jupyterd.kernels.messages.server_session import PROTOCOL_VERSION
 from jupyterd.kernels.messages.websocket_codec import Parts, read_parent, read_type
 
@@ -308,13 +308,13 @@ class Executions:
         key: str | None = None,
         *,
         records: bool = True,
-        stays: bool = True,
+        execution_id: str | None = None,
     ) -> tuple[Execution, bool]:
         """Hand in code.
 
         :param request: ``code`` and any of :data:`OPTIONS`.
         :param records: its outputs may be written into a notebook.
-        :param stays: somebody may ask the next daemon for it.
+        :param execution_id: of the new one; None for any.
         :param key: the same key with the same request is the same execution, however often it is handed in.
         :returns: the execution, and whether it is a new one.
         :raises KeyReused: the key was used for another request.
@@ -328,7 +328,7 @@ class Executions:
                 raise KeyReused("This idempotency key was used for another request")
             return known, False
         self._make_room()
-        execution = self._made(request, self._channels.messages.open(), key, stays=stays)
+        execution = self._made(request, self._channels.messages.open(), key, execution_id)
         execution.cursor.records = records
         try:
             execution.begin(metadata)
@@ -336,21 +336,14 @@ class Executions:
             execution.forget()
             raise
         self._know(execution, key)
-        if stays:
-            self._write(execution, key)
+        self._write(execution, key)
         return execution, True
 
     def _made(
-        self,
-        request: dict[str, Any],
-        cursor: Cursor,
-        key: str | None,
-        *,
-        stays: bool = True,
-        execution_id: str | None = None,
+        self, request: dict[str, Any], cursor: Cursor, key: str | None, execution_id: str | None = None
     ) -> Execution:
         def settled() -> None:
-            if stays and execution.id in self._by_id:
+            if execution.id in self._by_id:
                 self._write(execution, key)
 
         execution = Execution(
@@ -393,7 +386,7 @@ class Executions:
         messages = self._channels.messages
         position = min(max(record["start"], messages.oldest), messages.next)
         cursor = messages.reopen(SavedCursor(-1, record["cursor"], position, 0, 0, None, 0.0, ""), position)
-        execution = self._made(record["request"], cursor, record["key"], execution_id=record["id"])
+        execution = self._made(record["request"], cursor, record["key"], record["id"])
         execution.recall(record)
         self._know(execution, record["key"])
         if execution.over:

@@ -28,6 +28,7 @@ from jupyterd.kernels.log.totals import MessageTotals
 from jupyterd.kernels.messages.adapter import OURS, adapted
 from jupyterd.kernels.messages.server_session import ServerSession
 from jupyterd.kernels.messages.websocket_codec import (
+    COMMS,
     NO_PARENT,
     UNREADABLE,
     Bytes,
@@ -123,9 +124,14 @@ class FromKernel:
         """The session under which the kernel speaks; empty before it has."""
         return read_parent(self._last_header).session
 
-    def append(self, channel: bytes, messages: Sequence[Parts], to: int = 0) -> None:
-        """Put messages into the log."""
-        self._messages.append(Chunk(channel, messages, self._clock.seconds(), to))
+    def append(self, channel: bytes, messages: Sequence[Parts], to: int = 0, mark: Bytes = b"") -> None:
+        """Put messages into the log.
+
+        :param mark: see :class:`Chunk`.
+        """
+        chunk = Chunk(channel, messages, self._clock.seconds(), to)
+        chunk.mark = mark
+        self._messages.append(chunk)
 
     def lose(self, why: str, waiting_too: bool = False) -> None:
         """What the kernel has got and will not reply to gets an error in place of the reply, and its ``idle``.
@@ -147,6 +153,7 @@ class FromKernel:
             self.append(b"iopub", [idle], 0 if asked.msg_type == "execute_request" else asked.cursor.number)
             kind = asked.msg_type.removesuffix("_request") + "_reply"
             reply = self._server_session.message(kind, error, asked.header)[1]
+            self._messages.reply(read_header(asked.header).msg_id)
             self.append(asked.channel.encode(), [reply], asked.cursor.number)
 
     def end(self, why: str = "The kernel ended before it replied.") -> None:
@@ -205,6 +212,8 @@ class FromKernel:
                 self._status(message[3], parent)
             elif msg_type == "error" and not policy.allow_tracebacks:
                 message[3] = policy.shown(message[3])
+            elif msg_type in COMMS and self.recording is not None:
+                self.recording.comm(msg_type, message)
             active = active or self._busy or msg_type not in untracked or parent.msg_type not in untracked
             messages.append(message)
         self._parent = (parent_bytes, parent)
@@ -217,7 +226,8 @@ class FromKernel:
                 self.journal.said += len(messages)
                 self.journal.mark = signature
             gaps = self._drop_detector.before(messages)
-            self.append(b"iopub", messages if not gaps else self._told(messages, gaps, bytes(parent_before)))
+            told = messages if not gaps else self._told(messages, gaps, bytes(parent_before))
+            self.append(b"iopub", told, mark=signature)
             if self.watchers:
                 self._tell_watchers(messages)
         if active:
@@ -400,6 +410,8 @@ class FromKernel:
             elif not self._resumes:  # else it is to a former daemon
                 self.log.warn("a kernel's {msg_type} to nobody known is dropped", msg_type=msg_type)
             return
+        if is_reply:
+            self._messages.reply(parent.msg_id)
         self.append(channel, [message], cursor.number)
         if parent.msg_id in self.watchers:
             self.watchers[parent.msg_id](msg_type, message)

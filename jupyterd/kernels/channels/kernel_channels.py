@@ -27,6 +27,7 @@ from jupyterd.kernels.log.cursor_file import CursorFile
 from jupyterd.kernels.log.journal import Journal
 from jupyterd.kernels.log.message_log import MessageLog
 from jupyterd.kernels.log.rate_limit import RateLimit
+from jupyterd.kernels.log.recent_notes import RecentNotes
 from jupyterd.kernels.log.spill import Spill
 from jupyterd.kernels.log.totals import MessageTotals
 from jupyterd.kernels.messages.adapter import major_version
@@ -142,9 +143,10 @@ class KernelChannels:
             kept=lambda: store.first,
             asked=requests.notes,
             stored=standin.stored,
+            recent=RecentNotes(os.path.join(directory, "asked")),
         )
         store.journal = requests.journal = self._from_kernel.journal = journal
-        self.messages.cursor_file = CursorFile(os.path.join(directory, "places"))
+        self.messages.cursor_file = CursorFile(os.path.join(directory, "cursors"))
 
     # -- for what goes on after a former daemon: see :mod:`jupyterd.kernels.recovery.resuming_log`
 
@@ -240,6 +242,9 @@ class KernelChannels:
         """The keeper was killed; another one is to listen along."""
         if self._standin is not None and not self._closed:
             self._standin.new_keeper()
+            for cursor in self.messages.attached:
+                client: Any = cursor.client
+                client.hold_again()
 
     def hold(self) -> None:
         """Its process is to end: what clients say from now on waits for the next one."""

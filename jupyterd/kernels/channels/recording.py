@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 class Recording(Protocol):
-    """One kernel's. It is told of requests and replies, never of what a cell says: that it finds in the log."""
+    """One kernel's. It is told of requests, replies and comms, never of what a cell says: that it finds in the log."""
 
     @property
     def cursor(self) -> Cursor | None:
@@ -33,6 +33,9 @@ class Recording(Protocol):
 
     def input_given(self) -> None:
         """A client sent an ``input_reply``."""
+
+    def comm(self, msg_type: str, parts: Parts) -> None:
+        """The kernel opened, closed, or said something to a comm: to a widget, say."""
 
     def readers(self, msg_id: str) -> list[Cursor]:
         """Who else than the client that asked follows a request, and is connected."""

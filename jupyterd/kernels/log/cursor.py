@@ -3,13 +3,36 @@
 from __future__ import annotations
 
 from collections import deque
-from typing import TYPE_CHECKING, Protocol
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from jupyterd.kernels.log.chunk import Chunk
 from jupyterd.kernels.messages.websocket_codec import Bytes, Codec
 
 if TYPE_CHECKING:
     from jupyterd.kernels.log.rate_limit import RateLimit
+
+
+class Records(Protocol):
+    """What on a connection is read whole or not at all: records of TLS, compressed messages.
+
+    :ivar noted: called with each, before the system is given it: where it ends on the wire, and in the stream.
+    """
+
+    noted: Callable[[int, int], None] | None
+
+
+class Held(NamedTuple):
+    """A connection that the keeper holds.
+
+    :ivar key: by which it does.
+    :ivar base: what the system had taken for it when it began.
+    :ivar records: None where the system is given the stream as it is.
+    """
+
+    key: int
+    base: int
+    records: Records | None
 
 
 class Client(Protocol):
@@ -28,8 +51,8 @@ class Client(Protocol):
         """Whether it takes nothing now."""
 
     @property
-    def connection(self) -> tuple[int, int] | None:
-        """By which key the keeper holds it, and what the system had taken then; None where that is not known."""
+    def connection(self) -> Held | None:
+        """How it is counted what the system takes for it; None where that is not known."""
 
     def begin(self, frames: list[Bytes]) -> int | None:
         """Frames are about to be written: where they begin in the stream of bytes that the system takes; None where
@@ -56,6 +79,8 @@ class Cursor:
     :ivar held: chunks read from disk and not yet taken.
     :ivar partial: bytes of the chunk at ``position`` that a lost client had acknowledged, and in which protocol.
     :ivar records: what its client runs may be written into notebooks.
+    :ivar said: names the last message before ``position`` that the kernel said, by its signature; empty where that is
+        not known.
     :ivar slot: its row in the file of cursors; -1 where it is not.
     :ivar flight: what was written last: begin and end in the client's stream, the first message, whether each frame
         is the next message.
@@ -63,7 +88,7 @@ class Cursor:
 
     __slots__ = (
         "client", "expiry", "flight", "held", "limit", "number", "partial", "position", "pulling", "reading", "records",
-        "session", "slot",
+        "said", "session", "slot",
     )  # fmt: skip
 
     def __init__(self, number: int, session: str | None, position: int) -> None:
@@ -78,5 +103,6 @@ class Cursor:
         self.limit: RateLimit | None = None
         self.partial: tuple[int, int, Codec] | None = None
         self.expiry: object = None
+        self.said: Bytes = b""
         self.slot = -1
         self.records = True

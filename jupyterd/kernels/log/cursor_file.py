@@ -2,20 +2,22 @@
 
 It is written with each message that a session gets: what is in it is true when the daemon is killed. A place is a
 number, and the name of the message that the kernel had said last: what was not on disk when the daemon was killed is
-heard again from the keeper, and has other numbers then.
+heard again from the keeper, and has other numbers then. Beside it is what :mod:`jupyterd.kernels.log.settling` needs.
 
-What is about to be written to a client is noted before: where it will be in the client's stream, and what place that
-makes. The keeper knows how much of the stream the system had taken when the daemon was killed; see :func:`settled`.
+At the file's end is which requests were replied to last, and by the message of which number: a session whose place is
+behind has that reply, although it may not be on disk.
 """
 
 from __future__ import annotations
 
 import mmap
 import os
+from collections.abc import Iterable
 from contextlib import suppress
+from hashlib import blake2b
 from struct import Struct
-from typing import NamedTuple
 
+from jupyterd.kernels.log.settling import PARCELS, RECORDS, SavedCursor, Sealed, Written
 from jupyterd.kernels.messages.websocket_codec import V1, Bytes
 
 SLOTS = 512
@@ -24,14 +26,20 @@ SLOTS = 512
 MAX_SESSION_BYTES = 160
 """Bytes of a session's name at most."""
 
-_SLOT = 512
+REPLIES = 1024
+"""Replies that are noted: more than there are in the moment until they are on disk."""
+
+_SLOT = 1024
 _HEAD = Struct("<QQQQBdH")
 _PLACE = Struct("<QQQB")
 _UNTIL, _UNTIL_AT = Struct("<d"), 33
-_STREAM, _STREAM_AT = Struct("<QQ"), 216
-_PARCEL, _PARCELS_AT, PARCELS = Struct("<QQQQQB"), 256, 6
+_STREAM, _STREAM_AT = Struct("<QQB"), 216
+_PARCEL, _PARCELS_AT = Struct("<QQQQQB"), 256
+_SEALED, _SEALED_AT = Struct("<QQ"), 512
 _PLAIN, _IS_V1 = 1, 2
-
+_REPLY, _REPLIES_AT = Struct("<Qq"), SLOTS * _SLOT
+_SIZE = _REPLIES_AT + REPLIES * _REPLY.size
+_EARLIER = -1
 
 PROTOCOLS = (None, V1)
 """The websocket protocols by their number in the file."""
@@ -46,78 +54,25 @@ def named(signature: Bytes) -> int:
         return 0
 
 
-class Written(NamedTuple):
-    """What is written to a client at once.
+def _digest(msg_id: str) -> int:
+    return int.from_bytes(blake2b(msg_id.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little") or 1
 
-    :ivar begin: where it begins in the client's stream.
-    :ivar end: where it ends.
-    :ivar first: the number of its first message.
-    :ivar next: the number of the message behind it.
-    :ivar said: names the last message that the kernel had said then; 0 where ``next`` is behind.
-    :ivar plain: its messages are as the log has them.
-    :ivar protocol: see :data:`PROTOCOLS`.
+
+def mapped(path: str, size: int) -> mmap.mmap:
+    """A file of so many bytes in memory, readable by its owner only; what is written to it outlives the process.
+
+    :raises OSError: there can be none.
     """
-
-    begin: int
-    end: int
-    first: int
-    next: int
-    said: int
-    plain: bool
-    protocol: str | None
-
-
-class SavedCursor(NamedTuple):
-    """Cursor of a session, as the file has it.
-
-    :ivar slot: where it is in the file.
-    :ivar number: its cursor's.
-    :ivar position: the number of the next message that it gets.
-    :ivar said: names the message that the kernel had said last, by :func:`named`; 0 where it was behind.
-    :ivar part: bytes of the message there, and of those that came with it, that the session has in its protocol.
-    :ivar protocol: which that is: see :data:`PROTOCOLS`.
-    :ivar until: when it is forgotten, if it does not come back; 0 while it was here.
-    :ivar key: of its connection, as the keeper holds it; 0 where it does not.
-    :ivar base: what the system had taken for it when its stream began.
-    :ivar parcels: what was written last, in order.
-    """
-
-    slot: int
-    number: int
-    position: int
-    said: int
-    part: int
-    protocol: str | None
-    until: float
-    session: str
-    key: int = 0
-    base: int = 0
-    parcels: tuple[Written, ...] = ()
-
-
-def settled(cursor: SavedCursor, taken: int | None) -> SavedCursor:
-    """A cursor as it was when the system had taken so much for its connection; as it was noted where that says nothing.
-
-    :param taken: see :func:`jupyterd.keeper.taken.taken`.
-    """
-    if taken is None or not cursor.key or not cursor.parcels:
-        return cursor
-    arrived = taken - cursor.base
-    first = cursor.parcels[0]
-    if arrived < first.begin and len(cursor.parcels) == PARCELS:
-        return cursor  # what was written before is not known any more
-    position, said, part, protocol = (
-        first.first,
-        cursor.said if cursor.position == first.first else 0,
-        0,
-        cursor.protocol,
-    )
-    for parcel in cursor.parcels:
-        if parcel.end <= arrived:
-            position, said, part = parcel.next, parcel.said, 0
-        elif parcel.begin < arrived:
-            position, part, protocol = parcel.first, arrived - parcel.begin if parcel.plain else 0, parcel.protocol
-    return cursor._replace(position=position, said=said, part=part, protocol=protocol)
+    os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+    try:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(fd, 0, size)  # no write into the map meets a full disk
+        else:
+            os.truncate(fd, size)
+        return mmap.mmap(fd, size)
+    finally:
+        os.close(fd)
 
 
 class CursorFile:
@@ -130,6 +85,8 @@ class CursorFile:
         self._path = path
         self._map: mmap.mmap | None = None
         self._turns: dict[int, int] = {}
+        self._seals: dict[int, int] = {}
+        self._reply_turn = 0
         self._free = list(range(SLOTS - 1, -1, -1))
 
     def read(self) -> list[SavedCursor]:
@@ -147,8 +104,10 @@ class CursorFile:
                 begin = slot * _SLOT + _HEAD.size
                 session = self._map[begin : begin + length].decode("utf-8", "replace")
                 cursor = SavedCursor(slot, number, position, said, part, PROTOCOLS[protocol & 1], until, session)
-                key, base = _STREAM.unpack_from(self._map, slot * _SLOT + _STREAM_AT)
-                found.append(cursor._replace(key=key, base=base, parcels=self._parcels(self._map, slot)))
+                key, base, is_sealed = _STREAM.unpack_from(self._map, slot * _SLOT + _STREAM_AT)
+                parcels = self._parcels(self._map, slot)
+                records = self._records(self._map, slot) if is_sealed else None
+                found.append(cursor._replace(key=key, base=base, parcels=parcels, records=records))
                 self.connected(slot, 0, 0)
                 self._free.remove(slot)
         return found
@@ -163,13 +122,21 @@ class CursorFile:
                 found.append(Written(begin, end, first, following, said, bool(flags & _PLAIN), protocol))
         return tuple(sorted(found, key=lambda parcel: parcel.begin))
 
-    def connected(self, slot: int, key: int, base: int) -> None:
-        """A session has a connection, of which nothing is written yet; see :class:`Place`. With 0 it has none."""
+    def _records(self, places: mmap.mmap, slot: int) -> tuple[Sealed, ...]:
+        begin = slot * _SLOT + _SEALED_AT
+        found = [Sealed(*each) for each in _SEALED.iter_unpack(places[begin : begin + RECORDS * _SEALED.size])]
+        return tuple(sorted(record for record in found if record.wire))
+
+    def connected(self, slot: int, key: int, base: int, *, is_sealed: bool = False) -> None:
+        """A session has a connection, of which nothing is written yet; see :class:`SavedCursor`. With 0 it has none.
+
+        :param is_sealed: the system is given other bytes than those of its stream.
+        """
         if self._map is not None:
-            begin = slot * _SLOT + _PARCELS_AT
-            self._map[begin : begin + PARCELS * _PARCEL.size] = bytes(PARCELS * _PARCEL.size)
-            _STREAM.pack_into(self._map, slot * _SLOT + _STREAM_AT, key, base)
-            self._turns[slot] = 0
+            begin, end = slot * _SLOT + _PARCELS_AT, (slot + 1) * _SLOT
+            self._map[begin:end] = bytes(end - begin)
+            _STREAM.pack_into(self._map, slot * _SLOT + _STREAM_AT, key, base, is_sealed)
+            self._turns[slot] = self._seals[slot] = 0
 
     def about_to_write(self, slot: int, parcel: Written) -> None:
         """A session is about to be written something."""
@@ -180,18 +147,41 @@ class CursorFile:
             begin = slot * _SLOT + _PARCELS_AT + turn * _PARCEL.size
             self._map[begin : begin + _PARCEL.size] = _PARCEL.pack(*parcel[:5], flags)  # at once, for a kill
 
+    def sealed(self, slot: int, wire: int, stream: int) -> None:
+        """A record or message is about to be written to a session; see :class:`Sealed`."""
+        if self._map is not None:
+            turn = self._seals.get(slot, 0)
+            self._seals[slot] = (turn + 1) % RECORDS
+            begin = slot * _SLOT + _SEALED_AT + turn * _SEALED.size
+            self._map[begin : begin + _SEALED.size] = _SEALED.pack(wire, stream)
+
+    # -- replies
+
+    def replied(self, msg_id: str, number: int) -> None:
+        """A request is about to be replied to, by the message of a number."""
+        if self._map is not None:
+            begin = _REPLIES_AT + self._reply_turn * _REPLY.size
+            self._reply_turn = (self._reply_turn + 1) % REPLIES
+            self._map[begin : begin + _REPLY.size] = _REPLY.pack(_digest(msg_id), number)
+
+    def had_reply(self, requests: Iterable[tuple[str, int]]) -> set[str]:
+        """Those of a former daemon's requests whose reply who asked has got; the rest is forgotten.
+
+        :param requests: the id of each, and the number of the next message that who asked gets.
+        """
+        if self._map is None:
+            return set()
+        noted = dict(_REPLY.iter_unpack(self._map[_REPLIES_AT:_SIZE]))
+        found = {msg_id for msg_id, position in requests if noted.get(_digest(msg_id), position) < position}
+        self._map[_REPLIES_AT:_SIZE] = bytes(_SIZE - _REPLIES_AT)
+        self._reply_turn = 0
+        for msg_id in found:
+            self.replied(msg_id, _EARLIER)  # numbers of a former daemon may be given again
+        return found
+
     def _open(self) -> mmap.mmap:
         if self._map is None:
-            os.makedirs(os.path.dirname(self._path), mode=0o700, exist_ok=True)
-            fd = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-            try:
-                if hasattr(os, "posix_fallocate"):
-                    os.posix_fallocate(fd, 0, SLOTS * _SLOT)  # no write into the map meets a full disk
-                else:
-                    os.truncate(fd, SLOTS * _SLOT)
-                self._map = mmap.mmap(fd, SLOTS * _SLOT)
-            finally:
-                os.close(fd)
+            self._map = mapped(self._path, _SIZE)
         return self._map
 
     def take(self, number: int, session: str, position: int) -> int:

@@ -23,8 +23,9 @@ from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from jupyterd.kernels.log.chunk import Chunk
-from jupyterd.kernels.log.spill import pack_chunk, unpack_chunks
-from jupyterd.kernels.messages.websocket_codec import Bytes
+from jupyterd.kernels.log.recent_notes import ASKED, RecentNotes
+from jupyterd.kernels.log.spill import pack_chunk, unpack_chunks, write_all
+from jupyterd.kernels.messages.websocket_codec import Bytes, gather
 
 if TYPE_CHECKING:
     from jupyterd.system.threads import InThread
@@ -44,14 +45,14 @@ MAX_WAITING = 32 * 1024 * 1024
 FILE = 4 * 1024 * 1024
 """Bytes of a file, about; then another is begun."""
 
+WHOLE, STRIDE = 64 * 1024, 61
+"""Bytes that have a sum of each; of more bytes one in so many has."""
+
 SAID = b"#said"
 """The channel of a note: how many messages the kernel had said on iopub, where it stands."""
 
-ASKED = b">"
-"""The channels of notes of what a client asked begin with it."""
-
 _BLOCK = Struct("<4sII")
-_MAGIC = b"jlb1"
+_MAGIC = b"jlb2"
 _COUNT = Struct("<Q")
 _name = re.compile(r"j(\d+)\.log").fullmatch
 
@@ -71,6 +72,7 @@ class Journal:
     :param directory: made with the first write, readable by its owner only.
     :param kept: gives the number of the first message that the store has in memory: what is before it may go.
     :param asked: gives notes of all that is asked and not replied to, for the begin of a new file.
+    :param recent: has notes until they are on disk; None where they need not be known of before.
     :param stored: called when what had been said is on disk, with what :attr:`mark` was then.
     :ivar said: how many messages the kernel has said on iopub.
     :ivar mark: whatever names the last of them.
@@ -82,6 +84,7 @@ class Journal:
     kept: Callable[[], int]
     asked: Callable[[], Sequence[Chunk]] = lambda: ()
     stored: Callable[[Bytes], None] = lambda mark: None
+    recent: RecentNotes | None = None
     said: int = 0
     mark: Bytes = b""
     _waiting: list[Chunk] = field(default_factory=list)
@@ -115,6 +118,8 @@ class Journal:
     def note(self, chunk: Chunk) -> None:
         """Write down a note soon: something is done that it tells of."""
         if not self._closed:
+            if self.recent is not None:
+                self.recent.add(chunk)
             self._waiting.append(chunk)
             self._size += chunk.size
             if self._timer is None:
@@ -142,17 +147,19 @@ class Journal:
         chunks.append(said)
         file = self._files[-1]
         file.end = max([file.end, *(chunk.end for chunk in chunks)])
-        mark = self.mark
+        mark, notes = self.mark, 0 if self.recent is None else self.recent.count
         self._writing = True
         done = self.in_thread(write, file.path, file.size, chunks)
-        done.addCallbacks(self._written, self._not_written, (file, mark), errbackArgs=(file,))
+        done.addCallbacks(self._written, self._not_written, (file, mark, notes), errbackArgs=(file,))
         done.addErrback(self._bug)
 
-    def _written(self, size: int, file: _File, mark: Bytes) -> None:
+    def _written(self, size: int, file: _File, mark: Bytes, notes: int) -> None:
         self._writing = False
         file.size = size
         if self._closed:
             return
+        if self.recent is not None:
+            self.recent.on_disk(notes)
         if mark:
             self.stored(mark)
         self._tidy()
@@ -189,6 +196,8 @@ class Journal:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        if self.recent is not None:
+            self.recent.close()
 
     def _bug(self, failure: Failure) -> None:
         self.log.failure("a kernel's journal is not in order", failure)
@@ -202,11 +211,12 @@ def write(path: str, size: int, chunks: Sequence[Chunk]) -> int:
 
     :raises OSError: the disk does not take it; the file is as it was.
     """
-    pieces: list[Bytes] = [b""]
+    packed: list[Bytes] = [b""]
     for chunk in chunks:
-        pack_chunk(chunk, pieces)
-    data = b"".join(pieces)
-    head = _BLOCK.pack(_MAGIC, len(data), zlib.crc32(data))
+        pack_chunk(chunk, packed)
+    pieces = gather(packed)
+    data_size = sum(map(len, pieces))
+    head = _BLOCK.pack(_MAGIC, data_size, checksum(pieces, data_size))
     flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
         fd = os.open(path, flags, 0o600)
@@ -215,20 +225,27 @@ def write(path: str, size: int, chunks: Sequence[Chunk]) -> int:
         fd = os.open(path, flags, 0o600)
     try:
         os.lseek(fd, size, os.SEEK_SET)
-        views = [memoryview(head), memoryview(data)]
-        while views:
-            done = os.writev(fd, views)
-            while views and done >= len(views[0]):
-                done -= len(views.pop(0))
-            if done:
-                views[0] = views[0][done:]
+        write_all(fd, [head, *pieces])
     except OSError:
         with suppress(OSError):
             os.ftruncate(fd, size)
         raise
     finally:
         os.close(fd)
-    return size + len(head) + len(data)
+    return size + len(head) + data_size
+
+
+def checksum(pieces: Iterable[Bytes], size: int) -> int:
+    """CRC of ``size`` bytes; of many bytes, of one in :data:`STRIDE`.
+
+    What a kill cuts off is seen by its length, and what a machine that dies has not written is whole pages of zeros.
+    The sum of all would cost more than to write them.
+    """
+    crc = at = 0
+    for piece in pieces:
+        crc = zlib.crc32(piece if size <= WHOLE else memoryview(piece)[-at % STRIDE :: STRIDE].tobytes(), crc)
+        at += len(piece)
+    return crc
 
 
 @dataclass
@@ -282,7 +299,7 @@ def _read_file(path: str) -> tuple[list[Chunk], int]:
     while at + _BLOCK.size <= len(data):
         magic, size, check = _BLOCK.unpack_from(data, at)
         block = data[at + _BLOCK.size : at + _BLOCK.size + size]
-        if magic != _MAGIC or len(block) != size or zlib.crc32(block) != check:
+        if magic != _MAGIC or len(block) != size or checksum([block], size) != check:
             break
         chunks += unpack_chunks(block)
         at += _BLOCK.size + size

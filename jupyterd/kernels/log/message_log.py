@@ -7,6 +7,7 @@ position; what it still needs is kept for it in order (:mod:`jupyterd.kernels.lo
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
@@ -17,7 +18,8 @@ from jupyterd.kernels.log.bounded_store import Store
 from jupyterd.kernels.log.chunk import EVERYBODY, Chunk
 from jupyterd.kernels.log.coalesce import coalesced
 from jupyterd.kernels.log.cursor import Client, Cursor
-from jupyterd.kernels.log.cursor_file import CursorFile, SavedCursor, Written, named
+from jupyterd.kernels.log.cursor_file import CursorFile, named
+from jupyterd.kernels.log.settling import SavedCursor, Written
 from jupyterd.kernels.log.spill import Block, Spill
 from jupyterd.kernels.log.totals import MessageTotals
 from jupyterd.kernels.messages.websocket_codec import CODEC_JSON, CODEC_V1, Bytes, Codec, Parts
@@ -97,6 +99,8 @@ class MessageLog:
         """A new cursor, at the end of the log or at ``position``."""
         self._numbers += 1
         cursor = Cursor(self._numbers, session, self.next if position is None else position)
+        if position is None and self.store.journal is not None:
+            cursor.said = self.store.journal.mark
         self.cursors[cursor.number] = cursor
         if session and self.cursor_file is not None:
             cursor.slot = self.cursor_file.take(cursor.number, session, cursor.position)
@@ -106,11 +110,20 @@ class MessageLog:
         """The cursor of a session that was here when a former daemon was."""
         cursor = Cursor(place.number, place.session, position)
         cursor.slot = place.slot
-        if place.part and position == place.position:
-            cursor.partial = (position, place.part, CODEC_V1 if place.protocol else CODEC_JSON)
+        if position == place.position:
+            cursor.partial = self._part(place, position)
         self._numbers = max(self._numbers, place.number)
         self.cursors[cursor.number] = cursor
         return cursor
+
+    def go_on(self, cursor: Cursor, place: SavedCursor, said: Bytes) -> None:
+        """What a session had of a former daemon, which had not stored it, has just been appended."""
+        cursor.position, cursor.said = self.next, said
+        cursor.partial = self._part(place, self.next)
+        self.mark(cursor)
+
+    def _part(self, place: SavedCursor, position: int) -> tuple[int, int, Codec] | None:
+        return (position, place.part, CODEC_V1 if place.protocol else CODEC_JSON) if place.part else None
 
     def free_cursor_slot(self, slot: int) -> None:
         """Nobody comes back for a place."""
@@ -127,8 +140,12 @@ class MessageLog:
         if cursor.slot < 0 or self.cursor_file is None:
             return
         client = cursor.client
+        if client is None and cursor.partial is not None:
+            _, part, codec = cursor.partial
+            self.cursor_file.mark(cursor.slot, cursor.position, self._said_at(cursor), part, codec.name)
+            return
         if client is None or not cursor.flight or (unsent := client.unsent()) == 0:
-            self.cursor_file.mark(cursor.slot, cursor.position, self._said_at(cursor.position))
+            self.cursor_file.mark(cursor.slot, cursor.position, self._said_at(cursor))
             return
         if unsent is None:  # nobody knows: what was confirmed is told now and then
             if not self._behind:
@@ -143,13 +160,10 @@ class MessageLog:
             position, part = first, taken - begin if plain and taken > begin else 0
         self.cursor_file.mark(cursor.slot, position, 0, part, client.codec.name)
 
-    def _said_at(self, position: int) -> int:
-        """The name of what the kernel said last, where a cursor has all of it; 0 where it is behind."""
-        journal = self.store.journal
-        if journal is None or position != self.next:
-            return 0
-        if journal.mark is not self._named[0]:  # the same for all tabs that are given it
-            self._named = journal.mark, named(journal.mark)
+    def _said_at(self, cursor: Cursor) -> int:
+        """The name of the kernel's last message that a cursor has; 0 where that is not known."""
+        if cursor.said is not self._named[0]:  # the same for all tabs that are given it
+            self._named = cursor.said, named(cursor.said)
         return self._named[1]
 
     def _mark_behind(self) -> None:
@@ -174,22 +188,32 @@ class MessageLog:
         """``client`` reads at ``cursor`` from now on; what waits there is written at once."""
         cursor.client = client
         cursor.flight.clear()
-        if cursor.slot >= 0 and self.cursor_file is not None and client.connection is not None:
-            self.cursor_file.connected(cursor.slot, *client.connection)
+        if cursor.slot >= 0 and self.cursor_file is not None and (held := client.connection) is not None:
+            self.cursor_file.connected(cursor.slot, held.key, held.base, is_sealed=held.records is not None)
+            if held.records is not None:
+                held.records.noted = partial(self.cursor_file.sealed, cursor.slot)
         self.attached.append(cursor)
         self.pull(cursor)
 
     def detach(self, cursor: Cursor) -> None:
         """The client is gone: the cursor goes back to the first message that its peer did not acknowledge."""
         if cursor.client is not None:
-            cursor.position = self._acknowledged(cursor, cursor.client)
+            position, cursor.position = cursor.position, self._acknowledged(cursor, cursor.client)
+            if cursor.position != position:
+                cursor.said = b""
+            self.uncounted(cursor, cursor.client)
             cursor.client = None
             cursor.held.clear()
             cursor.flight.clear()
             self.attached.remove(cursor)
             self.mark(cursor)
-            if cursor.slot >= 0 and self.cursor_file is not None:
-                self.cursor_file.connected(cursor.slot, 0, 0)
+
+    def uncounted(self, cursor: Cursor, client: Client) -> None:
+        """What the system takes for a cursor's client is not known from now on."""
+        if (held := client.connection) is not None and held.records is not None:
+            held.records.noted = None
+        if cursor.slot >= 0 and self.cursor_file is not None:
+            self.cursor_file.connected(cursor.slot, 0, 0)
 
     def forget(self, cursor: Cursor) -> None:
         """Nobody comes back for this cursor."""
@@ -249,6 +273,11 @@ class MessageLog:
                 except Exception:  # noqa: BLE001 - one client's trouble is not the others', nor the kernel's
                     self.log.failure("a client can not be written to")
         self.store.grown()
+
+    def reply(self, msg_id: str) -> None:
+        """A reply to a request is the next message: noted, for a daemon that finds it given and not on disk."""
+        if self.cursor_file is not None:
+            self.cursor_file.replied(msg_id, self.next)
 
     def confirmed(self) -> None:
         """A client told that it has more of what it was given."""
@@ -318,6 +347,8 @@ class MessageLog:
     def _deliver(self, cursor: Cursor, client: Client, chunk: Chunk) -> None:
         first = cursor.position
         cursor.position = chunk.end
+        if chunk.mark:
+            cursor.said = chunk.mark
         if not chunk.messages or (chunk.to != EVERYBODY and chunk.to != cursor.number):
             return
         plain = False
@@ -360,7 +391,7 @@ class MessageLog:
         codec: Codec,
     ) -> None:
         """Note what place it makes, before: in between the daemon may be killed."""
-        said = self._said_at(cursor.position)
+        said = self._said_at(cursor)
         if len(parcels) == 1:
             written = Written(begin, begin + sizes[0], parcels[0][0], cursor.position, said, plain, codec.name)
             file.about_to_write(cursor.slot, written)
@@ -409,6 +440,7 @@ class MessageLog:
             messages.extend(following.messages)
             size += following.size
             cursor.position = following.end
+            cursor.said = following.mark or cursor.said
         parcels = []
         number = chunk.first
         for parts, count in coalesced(messages):
@@ -436,11 +468,14 @@ class MessageLog:
             return chunk
         count = 0
         for parts in chunk.messages:
-            received -= sum(map(len, codec.encode(chunk.channel, [parts])))
-            if received < 0:
+            size = sum(map(len, codec.encode(chunk.channel, [parts])))
+            if received < size:
                 break
+            received -= size
             count += 1
         cursor.position = first + count
+        if received and count == len(chunk.messages):  # they came together, and are in two chunks now
+            cursor.partial = (cursor.position, received, codec)
         return chunk.after(first + count)
 
     # -- the end

@@ -38,6 +38,9 @@ JOINED = 32 * 1024
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What reading JSON of others may end in: the second where a key is not UTF-8, the third where it nests too deep."""
 
+COMMS = frozenset({"comm_open", "comm_msg", "comm_close"})
+"""Types of the messages about comms. Source: jupyter_client documentation, "Messaging in Jupyter"."""
+
 MAX_PARTS = 4096
 """No honest client sends more pieces in one message."""
 

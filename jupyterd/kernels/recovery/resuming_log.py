@@ -25,7 +25,9 @@ from jupyterd.kernels.channels.client_requests import Asked
 from jupyterd.kernels.log import journal as disk
 from jupyterd.kernels.log import spill
 from jupyterd.kernels.log.chunk import Chunk
-from jupyterd.kernels.log.cursor_file import named, settled
+from jupyterd.kernels.log.cursor_file import named
+from jupyterd.kernels.log.recent_notes import ASKED
+from jupyterd.kernels.log.settling import settled
 from jupyterd.kernels.messages.websocket_codec import UNREADABLE, Parts, read_header, read_parent, read_type
 from jupyterd.kernels.recovery.standin import Standin, ids_of
 
@@ -36,8 +38,8 @@ if TYPE_CHECKING:
     from jupyterd.kernels.channels.session_cursors import SessionCursors
     from jupyterd.kernels.channels.settings import ZMQChannelsWebsocketConnection
     from jupyterd.kernels.log.cursor import Cursor
-    from jupyterd.kernels.log.cursor_file import SavedCursor
     from jupyterd.kernels.log.message_log import MessageLog
+    from jupyterd.kernels.log.settling import SavedCursor
     from jupyterd.kernels.messages.server_session import ServerSession
 
 TAIL = 3000
@@ -103,7 +105,8 @@ class Resuming:
         self.listened = listened
         self._known: set[str] = set()
         self._asked: dict[str, tuple[str, bytes]] = {}
-        self._behind: dict[int, list[Cursor]] = {}
+        self._behind: dict[int, list[tuple[Cursor, SavedCursor]]] = {}
+        self._reached: dict[int, int] = {}
 
     async def restore(self, in_thread: Any, readers: Callable[[], None]) -> None:
         """Read what the former daemon had on disk.
@@ -122,7 +125,10 @@ class Resuming:
             taken = await self._standin.taken() if self.listened else {}
             self._restore_cursors(messages.cursor_file.read(), taken)
         readers()
-        self._restore_requests(found.asked, found.chunks)
+        recent = [] if journal.recent is None else journal.recent.read()
+        self._restore_requests([*found.asked, *recent], found.chunks)
+        for note in recent:
+            journal.note(note)
         tail = messages.store.tail(TAIL)
         self._known = ids_of(parts[0] for chunk in found.chunks for parts in chunk.messages if not chunk.lost)
         self._channels.from_kernel.remind(tail)
@@ -136,8 +142,9 @@ class Resuming:
                 continue
             position = min(max(place.position, messages.oldest), messages.next)
             cursor = messages.reopen(place, position)
+            self._reached[cursor.number] = place.position
             if place.position > messages.next and place.said:
-                self._behind.setdefault(place.said, []).append(cursor)
+                self._behind.setdefault(place.said, []).append((cursor, place))
             grace = place.until - now if place.until else self._channels.settings.offline_session_timeout
             self._channels.session_cursors.restore(cursor, grace)
 
@@ -150,17 +157,23 @@ class Resuming:
                     for parts in chunk.messages
                     if read_type(parts[0]).msg_type.endswith("_reply")
                 }
+        messages = self._channels.messages
+        open_ones: dict[str, Asked] = {}
         for note in notes:
             header = bytes(note.messages[0][0])
             with suppress(*UNREADABLE):
                 read = read_header(header)
-                msg_id = read.msg_id
-                if msg_id not in replied:
-                    channel = note.channel.removeprefix(disk.ASKED).decode()
-                    cursor = self._channels.messages.cursors.get(note.to)
-                    if cursor is not None:  # else nobody waits for it
-                        self._asked[msg_id] = (channel, header)
-                        self._channels.requests.restore(msg_id, Asked(cursor, channel, read.msg_type, header))
+                cursor = messages.cursors.get(note.to)
+                if read.msg_id not in replied and cursor is not None:  # else nobody waits for it
+                    channel = note.channel.removeprefix(ASKED).decode()
+                    open_ones[read.msg_id] = Asked(cursor, channel, read.msg_type, header)
+        if messages.cursor_file is not None:
+            asked = [(msg_id, self._reached.get(each.cursor.number, 0)) for msg_id, each in open_ones.items()]
+            for msg_id in messages.cursor_file.had_reply(asked):
+                del open_ones[msg_id]
+        for msg_id, each in open_ones.items():
+            self._asked[msg_id] = (each.channel, each.header)
+            self._channels.requests.restore(msg_id, each)
 
     async def catch_up(self) -> None:
         """Append what the keeper wrote down until now, or did until it ended with the kernel."""
@@ -241,10 +254,9 @@ class Resuming:
             if behind or len(run) >= BATCH:
                 self._flush(run)
                 run = []
-            for cursor in behind or ():  # its client had all up to this from the former daemon, which had not stored it
+            for cursor, place in behind or ():
                 if cursor.client is None:
-                    cursor.position = self._channels.messages.next
-                    self._channels.messages.mark(cursor)
+                    self._channels.messages.go_on(cursor, place, message.parts[0])
         self._flush(run)
 
     def _flush(self, run: list[list[Any]]) -> None:

@@ -81,9 +81,9 @@ class Standin:
         """The message of that signature is on disk here, and all before it."""
         self._keeper.say("stored", name=self._kernel_id, signature=bytes(signature).decode("latin-1"))
 
-    def hold(self, fd: int) -> int:
+    def hold(self, fd: int, counter: int | None = None, key: int | None = None) -> int:
         """Keep a client's connection open if the daemon is killed; see :meth:`KeeperLink.hold`."""
-        return self._keeper.hold(fd)
+        return self._keeper.hold(fd, counter, key)
 
     def drop(self, key: int) -> None:
         """A connection that was held is closed."""

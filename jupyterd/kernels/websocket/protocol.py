@@ -8,18 +8,22 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
 from twisted.internet.tcp import Connection
+from twisted.internet.unix import Server as UNIXServer
 from twisted.python.failure import Failure
 
 from jupyterd.keeper.taken import taken
 from jupyterd.kernels.channels.kernel_channels import KernelChannels
-from jupyterd.kernels.log.cursor import Cursor
+from jupyterd.kernels.log.cursor import Cursor, Held
 from jupyterd.kernels.messages.websocket_codec import CODEC_JSON, CODEC_V1, V1, BadFrame, Bytes, Codec, frame_size
 from jupyterd.kernels.recovery.standin import Standin
+from jupyterd.kernels.websocket.counted_sends import CountedSends
 from jupyterd.kernels.websocket.receipts import Receipts, proxied
+from jupyterd.kernels.websocket.tls_records import TLSRecords
 from jupyterd.web.server.unacknowledged import waiting
 from jupyterd.web.websocket.protocol import SocketProtocol
 
@@ -52,7 +56,8 @@ class ChannelsProtocol(SocketProtocol):
         self._receipts: Receipts | None = None
         self._last_frame = 0
         self._hold: tuple[Standin, int] | None = None
-        self._base: int | None = None
+        self._counted: CountedSends | None = None
+        self._held: Held | None = None
         self.max_message = channels.settings.max_message_size
         self.ping_interval, self.ping_timeout = channels.settings.ping
         self._pending: deque[Bytes] = deque()
@@ -78,20 +83,41 @@ class ChannelsProtocol(SocketProtocol):
         socket: Any = transport if self._plain_transport else getattr(transport, "transport", None)
         if hasattr(socket, "_closeSocket"):  # the system forgets with the socket what it knows of it: ask before
             socket.connectionLost = partial(self._before_it_is_lost, socket, socket.connectionLost)
+        self._receipts = Receipts(transport, self.factory.reactor.seconds, self._waits, self.sendPing, self._proxied)
         standin = self._channels.standin
         if standin is not None and hasattr(socket, "fileno"):
-            self._hold = (standin, standin.hold(socket.fileno()))
-            if self._plain_transport:
-                self._base = self._taken(transport)
-                transport.doWrite = partial(self._do_write, transport.doWrite)
-        self._receipts = Receipts(transport, self.factory.reactor.seconds, self._held, self.sendPing, self._proxied)
+            self._have_it_held(standin, socket)
         self._cursor = self._channels.attach(self, self._session_id)
         self._cursor.records = self._records
 
-    def _taken(self, transport: Any) -> int | None:
-        """Bytes that the system has taken, and will have from what the transport holds."""
-        count = taken(transport.socket)
-        return None if count is None else count + waiting(transport)
+    def _have_it_held(self, standin: Standin, socket: Any) -> None:
+        """Have the keeper hold the connection, and count what the system takes, where it can be counted."""
+        count: int | None = 0
+        if isinstance(socket, UNIXServer):
+            with suppress(OSError):
+                self._counted = CountedSends(socket, self._uncounted)
+            count = None if self._counted is None else 0
+        else:
+            count = taken(socket.socket)
+        key = standin.hold(socket.fileno(), None if self._counted is None else self._counted.fd)
+        self._hold = standin, key
+        if count is not None and (self._plain_transport or self._tls_records is not None):
+            self._held = Held(key, count + waiting(socket), self._tls_records)
+            socket.doWrite = partial(self._do_write, socket.doWrite)
+
+    def hold_again(self) -> None:
+        """There is another keeper: have it hold the connection, by the same number."""
+        if self._hold is not None and self._cursor is not None:
+            standin, key = self._hold
+            socket: Any = self.transport if self._plain_transport else self.transport.transport
+            with suppress(OSError):  # it is closed just now
+                standin.hold(socket.fileno(), None if self._counted is None else self._counted.fd, key)
+
+    def _uncounted(self) -> None:
+        """What the system takes is not known from now on."""
+        if self._cursor is not None:
+            self._channels.messages.uncounted(self._cursor, self)
+        self._held = self._counted = None
 
     def _before_it_is_lost(self, socket: Any, connection_lost: Callable[[Any], None], reason: Failure) -> None:
         self._note_end(reason)
@@ -125,6 +151,8 @@ class ChannelsProtocol(SocketProtocol):
             standin, key = self._hold
             standin.drop(key)
             self._hold = None
+        if self._counted is not None:
+            self._counted.close()
         cursor, self._cursor = self._cursor, None
         if cursor is not None:
             self._channels.detach(cursor, self, said_goodbye=self._said_goodbye)
@@ -165,16 +193,16 @@ class ChannelsProtocol(SocketProtocol):
         return self._paused or bool(self._pending)
 
     @property
-    def connection(self) -> tuple[int, int] | None:
+    def connection(self) -> Held | None:
         """See :class:`jupyterd.kernels.log.cursor.Client`."""
-        return None if self._hold is None or self._base is None else (self._hold[1], self._base)
+        return self._held
 
     def begin(self, frames: list[Bytes]) -> int | None:
         """See :class:`jupyterd.kernels.log.cursor.Client`."""
         receipts = self._receipts
         assert receipts is not None
         receipts.ahead(frame_size(frames[0]))
-        return None if self._base is None else receipts.written
+        return None if self._held is None else receipts.written
 
     def write(self, frames: list[Bytes]) -> int:
         """Take whole frames; the number of bytes taken in all."""
@@ -210,10 +238,19 @@ class ChannelsProtocol(SocketProtocol):
 
     def unsent(self) -> int | None:
         """Bytes up to the last frame's end that the system has not taken; None where it is not known."""
+        records = self._tls_records
+        if records is not None:
+            assert self._receipts is not None
+            taken = records.without(waiting(self.transport.transport))
+            return self._up_to_last(self._receipts.written - taken)
         if not self._plain_transport:
             return None
         size = waiting(self.transport)
-        return self._up_to_last(size + self._held()) if size or self._pending else 0
+        return self._up_to_last(size + self._waits()) if size or self._pending else 0
+
+    @property
+    def _tls_records(self) -> TLSRecords | None:
+        return None if self._receipts is None else self._receipts.records
 
     def _do_write(self, do_write: Callable[[], Any]) -> Any:
         """The transport gives to the system what it holds."""
@@ -251,7 +288,7 @@ class ChannelsProtocol(SocketProtocol):
         assert self._receipts is not None
         return max(0, size - (self._receipts.written - self._last_frame))
 
-    def _held(self) -> int:
+    def _waits(self) -> int:
         return sum(map(len, self._pending))
 
     def leave(self) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Mapping
+from functools import partial
 from struct import pack
 from typing import Any, Protocol
 
@@ -19,6 +20,7 @@ from twisted.internet.unix import Server as UNIXServer
 from twisted.python.failure import Failure
 
 from jupyterd.auth.http.proxies import PROXY_HEADERS
+from jupyterd.kernels.websocket.tls_records import TLSRecords
 from jupyterd.web.server.unacknowledged import queued, waiting
 
 PAUSE = 0.02
@@ -33,14 +35,8 @@ PING = 2 + 8
 UNANSWERED = 16
 """Pings on their way at a time where only pongs tell."""
 
-RECORD = 16 * 1024
-"""Bytes of text in one record of TLS. Source: RFC 8446, section 5.1."""
-
 RECEIVED_SHUTDOWN = 2
 """The peer has said that it sends no more. Source: OpenSSL, SSL_get_shutdown(3)."""
-
-RECORDS = 256
-"""Records remembered before it is asked which have arrived."""
 
 
 def proxied(headers: Mapping[str, str]) -> bool:
@@ -55,6 +51,10 @@ class Sent(Protocol):
     """Whether :meth:`unconfirmed` can be trusted while the connection lasts."""
 
     @property
+    def records(self) -> TLSRecords | None:
+        """Those of TLS; None without."""
+
+    @property
     def orderly(self) -> bool:
         """Whether a peer that has closed its end has read all before, as far as that can be told."""
 
@@ -66,6 +66,7 @@ class OverNothing:
     """A transport that is no socket: what it was given has arrived."""
 
     exact = orderly = True
+    records = None
 
     def unconfirmed(self, given: int) -> int:
         """See :class:`Sent`."""
@@ -76,6 +77,7 @@ class OverTCP:
     """Bytes as they are, over TCP: who closes and leaves something unread resets the connection."""
 
     exact = orderly = True
+    records = None
 
     def __init__(self, transport: Any) -> None:
         self._transport = transport
@@ -92,8 +94,8 @@ class OverUNIX:
 
     exact, orderly = False, True
 
-    def __init__(self, transport: Any) -> None:
-        self._transport = transport
+    def __init__(self, transport: Any, records: TLSRecords | None = None) -> None:
+        self._transport, self.records = transport, records
 
     def unconfirmed(self, given: int) -> int:
         """See :class:`Sent`."""
@@ -101,22 +103,14 @@ class OverUNIX:
 
 
 class OverTLS:
-    """TLS over TCP: a record can be read when all of its bytes have arrived.
-
-    Twisted's TLS gives each record to TCP at once; where each ends, in clear and encrypted, is noted here.
-    """
+    """TLS over TCP: a record can be read when all of its bytes have arrived."""
 
     exact = True
 
     def __init__(self, tls: Any, tcp: Any) -> None:
-        self._tls, self._tcp = tls, OverTCP(tcp)
-        self._clear = self._encrypted = self._arrived = 0
-        self._records: deque[tuple[int, int]] = deque()
-        aggregator = getattr(tls, "_aggregator", None)
-        if aggregator is not None:
-            aggregator.flush()  # what was written before is not counted
-        self._encrypt, tls._write = tls._write, self._write
-        self._write_tcp, tcp.write = tcp.write, self._pass_on
+        self._tls = tls
+        over = OverTCP(tcp)
+        self.records = TLSRecords(tls, tcp, lambda: over.unconfirmed(0))
 
     @property
     def orderly(self) -> bool:
@@ -124,31 +118,9 @@ class OverTLS:
         connection = self._tls._tlsConnection
         return bool(connection is not None and connection.get_shutdown() & RECEIVED_SHUTDOWN)
 
-    def _pass_on(self, data: bytes) -> None:
-        self._encrypted += len(data)
-        self._write_tcp(data)
-
-    def _write(self, data: bytes) -> None:
-        """In place of Twisted's, which cuts the same records."""
-        for begin in range(0, len(data), RECORD):
-            record = data[begin : begin + RECORD]
-            waiting = len(self._tls._appSendBuffer)
-            self._encrypt(record)
-            if len(self._tls._appSendBuffer) == waiting:  # else it comes again
-                self._clear += len(record)
-                self._records.append((self._encrypted, self._clear))
-        if len(self._records) > RECORDS:
-            self._settle()
-
-    def _settle(self) -> None:
-        arrived = self._encrypted - self._tcp.unconfirmed(self._encrypted)
-        while self._records and self._records[0][0] <= arrived:
-            self._arrived = self._records.popleft()[1]
-
     def unconfirmed(self, given: int) -> int:
         """See :class:`Sent`."""
-        self._settle()
-        return given - self._arrived
+        return given - self.records.arrived()
 
 
 def sent_over(transport: Any) -> Sent:
@@ -159,7 +131,9 @@ def sent_over(transport: Any) -> Sent:
         return OverTCP(transport)
     below = getattr(transport, "transport", None)
     if isinstance(below, Connection) and hasattr(transport, "_tlsConnection"):
-        return OverUNIX(below) if isinstance(below, UNIXServer) else OverTLS(transport, below)
+        if isinstance(below, UNIXServer):
+            return OverUNIX(below, TLSRecords(transport, below, partial(waiting, below)))
+        return OverTLS(transport, below)
     return OverNothing()
 
 
@@ -174,6 +148,7 @@ class Receipts:
     :param ping: sends a ping with a payload.
     :param pongs_only: somebody stands between, so that the system's word is not the client's.
     :ivar written: bytes of whole frames so far, of all kinds.
+    :ivar records: those of TLS on the connection; None without.
     """
 
     def __init__(
@@ -186,6 +161,7 @@ class Receipts:
     ) -> None:
         self.written = 0
         self._sent = sent_over(transport)
+        self.records = self._sent.records
         self._seconds, self._held, self._ping = seconds, held, ping
         self._proxied = pongs_only
         self._pongs_only = pongs_only or not self._sent.exact

@@ -97,6 +97,7 @@ class Run:
     """One run.
 
     :ivar state: ``queued``, ``starting``, ``running``, then ``ok``, ``error`` or ``cancelled``.
+    :ivar session: the session that ends with it; None where none does.
     :ivar error: what ended it: ``ename``, ``evalue``, ``traceback``, ``cell_id``, ``index``.
     :ivar recorded: all outputs are in the file; until then a page that is there has them, or the recorder.
     """
@@ -108,6 +109,7 @@ class Run:
     id: str = field(default_factory=lambda: uuid4().hex)
     state: str = "queued"
     kernel_id: str | None = None
+    session: str | None = None
     cells: list[RunCell] = field(default_factory=list)
     started: float | None = None
     ended: float | None = None
@@ -127,8 +129,8 @@ class Run:
         self.state, self.ended = state, when
 
     def interrupt(self, when: float) -> None:
-        """The daemon stops, or has stopped: nobody goes on with it."""
-        running = next((cell for cell in self.cells if cell.state == "running"), None)
+        """The daemon stops, or has stopped, and nobody can go on with it."""
+        running = self.running
         begun = {} if running is None else {"cell_id": running.cell_id, "index": running.index}
         said = "The server was stopped before the run was over"
         if running is not None:
@@ -136,6 +138,11 @@ class Run:
             said += "; the cell that ran went on if its kernel did, and its outputs are recorded"
         self.error = {"ename": "ServerStopped", "evalue": said, "traceback": [], **begun}
         self.end("error", when)
+
+    @property
+    def running(self) -> RunCell | None:
+        """The cell that runs."""
+        return next((cell for cell in self.cells if cell.state == "running"), None)
 
     @property
     def done(self) -> int:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING, Any, Protocol
+from uuid import uuid4
 
 from twisted.application.service import Service
-from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.defer import Deferred, DeferredLock, succeed
 from twisted.internet.interfaces import IReactorTime
 from twisted.logger import Logger
 
@@ -65,7 +66,8 @@ class Runs(Service):
     :param write: writes into a notebook what no page shows; see :meth:`jupyterd.outputs.recorder.Recorder.write`.
     :param is_pending: whether the outputs of an execution are in no file yet, by its id.
     :param emit: the event bus.
-    :param ledger: writes down what the next daemon is to tell of; nothing where it is None.
+    :param ledger: writes down what the next daemon is to go on with; nothing where it is None.
+    :param kernels_stay: whether kernels go on when the daemon stops.
     """
 
     log = Logger()
@@ -80,7 +82,9 @@ class Runs(Service):
         is_pending: Callable[[str], bool],
         emit: Callable[[str, dict[str, Any]], None],
         ledger: RunLedger | None = None,
+        kernels_stay: Callable[[], bool] = lambda: False,
     ) -> None:
+        self._kernels_stay, self._left = kernels_stay, False
         self._ledger, self._recalled, self._recalling = ledger, ledger is None, DeferredLock()
         self._clock, self._notebooks, self._kernels = clock, notebooks, kernels
         self._write, self._is_pending, self._emit = write, is_pending, emit
@@ -90,7 +94,7 @@ class Runs(Service):
     # -- from one daemon to the next
 
     async def recall(self) -> None:
-        """Know what the daemon before this one has run; those that were not over then have ended with it."""
+        """Know what the daemon before this one has run, and go on with what was not over, where its kernel has."""
         if self._recalled or self._ledger is None:
             return
         await self._recalling.acquire()
@@ -99,18 +103,34 @@ class Runs(Service):
                 return
             for run in await self._ledger.recall():
                 self._runs[run.id] = run
-                if not run.over:
+                if run.over:
+                    continue
+                if self._can_go_on(run):
+                    self._start(run)
+                else:
                     run.interrupt(self._clock.seconds())
                     self._tell(run)
             self._recalled = True
         finally:
             self._recalling.release()
 
+    def _can_go_on(self, run: Run) -> bool:
+        if run.kernel_id is None:  # none of its cells was run
+            return True
+        try:
+            executions = self._kernels.channels_of(run.kernel_id).executions
+            if run.running is not None:
+                _ = executions[run.running.msg_id or ""]
+        except JupyterdError:
+            return False
+        return all(cell.source for cell in run.cells if cell.state == "waiting")
+
     def stopService(self) -> None:
-        """Those that are not over end; what their kernels run goes on where kernels do."""
+        """Nothing more is begun. What is not over is left to the next daemon where kernels are, and ends elsewhere."""
         super().stopService()
+        self._left = self._ledger is not None and self._kernels_stay()
         for run in self._runs.values():
-            if not run.over:
+            if not run.over and not self._left:
                 run.interrupt(self._clock.seconds())
                 self._tell(run)
 
@@ -156,9 +176,7 @@ class Runs(Service):
         self._make_room()
         self._runs[run.id] = run
         self._tell(run)
-        Deferred.fromCoroutine(self._in_turn(run)).addErrback(
-            lambda failure: self.log.failure("the run of {path} failed", failure, path=run.path)
-        )
+        self._start(run)
         return run, True
 
     def _known(self, path: str, order: Order, key: str | None) -> Run | None:
@@ -180,6 +198,7 @@ class Runs(Service):
             self._forget(run)
             return
         run.cancelled = True
+        self._remember(run)
         if run.state == "queued":
             self._end(run, "cancelled")
         elif run.kernel_id is not None and any(cell.state == "running" for cell in run.cells):
@@ -202,29 +221,26 @@ class Runs(Service):
 
     # -- a run
 
+    def _start(self, run: Run) -> None:
+        Deferred.fromCoroutine(self._in_turn(run))
+
     async def _in_turn(self, run: Run) -> None:
         turn = self._turns.setdefault(run.path, DeferredLock())
         await turn.acquire()
         try:
-            if not run.over:
+            if not run.over and not self._left:
                 await self._run(run)
-        finally:
-            turn.release()
-            if not turn.locked and self._turns.get(run.path) is turn:
-                del self._turns[run.path]
+        except Exception:  # noqa: BLE001 - the next has its turn all the same
+            self.log.failure("the run of {path} failed", path=run.path)
+        turn.release()
+        if not turn.locked and self._turns.get(run.path) is turn:
+            del self._turns[run.path]
 
     async def _run(self, run: Run) -> None:
-        run.state, run.started = "starting", self._clock.seconds()
-        self._tell(run)
-        session: str | None = None
         state = "error"
         try:
-            kernel_name = await self._prepare(run)
-            session, run.kernel_id, is_new = await self._kernels.session(run.path, kernel_name)
-            session = session if is_new and run.order.shut_down else None
-            if not run.over:
-                run.state = "running"
-                self._tell(run)
+            if run.kernel_id is None:
+                await self._begin(run)
             state = await self._run_cells(run)
         except JupyterdError as error:
             run.error = run.error or {"ename": type(error).__name__, "evalue": error.message, "traceback": []}
@@ -232,7 +248,19 @@ class Runs(Service):
             run.error = run.error or {"ename": type(error).__name__, "evalue": str(error), "traceback": []}
             raise
         finally:
-            await self._finish(run, state, session)
+            if not self._left:
+                await self._finish(run, state)
+
+    async def _begin(self, run: Run) -> None:
+        """Find its cells and its kernel."""
+        run.state, run.started = "starting", self._clock.seconds()
+        self._tell(run)
+        kernel_name = await self._prepare(run)
+        session, run.kernel_id, is_new = await self._kernels.session(run.path, kernel_name)
+        run.session = session if is_new and run.order.shut_down else None
+        if not run.over:
+            run.state = "running"
+            self._tell(run)
 
     async def _prepare(self, run: Run) -> str | None:
         """The notebook as it is now, with its parameters; the name of its kernelspec, if it has one."""
@@ -245,27 +273,37 @@ class Runs(Service):
         return run.order.kernel_name or _kernel_of(content)
 
     async def _run_cells(self, run: Run) -> str:
-        state = "ok"
+        state = "ok" if run.error is None else "error"
         for cell in run.cells:
-            if run.over or run.cancelled or (state == "error" and run.order.stop_on_error):
+            if cell.state not in ("waiting", "running"):
+                continue  # before the daemon before this one stopped
+            if self._left:
+                break
+            if cell.state == "waiting" and (
+                run.over or run.cancelled or (state == "error" and run.order.stop_on_error)
+            ):
                 cell.state = "skipped"
-                continue
-            if not await self._run_cell(run, cell):
+            elif not await self._run_cell(run, cell):
                 state = "error"
-            if not run.over:
-                self._tell(run)
         return "cancelled" if run.cancelled else state
 
     async def _run_cell(self, run: Run, cell: RunCell) -> bool:
         """Whether the run may say that all went well."""
         executions = self._kernels.channels_of(run.kernel_id or "").executions
-        metadata = {"notebook_path": run.path, **({} if cell.cell_id is None else {"cellId": cell.cell_id})}
-        execution, _ = executions.add({"code": cell.source}, metadata, stays=False)
-        cell.state, cell.msg_id = "running", execution.id
-        self._tell(run)
+        if cell.state == "waiting":
+            # Written down before it is asked for: whatever happens to the daemon, no cell is run twice.
+            cell.state, cell.msg_id = "running", uuid4().hex
+            await self._tell(run)
+            metadata = {"notebook_path": run.path, **({} if cell.cell_id is None else {"cellId": cell.cell_id})}
+            execution, _ = executions.add({"code": cell.source}, metadata, execution_id=cell.msg_id)
+        else:
+            execution = executions[cell.msg_id or ""]
         await self._until_over(run, execution)
+        well = not run.over and self._note(run, cell, execution)
+        if not run.over:
+            await self._tell(run)
         executions.forget(execution)
-        return not run.over and self._note(run, cell, execution)
+        return well
 
     async def _until_over(self, run: Run, execution: Execution) -> None:
         interrupted = False
@@ -289,13 +327,13 @@ class Runs(Service):
         run.error = run.error or {"traceback": [], **said, "cell_id": cell.cell_id, "index": cell.index}
         return False
 
-    async def _finish(self, run: Run, state: str, session: str | None) -> None:
+    async def _finish(self, run: Run, state: str) -> None:
         """Write what it said, if nobody shows it; end its kernel, if it is its own."""
         await self._write(run.path)
         run.recorded = not any(cell.msg_id is not None and self._is_pending(cell.msg_id) for cell in run.cells)
         try:
-            if session is not None:
-                await self._kernels.end(session)
+            if run.session is not None:
+                await self._kernels.end(run.session)
         except JupyterdError as error:
             self.log.warn("the kernel of a run was not ended: {error}", error=str(error))
         finally:
@@ -308,14 +346,14 @@ class Runs(Service):
         run.end(state, self._clock.seconds())
         self._tell(run)
 
-    def _remember(self, run: Run) -> None:
-        if self._ledger is not None:
-            self._ledger.remember(run)
+    def _remember(self, run: Run) -> Deferred[None]:
+        return succeed(None) if self._ledger is None else self._ledger.remember(run)
 
-    def _tell(self, run: Run) -> None:
-        self._remember(run)
+    def _tell(self, run: Run) -> Deferred[None]:
+        """Everybody, and the next daemon; fires when that will know."""
         data = {"path": run.path, "run_id": run.id, "state": run.state, "done": run.done, "total": len(run.cells)}
         self._emit(SCHEMA, data)
+        return self._remember(run)
 
 
 def _kernel_of(notebook: dict[str, Any]) -> str | None:

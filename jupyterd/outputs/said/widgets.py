@@ -1,15 +1,21 @@
-"""Widgets that cells have made, as a page is to be told of them while the kernel is busy and can not tell itself.
+"""Widgets of a kernel, as a page is to be told of them while the kernel is busy and can not tell itself.
 
 A page's widget manager asks the kernel which widgets there are. A kernel that runs a cell answers when that is over;
-until then what the messages of the cell have said so far is all there is.
+until then what its messages have said so far is all there is. They are heard as they come: what earlier cells have
+said is in no log any more when somebody asks.
 """
 
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
+
+from jupyterd.kernels.messages.websocket_codec import UNREADABLE, Bytes, Parts
+from jupyterd.outputs.said.captured import MODEL
 
 TARGET = "jupyter.widget"
 """The comm target of widgets, whose messages are known. Source: the messaging protocol of ipywidgets."""
@@ -20,98 +26,137 @@ MAX_BYTES = 8 * 1024 * 1024
 MOST = 2000
 """Widgets of one kernel that are kept."""
 
+_OUTPUT_MODEL = f'"{MODEL}"'.encode()
 _UPDATES = ("update", "echo_update")
+
+Path = tuple[str | int, ...]
+
+
+class _Comm(msgspec.Struct, gc=False):
+    """What is read of any message about a comm."""
+
+    comm_id: str
+    target_name: str = ""
+    data: msgspec.Raw = msgspec.Raw(b"{}")
+
+
+class _Data(msgspec.Struct, gc=False):
+    """What is read of a widget's message: values stay JSON as it came."""
+
+    method: str = ""
+    state: dict[str, msgspec.Raw] | None = None
+    buffer_paths: list[Any] | None = None
+
+
+_read_comm = msgspec.json.Decoder(_Comm).decode
+_read_data = msgspec.json.Decoder(_Data).decode
+_read_metadata = msgspec.json.Decoder(dict[str, Any]).decode
 
 
 @dataclass(eq=False)
 class _Widget:
     """One widget: how it was opened, with its state as it is now.
 
+    :ivar state: JSON by key.
     :ivar buffers: binary parts of the state, by where in it they belong.
-    :ivar sizes: bytes of each key of the state.
     """
 
-    metadata: dict[str, Any]
-    state: dict[str, Any] = field(default_factory=dict)
-    buffers: dict[tuple[Any, ...], bytes] = field(default_factory=dict)
-    sizes: dict[str, int] = field(default_factory=dict)
+    metadata: bytes
+    state: dict[str, bytes] = field(default_factory=dict)
+    buffers: dict[Path, bytes] = field(default_factory=dict)
+    size: int = 0
 
-    def update(self, data: dict[str, Any], buffers: list[bytes], size: int) -> int:
-        """Keys of the state have other values; how many bytes it has more than before."""
-        state, paths = data.get("state"), data.get("buffer_paths")
-        if not isinstance(state, dict):
-            return 0
-        before = sum(self.sizes.get(key, 0) for key in state)
-        self.state.update(state)
+    def update(self, data: _Data, buffers: Sequence[Bytes]) -> None:
+        """Keys of the state have other values."""
+        state = data.state or {}
+        self.state.update((key, bytes(value)) for key, value in state.items())
         self.buffers = {path: each for path, each in self.buffers.items() if path[0] not in state}
-        share = size // max(1, len(state))
-        self.sizes.update(dict.fromkeys(state, share))
-        for path, each in zip(paths if isinstance(paths, list) else [], buffers, strict=False):
+        for path, each in zip(data.buffer_paths or (), buffers, strict=False):
             if _is_path(path) and path[0] in state:
-                self.buffers[tuple(path)] = each
-                self.sizes[path[0]] += len(each)
-        return sum(self.sizes[key] for key in state) - before
+                self.buffers[tuple(path)] = bytes(each)
+        self.size = sum(map(len, self.state.values())) + sum(map(len, self.buffers.values()))
 
-    @property
-    def size(self) -> int:
-        """Bytes, roughly."""
-        return sum(self.sizes.values())
+    def model(self, comm_id: str) -> dict[str, Any]:
+        """What it would be opened with, were it opened now."""
+        state = {key: msgspec.Raw(value) for key, value in self.state.items()}
+        return {
+            "comm_id": comm_id,
+            "target_name": TARGET,
+            "metadata": _metadata(self.metadata),
+            "data": {"state": state, "buffer_paths": [list(path) for path in self.buffers]},
+            "buffers": [base64.b64encode(each).decode() for each in self.buffers.values()],
+        }
 
 
 def _is_path(path: Any) -> bool:
     return isinstance(path, list) and bool(path) and all(isinstance(step, str | int) for step in path)
 
 
+def _metadata(data: bytes) -> dict[str, Any]:
+    try:
+        return _read_metadata(data)
+    except UNREADABLE:
+        return {}
+
+
 class Widgets:
-    """Those of one kernel that were opened in what was read of its log, and not closed."""
+    """Those of one kernel that it has opened and not closed."""
 
     def __init__(self) -> None:
         self._open: dict[str, _Widget] = {}
         self._size = 0
 
-    def hear(self, kind: str, content: dict[str, Any], metadata: Any, buffers: Iterable[Any], size: int) -> None:
-        """One of the kernel's messages about a comm.
+    def hear(self, kind: str, parts: Parts) -> None:
+        """One of the kernel's messages about a comm. What can not be read says nothing.
 
         :param kind: ``comm_open``, ``comm_msg`` or ``comm_close``.
-        :param size: bytes of the content.
         """
-        comm_id, data = content.get("comm_id"), content.get("data")
-        if not isinstance(comm_id, str):
-            return
-        if kind == "comm_close":
-            self._drop(comm_id)
-            return
-        given = data if isinstance(data, dict) else {}
-        if kind == "comm_open":
-            if content.get("target_name") != TARGET:
+        try:
+            comm = _read_comm(parts[3])
+            if kind == "comm_close" or (kind == "comm_open" and comm.target_name != TARGET):
+                self._drop(comm.comm_id)
                 return
-            self._drop(comm_id)
-            self._open[comm_id] = _Widget(metadata if isinstance(metadata, dict) else {})
-        elif given.get("method") not in _UPDATES:
+            if kind != "comm_open" and comm.comm_id not in self._open:
+                return
+            data = _read_data(comm.data)
+        except UNREADABLE:
             return
-        widget = self._open.get(comm_id)
-        if widget is not None:
-            self._size += widget.update(given, [bytes(each) for each in buffers], size)
-            self._make_room()
+        if kind == "comm_open":
+            self._drop(comm.comm_id)
+            self._open[comm.comm_id] = _Widget(bytes(parts[2]))
+        elif data.method not in _UPDATES:
+            return
+        self._update(comm.comm_id, data, parts)
+
+    def _update(self, comm_id: str, data: _Data, parts: Parts) -> None:
+        if sum(map(len, parts)) > MAX_BYTES:  # not all others for the sake of one
+            self._drop(comm_id)
+            return
+        widget = self._open[comm_id]
+        self._size -= widget.size
+        widget.update(data, parts[4:])
+        self._size += widget.size
+        while self._size > MAX_BYTES or len(self._open) > MOST:
+            self._drop(next(iter(self._open)))
 
     def _drop(self, comm_id: str) -> None:
         gone = self._open.pop(comm_id, None)
         if gone is not None:
             self._size -= gone.size
 
-    def _make_room(self) -> None:
-        while self._open and (self._size > MAX_BYTES or len(self._open) > MOST):
-            self._drop(next(iter(self._open)))
+    def clear(self) -> None:
+        """The process is gone, and its widgets with it."""
+        self._open.clear()
+        self._size = 0
+
+    def output_widgets(self) -> dict[str, Any]:
+        """What the output widgets have, by comm id."""
+        found = {}
+        for comm_id, widget in self._open.items():
+            if widget.state.get("_model_name") == _OUTPUT_MODEL:
+                found[comm_id] = msgspec.json.decode(widget.state.get("outputs", b"[]"))
+        return found
 
     def models(self) -> list[dict[str, Any]]:
-        """As pages get them, oldest first: what each would be opened with, were it opened now."""
-        return [
-            {
-                "comm_id": comm_id,
-                "target_name": TARGET,
-                "metadata": widget.metadata,
-                "data": {"state": dict(widget.state), "buffer_paths": [list(path) for path in widget.buffers]},
-                "buffers": [base64.b64encode(each).decode() for each in widget.buffers.values()],
-            }
-            for comm_id, widget in self._open.items()
-        ]
+        """As pages get them, oldest first."""
+        return [widget.model(comm_id) for comm_id, widget in self._open.items()]

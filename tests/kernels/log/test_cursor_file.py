@@ -1,13 +1,11 @@
-"""Places of sessions, found again by the next daemon: as they were when the system had taken so much."""
+"""Places of sessions, found again by the next daemon, and what was replied to."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from hypothesis import given
-from hypothesis import strategies as st
-
-from jupyterd.kernels.log.cursor_file import PARCELS, CursorFile, SavedCursor, Written, settled
+from jupyterd.kernels.log.cursor_file import REPLIES, CursorFile
+from jupyterd.kernels.log.settling import PARCELS, RECORDS, SavedCursor, Sealed, Written
 
 BASE = 1000
 
@@ -45,34 +43,48 @@ def test_the_last_are_kept(tmp_path: Path) -> None:
     assert CursorFile(path).read()[0].parcels == ()
 
 
-def place_of(*parcels: Written, position: int = 1, said: int = 0) -> SavedCursor:
-    return SavedCursor(0, 7, position, said, 0, None, 0.0, "session", 3, BASE, parcels)
+def test_records_of_tls_are_there_for_the_next(tmp_path: Path) -> None:
+    path = str(tmp_path / "places")
+    places = CursorFile(path)
+    slot, other = places.take(7, "session", 1), places.take(8, "other", 1)
+    places.connected(slot, 3, BASE, is_sealed=True)
+    places.connected(other, 4, BASE)
+    (place, beside) = sorted(CursorFile(path).read(), key=lambda each: each.number)
+    assert (place.records, beside.records) == ((), None)
+    places.connected(slot, 3, BASE, is_sealed=True)
+    for number in range(1, RECORDS + 9):
+        places.sealed(slot, 20 * number, 10 * number)
+    (place, beside) = sorted(CursorFile(path).read(), key=lambda each: each.number)
+    assert place.records == tuple(Sealed(20 * number, 10 * number) for number in range(9, RECORDS + 9))
+    assert beside == SavedCursor(other, 8, 1, 0, 0, None, 0.0, "other"), "nothing runs over into the next"
 
 
-def test_a_message_that_the_system_took_and_nobody_noted_does_not_come_again() -> None:
-    place = place_of(parcel(0, 1), position=1, said=50)
-    assert settled(place, BASE + 10)[2:5] == (2, 102, 0)
-    assert settled(place, BASE)[2:5] == (1, 50, 0), "nor is one that it did not take lost"
-    assert settled(place, BASE + 4)[2:5] == (1, 50, 4)
-    assert settled(place_of(parcel(0, 1, plain=False)), BASE + 4).part == 0
+def test_who_has_got_a_reply_is_known_by_its_place(tmp_path: Path) -> None:
+    path = str(tmp_path / "places")
+    places = CursorFile(path)
+    places.take(7, "session", 1)
+    for number in range(10):
+        places.replied(f"request {number}", 100 + number)
+    asked = [(f"request {number}", 105) for number in range(8)]
+    again = CursorFile(path)
+    assert again.had_reply(asked) == set(), "there is no file yet that it knows of"
+    again.read()
+    assert again.had_reply([*asked, ("another", 105)]) == {f"request {number}" for number in range(5)}
+    third = CursorFile(path)
+    third.read()
+    assert third.had_reply([(f"request {number}", 1) for number in range(8)]) == {
+        f"request {number}" for number in range(5)
+    }, "the next daemon's numbers are others"
 
 
-def test_where_nobody_knows_it_is_as_it_was_noted() -> None:
-    place = place_of(parcel(0, 1), position=1, said=50)
-    assert settled(place, None) == place
-    assert settled(place._replace(key=0), BASE + 10) == place._replace(key=0)
-    assert settled(place_of(), BASE + 10) == place_of()
-    full = place_of(*(parcel(100 + 10 * n, 10 + n) for n in range(PARCELS)), position=4)
-    assert settled(full, BASE + 50) == full
-
-
-@given(st.lists(st.integers(1, 5), min_size=1, max_size=PARCELS), st.integers(0, 400))
-def test_a_place_is_behind_all_that_arrived_and_before_all_that_did_not(counts: list[int], arrived: int) -> None:
-    parcels, begin, first = [], 0, 1
-    for count in counts:
-        parcels.append(parcel(begin, first, count))
-        begin, first = begin + 10 * count + 3, first + count  # a ping between
-    found = settled(place_of(*parcels), BASE + arrived)
-    whole = [each for each in parcels if each.end <= arrived]
-    assert found.position == (whole[-1].next if whole else 1)
-    assert found.part == max(0, *(arrived - each.begin for each in parcels if each.begin < arrived < each.end), 0)
+def test_the_last_replies_are_kept(tmp_path: Path) -> None:
+    path = str(tmp_path / "places")
+    places = CursorFile(path)
+    places.take(7, "session", 1)
+    for number in range(REPLIES + 1):
+        places.replied(f"request {number}", number)
+    again = CursorFile(path)
+    again.read()
+    assert again.had_reply((f"request {number}", 10000) for number in (0, 1, REPLIES)) == {
+        "request 1", f"request {REPLIES}",
+    }  # fmt: skip

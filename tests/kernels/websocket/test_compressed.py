@@ -5,6 +5,7 @@ from __future__ import annotations
 import tempfile
 import zlib
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 from twisted.internet.error import ConnectionLost
 from twisted.python.failure import Failure
 
-from jupyterd.kernels.log.cursor import Client
+from jupyterd.kernels.log.cursor import Client, Held
 from jupyterd.kernels.messages.websocket_codec import frame_head
 from jupyterd.kernels.websocket.compressed import CompressedChannelsProtocol, messages
 from jupyterd.kernels.websocket.protocol import ChannelsProtocol
@@ -114,3 +115,40 @@ def test_marks_reach_as_far_back_as_the_log_s(kit: Kit, monkeypatch: pytest.Monk
 def test_all_that_counts_bytes_for_the_log_counts_its_own() -> None:
     counting = {name for name in vars(Client) if not name.startswith("_")} - {"codec", "blocked", "connection"}
     assert counting <= set(vars(CompressedChannelsProtocol))
+
+
+@pytest.mark.parametrize("tls", [False, True])
+def test_what_a_killed_daemon_had_sent_is_told_in_bytes_of_the_log(
+    kit: Kit, monkeypatch: pytest.MonkeyPatch, tls: bool
+) -> None:
+    """Where each message ends, before it is sent; over TLS which whole messages are in each record."""
+    tab = squeezing(kit)
+    protocol = tab.transport.protocol
+    records = SimpleNamespace(noted=None) if tls else None
+    told: list[tuple[int, int]] = []
+
+    def hold(self: ChannelsProtocol, standin: object, socket: object) -> None:
+        self._held = Held(1, 0, records)
+
+    monkeypatch.setattr(ChannelsProtocol, "_have_it_held", hold)
+    protocol._have_it_held(None, None)
+    held = protocol.connection
+    held.records.noted = lambda wire, stream: told.append((wire, stream))
+    begins, ends = [], []
+    for number in range(3):
+        begins.append(protocol.begin([b""]))
+        kit.kernel.say("stream", {"name": "stdout", "text": f"{number}" * 3000})
+        ends.append(protocol._receipts.written)
+    assert begins == sorted(begins)
+    if records is not None:
+        assert told == []
+        for cut in (ends[0] - 1, ends[0], ends[2] - 1, ends[2]):
+            records.noted(cut + 40, cut)
+        assert told == [
+            (ends[0] + 39, begins[0]), (ends[0] + 40, begins[1]), (ends[2] + 39, begins[2]),
+            (ends[2] + 40, protocol.begin([b""])),
+        ]  # fmt: skip
+    else:
+        assert told == list(zip(ends, [*begins[1:], protocol.begin([b""])], strict=True))
+    protocol._uncounted()
+    assert (held.records.noted, protocol.connection) == (None, None)

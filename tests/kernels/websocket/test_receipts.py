@@ -9,7 +9,7 @@ from twisted.internet.error import ConnectionAborted, ConnectionDone, Connection
 from twisted.internet.task import Clock
 from twisted.python.failure import Failure
 
-from jupyterd.kernels.websocket import receipts
+from jupyterd.kernels.websocket import receipts, tls_records
 from jupyterd.kernels.websocket.receipts import OverTLS, Receipts, proxied
 
 
@@ -67,11 +67,22 @@ def test_what_tls_keeps_for_later_is_counted_once(tls) -> None:
 
 def test_what_is_remembered_of_tls_is_bounded(tls) -> None:
     over = OverTLS(tls, tls.transport)
-    for _ in range(3 * receipts.RECORDS):
+    for _ in range(3 * tls_records.RECORDS):
         tls._write(b"x")
         tls.transport.offset = len(tls.transport.dataBuffer)
-    assert len(over._records) <= receipts.RECORDS + 1
-    assert over.unconfirmed(3 * receipts.RECORDS) == 0
+    assert len(over.records._records) <= tls_records.RECORDS + 1
+    assert over.unconfirmed(3 * tls_records.RECORDS) == 0
+
+
+def test_each_record_of_tls_is_told_before_the_system_has_it(tls) -> None:
+    records, told = OverTLS(tls, tls.transport).records, []
+    tls._write(b"untold")
+    records.noted = lambda encrypted, clear: told.append((encrypted, clear))
+    tls._write(b"x" * (tls_records.RECORD + 10))
+    assert told == [(11 + 5 + tls_records.RECORD, 6 + tls_records.RECORD), (records.encrypted, records.clear)]
+    last = records.encrypted - told[0][0]
+    assert [records.without(size) for size in (0, 1, last, last + 1)] == [records.clear, told[0][1], told[0][1], 6]
+    assert records.without(records.encrypted) == 0
 
 
 @pytest.mark.parametrize(("farewell", "left"), [(2, 0), (0, 10)])

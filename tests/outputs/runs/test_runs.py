@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 
 from jupyterd.errors import Invalid
-from jupyterd.outputs.ledger import RunLedger
+from jupyterd.outputs.ledger import RunLedger, run_of
 from jupyterd.outputs.runs import runs as runs_module
 from jupyterd.outputs.runs.parameters import code_of, inject
 from jupyterd.state.store import StateStore
 from jupyterd.testing.deferreds import at_once
-from tests.outputs.kit import PATH, Kit, Page, cell
+from tests.outputs.kit import PATH, Kit, Page, cell, done
 
 RUN, RUNS = f"{PATH}/run", f"{PATH}/runs"
 
@@ -229,46 +229,125 @@ def test_too_many_runs(kit: Kit, monkeypatch: pytest.MonkeyPatch) -> None:
     assert kit.site.request("GET", f"{RUNS}/{first['id']}").status == 404, "the oldest that is over is forgotten"
 
 
-def next_kit(tmp_path: Path, store: StateStore) -> Kit:
-    return Kit(tmp_path, run_ledger=RunLedger(lambda: store, lambda: True, at_once))
+def next_kit(tmp_path: Path, store: StateStore, stay: bool = True) -> Kit:
+    return Kit(tmp_path, run_ledger=RunLedger(lambda: store, lambda: True, at_once), kernels_stay=lambda: stay)
 
 
-def test_the_next_daemon_knows_the_runs_of_the_one_before(tmp_path: Path) -> None:
-    store = StateStore(str(tmp_path / "state.db"))
-    kit = next_kit(tmp_path, store)
+@pytest.fixture
+def store(tmp_path: Path) -> StateStore:
+    return StateStore(str(tmp_path / "state.db"))
+
+
+def two_cells(tmp_path: Path, store: StateStore, **more: Any) -> Kit:
+    kit = next_kit(tmp_path, store, **more)
     kit.put(cell("c1", "one"), cell("c2", "two"))
+    return kit
+
+
+def run_now(store: StateStore, run: Any) -> Any:
+    """What the state file has of a run, as a client would see it."""
+    (record,) = [record for record in store.runs() if record["id"] == run["id"]]
+    return run_of(record).model()
+
+
+def goes_on(kit: Kit, run: Any) -> None:
+    """The kernel has outlived the daemon, and what it was asked to do with it."""
+    (each,) = [each for each in run["cells"] if each["state"] == "running"]
+    kit.channels.executions.add({"code": "as before"}, {"cellId": each["cell_id"]}, execution_id=each["msg_id"])
+    done(kit.runs.recall())
+
+
+def test_the_next_daemon_knows_the_runs_of_the_one_before_and_ends_those_whose_kernel_is_gone(
+    tmp_path: Path, store: StateStore
+) -> None:
+    kit = two_cells(tmp_path, store)
     over = start(kit, cells=["c1"])
     step(kit, "one", "a")
     cut = start(kit, parameters={"alpha": 1}, idempotency_key="k")
-    queued = start(kit, idempotency_key="queued")
     step(kit, "# Parameters\nalpha = 1\n", "")
     before = state(kit, over)
     kit = next_kit(tmp_path, store)  # that one was killed
-    assert [each["id"] for each in kit.get(RUNS)] == [over["id"], cut["id"], queued["id"]]
+    assert [each["id"] for each in kit.get(RUNS)] == [over["id"], cut["id"]]
     assert state(kit, over) == before
     told = state(kit, cut)
     assert (told["state"], told["done"], told["total"]) == ("error", 3, 3)
     assert [each["state"] for each in told["cells"]] == ["ok", "unknown", "skipped"]
     assert (told["error"]["ename"], told["error"]["index"], told["parameters"]) == ("ServerStopped", 1, {"alpha": 1})
-    assert "server was stopped" in state(kit, queued)["error"]["evalue"]
     again = start(kit, 200, idempotency_key="k", parameters={"alpha": 1})
     assert again["id"] == cut["id"], "the key stands for what was done of it"
     assert kit.asked() == []
     assert kit.site.request("DELETE", f"{RUNS}/{cut['id']}").status == 204
-    assert [each["id"] for each in next_kit(tmp_path, store).get(RUNS)] == [over["id"], queued["id"]]
+    assert [each["id"] for each in next_kit(tmp_path, store).get(RUNS)] == [over["id"]]
 
 
-def test_a_daemon_that_stops_says_so_of_its_runs(tmp_path: Path) -> None:
-    store = StateStore(str(tmp_path / "state.db"))
+@pytest.mark.parametrize("stops", [False, True])
+def test_the_next_daemon_goes_on_where_the_kernel_has(tmp_path: Path, store: StateStore, stops: bool) -> None:
+    kit = two_cells(tmp_path, store)
+    kit.session_is_new = True
+    run, queued = start(kit, shut_down=True), start(kit, cells=["c2"])
+    kit.put(cell("c1", "one"), cell("c2", "changed"))
+    if stops:
+        kit.runs.startService()
+        kit.runs.stopService()
     kit = next_kit(tmp_path, store)
-    kit.put(cell("c1", "one"), cell("c2", "two"))
+    goes_on(kit, run_now(store, run))
+    ((header, _),) = kit.asked()
+    kit.ran(header, "a")
+    step(kit, "two", "b")
+    ended = state(kit, run)
+    assert (ended["state"], [each["state"] for each in ended["cells"]]) == ("ok", ["ok", "ok"])
+    assert kit.ended == ["s"]
+    step(kit, "changed", "c")
+    assert state(kit, queued)["state"] == "ok"
+
+
+def test_what_was_done_before_counts(tmp_path: Path, store: StateStore) -> None:
+    kit = two_cells(tmp_path, store)
+    run = start(kit, stop_on_error=False)
+    step(kit, "one", "a", status="error", ename="E")
+    kit = next_kit(tmp_path, store)
+    goes_on(kit, run_now(store, run))
+    ((header, _),) = kit.asked()
+    kit.ran(header, "b")
+    ended = state(kit, run)
+    assert (ended["state"], ended["error"]["ename"]) == ("error", "E")
+    assert [each["state"] for each in ended["cells"]] == ["error", "ok"]
+
+
+def test_nothing_is_begun_while_the_daemon_stops(tmp_path: Path, store: StateStore) -> None:
+    kit = two_cells(tmp_path, store)
     run = start(kit)
+    kit.runs.startService()
+    kit.runs.stopService()
+    step(kit, "one", "a")
+    assert kit.asked() == []
+    kit = next_kit(tmp_path, store)
+    done(kit.runs.recall())
+    step(kit, "two", "b")
+    assert [each["state"] for each in state(kit, run)["cells"]] == ["ok", "ok"]
+
+
+def test_a_cancelled_run_stays_cancelled(tmp_path: Path, store: StateStore) -> None:
+    kit = two_cells(tmp_path, store)
+    run = start(kit)
+    kit.site.request("DELETE", f"{RUNS}/{run['id']}")
+    kit = next_kit(tmp_path, store)
+    goes_on(kit, run_now(store, run))
+    ((header, _),) = kit.asked()
+    kit.finish(header, status="error", ename="KeyboardInterrupt")
+    assert (state(kit, run)["state"], kit.asked()) == ("cancelled", [])
+
+
+def test_a_daemon_whose_kernels_end_with_it_says_so_of_its_runs(tmp_path: Path, store: StateStore) -> None:
+    kit = two_cells(tmp_path, store, stay=False)
+    run, queued = start(kit), start(kit)
     kit.runs.startService()
     kit.runs.stopService()
     step(kit, "one", "a")  # the kernel's own end comes later
     assert kit.asked() == []
     told = state(kit, run)
     assert (told["state"], told["error"]["ename"]) == ("error", "ServerStopped")
+    assert "server was stopped" in state(kit, queued)["error"]["evalue"]
     assert told == state(next_kit(tmp_path, store), run)
 
 

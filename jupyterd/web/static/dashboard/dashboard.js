@@ -156,6 +156,7 @@ function showServer(account) {
   const waiting = account.threads.reduce((sum, pool) => sum + pool.waiting, 0);
   const rows = [
     ["CPU", `${account.cpu} %`], ["Memory", bytes(account.memory)], ["Up for", span(account.uptime)],
+    ["Started in", `${account.start_seconds.toFixed(1)} s`],
     ["Kernels", account.kernels.length], ["Terminals", account.terminals.length], ["Descriptors", account.descriptors],
     ["Worst turn of the reactor", `${Math.round(1000 * account.reactor.worst)} ms`], ["Stalls", account.reactor.stalls],
     ["Threads busy", waiting ? `${busy}, ${waiting} wait` : busy],

@@ -6,14 +6,12 @@ from typing import Any
 
 import nbformat
 import orjson
-import pytest
-from hypothesis import example, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from nbclient import NotebookClient
 from nbclient.client import _RGX_CARRIAGERETURN
 
-from jupyterd.outputs.said import widgets
-from jupyterd.outputs.said.replay import Replay
+from jupyterd.outputs.said.messages_to_outputs import Replay
 from jupyterd.outputs.said.stream_text import StreamText
 
 LIMIT = 1 << 20
@@ -222,74 +220,4 @@ def test_what_an_output_widget_captures_is_not_the_cells() -> None:
     view, text = replay["m"].outputs()
     assert view["data"] == {"application/vnd.jupyter.widget-view+json": {"model_id": "w"}}
     assert text["text"] == "mine"
-
-
-# -- widgets, for pages that come while the kernel is busy
-
-
-def comm(kind: str, comm_id: str, data: Any = None, *buffers: bytes, target: str = "jupyter.widget") -> list[bytes]:
-    opened = {"target_name": target} if kind == "comm_open" else {}
-    made = parts(kind, {"comm_id": comm_id, "data": data or {}, **opened}, "p")
-    made[2] = b'{"version": "2.1.0"}'
-    return [*made, *buffers]
-
-
-def update(comm_id: str, state: Any, *buffers: bytes, **more: Any) -> list[bytes]:
-    return comm("comm_msg", comm_id, {"method": "update", "state": state, **more}, *buffers)
-
-
-def test_widgets_are_as_their_messages_have_made_them() -> None:
-    replay = Replay(LIMIT)
-    arrays = {"state": {"x": {"a": None}, "y": None}, "buffer_paths": [["x", "a"], ["y"]]}
-    replay.feed(
-        [
-            comm("comm_open", "layout", {"state": {"_model_name": "LayoutModel"}}),
-            comm("comm_open", "bar", {"state": {"value": 0, "max": 9}}),
-            comm("comm_open", "gone", {"state": {}}),
-            comm("comm_open", "other", {"state": {}}, target="bokeh"),
-            comm("comm_open", "array", arrays, b"old", b"stays"),
-            update("bar", {"value": 4}),
-            comm("comm_msg", "bar", {"method": "echo_update", "state": {"value": 5}}),
-            comm("comm_msg", "bar", {"method": "custom", "content": {"value": 6}}),
-            update("array", {"x": {"a": None}}, b"new", buffer_paths=[["x", "a"]]),
-            update("nobody", {"value": 1}),
-            comm("comm_close", "gone"),
-        ]
-    )
-    told = {each["comm_id"]: each for each in replay.widgets.models()}
-    assert list(told) == ["layout", "bar", "array"]
-    assert told["bar"]["data"] == {"state": {"value": 5, "max": 9}, "buffer_paths": []}
-    assert told["bar"]["metadata"] == {"version": "2.1.0"}
-    assert told["array"]["data"]["buffer_paths"] == [["y"], ["x", "a"]]
-    assert told["array"]["buffers"] == ["c3RheXM=", "bmV3"]
-
-
-def test_widgets_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(widgets, "MAX_BYTES", 10_000)
-    replay = Replay(LIMIT)
-    replay.feed([comm("comm_open", "a", {"state": {"x": "1" * 4000}})])
-    for number in range(50):
-        replay.feed([update("a", {"x": str(number) * 2000})])
-    assert [each["comm_id"] for each in replay.widgets.models()] == ["a"], "what replaces does not add up"
-    replay.feed([comm("comm_open", "b", {"state": {"y": None}, "buffer_paths": [["y"]]}, b"1" * 9000)])
-    assert [each["comm_id"] for each in replay.widgets.models()] == ["b"], "the oldest goes first"
-    replay.feed([comm("comm_close", "b")])
-    assert replay.widgets._size == 0
-
-
-odd = st.recursive(
-    st.none() | st.integers(-9, 9) | st.text(max_size=3), lambda inner: st.lists(inner, max_size=2)
-    | st.dictionaries(st.sampled_from(["state", "buffer_paths", "method", "x"]), inner, max_size=3),
-)  # fmt: skip
-
-
-@example([("comm_open", "c", {"state": {"x": 1}, "buffer_paths": [[["x"]], ["x", {}], ["x"]]})])
-@given(st.lists(st.tuples(st.sampled_from(["comm_open", "comm_msg", "comm_close"]), odd, odd), max_size=6))
-def test_nothing_that_a_kernel_says_of_widgets_is_too_odd(said: Any) -> None:
-    replay = Replay(LIMIT)
-    for kind, comm_id, data in said:
-        method = {"method": "update"} if kind == "comm_msg" else {}
-        given = {**data, **method} if isinstance(data, dict) else data
-        content = {"comm_id": comm_id or "c", "target_name": "jupyter.widget", "data": given}
-        replay.feed([[*parts(kind, content, "p"), b"buffer"]])
-    orjson.dumps(replay.widgets.models())
+    assert replay.captured.models() == {"w": []}, "it was cleared"

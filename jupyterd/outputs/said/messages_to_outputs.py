@@ -7,24 +7,17 @@ cell, and what an output widget captures is its own and not the cell's.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 import orjson
 
-from jupyterd.kernels.messages.websocket_codec import UNREADABLE, Header, Parts, read_header, read_parent
-from jupyterd.outputs.said.stream_text import StreamText
-from jupyterd.outputs.said.widgets import Widgets
-
-Output = dict[str, Any]
-"""An output as nbformat has it, its text and data in one piece."""
+from jupyterd.kernels.messages.websocket_codec import COMMS, UNREADABLE, Header, Parts, read_header, read_parent
+from jupyterd.outputs.said.captured import Captured
+from jupyterd.outputs.said.cell_outputs import CellOutputs, Output, text_of
 
 _RICH = frozenset({"display_data", "execute_result", "update_display_data"})
-_COMMS = frozenset({"comm_open", "comm_msg", "comm_close"})
-_HEARD = _RICH | _COMMS | {"stream", "error", "clear_output", "execute_input", "status"}
-OVERHEAD = 400
-"""Bytes that any output counts beside its data."""
+_HEARD = _RICH | COMMS | {"stream", "error", "clear_output", "execute_input", "status"}
 
 _DISPLAYS = 65536
 """Display ids that are remembered; the oldest go first."""
@@ -44,106 +37,18 @@ class Said(NamedTuple):
     idle: bool = False
 
 
-@dataclass(eq=False)
-class CellOutputs:
-    """What one execution has said so far.
-
-    :ivar count: its execution count, once the kernel told.
-    :ivar last_msg_id: the id of its last message that is in here.
-    :ivar idle: the kernel was done with it.
-    """
-
-    limit: int
-    count: int | None = None
-    last_msg_id: str | None = None
-    idle: bool = False
-    _items: list[StreamText | Output] = field(default_factory=list)
-    _clear_next: bool = False
-    _left_out: int = 0
-    size: int = 0
-    """Bytes that are kept, roughly."""
-
-    def outputs(self, display_ids: Mapping[int, str] | None = None) -> list[Output]:
-        """As a notebook holds them; a copy.
-
-        :param display_ids: by ``id`` of what is kept; those that have one get it, as the messages had it.
-        """
-        found: list[Output] = [
-            {"output_type": "stream", "name": item.name, "text": item.text()}
-            if isinstance(item, StreamText)
-            else {**item, "transient": {"display_id": display_ids[id(item)]}}
-            if display_ids and id(item) in display_ids
-            else dict(item)
-            for item in self._items
-        ]
-        if self._left_out:
-            text = f"[jupyterd] {self._left_out} outputs are left out here: more than the outputs of a cell may have.\n"
-            found.append({"output_type": "stream", "name": "stderr", "text": text})
-        return [each for each in found if each["output_type"] != "stream" or each["text"]]
-
-    def stream(self, name: str, text: str) -> None:
-        """Text of a stream."""
-        self._clear_if_due()
-        last = self._items[-1] if self._items else None
-        if not isinstance(last, StreamText) or last.name != name:
-            if self.size >= self.limit:
-                self._left_out += 1
-                return
-            last = StreamText(name, self.limit - self.size)
-            self._items.append(last)
-            self.size += OVERHEAD
-        before = last.size
-        last.add(text)
-        self.size += last.size - before
-
-    def add(self, output: Output, size: int) -> bool:
-        """Any other output; whether there is room for it."""
-        self._clear_if_due()
-        room = self.limit * (2 if output["output_type"] == "error" else 1)
-        if self.size + size > room:
-            self._left_out += 1
-            return False
-        self.size += size + OVERHEAD
-        self._items.append(output)
-        return True
-
-    def clear(self, wait: bool) -> bool:
-        """Clear all, now or with the next output; whether it was now."""
-        if wait:
-            self._clear_next = True
-        else:
-            self._clear_now()
-        return not wait
-
-    @property
-    def clears_next(self) -> bool:
-        """The next output clears those before it."""
-        return self._clear_next
-
-    def _clear_if_due(self) -> None:
-        if self._clear_next:
-            self._clear_now()
-
-    def _clear_now(self) -> None:
-        self._items.clear()
-        self.size = self._left_out = 0
-        self._clear_next = False
-
-
 class Replay:
     """The outputs of one kernel's executions.
 
     :param limit: bytes, roughly, that the outputs of one execution may have.
-    :ivar widgets: those that its cells have made.
+    :ivar captured: what output widgets have of them.
     """
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self.widgets = Widgets()
         self._cells: dict[str, CellOutputs] = {}
         self._displays: dict[str, list[tuple[str, Output]]] = {}
-        self._widgets: dict[str, str] = {}
-        self._captured: dict[str, list[str]] = {}
+        self.captured = Captured(limit)
 
     def __contains__(self, msg_id: object) -> bool:
         return msg_id in self._cells
@@ -185,9 +90,6 @@ class Replay:
                 if header.msg_type in _HEARD and (cell is not None or not _is_of_one_cell(header.msg_type)):
                     content = orjson.loads(parts[3])
                     if isinstance(content, dict):
-                        if header.msg_type in _COMMS:
-                            metadata = orjson.loads(parts[2])
-                            self.widgets.hear(header.msg_type, content, metadata, parts[4:], len(parts[3]))
                         self._hear(header, parent, cell, content, len(parts[3]))
             except (*UNREADABLE, orjson.JSONDecodeError):
                 continue
@@ -196,8 +98,8 @@ class Replay:
 
     def _hear(self, header: Header, parent: str, cell: CellOutputs | None, content: Output, size: int) -> None:
         kind = header.msg_type
-        if kind in ("comm_open", "comm_msg"):
-            self._comm(kind, content)
+        if kind in COMMS:
+            self.captured.hear(kind, content)
         elif kind in _RICH:
             self._display(kind, parent, cell, content, size)
         elif cell is None:
@@ -206,13 +108,17 @@ class Replay:
             cell.idle = cell.idle or content.get("execution_state") == "idle"
         elif kind == "execute_input":
             cell.count = _count(content)
-        elif self._captured.get(parent):
-            return
         elif kind == "stream":
-            cell.stream(_text(content.get("name")) or "stdout", _text(content.get("text")))
+            name, text = text_of(content.get("name")) or "stdout", text_of(content.get("text"))
+            if not self.captured.take(parent, lambda widget: widget.stream(name, text)):
+                cell.stream(name, text)
         elif kind == "error":
             self._add(parent, cell, _error(content), size)
-        elif cell.clear(bool(content.get("wait"))):
+        else:
+            self._clear(parent, cell, bool(content.get("wait")))
+
+    def _clear(self, parent: str, cell: CellOutputs, wait: bool) -> None:
+        if not self.captured.take(parent, lambda widget: widget.clear(wait)) and cell.clear(wait):
             self._unlist(parent)
 
     # -- rich outputs
@@ -224,7 +130,7 @@ class Replay:
         if isinstance(display_id, str):
             for _, shown in self._displays.get(display_id, ()):
                 shown["data"], shown["metadata"] = data, metadata
-        if kind == "update_display_data" or cell is None or self._captured.get(parent):
+        if kind == "update_display_data" or cell is None:
             return
         output: Output = {"output_type": kind, "data": data, "metadata": metadata}
         if kind == "execute_result":
@@ -235,6 +141,9 @@ class Replay:
                 del self._displays[next(iter(self._displays))]
 
     def _add(self, parent: str, cell: CellOutputs, output: Output, size: int) -> bool:
+        """Whether it is the cell's, and there is room for it."""
+        if self.captured.take(parent, lambda widget: widget.add(output, size)):
+            return False
         if cell.clears_next:
             self._unlist(parent)
         return cell.add(output, size)
@@ -247,38 +156,14 @@ class Replay:
             else:
                 del self._displays[display_id]
 
-    # -- output widgets
-
-    def _comm(self, kind: str, content: Output) -> None:
-        comm_id, data = content.get("comm_id"), _object(content.get("data"))
-        state = _object(data.get("state"))
-        if not isinstance(comm_id, str):
-            return
-        if kind == "comm_open":
-            if state.get("_model_name") != "OutputModel" or content.get("target_name") != "jupyter.widget":
-                return
-            self._widgets[comm_id] = ""
-        if comm_id in self._widgets and isinstance(captured := state.get("msg_id"), str):
-            before, self._widgets[comm_id] = self._widgets[comm_id], captured
-            if comm_id in self._captured.get(before, ()):
-                self._captured[before].remove(comm_id)
-            if captured:
-                self._captured.setdefault(captured, []).append(comm_id)
-
 
 def _is_of_one_cell(kind: str) -> bool:
-    return kind not in _COMMS and kind not in _RICH
+    return kind not in COMMS and kind not in _RICH
 
 
 def _count(content: Output) -> int | None:
     count = content.get("execution_count")
     return count if isinstance(count, int) and count >= 0 else None
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, list):
-        return "".join(map(_text, value))
-    return value if isinstance(value, str) else "" if value is None else str(value)
 
 
 def _object(value: Any) -> Output:
@@ -287,7 +172,7 @@ def _object(value: Any) -> Output:
 
 def _bundle(value: Any) -> Output:
     """Data by mime type. What is not JSON's must be text; a kernel that sends anything else gets it as text."""
-    return {mime: each if is_json_mime(mime) else _text(each) for mime, each in _object(value).items()}
+    return {mime: each if is_json_mime(mime) else text_of(each) for mime, each in _object(value).items()}
 
 
 def is_json_mime(mime: str) -> bool:
@@ -297,6 +182,6 @@ def is_json_mime(mime: str) -> bool:
 
 def _error(content: Output) -> Output:
     traceback = content.get("traceback")
-    lines = [_text(line) for line in traceback] if isinstance(traceback, list) else []
-    ename, evalue = _text(content.get("ename")), _text(content.get("evalue"))
+    lines = [text_of(line) for line in traceback] if isinstance(traceback, list) else []
+    ename, evalue = text_of(content.get("ename")), text_of(content.get("evalue"))
     return {"output_type": "error", "ename": ename, "evalue": evalue, "traceback": lines}
