@@ -12,6 +12,8 @@ from collections.abc import Sequence
 from importlib import import_module
 from typing import Any
 
+from jupyterd.system.imports import listen_variables
+
 FROM_SSL = (
     "Certificate", "CertificateOptions", "KeyPair", "PrivateCertificate", "optionsForClientTLS",
     "trustRootFromCertificates",
@@ -66,7 +68,8 @@ def postpone_tls() -> bool:
     finder: Any = _NoOpenSSL()
     sys.meta_path.insert(0, finder)
     try:
-        from twisted.internet import endpoints, posixbase
+        with listen_variables.kept():
+            from twisted.internet import endpoints, posixbase
     finally:
         sys.meta_path.remove(finder)
     from twisted.internet.interfaces import IReactorSSL
