@@ -24,7 +24,7 @@ from jupyterd.app import (
 )
 from jupyterd.app.parts import Parts
 from jupyterd.extensions.discovery import LANGUAGE_SERVERS
-from jupyterd.supervision.stages import Stage
+from jupyterd.supervision.start_stop_stages import Stage
 
 if TYPE_CHECKING:
     from jupyterd.settings.load import Settings
@@ -55,7 +55,7 @@ def _mount_server(parts: Parts) -> None:
     hosted = () if parts.extensions is None else parts.extensions.host.wanted
     status.mount(root, parts.settings, lambda: status.resource(parts), more_static, LANGUAGE_SERVERS in hosted)
     dashboard.mount(root, parts)
-    status.mount_events(root, lambda: parts.bus, parts.in_thread)
+    status.mount_events(root, lambda: parts.bus, parts.in_thread, parts.server)
     auth.warn(server, tls=bool(server.certfile or server.ssl_options))
     auth.mount(root, lambda: parts.guard)
     extensions.mount(root, parts.server, lambda: parts.extensions, lambda: parts.native_extensions)

@@ -14,7 +14,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from jupyterd.errors import Failed
-from jupyterd.keeper.launch import unsupported
+from jupyterd.keeper.start_keeper import unsupported
 from jupyterd.state.directory import StateDirectory
 from jupyterd.state.keeper_link import KeeperRefused
 from jupyterd.supervision.handover.predecessor import Predecessor

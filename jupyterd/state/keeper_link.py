@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from jupyterd.errors import Failed, shortage
-from jupyterd.keeper import launch
+from jupyterd.keeper import start_keeper as launch
 from jupyterd.keeper.processes import is_same, signal_process
 from jupyterd.keeper.wire import VERSION, BadFrame, Decoder, Message, encode
 

@@ -17,7 +17,7 @@ import pytest
 import pytest_twisted
 from twisted.internet.task import deferLater
 
-from jupyterd.keeper import launch
+from jupyterd.keeper import start_keeper as launch
 from jupyterd.state.keeper_link import KeeperLink, KeeperRefused
 
 pytestmark = pytest.mark.real

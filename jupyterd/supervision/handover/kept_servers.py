@@ -9,7 +9,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from jupyterd.keeper.launch import SOCKET, KeeperGone, Line
+from jupyterd.keeper.start_keeper import SOCKET, KeeperGone, Line
 from jupyterd.state.directory import all_of, lock
 
 END_TIMEOUT = 15.0

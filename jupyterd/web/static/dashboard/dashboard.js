@@ -161,6 +161,9 @@ function showServer(account) {
     ["Worst turn of the reactor", `${Math.round(1000 * account.reactor.worst)} ms`], ["Stalls", account.reactor.stalls],
     ["Threads busy", waiting ? `${busy}, ${waiting} wait` : busy],
   ];
+  rows.push(["Logs on disk", bytes(account.stores.spill)], ["Versions of notebooks", bytes(account.stores.versions)]);
+  const host = account.extension_host;
+  if (host) rows.push(["Extensions", host.state === "ready" ? bytes(host.memory) : host.state]);
   at("server").replaceChildren(...rows.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, String(value)))));
   at("about").textContent = `${account.version.jupyterd}, serving ${account.root_dir}`;
 }
