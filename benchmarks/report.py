@@ -60,8 +60,9 @@ class Results:
             self.rows.setdefault(what, {}).setdefault(column, []).append(figure)
 
     def columns(self) -> list[str]:
-        """Contenders that have a figure, in the order of the table."""
-        return [name for name in COLUMNS if any(name in row for row in self.rows.values())]
+        """Contenders that have a figure, in the order of the table; others behind them."""
+        found = list(dict.fromkeys(name for row in self.rows.values() for name in row))
+        return [name for name in COLUMNS if name in found] + [name for name in found if name not in COLUMNS]
 
     def ratio(self, what: str) -> float | None:
         """How many times better jupyterd is than the reference; what is "a second" is better when more."""

@@ -18,7 +18,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         start(given)
         return
     from jupyterd.system.imports.late_tls import postpone_tls
+    from jupyterd.system.imports.lean_imports import make_imports_lean
 
+    make_imports_lean()
     postpone_tls()
     from jupyterd.foreground import serve
 

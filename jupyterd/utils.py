@@ -13,9 +13,10 @@ import warnings
 from collections.abc import Awaitable, Sequence
 from typing import TYPE_CHECKING, Any, NewType, TypeVar, cast
 from urllib.parse import quote, unquote, urljoin, urlparse
-from urllib.request import pathname2url
 
 if TYPE_CHECKING:
+    from urllib.request import pathname2url
+
     from jupyterd.system.http_client import Response
 
 ApiPath = NewType("ApiPath", str)
@@ -51,6 +52,15 @@ __all__ = [
     "urlencode_unix_socket_path",
     "urljoin",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    """``pathname2url``, whose module brings an HTTP client."""
+    if name != "pathname2url":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from urllib.request import pathname2url
+
+    return pathname2url
 
 
 class JupyterServerAuthWarning(RuntimeWarning):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from twisted.logger import Logger
 
-from jupyterd.app import contents, kernels
+from jupyterd.app import contents, kernels, terminals
 from jupyterd.extensions.discovery import JUPYTEXT, enabled, hosted
 from jupyterd.web.root import Root
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from jupyterd.settings.server_app import ServerApp
     from jupyterd.status.activity import Activity
     from jupyterd.system.threads import InThread
+    from jupyterd.terminals.manager import Terminals
 
 log = Logger()
 
@@ -55,6 +56,8 @@ class Around(Protocol):
     def sessions(self) -> SessionManager: ...
     @property
     def contents(self) -> Contents: ...
+    @property
+    def terminals(self) -> Terminals: ...
 
 
 def wanted(settings: Settings) -> list[str] | None:
@@ -90,7 +93,8 @@ def build(parts: Around, extensions: list[str]) -> Inquiry:
     """The host, not yet started, and what it can be asked; its routes are laid over the mounts."""
     from jupyterd.extensions.event_bridge import EventBridge
     from jupyterd.extensions.host import ExtensionHost
-    from jupyterd.extensions.http.forwarding import Connections, Forwarder
+    from jupyterd.extensions.http.connections import Connections
+    from jupyterd.extensions.http.forwarding import Forwarder
     from jupyterd.extensions.http.inquiry import Inquiry
     from jupyterd.extensions.overlay import Overlay
     from jupyterd.system.daemon_directory import DaemonDirectory, local_places
@@ -181,6 +185,7 @@ def _setup(parts: Around) -> Mapping[str, Any]:
         "token": str(getattr(provider, "token", "") or ""),
         "root_dir": os.path.abspath(server.root_dir),
         "log_level": server.log_level,
+        "terminals": server.terminals_enabled,
     }
 
 
@@ -192,6 +197,8 @@ def _listen(parts: Around, host: ExtensionHost, path: str) -> Any:
     private = Root("/")
     contents.mount(private, lambda: parts.contents, lambda *_, **__: b"")
     kernels.mount_sessions(private, lambda: parts.sessions)
+    if parts.server.terminals_enabled:
+        terminals.mount(private, lambda: parts.terminals, parts.settings, parts.in_thread)
     private.mount("/host", lambda: HostAPI(parts.kernels, lambda: parts.contents).app.resource(), auth="")
     site = Site(
         private,

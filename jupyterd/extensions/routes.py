@@ -29,6 +29,9 @@ CONTENTS = ("api", "contents")
 CONTENTS_MANAGER = "(contents)"
 """Stands for an extension's name in the routes of a contents manager that the host runs for the server."""
 
+MAX_REMEMBERED, MAX_REMEMBERED_PATH = 256, 512
+"""Paths whose route is remembered, and characters of one: to try one pattern after the other takes longer."""
+
 _STRANGE = ("jupyterd-no-such-path", "jupyterd/no/such/path", "jupyterd/no/such/path/")
 """A pattern that matches these matches anything."""
 
@@ -78,6 +81,7 @@ class Routes:
         self._routes: list[tuple[re.Pattern[str], Route]] = []
         for route in routes:
             self._add(route, base_url)
+        self._found: dict[str, Route] = {}
         self._any = _alternation([pattern for pattern, _ in self._routes])
 
     def _add(self, route: Route, base_url: str) -> None:
@@ -107,10 +111,19 @@ class Routes:
         """
         if self._any is None or self._any.match(path) is None:
             return None
-        route = next((route for pattern, route in self._routes if pattern.match(path)), None)
-        if route is not None and segments is not None and is_reserved(segments) and not self._of_contents(route):
-            return None
+        route = self._found.get(path)
+        if route is None:
+            route = next((route for pattern, route in self._routes if pattern.match(path)), None)
+            if route is not None and segments is not None and is_reserved(segments) and not self._of_contents(route):
+                return None
+            self._remember(path, route)
         return route
+
+    def _remember(self, path: str, route: Route | None) -> None:
+        if route is not None and len(path) <= MAX_REMEMBERED_PATH:
+            if len(self._found) >= MAX_REMEMBERED:
+                self._found.clear()
+            self._found[path] = route
 
     def _of_contents(self, route: Route) -> bool:
         return self._contents and route.extension == CONTENTS_MANAGER

@@ -12,6 +12,7 @@ import hmac
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 IDENTITY = b"X-Jupyterd-Identity"
@@ -38,7 +39,7 @@ class Claim:
     :param user: the fields of :class:`jupyterd.auth.user.User`; empty where nobody is known.
     :param by_token: the request showed the token; else a cookie.
     :param update: the number of the last update that the host must have taken before it answers.
-    :param time: seconds since the epoch.
+    :param time: seconds since the epoch; whole ones, so that what is said of many requests is encoded once.
     """
 
     user: Mapping[str, Any] = field(default_factory=dict)
@@ -57,8 +58,14 @@ def sign(key: bytes, method: bytes, target: bytes, claim: Claim) -> tuple[bytes,
 
     :param target: the request target as it is sent, byte for byte.
     """
-    identity = base64.urlsafe_b64encode(_encode({**vars(claim), "user": dict(claim.user)}).encode())
+    identity = _identity(tuple(claim.user.items()), claim.by_token, claim.update, claim.time)
     return identity, _mac(key, method, target, identity)
+
+
+@lru_cache(maxsize=64)
+def _identity(user: tuple[tuple[str, Any], ...], by_token: bool, update: int, time: float) -> bytes:
+    claimed = {"user": dict(user), "by_token": by_token, "update": update, "time": time}
+    return base64.urlsafe_b64encode(_encode(claimed).encode())
 
 
 def verify(key: bytes, method: bytes, target: bytes, identity: bytes, mac: bytes, now: float) -> Claim:

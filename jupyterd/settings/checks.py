@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from difflib import get_close_matches
 from typing import TYPE_CHECKING, Any
 
 from traitlets import TraitError
@@ -112,7 +111,8 @@ def warn_of_misspelt_classes(server: ServerTraits) -> None:
     for name in _configured(server):
         known |= {str(server.config.ServerApp[name]).rpartition(".")[2]}
         known |= {cls.__name__ for cls in getattr(resolved(server, name), "__mro__", ())}
-    for section in server.config:
-        close = get_close_matches(section, known, n=1, cutoff=0.85)
-        if section not in known and close:
+    for section in [each for each in server.config if each not in known]:
+        from difflib import get_close_matches  # for who has mistyped, not for each start
+
+        if close := get_close_matches(section, known, n=1, cutoff=0.85):
             server.log.warning("Config section `%s` is not known. Did you mean `%s`?", section, close[0])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from difflib import get_close_matches
 from typing import Any
 
 from traitlets.config import Config
@@ -112,5 +111,7 @@ def _dashed(name: str) -> str:
 
 
 def _nearest(name: str, known: Sequence[str]) -> str:
+    from difflib import get_close_matches  # for who has mistyped, not for each start
+
     close = get_close_matches(name, known, n=1)
     return f"; did you mean {_dashed(close[0])}?" if close else ""

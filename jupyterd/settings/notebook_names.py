@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from difflib import get_close_matches
 from typing import Any
 
 from traitlets.config import Config
@@ -65,6 +64,8 @@ def _adopt_section(config: Config, section: str, known: list[str], log: logging.
             config.ServerApp.setdefault(name, value)
             del config[section][name]
         elif name not in WITHOUT_EFFECT:
+            from difflib import get_close_matches  # for who has mistyped, not for each start
+
             close = get_close_matches(name, [*own, *known], n=1)
             log.warning(
                 "Trait, %s, not found: %s.%s has no effect.%s",

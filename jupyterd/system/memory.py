@@ -16,7 +16,7 @@ from twisted.internet.interfaces import IDelayedCall, IReactorTime
 
 _M_ARENA_MAX = -8
 
-FIRST = 3.0
+FIRST = 0.5
 """Seconds after the start at which free pages are given back."""
 
 INTERVAL = 10.0

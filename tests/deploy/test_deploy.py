@@ -21,8 +21,12 @@ FILES = Path(__file__).resolve().parent.parent.parent / "docs" / "deploy" / "fil
 INDEX = FILES.parent / "index.md"
 
 
+PATH = f"{BIN}:{os.environ.get('PATH', '')}"
+"""Programs of Python packages come first."""
+
+
 def needs(program: str) -> pytest.MarkDecorator:
-    return pytest.mark.skipif(shutil.which(program) is None, reason=f"needs {program}")
+    return pytest.mark.skipif(shutil.which(program, path=PATH) is None, reason=f"needs {program}")
 
 
 def test_each_file_is_in_the_index() -> None:
@@ -67,7 +71,8 @@ def test_the_unit_is_hardened(tmp_path: Path) -> None:
 @pytest.mark.real
 @needs("hadolint")
 def test_the_image_s_file_is_clean() -> None:
-    subprocess.run(["hadolint", str(FILES / "Dockerfile")], check=True, capture_output=True)
+    env = {**os.environ, "PATH": PATH}
+    subprocess.run(["hadolint", str(FILES / "Dockerfile")], check=True, capture_output=True, env=env)
 
 
 # -- supervisors
@@ -244,7 +249,7 @@ def test_behind_a_proxy(proxy: object, tmp_path: Path) -> None:
     websocket = pytest.importorskip("websocket")
     front = free_port()
     with based(tmp_path / "home", "/jupyter", f"--config={FILES / 'jupyterd_config.py'}") as daemon:
-        env = {**os.environ, "HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path)}
+        env = {**os.environ, "PATH": PATH, "HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path)}
         with (tmp_path / "log").open("wb") as log:
             process = subprocess.Popen(proxy(tmp_path, daemon.port, front), stdout=log, stderr=log, env=env)  # type: ignore[operator]
         through = Daemon(process, tmp_path, front, base="/jupyter")

@@ -236,6 +236,14 @@ def test_sessions_are_the_servers(daemon: Daemon) -> None:
     daemon.ask("DELETE", f"/api/sessions/{session['id']}")
 
 
+def test_terminals_are_the_servers(daemon: Daemon) -> None:
+    daemon.json("POST", "/api/terminals", {"name": "theirs"})
+    told = daemon.json("GET", "/trial/terminals")
+    assert told == {"before": ["theirs"], "made": "trial", "known": ["theirs", "trial"], "gone": 404}
+    assert [each["name"] for each in daemon.json("GET", "/api/terminals")] == ["theirs"]
+    daemon.ask("DELETE", "/api/terminals/theirs")
+
+
 def test_contents_are_the_servers(daemon: Daemon) -> None:
     (daemon.root / "a b.txt").write_text("words")
     told = daemon.json("GET", "/trial/contents/a%20b.txt")
@@ -324,6 +332,9 @@ def test_odd_answers(daemon: Daemon) -> None:
     answer = daemon.ask("GET", "/trial/misdeed/header?bytes=1000000")
     assert answer.status == 502
     assert b"the head of the answer has more than" in answer.body
+    before = daemon.rss()
+    assert daemon.ask("GET", "/trial/misdeed/heads").status == 502  # a gigabyte
+    assert daemon.rss() - before < 20 << 20
     daemon.ask("GET", "/trial/misdeed/print")
     until(lambda: "printed by an extension" in daemon.log)
 
@@ -334,8 +345,10 @@ def test_routes_that_are_added_later(daemon: Daemon) -> None:
     until(lambda: daemon.ask("GET", "/later/x").status == 200)
 
 
-@pytest.mark.parametrize("how", ["exit", "descriptors", "half", "grow?mb=400"])
+@pytest.mark.parametrize("how", ["exit", "leave", "descriptors", "everything", "half", "grow?mb=400"])
 def test_a_host_that_ends_is_started_again(daemon: Daemon, how: str) -> None:
+    if how == "everything":  # the seconds between an end and the next start grow: from the first again
+        daemon.json("POST", "/api/extensions/restart")
     before = host_of(daemon)
     sleeper, fork = daemon.json("GET", "/trial/misdeed/child"), daemon.json("GET", "/trial/misdeed/fork")
     kernel_id = daemon.start_kernel()
@@ -358,6 +371,14 @@ def test_a_host_that_ends_is_started_again(daemon: Daemon, how: str) -> None:
     daemon.ask("DELETE", f"/api/kernels/{kernel_id}")
     assert "the extension host is gone" in daemon.log
     assert not how.startswith("grow") or "extension_host_memory_limit is" in daemon.log
+
+
+def test_an_extension_that_stops_the_server(tmp_path: Path) -> None:
+    with started(tmp_path, "trial") as daemon:
+        host = host_of(daemon)
+        daemon.ask("GET", "/trial/misdeed/stop")
+        assert daemon.process.wait(60) == 0
+        assert not alive(host)
 
 
 def test_what_never_loads_is_left_out(tmp_path: Path) -> None:

@@ -17,9 +17,10 @@ from typing import Any
 import pytest
 import zmq
 
-from jupyterd.keeper import launch, record
-from jupyterd.keeper.launch import KeeperGone, Line
+from jupyterd.keeper import record
+from jupyterd.keeper import start_keeper as launch
 from jupyterd.keeper.screen_file import ScreenFile
+from jupyterd.keeper.start_keeper import KeeperGone, Line
 
 pytestmark = pytest.mark.real
 

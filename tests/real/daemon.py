@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jupyterd.keeper.launch import KeeperGone, Line
+from jupyterd.keeper.start_keeper import KeeperGone, Line
 
 BIN = Path(os.environ.get("JUPYTERD_BIN", Path(sys.executable).parent))
 """Where the installed commands are that are tested."""

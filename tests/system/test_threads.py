@@ -10,16 +10,18 @@ from typing import Any
 
 import pytest
 from twisted.internet.defer import CancelledError, Deferred
+from twisted.internet.task import Clock
 
-from jupyterd.system.threads import NoThread, Threads
+from jupyterd.system.threads import PATIENCE, PAUSE, NoThread, Threads
 
-PATIENCE = 30.0
+LIMIT = 30.0
 
 
-class Loop:
+class Loop(Clock):
     """A reactor as far as a pool needs one: runs what threads hand to it when it is told to."""
 
     def __init__(self) -> None:
+        super().__init__()
         self._calls: SimpleQueue[tuple[Callable[..., Any], tuple[Any, ...]]] = SimpleQueue()
 
     def callFromThread(self, function: Callable[..., Any], *args: Any) -> None:
@@ -28,7 +30,7 @@ class Loop:
 
     def turn(self) -> None:
         """Wait for one call and make it."""
-        function, args = self._calls.get(timeout=PATIENCE)
+        function, args = self._calls.get(timeout=LIMIT)
         function(*args)
 
 
@@ -39,7 +41,7 @@ def loop() -> Loop:
 
 @pytest.fixture
 def threads(loop: Loop) -> Iterator[Threads]:
-    pool = Threads(loop, "test", 2)  # type: ignore[arg-type]
+    pool = Threads(loop, "test", 2, loop.seconds)  # type: ignore[arg-type]
     yield pool
     pool.stopService()
 
@@ -80,16 +82,61 @@ def test_more_calls_than_threads_wait_in_line(loop: Loop, threads: Threads) -> N
 
     def work(number: int) -> int:
         entered.put(number)
-        assert go.wait(PATIENCE)
+        assert go.wait(LIMIT)
         return number
 
     results = [collect(threads(work, number)) for number in range(3)]
-    assert {entered.get(timeout=PATIENCE) for _ in range(2)} == {0, 1}
+    assert entered.get(timeout=LIMIT) == 0
+    loop.advance(PATIENCE * 0.9)
+    assert entered.empty()
+    loop.advance(PATIENCE)
+    assert entered.get(timeout=LIMIT) == 1
+    loop.pump([PATIENCE] * 10)
     assert entered.empty()
     go.set()
     for _ in range(3):
         loop.turn()
     assert results == [[0], [1], [2]]
+
+
+def test_a_thread_sleeps_again_when_another_is_free(loop: Loop, threads: Threads) -> None:
+    go, entered = Event(), SimpleQueue[str]()
+
+    def hold() -> None:
+        entered.put(current_thread().name)
+        assert go.wait(LIMIT)
+
+    def name() -> str:
+        return current_thread().name
+
+    held = collect(threads(hold))
+    assert entered.get(timeout=LIMIT) == "test-0"
+    short = [collect(threads(name)) for _ in range(3)]
+    loop.advance(PATIENCE)
+    loop.advance(PATIENCE)
+    for _ in range(3):
+        loop.turn()
+    assert short == [["test-1"]] * 3
+    go.set()
+    loop.turn()
+    assert held == [None]
+    names = {collect_one(loop, threads, name) for _ in range(5)}
+    assert len(names) == 1, "the others sleep"
+    assert threads.describe() == {"name": "test", "size": 2, "busy": 0, "waiting": 0}
+
+
+def test_many_calls_of_many_lengths_are_each_made_once(loop: Loop, threads: Threads) -> None:
+    made, results = SimpleQueue[int](), []
+    for number in range(300):
+        results.append(collect(threads(made.put, number)))
+        if number % 7 == 0:
+            loop.advance(PATIENCE)
+    for _ in range(300):
+        loop.turn()
+    loop.advance(PAUSE)
+    assert sorted(made.get_nowait() for _ in range(300)) == list(range(300))
+    assert results == [[None]] * 300
+    assert not loop.getDelayedCalls()
 
 
 def test_a_cancelled_call_tells_nobody(loop: Loop, threads: Threads) -> None:
@@ -152,7 +199,7 @@ def test_what_comes_after_the_end_is_done_in_a_thread_that_ends(loop: Loop) -> N
     assert collect(threads.stopService()) == [None]
     thread = collect_one(loop, threads, current_thread)
     assert thread.name.startswith("late")
-    thread.join(PATIENCE)
+    thread.join(LIMIT)
     assert not [each for each in all_threads() if "late" in each.name]
 
 
@@ -176,13 +223,14 @@ def test_a_thread_that_can_not_start_fails_that_call_and_the_pool_heals(
 
     def hold() -> None:
         entered.set()
-        go.wait(PATIENCE)
+        go.wait(LIMIT)
 
     first = collect(threads(hold))
-    assert entered.wait(PATIENCE)
+    assert entered.wait(LIMIT)
     with monkeypatch.context() as patched:
         patched.setattr(Thread, "start", start)
         second = collect(threads(int, "2"))  # it waits for the thread that there is
+        loop.pump([PATIENCE, PATIENCE, PAUSE])
         assert threads.works()
     go.set()
     loop.turn()
@@ -209,7 +257,7 @@ def test_a_pool_that_nobody_uses_answers_and_starts_no_thread(threads: Threads) 
 def test_a_pool_that_is_busy_with_long_work_is_not_dead(loop: Loop, threads: Threads) -> None:
     go_on = Event()
     for _ in range(5):
-        threads(go_on.wait, PATIENCE)
+        threads(go_on.wait, LIMIT)
     assert [threads.answers() for _ in range(4)] == [True] * 4
     go_on.set()
     for _ in range(6):  # the question too
@@ -227,9 +275,8 @@ def test_a_free_thread_that_does_not_take_what_waits_is_told(loop: Loop, threads
     assert threads.answers()
 
 
-def test_a_thread_that_has_ended_is_told(loop: Loop, threads: Threads) -> None:
+def test_a_thread_that_has_ended_is_told(threads: Threads, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(threads, "_take", lambda worker: None)
     threads(lambda: None)
-    loop.turn()
-    threads._calls.put(None)
-    threads._threads[0].join(PATIENCE)
+    threads._awake[0].thread.join(LIMIT)
     assert not threads.answers()

@@ -123,3 +123,10 @@ def test_what_the_system_has_too_little_of_is_told_by_its_name(number: str, stat
     assert describe(kind("x")) == (status, "x", None)
     assert shortage(errno.ENOENT) is None
     assert describe(FileNotFoundError(errno.ENOENT, "none")) is None
+
+
+def test_the_url_of_a_route_is_built_when_it_is_asked_for() -> None:
+    urls = Things.app.url_map.bind("localhost")
+    assert (
+        urls.build("raw /api/things/<path:path>/raw GET", {"path": "a b", "rule": 1}) == "/api/things/a%20b/raw?rule=1"
+    )

@@ -8,73 +8,35 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from twisted.internet.endpoints import UNIXClientEndpoint
 from twisted.internet.interfaces import IPushProducer
-from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
+from twisted.web.http_headers import Headers
 from twisted.web.resource import Resource
 from twisted.web.server import NOT_DONE_YET
 from zope.interface import implementer
 
 from jupyterd.extensions.http import headers
+from jupyterd.extensions.http.connections import Connections
 from jupyterd.extensions.http.upstream import Head, Upstream
 from jupyterd.extensions.signed_requests import IDENTITY, MAC, Claim, describe, sign
 from jupyterd.web.refusal import Refusal
+from jupyterd.web.server.plain_head import kept_name
+from jupyterd.web.server.transport import Eager
 
 if TYPE_CHECKING:
     from jupyterd.auth.guard import Guard
     from jupyterd.extensions.host import ExtensionHost
     from jupyterd.web.server.request import Request
 
-MAX_IDLE = 16
-"""Connections to the host that are kept for further requests."""
-
-
-class Connections:
-    """Connections to the host; those that are idle are used again.
-
-    :param socket: tells where the host listens.
-    """
-
-    def __init__(self, reactor: Any, socket: Callable[[], str]) -> None:
-        self._reactor = reactor
-        self._socket = socket
-        self._idle: list[Upstream] = []
-        self._all: set[Upstream] = set()
-
-    def get(self, ready: Callable[[Upstream], None], failed: Callable[[Failure], None]) -> None:
-        """Call ``ready`` with a connection: at once, where there is one."""
-        if self._idle:
-            ready(self._idle.pop())
-            return
-        factory = Factory.forProtocol(lambda: Upstream(self._keep, self._forget))
-        factory.noisy = False
-        endpoint = UNIXClientEndpoint(self._reactor, self._socket(), timeout=10)
-        endpoint.connect(factory).addCallback(self._note).addCallbacks(ready, failed)
-
-    def _note(self, upstream: Upstream) -> Upstream:
-        self._all.add(upstream)
-        return upstream
-
-    def _keep(self, upstream: Upstream) -> None:
-        if len(self._idle) < MAX_IDLE:
-            self._idle.append(upstream)
-        elif upstream.transport is not None:
-            upstream.transport.loseConnection()
-
-    def _forget(self, upstream: Upstream) -> None:
-        self._all.discard(upstream)
-        if upstream in self._idle:
-            self._idle.remove(upstream)
-
-    def close(self) -> None:
-        """Close all of them, those in use too."""
-        for upstream in list(self._all):
-            if upstream.transport is not None:
-                upstream.transport.loseConnection()
+COOKIE = kept_name(b"Cookie")
+BODILESS = (b"GET", b"HEAD", b"OPTIONS", b"DELETE")
+"""Methods whose requests say nothing of a body where they have none."""
+HELD = 64 * 1024
+"""Bytes of a body that goes to the host with its head, in one piece; a longer one is passed on as it comes."""
 
 
 class Forwarder:
@@ -95,10 +57,12 @@ class Forwarder:
         :param framing: how the body is framed, or the switch to a websocket.
         """
         guard = self._guard()
-        claim = Claim(describe(request.user), request.token_authenticated, self.host.mirror.refresh(), time.time())
+        user, update = describe(request.user), self.host.mirror.refresh()
+        claim = Claim(user, request.token_authenticated, update, time.time() // 1)
         identity, mac = sign(self.host.key, request.method, request.uri, claim)
-        lines = headers.forwarded(request.requestHeaders.getAllRawHeaders())
-        sent = request.requestHeaders.getRawHeaders(b"cookie") or ()
+        raw = request.requestHeaders._rawHeaders
+        lines = headers.forwarded(raw.items())
+        sent = raw.get(COOKIE, ())
         cookie = headers.cookies(sent, request.handler.xsrf_shown if request.cookies else None)
         if cookie is not None:
             lines.append((b"Cookie", cookie))
@@ -140,6 +104,8 @@ class Exchange:
         self._request = request
         self._upstream: Upstream | None = None
         self._chunked = False
+        self._expected: int | None = None
+        self._relaying = False
         self._waiting: list[bytes] = []
         self._complete = False
         self._over = False
@@ -148,20 +114,20 @@ class Exchange:
     # -- the request
 
     def begin(self, length: int | None) -> None:
-        """Send the head.
+        """Send the head of a request whose body is on its way.
 
         :param length: of the body, None where it comes in chunks.
         """
         self._chunked = length is None
-        framing = []
-        if length is None:
-            framing = [(b"Transfer-Encoding", b"chunked")]
-        elif length or self._request.method not in (b"GET", b"HEAD", b"OPTIONS", b"DELETE"):
-            framing = [(b"Content-Length", b"%d" % length)]
-        head = self._forwarder.head(self._request, framing)
-        if length != 0:
-            self._request.pause_body()
+        head = self._forwarder.head(self._request, _framing(self._request.method, length))
+        self._request.pause_body()
         self._forwarder.connections.get(lambda upstream: self._connected(upstream, head), self._not_connected)
+
+    def send(self, body: bytes) -> None:
+        """Send a request that has come whole."""
+        self._complete = True
+        data = self._forwarder.head(self._request, _framing(self._request.method, len(body))) + body
+        self._forwarder.connections.get(lambda upstream: self._connected(upstream, data), self._not_connected)
 
     def _connected(self, upstream: Upstream, head: bytes) -> None:
         if not self._complete:
@@ -175,7 +141,7 @@ class Exchange:
         for data in waiting:
             self.write(data)
         if self._complete:
-            self._sent()
+            self._end_body(upstream)
         elif upstream.transport is not None:
             _producing(upstream).registerProducer(_Brake(self._request), True)
 
@@ -194,14 +160,13 @@ class Exchange:
     def finished(self) -> None:
         """The body is complete."""
         self._complete = True
-        if self._upstream is not None and not self._over:
-            self._sent()
-
-    def _sent(self) -> None:
         upstream = self._upstream
-        assert upstream is not None
-        if upstream.transport is not None:
-            _producing(upstream).unregisterProducer()
+        if upstream is not None and not self._over:
+            if upstream.transport is not None:
+                _producing(upstream).unregisterProducer()
+            self._end_body(upstream)
+
+    def _end_body(self, upstream: Upstream) -> None:
         if self._chunked:
             upstream.write(b"0\r\n\r\n")
         upstream.sent()
@@ -231,8 +196,8 @@ class Exchange:
                 request.responseHeaders.addRawHeader(name, value)
         if head.get(b"content-type") is None:
             request.defaultContentType = None
-        request.registerProducer(self, True)
-        request.write(b"")  # events may come late: their listener sees that it is heard
+        length = head.get(b"content-length")
+        self._expected = None if length is None else int(length)
 
     def _close_after_early_answer(self) -> None:
         """Where the body has not come whole: it goes on to the host, but the connection serves no further request."""
@@ -242,16 +207,21 @@ class Exchange:
             request.setHeader(b"connection", b"close")
 
     def body(self, data: bytes) -> None:
-        """Some of the answer."""
-        if not self._over:
-            self._request.write(data)
+        """Some of the answer; its head goes with the first of it."""
+        if self._over:
+            return
+        if not self._relaying and (len(data) != self._expected or not data):
+            self._relaying = True
+            self._request.registerProducer(self, True)
+        _send(self._request, data)
 
     def done(self) -> None:
         """The answer is complete."""
         if not self._over:
             self._over = True
             self._upstream = None
-            self._request.unregisterProducer()
+            if self._relaying:
+                self._request.unregisterProducer()
             self._request._answered_early = not self._request.arrived
             self._request.finish()
 
@@ -268,6 +238,7 @@ class Exchange:
         if request.startedWriting:
             request.channel.forceAbortClient()
             return
+        request.responseHeaders = Headers()  # of an answer that begins well and is then none
         self._close_after_early_answer()
         request._answered_early = not request.arrived
         request._answer(Refusal(502, f"The server extensions did not answer: {reason}"))
@@ -297,6 +268,22 @@ class Exchange:
         self._client_gone()
 
 
+def _framing(method: bytes, length: int | None) -> headers.Lines:
+    if length is None:
+        return [(b"Transfer-Encoding", b"chunked")]
+    if length or method not in BODILESS:
+        return [(b"Content-Length", b"%d" % length)]
+    return []
+
+
+def _send(request: Request, data: bytes) -> None:
+    transport: Any = request.channel.transport
+    if isinstance(transport, Eager):
+        transport.write_together(partial(request.write, data))
+    else:
+        request.write(data)
+
+
 def _producing(upstream: Upstream) -> Any:
     """A connection's transport, which is a producer and a consumer too."""
     return upstream.transport
@@ -312,21 +299,20 @@ class ForwardedResource(Resource):
         self._forwarder = forwarder
 
     def sink(self, request: Request) -> Exchange | None:
-        """Where a body goes: on to the host, as it comes; a form whose XSRF token is in it waits in memory first."""
-        if request.xsrf_pending or request._declared == 0:
+        """Where a body goes: on to the host, as it comes.
+
+        A short one waits in memory until it is there, and so does a form whose XSRF token is in it.
+        """
+        length = request._declared
+        if request.xsrf_pending or (length is not None and length <= min(HELD, request.site.max_held)):
             return None
         exchange = Exchange(self._forwarder, request)
-        exchange.begin(request._declared)
+        exchange.begin(length)
         return exchange
 
     def render(self, request: Any) -> Any:
         """The body has come; or is still on its way through."""
-        if isinstance(request.content, Exchange):
-            return NOT_DONE_YET
-        body = b"" if request.content is None else request.content.getvalue()
-        exchange = Exchange(self._forwarder, request)
-        exchange.begin(len(body))
-        if body:
-            exchange.write(body)
-        exchange.finished()
+        if not isinstance(request.content, Exchange):
+            body = b"" if request.content is None else request.content.getvalue()
+            Exchange(self._forwarder, request).send(body)
         return NOT_DONE_YET

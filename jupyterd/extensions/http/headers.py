@@ -31,20 +31,17 @@ NOT_RELAYED = HOP_BY_HOP | {b"server", b"date", *OWN}
 
 def forwarded(raw: Iterable[tuple[bytes, Sequence[bytes]]]) -> Lines:
     """A client's headers, as the host gets them; less what a ``Connection`` header names."""
-    headers = [(name, list(values)) for name, values in raw]
-    named = {
-        token.strip().lower()
-        for name, values in headers
-        if name.lower() == b"connection"
-        for value in values
-        for token in value.split(b",")
-    }
-    return [
-        (name, value)
-        for name, values in headers
-        if name.lower() not in NOT_FORWARDED and name.lower() not in named
-        for value in values
-    ]
+    lines: Lines = []
+    named: set[bytes] = set()
+    for name, values in raw:
+        lower = name.lower()
+        if lower == b"connection":
+            named.update(token.strip().lower() for value in values for token in value.split(b","))
+        elif lower not in NOT_FORWARDED:
+            lines += [(name, value) for value in values]
+    if named <= NOT_FORWARDED:
+        return lines
+    return [(name, value) for name, value in lines if name.lower() not in named]
 
 
 def cookies(sent: Sequence[bytes], xsrf: str | None) -> bytes | None:
@@ -61,13 +58,15 @@ def cookies(sent: Sequence[bytes], xsrf: str | None) -> bytes | None:
 
 def relayed(headers: Iterable[tuple[bytes, bytes]]) -> Lines:
     """The host's response headers, as the client gets them."""
-    return [
-        (name, value)
-        for name, value in headers
-        if name.lower() not in NOT_RELAYED
-        and not name.lower().startswith(b"access-control-")
-        and not (name.lower() == b"set-cookie" and value.lstrip().startswith(b"_xsrf="))
-    ]
+    lines: Lines = []
+    for name, value in headers:
+        lower = name.lower()
+        if lower in NOT_RELAYED or lower.startswith(b"access-control-"):
+            continue
+        if lower == b"set-cookie" and value.lstrip().startswith(b"_xsrf="):
+            continue
+        lines.append((name, value))
+    return lines
 
 
 def request_head(method: bytes, target: bytes, headers: Lines) -> bytes:

@@ -14,7 +14,7 @@ from twisted.python.failure import Failure
 from jupyterd.errors import Failed
 from jupyterd.extensions.host import ExtensionHost
 from jupyterd.extensions.http import headers
-from jupyterd.extensions.http.forwarding import Connections
+from jupyterd.extensions.http.connections import Connections
 from jupyterd.extensions.http.upstream import Head, Upstream
 from jupyterd.extensions.signed_requests import IDENTITY, MAC, Claim, sign
 

@@ -17,6 +17,7 @@ from twisted.web import http
 from twisted.web.http import PotentialDataLoss, _IdentityTransferDecoder
 
 from jupyterd.web.server.chunked_body import Chunks
+from jupyterd.web.server.transport import write_now
 
 HEAD_BYTES = 256 * 1024
 """Bytes of a response's head; more, and the answer is 502."""
@@ -30,16 +31,19 @@ class BadAnswer(Exception):
 
 @dataclass(frozen=True)
 class Head:
-    """The head of an answer."""
+    """The head of an answer.
+
+    :ivar last: the last value of each header, by its name in lower case.
+    """
 
     status: int
     phrase: bytes
     headers: list[tuple[bytes, bytes]]
+    last: dict[bytes, bytes]
 
     def get(self, name: bytes) -> bytes | None:
         """A header's last value; ``name`` in lower case."""
-        values = [value for key, value in self.headers if key.lower() == name]
-        return values[-1] if values else None
+        return self.last.get(name)
 
 
 class Listener(Protocol):
@@ -49,7 +53,7 @@ class Listener(Protocol):
         """The head is complete. After a ``101`` all further bytes are :meth:`body`."""
 
     def body(self, data: bytes) -> None:
-        """Some of the body."""
+        """Some of the body; nothing, where the head has come without any."""
 
     def done(self) -> None:
         """The answer is complete."""
@@ -63,11 +67,18 @@ class Upstream(TwistedProtocol):
 
     :param idle: called with the connection when it can be used again.
     :param gone: called with the connection when it is lost.
+    :param made: called with the connection when it is there.
     """
 
-    def __init__(self, idle: Callable[[Upstream], None], gone: Callable[[Upstream], None]) -> None:
+    def __init__(
+        self,
+        idle: Callable[[Upstream], None],
+        gone: Callable[[Upstream], None],
+        made: Callable[[Upstream], None] = lambda _: None,
+    ) -> None:
         self._idle = idle
         self._gone = gone
+        self._made = made
         self._listener: Listener | None = None
         self._buffer = b""
         self._decoder: Any = None
@@ -76,10 +87,14 @@ class Upstream(TwistedProtocol):
         self._sent = False
         self.switched = False
 
+    def connectionMade(self) -> None:
+        """The host has accepted it."""
+        self._made(self)
+
     # -- the request
 
     def begin(self, head: bytes, listener: Listener, *, without_body: bool) -> None:
-        """Send a request's head.
+        """Send a request's head, and what of its body is there.
 
         :param without_body: the answer has no body, whatever its head says (``HEAD``).
         """
@@ -91,7 +106,7 @@ class Upstream(TwistedProtocol):
     def write(self, data: bytes) -> None:
         """Send bytes as they are."""
         if self.transport is not None:
-            self.transport.write(data)
+            write_now(self.transport, data)
 
     def sent(self) -> None:
         """The request is complete."""
@@ -154,6 +169,10 @@ class Upstream(TwistedProtocol):
         if self._without_body or head.status in NO_BODY or (length == b"0" and not coding):
             self._complete(b"")
             return
+        if length is not None and not coding and len(rest) == int(length):  # nearly all
+            listener.body(rest)
+            self._complete(b"")
+            return
         if coding == b"chunked":
             self._decoder = Chunks(listener.body, self._complete)
         else:
@@ -163,6 +182,8 @@ class Upstream(TwistedProtocol):
             )
         if rest:
             self._feed(rest)
+        if self._listener is listener:
+            listener.body(b"")  # the rest may come late: its head does not wait for that
 
     def _feed(self, data: bytes) -> None:
         try:
@@ -221,13 +242,19 @@ def parse_head(text: bytes) -> Head:
     code, _, phrase = rest.partition(b" ")
     if not version.startswith(b"HTTP/1.") or len(code) != 3 or not code.isdigit():
         raise ValueError("the answer of the extension host is not HTTP/1.1")
-    headers = []
+    headers: list[tuple[bytes, bytes]] = []
+    last: dict[bytes, bytes] = {}
     for line in lines:
         name, colon, value = line.partition(b":")
+        lower, value = name.lower(), value.strip()
         if not colon or not name or name != name.strip():
             raise ValueError("a header of the answer has no name")
-        headers.append((name, value.strip()))
-    lengths = {value for name, value in headers if name.lower() == b"content-length"}
-    if len(lengths) > 1 or not all(value.isdigit() and len(value) <= 18 for value in lengths):
-        raise ValueError("the length of the answer is not one")
-    return Head(int(code), phrase, headers)
+        if lower == b"content-length" and (last.get(lower, value) != value or not _is_length(value)):
+            raise ValueError("the length of the answer is not one")
+        headers.append((name, value))
+        last[lower] = value
+    return Head(int(code), phrase, headers, last)
+
+
+def _is_length(value: bytes) -> bool:
+    return value.isdigit() and len(value) <= 18

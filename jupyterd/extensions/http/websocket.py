@@ -18,6 +18,7 @@ from twisted.web.server import NOT_DONE_YET
 from jupyterd.extensions.http import headers
 from jupyterd.extensions.http.forwarding import Exchange, Forwarder
 from jupyterd.extensions.http.upstream import Head, Upstream
+from jupyterd.web.server.transport import write_now
 
 if TYPE_CHECKING:
     from jupyterd.web.server.request import Request
@@ -73,7 +74,7 @@ class Pipe(Protocol):
     def body(self, data: bytes) -> None:
         """Bytes of the extension."""
         if self.transport is not None:
-            self.transport.write(data)
+            write_now(self.transport, data)
 
     def done(self) -> None:
         """The extension has closed the connection."""

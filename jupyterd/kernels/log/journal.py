@@ -24,8 +24,8 @@ from twisted.python.failure import Failure
 
 from jupyterd.kernels.log.chunk import Chunk
 from jupyterd.kernels.log.recent_notes import ASKED, RecentNotes
-from jupyterd.kernels.log.spill import pack_chunk, unpack_chunks
-from jupyterd.kernels.messages.websocket_codec import Bytes
+from jupyterd.kernels.log.spill import pack_chunk, unpack_chunks, write_all
+from jupyterd.kernels.messages.websocket_codec import Bytes, gather
 
 if TYPE_CHECKING:
     from jupyterd.system.threads import InThread
@@ -45,11 +45,14 @@ MAX_WAITING = 32 * 1024 * 1024
 FILE = 4 * 1024 * 1024
 """Bytes of a file, about; then another is begun."""
 
+WHOLE, STRIDE = 64 * 1024, 61
+"""Bytes that have a sum of each; of more bytes one in so many has."""
+
 SAID = b"#said"
 """The channel of a note: how many messages the kernel had said on iopub, where it stands."""
 
 _BLOCK = Struct("<4sII")
-_MAGIC = b"jlb1"
+_MAGIC = b"jlb2"
 _COUNT = Struct("<Q")
 _name = re.compile(r"j(\d+)\.log").fullmatch
 
@@ -208,11 +211,12 @@ def write(path: str, size: int, chunks: Sequence[Chunk]) -> int:
 
     :raises OSError: the disk does not take it; the file is as it was.
     """
-    pieces: list[Bytes] = [b""]
+    packed: list[Bytes] = [b""]
     for chunk in chunks:
-        pack_chunk(chunk, pieces)
-    data = b"".join(pieces)
-    head = _BLOCK.pack(_MAGIC, len(data), zlib.crc32(data))
+        pack_chunk(chunk, packed)
+    pieces = gather(packed)
+    data_size = sum(map(len, pieces))
+    head = _BLOCK.pack(_MAGIC, data_size, checksum(pieces, data_size))
     flags = os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
     try:
         fd = os.open(path, flags, 0o600)
@@ -221,20 +225,27 @@ def write(path: str, size: int, chunks: Sequence[Chunk]) -> int:
         fd = os.open(path, flags, 0o600)
     try:
         os.lseek(fd, size, os.SEEK_SET)
-        views = [memoryview(head), memoryview(data)]
-        while views:
-            done = os.writev(fd, views)
-            while views and done >= len(views[0]):
-                done -= len(views.pop(0))
-            if done:
-                views[0] = views[0][done:]
+        write_all(fd, [head, *pieces])
     except OSError:
         with suppress(OSError):
             os.ftruncate(fd, size)
         raise
     finally:
         os.close(fd)
-    return size + len(head) + len(data)
+    return size + len(head) + data_size
+
+
+def checksum(pieces: Iterable[Bytes], size: int) -> int:
+    """CRC of ``size`` bytes; of many bytes, of one in :data:`STRIDE`.
+
+    What a kill cuts off is seen by its length, and what a machine that dies has not written is whole pages of zeros.
+    The sum of all would cost more than to write them.
+    """
+    crc = at = 0
+    for piece in pieces:
+        crc = zlib.crc32(piece if size <= WHOLE else memoryview(piece)[-at % STRIDE :: STRIDE].tobytes(), crc)
+        at += len(piece)
+    return crc
 
 
 @dataclass
@@ -288,7 +299,7 @@ def _read_file(path: str) -> tuple[list[Chunk], int]:
     while at + _BLOCK.size <= len(data):
         magic, size, check = _BLOCK.unpack_from(data, at)
         block = data[at + _BLOCK.size : at + _BLOCK.size + size]
-        if magic != _MAGIC or len(block) != size or zlib.crc32(block) != check:
+        if magic != _MAGIC or len(block) != size or checksum([block], size) != check:
             break
         chunks += unpack_chunks(block)
         at += _BLOCK.size + size

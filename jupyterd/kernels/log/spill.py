@@ -198,13 +198,17 @@ def _write_blocks(fd: int, path: str, offset: int, groups: Sequence[Sequence[Chu
         for chunk in chunks:
             pack_chunk(chunk, packed)
         pieces = gather(packed)
-        _write_all(fd, pieces)
+        write_all(fd, pieces)
         size = sum(map(len, pieces))
         yield Block(chunks[0].first, chunks[-1].end, path, offset, size, chunks[0].parent)
         offset += size
 
 
-def _write_all(fd: int, pieces: list[Bytes]) -> None:
+def write_all(fd: int, pieces: Sequence[Bytes]) -> None:
+    """Write pieces one after the other, however many.
+
+    :raises OSError: the disk does not take them; some may be written.
+    """
     for begin in range(0, len(pieces), _IOV):
         views = [memoryview(piece) for piece in pieces[begin : begin + _IOV]]
         while views:

@@ -7,12 +7,16 @@
 - Autobahn's websockets come with WAMP, which loads cryptography and argon2, with pyOpenSSL, to tell errors of TLS by
   their class, and with click, to colour its log: 7 MB and 0.1 s, in the reactor's thread, for the first websocket of a
   server. WAMP is loaded when somebody asks for it, pyOpenSSL where there is TLS.
+- Klein comes with forms, sessions and templates, werkzeug with a client for tests, asyncio with TLS (1.5 MB),
+  Twisted with a debugger and an HTTP client's cookies. Each is loaded when somebody asks for it: 3 MB in all.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
+from functools import partial
+from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec, PathFinder
 from threading import RLock
@@ -26,33 +30,59 @@ LEFT_OUT = {
 }
 """By the module that asks: packages that are not installed, for it and while it is imported, unless they are loaded."""
 
-LATE = frozenset({"autobahn.twisted"})
-"""Packages of which modules are used here, and not what their ``__init__`` loads."""
+LATE = frozenset({"asyncio.sslproto", "autobahn.twisted", "http.cookiejar", "klein", "pdb", "ssl", "werkzeug"})
+"""Modules that are imported and not used; packages of which modules are used, and not what their ``__init__`` loads."""
 
 
-class _LatePackage(Loader):
-    """Runs a package's ``__init__`` when it is asked for a name that only that can give it."""
+class _LateModule(Loader):
+    """Runs a module, or a package's ``__init__``, when it is asked for a name that only that can give it."""
 
     def __init__(self, loader: Loader) -> None:
         self._loader = loader
         self._lock = RLock()
+        self._runs = False
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._loader, name)  # who looks for its source or data
 
     def create_module(self, spec: ModuleSpec) -> ModuleType | None:
         return self._loader.create_module(spec)
 
     def exec_module(self, module: ModuleType) -> None:
+        vars(module)["__getattr__"] = partial(self._load, module)
+
+    def _load(self, module: ModuleType, name: str) -> Any:
+        """A name of the module. Other threads that ask for one wait until it has run."""
         names = vars(module)
+        if self._has(module, name):
+            return import_module(f"{module.__name__}.{name}")
+        with self._lock:
+            if "__getattr__" in names and not self._runs:
+                self._run(module)
+        if name in names:
+            return names[name]
+        if callable(own := names.get("__getattr__")) and not self._runs:
+            return own(name)
+        raise AttributeError(f"module {module.__name__!r} has no attribute {name!r}")
 
-        def load(name: str) -> Any:
-            with self._lock:
-                if names.pop("__getattr__", None) is not None:
-                    self._loader.exec_module(module)
-            try:
-                return names[name]
-            except KeyError:
-                raise AttributeError(f"module {module.__name__!r} has no attribute {name!r}") from None
+    @staticmethod
+    def _has(package: ModuleType, name: str) -> bool:
+        """Whether a package has a module of that name."""
+        path = vars(package).get("__path__")
+        return path is not None and PathFinder.find_spec(f"{package.__name__}.{name}", path) is not None
 
-        names["__getattr__"] = load
+    def _run(self, module: ModuleType) -> None:
+        names = vars(module)
+        late = names["__getattr__"]
+        self._runs = True
+        try:
+            self._loader.exec_module(module)
+        finally:
+            self._runs = False
+        if names.get("__getattr__") is late:  # else the module has one itself
+            del names["__getattr__"]
+        if module.__spec__ is not None:
+            module.__spec__.loader = module.__loader__ = self._loader
 
 
 class _Lean(MetaPathFinder):
@@ -64,7 +94,7 @@ class _Lean(MetaPathFinder):
         if fullname in LATE:
             spec = PathFinder.find_spec(fullname, path, target)
             if spec is not None and spec.loader is not None:
-                spec.loader = _LatePackage(spec.loader)
+                spec.loader = _LateModule(spec.loader)
             return spec
         if any(fullname in packages and _being_imported(asker) for asker, packages in LEFT_OUT.items()):
             raise ModuleNotFoundError(f"{fullname} is left out", name=fullname)

@@ -6,10 +6,13 @@ note back: for a small answer that is more work than to send it.
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet import tcp, unix
+from twisted.internet.address import UNIXAddress
 
 if TYPE_CHECKING:
     Transport: Any = object
@@ -87,3 +90,40 @@ class EagerTCP(Eager, tcp.Server):
 
 class EagerUnix(Eager, unix.Server):
     """Over a UNIX socket."""
+
+
+class EagerUnixClient(Eager, tcp.BaseClient):
+    """To a UNIX socket; twisted's own looks at each read for descriptors that might be passed with it."""
+
+    addressFamily = socket.AF_UNIX
+
+    def __init__(self, path: str, connector: Any, reactor: Any) -> None:
+        self.connector = connector
+        self.realAddress = self.addr = path  # type: ignore[assignment]  # of another family than tcp's
+        self._finishInit(self.doConnect, self.createInternetSocket(), None, reactor)
+
+    def getHost(self) -> Any:
+        """This end has no name."""
+        return UNIXAddress(None)
+
+    def getPeer(self) -> Any:
+        """The other end."""
+        return UNIXAddress(self.addr)
+
+    def setTcpNoDelay(self, enabled: bool) -> None:
+        """It is not TCP."""
+
+
+class EagerUnixConnector(unix.Connector):
+    """Connects to a UNIX socket: ``EagerUnixConnector(path, factory, seconds, reactor, False).connect()``."""
+
+    def _makeTransport(self) -> Any:
+        return EagerUnixClient(self.address, self, self.reactor)
+
+
+def write_now(transport: Any, data: bytes) -> None:
+    """Write, and send at once where the transport can."""
+    if isinstance(transport, Eager):
+        transport.write_together(partial(transport.write, data))
+    else:
+        transport.write(data)

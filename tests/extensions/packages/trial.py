@@ -155,6 +155,16 @@ class Misdeed(APIHandler):
             raise RuntimeError("on purpose")
         elif what == "header":
             self.set_header("X-Long", "x" * int(self.get_argument("bytes")))
+        elif what == "heads":  # without an end, as far as anybody takes it
+            stream = self.detach()
+            block = b"x" * 65536
+            await stream.write(b"HTTP/1.1 200 OK\r\nX-Long: ")
+            for _ in range((1 << 30) // len(block)):
+                await stream.write(block)
+            stream.close()
+            return
+        elif what == "everything":
+            os.closerange(3, 4096)
         elif what == "descriptors":
             os.close(4)
             os.close(3)
@@ -237,6 +247,20 @@ class Kernels(APIHandler):
         self.finish(json.dumps({"said": "".join(said), "gone": kernel_id not in manager}))
 
 
+class Terminals(APIHandler):
+    @web.authenticated
+    async def get(self) -> None:
+        manager, before = self.terminal_manager, list(self.terminal_manager.terminals)
+        made = manager.create(name="trial")
+        known = sorted(manager.terminals)
+        await manager.terminate("trial", force=True)
+        try:
+            manager.get("trial")
+        except web.HTTPError as error:
+            gone = error.status_code
+        self.finish(json.dumps({"before": before, "made": made["name"], "known": known, "gone": gone}))
+
+
 class Contents(APIHandler):
     @web.authenticated
     async def get(self, path: str) -> None:
@@ -293,6 +317,7 @@ def _load_jupyter_server_extension(app: Any) -> None:
             at("/trial/ws", Socket),
             at("/trial/misdeed/(.*)", Misdeed),
             at("/trial/kernels", Kernels),
+            at("/trial/terminals", Terminals),
             at("/trial/contents/(.*)", Contents),
             at("/trial/events", Events),
             at("/api/contents/(.*)/stolen", Echo),

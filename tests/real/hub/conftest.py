@@ -32,16 +32,33 @@ def prepare(spawner):
         with open(os.path.join(home, path), "w") as file:
             file.write(text)
 c.Spawner.pre_spawn_hook = prepare
+c.JupyterHub.tornado_settings = {"slow_spawn_timeout": 0, "slow_stop_timeout": 0}
 """
 """Lets a module give single users' spawners other settings: ``SPAWNERS``, and files in their homes: ``FILES``; homes of
-``LINKED`` users are links."""
+``LINKED`` users are links. Nobody waits at the Hub: several servers start at the same time."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test that wants a Hub is run with each version; where it is marked ``newest_hub``, with the last one."""
+    """A test that wants a Hub is run with each version; where it is marked, with ``newest_hub`` or ``oldest_hub``."""
     if "hub" in metafunc.fixturenames:
-        newest = metafunc.definition.get_closest_marker("newest_hub") is not None
-        metafunc.parametrize("hub", VERSIONS[-1:] if newest else VERSIONS, indirect=True, scope="module")
+        marked = metafunc.definition.get_closest_marker
+        chosen = VERSIONS[-1:] if marked("newest_hub") else VERSIONS[:1] if marked("oldest_hub") else VERSIONS
+        metafunc.parametrize("hub", chosen, indirect=True, scope="module")
+
+
+INTERNAL_TLS = """
+c.JupyterHub.internal_ssl = True
+c.JupyterHub.internal_certs_location = told["home"] + "/certs"
+c.JupyterHub.hub_bind_url = f"https://127.0.0.1:{told['hub_port']}"
+c.ConfigurableHTTPProxy.api_url = f"https://127.0.0.1:{told['api_port']}"
+"""
+
+
+@pytest.fixture(scope="session")
+def tls_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealHub]:
+    """A Hub whose proxy, servers and itself talk by TLS; people come by plain HTTP."""
+    with running(tmp_path_factory.mktemp("hub-tls"), VERSIONS[0], more=INTERNAL_TLS) as hub:
+        yield hub
 
 
 @pytest.fixture(scope="module")

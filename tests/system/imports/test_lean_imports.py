@@ -54,3 +54,43 @@ import OpenSSL
 def test_websockets_are_loaded_without_wamp_and_tls() -> None:
     done = subprocess.run([sys.executable, "-c", WEBSOCKETS], capture_output=True, text=True, check=False)
     assert (done.stdout, done.stderr) == ("module 'autobahn.twisted' has no attribute 'nothing'\n", "")
+
+
+LATE = """
+import sys
+from jupyterd.system.imports.lean_imports import LATE, make_imports_lean
+make_imports_lean()
+import asyncio, inspect, pdb, ssl, threading
+from http import cookiejar
+from klein.app import Klein
+from werkzeug.exceptions import NotFound
+assert not {"_ssl", "bdb", "klein._form", "werkzeug.test"} & set(sys.modules), "loaded too early"
+found = []
+threads = [threading.Thread(target=lambda: found.append(ssl.SSLContext)) for _ in range(8)]
+for thread in threads: thread.start()
+for thread in threads: thread.join()
+assert len(found) == 8 and len(set(found)) == 1
+from asyncio import sslproto
+assert sslproto.SSLAgainErrors[0] is ssl.SSLWantReadError
+assert "class SSLContext" in inspect.getsource(ssl)
+from werkzeug import Request
+from klein import Form, Klein as again
+assert again is Klein
+assert cookiejar.CookieJar and pdb.Pdb
+for name in LATE & set(sys.modules):
+    assert "Late" not in type(sys.modules[name].__loader__).__name__, name
+try:
+    ssl.nothing
+except AttributeError as error:
+    print(error)
+try:
+    from ssl import nothing
+except ImportError as error:
+    print(str(error).partition(" (")[0])
+"""
+
+
+def test_what_is_imported_and_not_used_is_loaded_late_and_whole_in_whatever_thread() -> None:
+    done = subprocess.run([sys.executable, "-c", LATE], capture_output=True, text=True, check=False)
+    said = "module 'ssl' has no attribute 'nothing'\ncannot import name 'nothing' from 'ssl'\n"
+    assert (done.stdout, done.stderr) == (said, "")
