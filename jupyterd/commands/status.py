@@ -88,6 +88,10 @@ def lines_of(url: str, account: dict[str, Any]) -> Iterator[str]:
             f"cpu {account['cpu']} %, memory {size(account['memory'])}, {account['descriptors']} descriptors, "
             f"worst turn {1000 * reactor['worst']:.0f} ms, {reactor['stalls']} stalls"
         )
+        stores, host = account["stores"], account["extension_host"]
+        yield f"on disk: {size(stores['spill'])} of kernels' logs, {size(stores['versions'])} of notebooks' versions"
+        if host is not None:
+            yield f"extensions: {host['state']}, pid {host['pid']}, memory {size(host['memory'])}"
     people = ", ".join(f"{one['name']} ({one['tabs']})" for one in account["people"])
     yield f"people: {people or 'nobody'}; terminals: {len(account['terminals'])}; kernels: {len(account['kernels'])}"
     if account["kernels"]:

@@ -57,7 +57,20 @@ def wheel() -> Path:
     shutil.rmtree(place, ignore_errors=True)
     source = LAB / "source"
     shutil.rmtree(source, ignore_errors=True)
-    for name in run("git", "-C", HOUSE, "ls-files", "jupyterd", "twisted", "*.cfg", "*.toml", "*.md").splitlines():
+    for name in run(
+        "git",
+        "-C",
+        HOUSE,
+        "ls-files",
+        "--cached",
+        "--others",
+        "--exclude-standard",
+        "jupyterd",
+        "twisted",
+        "*.cfg",
+        "*.toml",
+        "*.md",
+    ).splitlines():
         if (HOUSE / name).is_file():
             (source / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(HOUSE / name, source / name)

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 
@@ -84,8 +85,8 @@ class Counting:
                 assert missing > 0, f"{follower.session}: {lost} of {numbers[-1]} lost, and nobody says so"
 
 
-def counting(server: Reborn, name: str, *socks: str) -> Counting:
-    """:param socks: where its two clients come by; see :class:`Follower`."""
+def counting(server: Reborn, name: str, *ways: dict[str, Any]) -> Counting:
+    """:param ways: how its two clients come; see :class:`Follower`."""
     body = {"path": f"{name}.ipynb", "type": "notebook", "name": name, "kernel": {"name": "python3"}}
     session = server.daemon.json("POST", "/api/sessions", body)
     kernel = session["kernel"]["id"]
@@ -93,7 +94,7 @@ def counting(server: Reborn, name: str, *socks: str) -> Counting:
         name,
         kernel,
         session["id"],
-        [Follower(server, kernel, f"{name}-{n}", sock) for n, sock in enumerate(socks or ("", ""))],
+        [Follower(server, kernel, f"{name}-{n}", **by) for n, by in enumerate(ways or ({}, {}))],
     )
 
 
@@ -174,7 +175,7 @@ def test_kills_lose_and_double_nothing_over_tls_and_a_unix_socket(tmp_path: Path
     with TemporaryDirectory() as short:
         options = [f"--certfile={certfile}", f"--keyfile={keyfile}", f"--endpoints=unix:{short}/s"]
         with reborn(tmp_path, *options) as server:
-            countings = [counting(server, name, "", f"{short}/s") for name in ("fast", "flood")]
+            countings = [counting(server, name, {}, {"sock": f"{short}/s", "tls": False}) for name in ("fast", "flood")]
             for number, each in enumerate(countings):
                 each.start(number, RATES[each.name], stop_file)
             everybody = [follower for each in countings for follower in each.both]

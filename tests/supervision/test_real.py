@@ -83,6 +83,11 @@ def test_tls_and_a_renewed_certificate(home: Path) -> None:
         with socket.create_connection(("127.0.0.1", daemon.port)) as client:
             client.sendall(b"GET /lab HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert b"\r\nLocation: https://localhost/lab\r\n" in client.recv(1000)
+        anybody = ssl._create_unverified_context()  # noqa: S323 - its certificate is its own
+        with anybody.wrap_socket(socket.create_connection(("127.0.0.1", daemon.port))) as client:
+            client.sendall(b"GET /a b HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert client.recv(1000).startswith(b"HTTP/1.1 400 ")
+        assert "Traceback" not in daemon.log
         renewed = certificate(home, "second")
         os.replace(renewed[0], certfile)
         os.replace(renewed[1], keyfile)
@@ -213,8 +218,11 @@ os.execv(sys.argv[2], sys.argv[2:])
 """
 
 
-@pytest.mark.parametrize("family", ["tcp", "unix"])
-def test_the_service_manager_s_socket(home: Path, family: str) -> None:
+@pytest.mark.parametrize(
+    ("family", "command"), [("tcp", TWISTD), ("tcp", JUPYTERD), ("unix", JUPYTERD)], ids=["twistd", "tcp", "unix"]
+)
+def test_the_service_manager_s_socket(home: Path, family: str, command: tuple[str, ...]) -> None:
+    """By both commands, whatever the settings say of addresses; what the server writes about itself names it."""
     path = str(home / "activated")
     if family == "tcp":
         listening = socket.create_server(("127.0.0.1", 0))
@@ -225,8 +233,8 @@ def test_the_service_manager_s_socket(home: Path, family: str) -> None:
         listening.listen()
     with (home / "log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-c", AS_SYSTEMD, str(listening.fileno()), *TWISTD, "--allow-root",
-             "--IdentityProvider.token=t0ken"],
+            [sys.executable, "-c", AS_SYSTEMD, str(listening.fileno()), *command, "--allow-root",
+             "--IdentityProvider.token=t0ken", f"--sock={home / 'own'}"],
             stdout=log, stderr=log, cwd=home / "root", env=environment(home), pass_fds=[listening.fileno()],
         )  # fmt: skip
     daemon = Daemon(process, home)
@@ -239,8 +247,11 @@ def test_the_service_manager_s_socket(home: Path, family: str) -> None:
         await_answer(daemon)
         kernel = daemon.start_kernel()
         assert daemon.ask("GET", f"/api/kernels/{kernel}").status == 200
+        told = json.loads(next((home / "runtime").glob("jpserver-*.json")).read_text())
+        assert (told["sock"], told["port"]) == (daemon.sock, daemon.port)
     finally:
         assert daemon.stop() == 0
+    assert not (home / "own").exists()
     if family == "unix":
         assert Path(path).stat().st_mode & 0o777 == 0o640, "it belongs to the service manager"
 

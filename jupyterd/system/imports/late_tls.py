@@ -18,6 +18,8 @@ from importlib.util import find_spec
 from types import ModuleType
 from typing import Any
 
+from jupyterd.system.imports import listen_variables
+
 FROM_SSL = (
     "Certificate", "CertificateOptions", "KeyPair", "PrivateCertificate", "optionsForClientTLS",
     "trustRootFromCertificates",
@@ -132,7 +134,8 @@ def postpone_tls() -> bool:
     finder: Any = _NoOpenSSL()
     sys.meta_path.insert(0, finder)
     try:
-        from twisted.internet import endpoints, posixbase
+        with listen_variables.kept():
+            from twisted.internet import endpoints, posixbase
     finally:
         sys.meta_path.remove(finder)
     from twisted.internet.interfaces import IReactorSSL
