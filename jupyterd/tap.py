@@ -96,11 +96,14 @@ def _adjust(twistd: Any, settings: Settings) -> None:
 
 def observer_of(twistd: Any, settings: Settings) -> ILogObserver:
     """The log observer that twistd's options and ``log_style`` ask for."""
+    from twisted.internet import reactor
     from twisted.logger import ILogObserver as INewObserver
     from twisted.logger import LegacyLogObserverWrapper
+    from twisted.python.logfile import BaseLogFile
     from twisted.scripts._twistd_unix import UnixAppLogger
 
     from jupyterd.log_styles import Journal, JSONLines, has_journal
+    from jupyterd.system import log_rotation
 
     style = settings.server.log_style
     if hasattr(twistd, "console"):
@@ -108,7 +111,9 @@ def observer_of(twistd: Any, settings: Settings) -> ILogObserver:
         stream = observer.stream
     else:
         observer = UnixAppLogger({**twistd, "logger": None})._getLogObserver()
-        stream = getattr(observer, "__self__", None)  # a FileLogObserver; none where it is syslog
+        stream = getattr(observer, "_outFile", None)  # a FileLogObserver's; none where it is syslog
+        if isinstance(stream, BaseLogFile):
+            log_rotation.install(stream, cast(Any, reactor).callFromThread)
     if style == "json" and hasattr(stream, "write"):
         return JSONLines(cast(Any, stream))
     if not INewObserver.providedBy(observer):

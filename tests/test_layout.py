@@ -48,12 +48,17 @@ NEIGHBOURS = {
         "kernels.manager",
         "kernelspecs.manager",
     },
-    "commands": {"extensions.discovery", "supervision.handover.restart_command", "supervision.running_servers"},
+    "commands": {
+        "extensions.discovery",
+        "supervision.handover.kept_servers",
+        "supervision.handover.restart_command",
+        "supervision.running_servers",
+    },
     "gateway": {
         "kernels.messages.server_session",
         "kernels.channels.settings",
         "kernels.process.death",
-        "kernels.process.launcher",
+        "kernels.process.launcher_interface",
         "kernels.manager",
         "kernels.messages.websocket_codec",
         "kernels.zeromq.network",
@@ -236,7 +241,7 @@ def test_the_keeper_is_a_program_of_its_own() -> None:
     inside = [i for i in imports() if part(i.importer) == "keeper"]
     allowed = set(sys.stdlib_module_names) | {"zmq"}
     wrong = [i for i in inside if i.target.split(".")[0] not in allowed and part(i.target) != "keeper"]
-    shared = {"wire", "record", "screen_file", "processes", "taken", "launch"}
+    shared = {"wire", "record", "screen_file", "processes", "taken", "start_keeper"}
     wrong += [
         i
         for i in ours()

@@ -24,7 +24,7 @@ from jupyterd.app import (
 )
 from jupyterd.app.parts import Parts
 from jupyterd.extensions.discovery import LANGUAGE_SERVERS
-from jupyterd.supervision.stages import Stage
+from jupyterd.supervision.start_stop_stages import Stage
 
 if TYPE_CHECKING:
     from jupyterd.settings.load import Settings
@@ -55,7 +55,7 @@ def _mount_server(parts: Parts) -> None:
     hosted = () if parts.extensions is None else parts.extensions.host.wanted
     status.mount(root, parts.settings, lambda: status.resource(parts), more_static, LANGUAGE_SERVERS in hosted)
     dashboard.mount(root, parts)
-    status.mount_events(root, lambda: parts.bus, parts.in_thread)
+    status.mount_events(root, lambda: parts.bus, parts.in_thread, parts.server)
     auth.warn(server, tls=bool(server.certfile or server.ssl_options))
     auth.mount(root, lambda: parts.guard)
     extensions.mount(root, parts.server, lambda: parts.extensions, lambda: parts.native_extensions)
@@ -107,6 +107,7 @@ def _mount_front_ends(parts: Parts) -> None:
 def _add_services(parts: Parts) -> None:
     """What runs from the start: culling, watching, ports. What is made at a first request joins its stage then."""
     from jupyterd.system.memory import Trimming
+    from jupyterd.system.processes.orphans import Orphans
     from jupyterd.web.websocket.open_sockets import Goodbye
 
     services, server, reactor = parts.services, parts.server, parts.reactor
@@ -115,6 +116,7 @@ def _add_services(parts: Parts) -> None:
     if parts.keeping is not None:
         services.add(Stage.BACKENDS, parts.keeping)
     services.add(Stage.THREADS, Trimming(reactor, parts.activity.last))
+    services.add(Stage.THREADS, Orphans(reactor, first=os.getpid() == 1))
     services.add(Stage.DOMAINS, parts.kernels_service)
     if server.terminals_enabled:
         services.add(Stage.DOMAINS, parts.terminals)

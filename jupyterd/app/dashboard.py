@@ -39,14 +39,37 @@ def account(parts: Parts) -> Account:
             about=lambda: {
                 "root_dir": parts.server.root_dir,
                 "started": parts.activity.text(parts.activity.started),
+                "start_seconds": parts.start_seconds,
                 "last_activity": parts.activity.text(parts.activity.last()),
                 "url": parts.server.connection_url,
                 "more_urls": parts.server.more_urls,
             },
-            more={"tasks": lambda: parts.progress.describe()},
+            more={
+                "tasks": lambda: parts.progress.describe(),
+                "extension_host": lambda: _extension_host(parts),
+                "stores": lambda: _stores(parts),
+            },
         ),
         parts.activity.started,
     )
+
+
+def _extension_host(parts: Parts) -> dict[str, Any] | None:
+    """The process that runs server extensions; None where there are none."""
+    if parts.extensions is None:
+        return None
+    from jupyterd.extensions.host import resident
+
+    host = parts.extensions.host
+    return {"state": host.state, "pid": host.pid, "memory": resident(host.pid), "extensions": list(host.wanted)}
+
+
+def _stores(parts: Parts) -> dict[str, int]:
+    """What is kept on disk, in bytes: of kernels' logs, and of notebooks that were saved, their versions."""
+    from jupyterd.contents.managers.version_history import kept_bytes
+
+    spilled = sum(kernel.channels.messages.store.spill.bytes for kernel in parts.kernels)
+    return {"spill": spilled, "versions": kept_bytes()}
 
 
 class LiveLevels:
@@ -76,6 +99,9 @@ def _kernels(parts: Parts) -> Iterator[dict[str, Any]]:
             "log_memory": messages.store.bytes,
             "log_disk": messages.store.spill.bytes,
             "behind": [messages.next - cursor.position for cursor in messages.attached],
+            "behind_bytes": messages.store.size_from(
+                min((cursor.position for cursor in messages.attached), default=messages.next)
+            ),
         }
 
 

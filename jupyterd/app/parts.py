@@ -1,7 +1,7 @@
 """Objects of one daemon: each is named once, and made when it is first asked for.
 
 Modules are imported by what needs them: what the first answer does not need is not loaded before it. Nothing depends
-on which is asked for first: what runs has a stage (:mod:`jupyterd.supervision.stages`).
+on which is asked for first: what runs has a stage (:mod:`jupyterd.supervision.start_stop_stages`).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from jupyterd.kernels.log.totals import MessageTotals
 from jupyterd.log import Levels
 from jupyterd.status.activity import Activity
 from jupyterd.status.counters import EventCounters
-from jupyterd.supervision.stages import Stage, Stages
+from jupyterd.supervision.start_stop_stages import Stage, Stages
 from jupyterd.system.daemon_directory import DaemonDirectory, Directory, local_places
 from jupyterd.system.threads import Threads
 from jupyterd.web.pages import Pages
@@ -85,6 +85,7 @@ class Parts:
             self._threads("contents", 8), self._threads("contents-read", 8), self._threads("contents-large", 1)
         )
         self.activity = Activity(reactor, self._last_uses())  # the daemon's time begins here
+        self.start_seconds = 0.0  # from then until it listened
 
     def _threads(self, name: str, size: int) -> Threads:
         threads = Threads(self.reactor, name, size)
@@ -455,7 +456,8 @@ class Parts:
         notify = Notify.from_environment()
 
         def listens() -> None:
-            self.progress.told("start", "server", self.reactor.seconds() - self.activity.started)
+            self.start_seconds = round(self.reactor.seconds() - self.activity.started, 3)
+            self.progress.told("start", "server", self.start_seconds)
 
         return Listener(
             self.reactor,

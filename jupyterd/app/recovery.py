@@ -14,7 +14,7 @@ from twisted.internet.task import deferLater
 from twisted.logger import Logger
 
 from jupyterd.errors import Failed
-from jupyterd.keeper.launch import unsupported
+from jupyterd.keeper.start_keeper import unsupported
 from jupyterd.state.directory import StateDirectory
 from jupyterd.state.keeper_link import KeeperRefused
 from jupyterd.supervision.handover.predecessor import Predecessor
@@ -160,10 +160,8 @@ def keeping(reactor: Any, server: ServerApp) -> Keeping | None:
     if (why := unsupported()) != "":
         server.log.info("Kernels and terminals end with this server: there is no keeper here, %s.", why)
         return None
-    asked = server.port
-    directory = StateDirectory(
-        server.runtime_dir, server.root_dir, lambda: server.sock or str(asked), lambda: server.port
-    )
+    asked = server.sock or str(server.port)  # what the settings say: sockets of a service manager's are others
+    directory = StateDirectory(server.runtime_dir, server.root_dir, asked, lambda: server.port)
     kept = Kept(reactor, directory, local_places())
     found = Keeping(reactor, kept, keeps_at_stop(server, os.environ), bool(server.kernels_at_stop))
     if server.takeover:

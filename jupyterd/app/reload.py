@@ -30,8 +30,7 @@ def reload(parts: Parts) -> None:
             parts.hub.dress(parts.guard, again)
         parts.levels.set(cast(int, again.log_level), again.log_levels)
         parts.access_log.verbose = settings.verbose
-        if parts.front.certificates is not None:
-            parts.front.certificates.reload()
+        parts.front.reload_certificates()
         if parts.extensions is not None:
             parts.extensions.host.reload()
     except (BadSettings, BadCertificate, TraitError) as error:

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Any
 
 from jupyterd.frontends.packages import package_dir
 from jupyterd.web.root import Root
+from jupyterd.web.websocket.ping import ping_times
 
 if TYPE_CHECKING:
     from jupyterd.app.parts import Parts
     from jupyterd.contents.service import Contents
     from jupyterd.events.bus import EventBus
     from jupyterd.settings.load import Settings
+    from jupyterd.settings.server_app import ServerApp
     from jupyterd.status.counters import Row
     from jupyterd.status.resource import StatusResource
     from jupyterd.supervision.idle_stop import IdleStop
@@ -195,13 +197,14 @@ def mount(
         root.mount("/lsp", languages, auth="lsp")
 
 
-def mount_events(root: Root, bus: Callable[[], EventBus], in_thread: InThread) -> None:
+def mount_events(root: Root, bus: Callable[[], EventBus], in_thread: InThread, server: ServerApp) -> None:
     """Put ``/api/events`` and its websocket."""
 
     def events() -> Any:
         from jupyterd.events.resource import EventsResource
 
-        return EventsResource(bus(), in_thread).app.resource()
+        ping = ping_times(server.websocket_ping_interval, server.websocket_ping_timeout)
+        return EventsResource(bus(), in_thread, ping).app.resource()
 
     root.mount("/api/events", events, auth="events", exact=True)
     root.mount("/api/events/subscribe", events, auth="events", exact=True, websocket=True)

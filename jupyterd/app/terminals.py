@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from jupyterd.system.threads import InThread
 from jupyterd.web.root import Root
+from jupyterd.web.websocket.ping import ping_times
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -14,9 +15,6 @@ if TYPE_CHECKING:
     from jupyterd.app.recovery import Keeping
     from jupyterd.settings.load import Settings
     from jupyterd.terminals.manager import Terminals
-
-PING_INTERVAL = 30.0
-"""Seconds between pings, so that proxies keep a quiet connection."""
 
 
 def terminals(
@@ -52,8 +50,7 @@ def terminals(
 def mount(root: Root, service: Callable[[], Terminals], settings: Settings, in_thread: InThread) -> None:
     """``/api/terminals`` and ``/terminals/websocket``."""
     server = settings.server
-    interval = float(server.websocket_ping_interval or PING_INTERVAL)
-    ping = (interval, float(server.websocket_ping_timeout or max(3 * interval, 90.0)))
+    ping = ping_times(server.websocket_ping_interval, server.websocket_ping_timeout)
 
     def resource() -> Any:
         from jupyterd.terminals.resource import TerminalsResource

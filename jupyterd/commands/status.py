@@ -10,8 +10,11 @@ from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 from typing import Any, TextIO
 
+from jupyter_core.paths import jupyter_runtime_dir
+
 from jupyterd.commands.base import Command, add_server, local_servers, make_parser, server_of
 from jupyterd.commands.client import CommandError, ServerClient
+from jupyterd.supervision.handover.kept_servers import LEFT, kept_servers
 
 EVERY = 2.0
 """Seconds between two looks of ``--watch``."""
@@ -36,20 +39,19 @@ def parser() -> argparse.ArgumentParser:
 
 
 def status(options: argparse.Namespace, stream: TextIO) -> int:
-    """Show it; 0, or 3 where no server runs, as init scripts have it."""
-    if options.all:
-        clients = local_servers()
-        if not clients:
-            stream.write("no server runs\n")
-            return 3
+    """Show it, and what servers that are gone have left; 0, or 3 where no server runs, as init scripts have it."""
+    left = [] if options.server else kept_servers(jupyter_runtime_dir(), options.where)
+    if options.all or (left and not local_servers(options.where)):
+        clients = local_servers(options.where)
     else:
-        clients = [server_of(options)]
+        clients, left = [server_of(options)], []
     while True:
-        pages = [page(client, options.json) for client in clients]
-        stream.write((CLEAR if options.watch and not options.json else "") + "\n".join(pages) + "\n")
+        pages = [page(client, options.json) for client in clients] or ([] if options.json else ["no server runs"])
+        pages += [json.dumps(each.model()) for each in left] if options.json else [f"{LEFT}\n{each}" for each in left]
+        stream.write((CLEAR if options.watch and not options.json else "") + "".join(f"{each}\n" for each in pages))
         stream.flush()
-        if not options.watch:
-            return 0
+        if not options.watch or not clients:
+            return 0 if clients else 3
         time.sleep(EVERY)
 
 
@@ -86,6 +88,10 @@ def lines_of(url: str, account: dict[str, Any]) -> Iterator[str]:
             f"cpu {account['cpu']} %, memory {size(account['memory'])}, {account['descriptors']} descriptors, "
             f"worst turn {1000 * reactor['worst']:.0f} ms, {reactor['stalls']} stalls"
         )
+        stores, host = account["stores"], account["extension_host"]
+        yield f"on disk: {size(stores['spill'])} of kernels' logs, {size(stores['versions'])} of notebooks' versions"
+        if host is not None:
+            yield f"extensions: {host['state']}, pid {host['pid']}, memory {size(host['memory'])}"
     people = ", ".join(f"{one['name']} ({one['tabs']})" for one in account["people"])
     yield f"people: {people or 'nobody'}; terminals: {len(account['terminals'])}; kernels: {len(account['kernels'])}"
     if account["kernels"]:

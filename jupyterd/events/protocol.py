@@ -20,11 +20,10 @@ class EventsProtocol(SocketProtocol):
     """A client of ``/api/events/subscribe``; what it sends is ignored."""
 
     max_message = 64 * 1024
-    ping_interval = 30.0  # keeps the connection through proxies that end quiet ones
-    ping_timeout = 90.0
 
-    def __init__(self, bus: EventBus) -> None:
+    def __init__(self, bus: EventBus, ping: tuple[float, float]) -> None:
         super().__init__()
+        self.ping_interval, self.ping_timeout = ping
         self._bus = bus
         self._waiting: deque[bytes] = deque()
         self._slow = False

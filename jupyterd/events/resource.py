@@ -29,13 +29,17 @@ EVENT = Body(
 
 
 class EventsResource:
-    """The bus, for clients."""
+    """The bus, for clients.
+
+    :param ping: see :func:`jupyterd.web.websocket.ping.ping_times`.
+    """
 
     app = Routes()
     api = json_api(app)
 
-    def __init__(self, bus: EventBus, in_thread: InThread) -> None:
+    def __init__(self, bus: EventBus, in_thread: InThread, ping: tuple[float, float]) -> None:
         self._bus = bus
+        self._ping = ping
         self._in_thread = in_thread
 
     @api("POST", "/api/events", status=204, body=EVENT)
@@ -54,7 +58,7 @@ class EventsResource:
         """Hear all events."""
         from jupyterd.events.protocol import EventsProtocol
 
-        return EventsProtocol(self._bus)
+        return EventsProtocol(self._bus, self._ping)
 
 
 def when(text: Any) -> datetime | None:

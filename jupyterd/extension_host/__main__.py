@@ -10,7 +10,7 @@ import traceback
 from contextlib import suppress
 from typing import Any
 
-from jupyterd.system.marked_processes import MARK, kill_marked
+from jupyterd.system.processes.marked import MARK, kill_marked
 
 STOP_SECONDS = 3.0
 """How long extensions may take to stop."""

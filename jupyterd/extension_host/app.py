@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any
@@ -14,6 +15,7 @@ from jupyter_server.serverapp import ServerApp
 from jupyter_server.utils import url_path_join
 from tornado.routing import Rule
 from traitlets.config import Config
+from traitlets.utils.importstring import import_item
 
 from jupyterd.extension_host import routes, server, shims
 from jupyterd.extension_host.contents import BlockingDaemonContents, DaemonContents
@@ -91,7 +93,8 @@ class HostApp(ServerApp):
             for name in list(section):
                 value = section[name]
                 named = value if isinstance(value, str) else getattr(value, "__module__", "")
-                if name in THE_DAEMONS or not self.has_trait(name) or named.startswith("jupyterd."):
+                ours = named.startswith("jupyterd.") or (name == "contents_manager_class" and not _is_theirs(value))
+                if name in THE_DAEMONS or not self.has_trait(name) or ours:
                     del section[name]
         return config
 
@@ -334,3 +337,16 @@ class HostApp(ServerApp):
                 self.stop_asked()
         except Exception:
             self.log.exception("an update of the server was not understood")
+
+
+def _is_theirs(named: Any) -> bool:
+    """Whether a contents manager is the Jupyter Server's kind; one of the daemon's kind is asked through the daemon.
+
+    What can not be imported is left to traitlets, which says so.
+    """
+    from jupyter_server.services.contents.manager import ContentsManager
+
+    with suppress(ImportError, AttributeError):
+        found = import_item(named) if isinstance(named, str) else named
+        return not isinstance(found, type) or issubclass(found, ContentsManager)
+    return True

@@ -21,7 +21,7 @@ from jupyterd.extensions.process import FROM_HOST, TO_HOST, HostProcess
 from jupyterd.extensions.routes import Route, Routes
 from jupyterd.system.child_process import BOOT
 from jupyterd.system.daemon_directory import DaemonDirectory
-from jupyterd.system.marked_processes import MARK, kill_marked
+from jupyterd.system.processes.marked import MARK, kill_marked
 from jupyterd.system.threads import InThread
 
 MODULE = "jupyterd.extension_host"

@@ -15,7 +15,7 @@ from jupyterd.gateway.interfaces import Place, Redialling
 from jupyterd.gateway.repeated_messages import RepeatedMessages
 from jupyterd.gateway.settings import LAUNCH_TIMEOUT
 from jupyterd.kernels.process.death import Death
-from jupyterd.kernels.process.launcher import Order
+from jupyterd.kernels.process.launcher_interface import Order
 
 USER = "KERNEL_USERNAME"
 KERNEL_ID = "KERNEL_ID"
@@ -73,7 +73,7 @@ class GatewayLauncher:
 
 
 class RemoteProcess:
-    """One kernel of the gateway's; see :class:`~jupyterd.kernels.process.launcher.KernelProcess`.
+    """One kernel of the gateway's; see :class:`~jupyterd.kernels.process.launcher_interface.KernelProcess`.
 
     Who starts it again when it dies is the gateway: what is left to do here is to say so and to connect anew. A kernel
     that the gateway has lost is started as a new one.

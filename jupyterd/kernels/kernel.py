@@ -16,7 +16,7 @@ from jupyterd.system.timestamps import isoformat
 
 if TYPE_CHECKING:
     from jupyterd.kernels.channels.kernel_channels import KernelChannels
-    from jupyterd.kernels.process.launcher import KernelProcess
+    from jupyterd.kernels.process.launcher_interface import KernelProcess
 
 
 @dataclass(eq=False)

@@ -21,7 +21,7 @@ from jupyterd.kernels.events import KernelEvents
 from jupyterd.kernels.kernel import Kernel
 from jupyterd.kernels.process.death import Death
 from jupyterd.kernels.process.external import ExternalKernels, ExternalProcess
-from jupyterd.kernels.process.launcher import Launcher, Order
+from jupyterd.kernels.process.launcher_interface import Launcher, Order
 from jupyterd.kernels.restarter import Restarter
 from jupyterd.kernels.settings import KernelRestarter, MappingKernelSettings, with_sections
 from jupyterd.kernelspecs.manager import NoSuchKernelSpec

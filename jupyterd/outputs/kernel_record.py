@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred, DeferredLock
 from jupyterd.kernels.log.chunk import EVERYBODY
 from jupyterd.kernels.messages.websocket_codec import COMMS, UNREADABLE, Bytes, Header, Parts, read_type
 from jupyterd.outputs.executions import Execution, InputRequest, cell_of, reply_of
-from jupyterd.outputs.said.replay import Replay, Said
+from jupyterd.outputs.said.messages_to_outputs import Replay, Said
 from jupyterd.outputs.said.widgets import Widgets
 
 if TYPE_CHECKING:

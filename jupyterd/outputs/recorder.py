@@ -20,7 +20,7 @@ from jupyterd.outputs import merge_steps as steps
 from jupyterd.outputs.executions import Execution, clean
 from jupyterd.outputs.kernel_record import KernelRecord
 from jupyterd.outputs.merge import Recorded, Report, Shown
-from jupyterd.outputs.said.replay import Said
+from jupyterd.outputs.said.messages_to_outputs import Said
 from jupyterd.outputs.written_cells import WrittenCells, renamed_path
 from jupyterd.system.timestamps import isoformat
 

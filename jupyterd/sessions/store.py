@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import time
 from threading import Lock
 from typing import NamedTuple
+
+NEW = 100_000_000
+"""Nanoseconds after a write within which another would not be seen by the file's time."""
 
 COLUMNS = ("session_id", "path", "name", "type", "kernel_id")
 
@@ -30,6 +35,8 @@ class SessionTable:
         self._path, self._durable = path, durable
         self._lock = Lock()
         self._connection: sqlite3.Connection | None = None
+        self._writes = 0
+        self._known: tuple[object, list[Row]] = (None, [])
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
@@ -41,10 +48,33 @@ class SessionTable:
         return self._connection
 
     def all(self) -> list[Row]:
-        """Every session, oldest first."""
+        """Every session, oldest first. Front ends ask every few seconds: it is read when it has changed."""
         with self._lock:
-            rows = self._open().execute("SELECT session_id, path, name, type, kernel_id FROM session ORDER BY rowid")
-            return [Row(*row) for row in rows]
+            state = self._state()
+            known, rows = self._known
+            if state is None or state != known:
+                query = "SELECT session_id, path, name, type, kernel_id FROM session ORDER BY rowid"
+                rows = [Row(*row) for row in self._open().execute(query)]
+                self._known = state, rows
+            return list(rows)
+
+    def _state(self) -> object:
+        """What changes with each write; None where that can not be told: a file that others write in other ways."""
+        if self._path == ":memory:":
+            return self._writes
+        if self._durable:
+            return None
+        try:
+            found = os.stat(self._path)
+        except OSError:
+            return None
+        state = self._writes, found.st_ino, found.st_mtime_ns, found.st_size
+        return state if time.time_ns() - found.st_mtime_ns > NEW else None
+
+    def _write(self, statement: str, values: tuple[str | None, ...]) -> None:
+        with self._lock:
+            self._writes += 1
+            self._open().execute(statement, values)
 
     def get(self, session_id: str) -> Row | None:
         """One session."""
@@ -76,22 +106,16 @@ class SessionTable:
 
     def add(self, row: Row) -> None:
         """Add one."""
-        with self._lock:
-            self._open().execute("INSERT INTO session VALUES (?,?,?,?,?)", row)
+        self._write("INSERT INTO session VALUES (?,?,?,?,?)", row)
 
     def replace(self, row: Row) -> None:
         """Change all but its id."""
-        with self._lock:
-            self._open().execute(
-                "UPDATE session SET path=?, name=?, type=?, kernel_id=? WHERE session_id=?", (*row[1:], row.session_id)
-            )
+        statement = "UPDATE session SET path=?, name=?, type=?, kernel_id=? WHERE session_id=?"
+        self._write(statement, (*row[1:], row.session_id))
 
     def remove(self, row: Row) -> None:
         """Remove one, if it is there and still has that kernel."""
-        with self._lock:
-            self._open().execute(
-                "DELETE FROM session WHERE session_id=? AND kernel_id=?", (row.session_id, row.kernel_id)
-            )
+        self._write("DELETE FROM session WHERE session_id=? AND kernel_id=?", (row.session_id, row.kernel_id))
 
     def close(self) -> None:
         """Close the database."""

@@ -17,6 +17,7 @@ from traitlets import Bool, Bytes, Callable, Dict, Enum, Float, Integer, List, S
 from jupyterd.compat.class_names import known_classes
 from jupyterd.settings.deprecated import MOVED, NO_EFFECT, NO_EFFECT_ELSEWHERE
 from jupyterd.settings.server_app import ServerApp
+from jupyterd.settings.subcommands import JupyterServerListApp, JupyterServerStopApp
 from jupyterd.traittypes import ClassName
 
 PAGE = Path(__file__).resolve().parent.parent.parent / "docs" / "settings.md"
@@ -107,7 +108,7 @@ def page() -> str:
 
 def sections() -> Iterator[tuple[type[Any], dict[str, TraitType[Any, Any]]]]:
     """Each class that has settings of its own, ``ServerApp`` first, and these settings."""
-    kinds: list[Any] = [ServerApp, *known_classes()]
+    kinds: list[Any] = [ServerApp, *known_classes(), JupyterServerListApp, JupyterServerStopApp]
     for kind in kinds:
         bases = [base for base in kinds if base is not kind and issubclass(kind, base)]
         inherited = {name for base in bases for name in base.class_traits(config=True)}

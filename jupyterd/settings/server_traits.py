@@ -79,7 +79,8 @@ class ServerTraits(HTTPTraits, MovedTraits):
         config=True,
         help="""Where to listen too, beside ip and port, or sock: endpoint strings of Twisted, eight at most, such as
         tcp:8889:interface=10.0.0.5, ssl:8443:privateKey=key.pem:certKey=cert.pem, unix:/run/jupyter/b.sock:mode=660.
-        certfile does not concern them: what is to be TLS says so (ssl:, tls:).""",
+        certfile does not concern them: what is to be TLS says so (ssl:, tls:). The files that an ssl: string names are
+        read again at SIGHUP.""",
     )
     certfile = Unicode("", config=True, help="File with the TLS certificate (PEM), and its chain.")
     keyfile = Unicode("", config=True, help="File with the certificate's private key (PEM).")

@@ -15,7 +15,7 @@ from traitlets import Bool, Integer, Unicode
 from traitlets.config import Application
 
 from jupyterd import DEFAULT_JUPYTER_SERVER_PORT, __version__, commands
-from jupyterd.supervision.handover.kept_servers import KeptServer, end_kept, kept_servers
+from jupyterd.supervision.handover.kept_servers import LEFT, KeptServer, end_kept, kept_servers
 from jupyterd.supervision.running_servers import list_running_servers, listens_on, shutdown_server
 
 
@@ -65,7 +65,7 @@ class JupyterServerListApp(JupyterApp):
             print(json.dumps(server) if self.json else _line_of(server))  # noqa: T201
         kept = [] if self.json else kept_servers(self.runtime_dir)
         if kept:
-            print("Kernels and terminals whose server is gone; its next start finds them, `jupyterd stop` ends them:")  # noqa: T201
+            print(LEFT)  # noqa: T201
         for each in kept:
             print(each)  # noqa: T201
 
@@ -106,7 +106,7 @@ class JupyterServerStopApp(JupyterApp):
         servers = list(list_running_servers(self.runtime_dir, log=self.log))
         wanted = self.sock or self.port
         if not any(listens_on(each, wanted) for each in servers):
-            kept = [each for each in kept_servers(self.runtime_dir) if each.where == str(wanted)]
+            kept = kept_servers(self.runtime_dir, str(wanted))
             if kept:
                 self._end(kept)
                 return

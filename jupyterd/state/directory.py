@@ -34,11 +34,11 @@ class StateDirectory:
 
     :param runtime_dir: where it lies.
     :param root_dir: the server's.
-    :param where: gives the port or socket that the operator wants; see :func:`identity`.
+    :param where: the port or socket that the operator wants; see :func:`identity`.
     :param port: gives the port that was found: several servers may have been told to take the same.
     """
 
-    def __init__(self, runtime_dir: str, root_dir: str, where: Callable[[], str], port: Callable[[], int]) -> None:
+    def __init__(self, runtime_dir: str, root_dir: str, where: str, port: Callable[[], int]) -> None:
         self._runtime_dir, self._root_dir, self._where, self._port = runtime_dir, root_dir, where, port
         self._path: str | None = None
         self._fd = -1
@@ -66,7 +66,7 @@ class StateDirectory:
 
     def candidates(self) -> Iterator[str]:
         """Where it may lie, best first; most are not there."""
-        name = identity(self._root_dir, self._where())
+        name = identity(self._root_dir, self._where)
         for number in range(MAX_SERVERS):
             yield os.path.join(self._runtime_dir, name if number == 0 else f"{name}-{number}")
 
@@ -108,7 +108,7 @@ class StateDirectory:
         self._fd = fd
 
     def _about(self) -> dict[str, Any]:
-        return {"root_dir": self._root_dir, "where": self._where(), "port": self._port(), "pid": os.getpid()}
+        return {"root_dir": self._root_dir, "where": self._where, "port": self._port(), "pid": os.getpid()}
 
     def release(self) -> None:
         """Let the next daemon have it; what is in it stays."""

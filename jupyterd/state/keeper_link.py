@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from jupyterd.errors import Failed, shortage
-from jupyterd.keeper import launch
+from jupyterd.keeper import start_keeper as launch
 from jupyterd.keeper.processes import is_same, signal_process
 from jupyterd.keeper.wire import VERSION, BadFrame, Decoder, Message, encode
 
@@ -159,7 +159,8 @@ class KeeperLink:
     :param path: of the keeper's socket; asked for when it is first needed.
     :ivar children: those that run, and those whose end is not forgotten yet, by their names.
     :ivar heard: who is told of events of a takeover, by their names.
-    :ivar replaced: called when a keeper was killed and another one has what lives of its children.
+    :ivar replaced: called when another keeper has taken the place of one that was killed, with what lives of its
+        children, or of one of an older version.
     """
 
     log = Logger()
@@ -173,6 +174,7 @@ class KeeperLink:
         self._process: subprocess.Popen[bytes] | None = None
         self._let_go = False
         self._holds = 0
+        self._version = VERSION
         self.pid: int | None = None
         self.children: dict[str, KeptChild] = {}
         self.replaced: list[Callable[[], Any]] = []
@@ -199,7 +201,7 @@ class KeeperLink:
         if hello["busy"]:
             self._hang_up()
             raise KeeperRefused(f"another daemon has the keeper {hello['pid']}")
-        self.pid = hello["pid"]
+        self.pid, self._version = hello["pid"], hello["version"]
         if hello["version"] > VERSION:
             self.log.warn("the keeper speaks a newer version of its protocol: {version}", version=hello["version"])
         return hello
@@ -211,10 +213,23 @@ class KeeperLink:
         """
         await self._lock.acquire()
         try:
+            is_another = await self._has_ended_an_older()
             if self._conversation is None:
                 await self._begin()
+            if is_another:
+                self._tell_replaced()
         finally:
             self._lock.release()
+
+    async def _has_ended_an_older(self) -> bool:
+        """Whether there was a keeper of an older version, which has nothing to keep any more and is to be replaced."""
+        if self._conversation is None or self._version >= VERSION or any(map(_runs, self.children.values())):
+            return False
+        if not (await self.ask("end"))["ending"]:
+            return False
+        self.log.info("keeper {pid} is of an older version; another one takes its place", pid=self.pid)
+        self._hang_up()
+        return True
 
     async def _begin(self) -> None:
         self._reap()
@@ -225,7 +240,7 @@ class KeeperLink:
         if not self._connect():
             raise Failed("No keeper can be started: it does not answer")
         hello = await self.ask("hello", claim=True)
-        self.pid = hello["pid"]
+        self.pid, self._version = hello["pid"], hello["version"]
         self.log.debug("keeper {pid} started", pid=self.pid)
 
     def _connect(self) -> bool:
@@ -418,13 +433,15 @@ class KeeperLink:
 
     def lost(self, conversation: _Conversation) -> None:
         """The connection ended."""
+        if self._conversation not in (conversation, None):
+            return  # another keeper has its place, and has answered all before
         waiting, self._waiting = self._waiting, {}
         if conversation is self._conversation:
             self._conversation = None
         for each in waiting.values():
             each.errback(KeeperLost("The keeper went away"))
         self._reap()
-        if self._let_go or not any(child.running for child in self.children.values()):
+        if self._let_go or not any(map(_runs, self.children.values())):
             return
         self.log.error("the keeper {pid} went away; what it kept is taken over", pid=self.pid)
         Deferred.fromCoroutine(self._replace()).addErrback(
@@ -443,5 +460,12 @@ class KeeperLink:
                 await self.adopt(model, child.fd, child.screen)
             except KeeperRefused:
                 child.end(None, b"")
+        self._tell_replaced()
+
+    def _tell_replaced(self) -> None:
         for told in self.replaced:
             told()
+
+
+def _runs(child: KeptChild) -> bool:
+    return child.running

@@ -12,8 +12,8 @@ from contextlib import suppress
 from functools import cached_property
 from typing import Any
 
-from jupyterd.keeper.launch import SOCKET
 from jupyterd.keeper.processes import boot_id
+from jupyterd.keeper.start_keeper import SOCKET
 from jupyterd.keeper.wire import ENDED
 from jupyterd.state.directory import StateDirectory
 from jupyterd.state.keeper_link import KeeperLink

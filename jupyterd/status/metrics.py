@@ -1,4 +1,7 @@
-"""Metrics for Prometheus, under the reference's names and a few more.
+"""Metrics for Prometheus: HTTP's, and how rows of all kinds are written.
+
+The names are the reference's and a few more. The rows of kernels, messages, saves and of the reactor's latency are made
+in :mod:`jupyterd.app.status`, from what :mod:`jupyterd.supervision.stalls` and others count.
 
 ``prometheus_client`` is imported when the first scrape comes; until then requests are counted in plain lists.
 """

@@ -25,9 +25,9 @@ PLAIN = "text/plain; charset=utf-8"
 class StatusResource:
     """The server about itself.
 
-        :param kernels: how many kernels run.
-        :param connections: open websockets to kernels.
-        :param stop: ends the daemon, soon; told what the client wants to become of kernels, None where it does not say.
+    :param kernels: how many kernels run.
+    :param connections: open websockets to kernels.
+    :param stop: ends the daemon, soon; told what the client wants to become of kernels, None where it does not say.
     :param more_metrics: those of server extensions, in Prometheus's text format; None where there are none.
     :param look_at_activity: brings ``activity`` up to date about server extensions; None where there are none.
     :param ready: whether the daemon takes work: it has started, is not about to end, and has

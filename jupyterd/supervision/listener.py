@@ -15,7 +15,7 @@ from twisted.logger import Logger
 
 from jupyterd.supervision import sockets, tls
 from jupyterd.supervision import startup_messages as greeting
-from jupyterd.supervision.addresses.endpoints import Endpoints
+from jupyterd.supervision.addresses.endpoints import Endpoints, url_of
 from jupyterd.supervision.handover.successor import CanNotTakeOver, HandedOver, Successor
 from jupyterd.supervision.server_settings import Server
 from jupyterd.supervision.systemd_notify import Notify
@@ -70,6 +70,7 @@ class Listener(Service):
         self._unix: sockets.UnixSocket | None = None
         self._ports: list[IListeningPort] = []
         self._more = Endpoints(reactor, server.endpoints, int(server.sock_mode, 8), server.sock_group)
+        self._more_named: list[str] = []
         self._opened = False
         self._in_thread = in_thread
         self._look_again: IDelayedCall | None = None
@@ -86,9 +87,11 @@ class Listener(Service):
         self._prepare_tls()
         inherited = sockets.inherited(os.environ)
         given = [] if inherited else self._handed()
-        self._listening = inherited or self._taken_over(given) or self._open()
+        self._listening = inherited or self._taken_over(given)
+        named_elsewhere = bool(self._listening)
+        self._listening = self._listening or self._open()
         try:
-            self._note_where()
+            self._note_where(named_elsewhere)
             self._open_more(given)
         except sockets.CannotListen:
             self._close_main()
@@ -108,7 +111,7 @@ class Listener(Service):
         if len(self._listening) + len(self._more.all) > MAX_SOCKETS:
             self._more.close()
             raise sockets.CannotListen(f"a server listens on {MAX_SOCKETS} sockets at most")
-        self._server.more_urls = self._more.urls(self._server.base_url)
+        self._server.more_urls = [*self._more_named, *self._more.urls(self._server.base_url)]
 
     def _handed(self) -> list[HandedOver]:
         """The sockets of the server before this one, if there is one and it is to be taken over from."""
@@ -161,16 +164,35 @@ class Listener(Service):
         except tls.BadCertificate as error:
             raise sockets.CannotListen(str(error)) from error
 
-    def _note_where(self) -> None:
-        where = self._listening[0].getsockname()
-        if isinstance(where, bytes):
-            raise sockets.CannotListen(
-                f"the service manager's socket {where!r} is abstract: it has no permissions; give it a path"
-            )
-        if isinstance(where, tuple):
-            self._server.port = where[1]
-        elif not self._server.sock:
-            self._server.sock, self._server.port = os.fsdecode(where), 0
+    def reload_certificates(self) -> None:
+        """Read the files of certificates and keys again; connections made from now on use them.
+
+        :raises BadCertificate: some can not be used; the old ones stay in use.
+        """
+        if self.certificates is not None:
+            self.certificates.reload()
+        self._more.reload()
+
+    def _note_where(self, named_elsewhere: bool) -> None:
+        """Tell where the sockets are.
+
+        :param named_elsewhere: by a unit of the service manager, so that ``port`` and ``sock`` do not say it.
+        """
+        names = [each.getsockname() for each in self._listening]
+        for name in names:
+            if isinstance(name, bytes):
+                raise sockets.CannotListen(
+                    f"the service manager's socket {name!r} is abstract: it has no permissions; give it a path"
+                )
+        server, first = self._server, names[0]
+        if isinstance(first, tuple):
+            server.port = first[1]
+        if named_elsewhere:
+            server.sock, server.port = ("", first[1]) if isinstance(first, tuple) else (first, 0)
+            places = {name[1] if isinstance(name, tuple) else name: name for name in reversed(names)}
+            del places[server.sock or server.port]
+            secure = self.certificates is not None
+            self._more_named = [url_of(name, secure, server.base_url) for name in reversed(places.values())]
 
     def startService(self) -> None:
         """Accept connections, and tell everybody."""

@@ -17,6 +17,9 @@ ANSWER_SECONDS = 5.0
 class Signals(Service):
     """Hears signals while the reactor runs, and gives the previous handlers back afterwards.
 
+    What is done then is in :mod:`jupyterd.supervision.daemon` (stop, by the stages of
+    :mod:`jupyterd.supervision.start_stop_stages`) and :mod:`jupyterd.app.reload`.
+
     - SIGTERM stops; so does SIGINT, after a question where there is a terminal. The process ends with status 0, where
       twistd's own handlers would have it die by the signal.
     - A second one while it stops makes it hurry.

@@ -16,6 +16,7 @@ from typing import Any, cast
 from twisted.internet import tcp, unix
 from twisted.internet.interfaces import IListeningPort, IProtocolFactory
 
+from jupyterd.system.imports import listen_variables
 from jupyterd.utils import unix_socket_in_use
 from jupyterd.web.server.transport import EagerTCP, EagerUnix
 
@@ -253,15 +254,13 @@ def adopt(reactor: Any, listening: socket.socket, factory: IProtocolFactory) -> 
 
 
 def keep_for_us(environment: MutableMapping[str, str]) -> None:
-    """Keep the service manager's variables from Twisted: the import of its endpoints takes them out of the environment.
+    """Keep the service manager's variables from Twisted's endpoints; where there are none it costs nothing.
 
-    To be called before anything imports them; where there are no such variables it costs nothing.
+    To be called before anything imports them, unless :mod:`jupyterd.system.imports.late_tls` has.
     """
-    kept = {name: value for name, value in environment.items() if name.startswith("LISTEN_")}
-    if kept:
-        import twisted.internet.endpoints  # noqa: F401 - once, now, and not later
-
-        environment.update(kept)
+    if any(name.startswith("LISTEN_") for name in environment):
+        with listen_variables.kept(environment):
+            import twisted.internet.endpoints  # noqa: F401 - once, now, and not later
 
 
 def inherited(environment: MutableMapping[str, str]) -> list[socket.socket]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.interfaces import IOpenSSLContextFactory
@@ -75,6 +75,29 @@ class Certificates:
         except (SSL.Error, OSError) as error:
             raise BadCertificate(f"{reading} can not be used: {_reason(error)}") from error
         return context
+
+
+@implementer(IOpenSSLContextFactory)
+class EndpointCertificates:
+    """TLS contexts of an endpoint string that names its files (``ssl:``); the files are read anew when asked to.
+
+    :param first: what Twisted has made of the string.
+    :param read: makes it again.
+    """
+
+    def __init__(self, first: Any, read: Callable[[], Any]) -> None:
+        self._made, self._read = first, read
+
+    def getContext(self) -> Context:
+        """The context as it was last read."""
+        context: Context = self._made.getContext()
+        return context
+
+    def reload(self) -> None:
+        """As :meth:`Certificates.reload`."""
+        made = self._read()
+        made.getContext()  # reads no file, and finds a key that is of another certificate
+        self._made = made
 
 
 def _demand(cert_reqs: int) -> int:

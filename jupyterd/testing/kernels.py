@@ -8,7 +8,7 @@ from typing import Any
 from twisted.internet.defer import Deferred
 
 from jupyterd.kernels.process.death import Death
-from jupyterd.kernels.process.launcher import Order
+from jupyterd.kernels.process.launcher_interface import Order
 
 # -- kernels
 

@@ -20,7 +20,7 @@ from jupyterd.kernels.process.process_launcher import ProcessLauncher
 from jupyterd.kernels.service import KernelsService
 from jupyterd.kernelspecs.manager import KernelSpecs
 from jupyterd.settings.load import load
-from jupyterd.supervision.stages import Stage
+from jupyterd.supervision.start_stop_stages import Stage
 
 
 @pytest.fixture(autouse=True)

@@ -48,6 +48,18 @@ def test_another_server_is_shown_as_far_as_it_tells() -> None:
     assert next(lines_of("http://x/", account)) == "http://x/  a Jupyter Server, started 2026-01-01T00:00:00"
 
 
+def test_what_is_on_disk_and_the_extensions_are_told() -> None:
+    account = {
+        "version": {"jupyterd": "1"}, "pid": 7, "uptime": 1, "root_dir": "/r", "cpu": 0.5, "memory": 1000,
+        "descriptors": 9, "reactor": {"worst": 0.01, "stalls": 2}, "people": [], "terminals": [], "kernels": [],
+        "stores": {"spill": 2_000_000, "versions": 3000},
+        "extension_host": {"state": "ready", "pid": 8, "memory": 5_000_000, "extensions": ["x"]},
+    }  # fmt: skip
+    text = "\n".join(lines_of("http://x/", account))
+    assert "on disk: 2 MB of kernels' logs, 3 kB of notebooks' versions\n" in text
+    assert "extensions: ready, pid 8, memory 5 MB\n" in text
+
+
 # -- against a real one
 
 
@@ -74,8 +86,11 @@ def test_a_running_server_and_its_kernels(daemon: Daemon) -> None:
     shown = until(lambda: "busy" in (text := jupyterd(home, "status").stdout) and text)
     assert f"pid {daemon.pid}" in shown
     assert "a.ipynb" in shown
+    assert "on disk: 0 B of kernels' logs, 0 B of notebooks' versions\n" in shown
     told = json.loads(jupyterd(home, "status", str(daemon.port), "--json").stdout)
     assert [one["id"] for one in told["kernels"]] == [kernel]
+    assert (told["stores"], told["start_seconds"] > 0) == ({"spill": 0, "versions": 0}, True)
+    assert told["extension_host"] is None or told["extension_host"]["pid"] in daemon.children()
     assert kernel in jupyterd(home, "kernels").stdout
     assert json.loads(jupyterd(home, "sessions", "--json").stdout)["path"] == "a.ipynb"
     until(lambda: jupyterd(home, "logs", "a.ipynb").stdout.endswith("hello\n"))  # behind what the debugger says

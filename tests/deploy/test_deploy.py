@@ -21,8 +21,12 @@ FILES = Path(__file__).resolve().parent.parent.parent / "docs" / "deploy" / "fil
 INDEX = FILES.parent / "index.md"
 
 
+PATH = f"{BIN}:{os.environ.get('PATH', '')}"
+"""Programs of Python packages come first."""
+
+
 def needs(program: str) -> pytest.MarkDecorator:
-    return pytest.mark.skipif(shutil.which(program) is None, reason=f"needs {program}")
+    return pytest.mark.skipif(shutil.which(program, path=PATH) is None, reason=f"needs {program}")
 
 
 def test_each_file_is_in_the_index() -> None:
@@ -67,7 +71,8 @@ def test_the_unit_is_hardened(tmp_path: Path) -> None:
 @pytest.mark.real
 @needs("hadolint")
 def test_the_image_s_file_is_clean() -> None:
-    subprocess.run(["hadolint", str(FILES / "Dockerfile")], check=True, capture_output=True)
+    env = {**os.environ, "PATH": PATH}
+    subprocess.run(["hadolint", str(FILES / "Dockerfile")], check=True, capture_output=True, env=env)
 
 
 # -- supervisors
@@ -181,6 +186,30 @@ def test_s6(tmp_path: Path) -> None:
     until(lambda: not alive(server) and not alive(kernel), patience=40)
 
 
+@pytest.mark.real
+@needs("logrotate")
+def test_logrotate(tmp_path: Path) -> None:
+    """Lines that come after it are in the new file; twice, as a name that is there already is no hindrance."""
+    daemon = home_of(tmp_path, "c.ServerApp.log_style = 'json'")
+    log, pid, rules = tmp_path / "jupyterd.log", tmp_path / "twistd.pid", tmp_path / "rules"
+    text = (FILES / "logrotate.conf").read_text()
+    rules.write_text(text.replace("/var/log/jupyterd.log", str(log)).replace("/run/jupyterd.pid", str(pid)))
+    rules.chmod(0o644)
+    config = tmp_path / "service" / "jupyterd_config.py"
+    command = [str(BIN / "twistd"), "-n", f"--pidfile={pid}", f"--logfile={log}", "jupyterd", f"--config={config}"]
+    with supervised(daemon, *command):
+        for number in range(2):
+            before = set(tmp_path.glob("jupyterd.log-*[0-9]"))
+            subprocess.run(["logrotate", "--force", "--state", str(tmp_path / "state"), str(rules)], check=True)
+            [moved] = set(tmp_path.glob("jupyterd.log-*[0-9]")) - before  # the one before it is compressed now
+            until(log.exists)
+            kernel = daemon.start_kernel()
+            until(lambda kernel=kernel: kernel in log.read_text())
+            assert kernel not in moved.read_text(), number
+            assert all(json.loads(line)["level"] for line in log.read_text().splitlines())
+            daemon.ask("DELETE", f"/api/kernels/{kernel}")
+
+
 # -- proxies
 
 
@@ -244,7 +273,7 @@ def test_behind_a_proxy(proxy: object, tmp_path: Path) -> None:
     websocket = pytest.importorskip("websocket")
     front = free_port()
     with based(tmp_path / "home", "/jupyter", f"--config={FILES / 'jupyterd_config.py'}") as daemon:
-        env = {**os.environ, "HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path)}
+        env = {**os.environ, "PATH": PATH, "HOME": str(tmp_path), "XDG_DATA_HOME": str(tmp_path)}
         with (tmp_path / "log").open("wb") as log:
             process = subprocess.Popen(proxy(tmp_path, daemon.port, front), stdout=log, stderr=log, env=env)  # type: ignore[operator]
         through = Daemon(process, tmp_path, front, base="/jupyter")

@@ -18,6 +18,7 @@ from jupyterd.events.resource import EventsResource
 from jupyterd.testing.deferreds import at_once
 from jupyterd.testing.http import MemorySite
 from jupyterd.web.root import Root
+from jupyterd.web.websocket.ping import ping_times
 from tests.memory_websocket import Socket
 
 CONTENTS = "https://events.jupyter.org/jupyter_server/contents_service/v1"
@@ -28,7 +29,7 @@ SAVED = {"action": "save", "path": "x"}
 
 
 def site(bus: EventBus) -> MemorySite:
-    resource = EventsResource(bus, at_once).app.resource()
+    resource = EventsResource(bus, at_once, ping_times()).app.resource()
     root = Root()
     root.mount("/api/events", lambda: resource, auth="events", exact=True)
     root.mount("/api/events/subscribe", lambda: resource, auth="events", exact=True, websocket=True)

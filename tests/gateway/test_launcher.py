@@ -13,7 +13,7 @@ from jupyterd.gateway.kernelspecs import GatewaySpecs
 from jupyterd.gateway.launcher import GatewayLauncher, RemoteProcess
 from jupyterd.gateway.polling import GatewayPolling
 from jupyterd.kernels.process.death import Death
-from jupyterd.kernels.process.launcher import Order
+from jupyterd.kernels.process.launcher_interface import Order
 from jupyterd.kernelspecs.manager import NoSuchKernelSpec
 from jupyterd.testing.deferreds import result_of
 from tests.gateway.theirs import Kit, outcome, said

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import Any
 
 import pytest
@@ -53,6 +54,26 @@ def test_the_command_line_wins_over_the_hub(environ: Mapping[str, str]) -> None:
     assert server.port == 5
     assert server.identity_provider.hub_auth.page("home") == "https://h/hub/home"
     assert server.identity_provider.singleuser.user == "u"
+
+
+@pytest.mark.parametrize(
+    ("option", "name", "value"),
+    [
+        ("--user=u", "singleuser.user", "u"),
+        ("--group=g", "singleuser.group", "g"),
+        ("--hub-host=https://h", "hub_auth.hub_host", "https://h"),
+        ("--hub-prefix=/x/hub/", "hub_auth.hub_prefix", "/x/hub/"),
+        ("--hub-api-url=http://h/hub/api", "hub_auth.api_url", "http://h/hub/api"),
+        ("--disable-user-config", "singleuser.disable_user_config", True),
+        ("--HubAuth.cache_max_age=5", "hub_auth.cache_max_age", 5),
+        ("--HubOAuth.oauth_client_id=c", "hub_auth.oauth_client_id", "c"),
+        ("--JupyterHubSingleUser.hub_activity_interval=3", "singleuser.hub_activity_interval", 3),
+        ("--base-url=/y/", "parent.base_url", "/y/"),
+    ],
+)
+def test_options_of_the_hubs_own_server(environ: Mapping[str, str], option: str, name: str, value: Any) -> None:
+    provider = load(["--allow-root", option]).server.identity_provider
+    assert attrgetter(name)(provider) == value
 
 
 @pytest.mark.parametrize(

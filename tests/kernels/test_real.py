@@ -30,7 +30,7 @@ from twisted.internet.defer import Deferred
 from twisted.internet.task import deferLater
 
 from jupyterd.errors import Failed, OutOfSpace
-from jupyterd.keeper.launch import SOCKET
+from jupyterd.keeper.start_keeper import SOCKET
 from jupyterd.kernels.channels.kernel_channels import KernelChannels
 from jupyterd.kernels.channels.policy import MessagePolicy
 from jupyterd.kernels.channels.settings import ZMQChannelsWebsocketConnection

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from jupyterd.keeper.launch import KeeperGone, Line
+from jupyterd.keeper.start_keeper import KeeperGone, Line
 
 BIN = Path(os.environ.get("JUPYTERD_BIN", Path(sys.executable).parent))
 """Where the installed commands are that are tested."""
@@ -227,14 +227,14 @@ def common(home: Path, port: int) -> list[str]:
 
 @contextmanager
 def running(
-    home: Path, *options: str, argv: Sequence[str] = DEFAULT, end: float = 30.0, **env: str
+    home: Path, *options: str, argv: Sequence[str] = DEFAULT, begin: float = 20.0, end: float = 30.0, **env: str
 ) -> Iterator[Daemon]:
-    """A server on a loopback port that has answered, stopped at the end, which may take ``end`` seconds."""
+    """A server on a loopback port that answers within ``begin`` seconds, stopped at the end within ``end``."""
     port = free_port()
     daemon = spawn(home, [*common(home, port), *options], argv, **env)
     daemon.port = port
     try:
-        await_answer(daemon)
+        await_answer(daemon, begin)
         yield daemon
     finally:
         try:

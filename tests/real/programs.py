@@ -27,8 +27,9 @@ def hub(version: str) -> Path:
 
 
 def spawners() -> Path:
-    """The directory of the commands of a JupyterHub with spawners for Docker and systemd."""
-    return _python("hub-spawners", "jupyterhub", "jupyterhub==5.*", "dockerspawner", "jupyterhub-systemdspawner")
+    """The directory of the commands of a JupyterHub with spawners for Docker, systemd and Kubernetes."""
+    spawners = ("dockerspawner", "jupyterhub-systemdspawner", "jupyterhub-kubespawner")
+    return _python("spawners", "jupyterhub", "jupyterhub==5.*", *spawners)
 
 
 def enterprise_gateway() -> Path:

@@ -73,13 +73,13 @@ def reborn(home: Path, *options: str) -> Iterator[Reborn]:
 class Follower:
     """A client of a kernel, as a page is one: what it has received over all its connections.
 
-    :param sock: the path of a UNIX socket that it comes by; empty for the server's port.
+    :param by: what is another of the daemon where it comes by another way than its port: ``port``, ``sock``, ``tls``.
     :ivar reconnects: how often it has come back.
     :ivar wrong: why it does not go on; empty while it does.
     """
 
-    def __init__(self, server: Reborn, kernel_id: str, session: str, sock: str = "") -> None:
-        self.server, self.kernel_id, self.session, self._sock = server, kernel_id, session, sock
+    def __init__(self, server: Reborn, kernel_id: str, session: str, **by: Any) -> None:
+        self.server, self.kernel_id, self.session, self._by = server, kernel_id, session, by
         self.reconnects = -1
         self.wrong = ""
         self._said: dict[str | None, list[Message]] = defaultdict(list)
@@ -93,11 +93,8 @@ class Follower:
     def _connect(self) -> Tab:
         deadline = time.monotonic() + PATIENCE
         while True:
-            daemon = self.server.daemon
             try:
-                if self._sock:
-                    daemon = replace(daemon, sock=self._sock, tls=False)
-                tab = Tab(daemon, self.kernel_id, session=self.session)
+                tab = Tab(replace(self.server.daemon, **self._by), self.kernel_id, session=self.session)
             except (OSError, websocket.WebSocketException):
                 if time.monotonic() > deadline:
                     raise

@@ -30,14 +30,16 @@ ahead, without a word: so it does on a busy machine, whoever listens."""
 class Tab:
     """A client of one kernel. ``protocol`` is "" for the default JSON protocol, or :data:`V1`."""
 
-    def __init__(self, daemon: Daemon, kernel_id: str, protocol: str = "", session: str | None = None) -> None:
+    def __init__(
+        self, daemon: Daemon, kernel_id: str, protocol: str = "", session: str | None = None, token: str = TOKEN
+    ) -> None:
         self.protocol = protocol
         self.session = session or uuid.uuid4().hex
         where = f"localhost:{daemon.port}" if daemon.port else "localhost"
         self.socket = websocket.create_connection(
             f"{'wss' if daemon.tls else 'ws'}://{where}{daemon.base}/api/kernels/{kernel_id}/channels?session_id={self.session}",
             subprotocols=[protocol] if protocol else None,
-            header=[f"Authorization: token {TOKEN}"],
+            header=[f"Authorization: token {token}"],
             suppress_origin=True,
             skip_utf8_validation=True,  # it looks at each byte in Python; who decodes JSON sees to it
             timeout=60,

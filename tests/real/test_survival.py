@@ -7,17 +7,21 @@ import os
 import random
 import re
 import signal
+import subprocess
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 
 import pytest
 
-from tests.real.daemon import Daemon, alive, children_of, until
+from tests.real.daemon import BIN, Daemon, alive, children_of, environment, until
 from tests.real.survival import PATIENCE, Follower, Reborn, Shell, reborn
 from tests.real.tab import Message, Tab, of_type, printed
 from tests.supervision.test_tls import certificate
@@ -81,8 +85,8 @@ class Counting:
                 assert missing > 0, f"{follower.session}: {lost} of {numbers[-1]} lost, and nobody says so"
 
 
-def counting(server: Reborn, name: str, *socks: str) -> Counting:
-    """:param socks: where its two clients come by; see :class:`Follower`."""
+def counting(server: Reborn, name: str, *ways: dict[str, Any]) -> Counting:
+    """:param ways: how its two clients come; see :class:`Follower`."""
     body = {"path": f"{name}.ipynb", "type": "notebook", "name": name, "kernel": {"name": "python3"}}
     session = server.daemon.json("POST", "/api/sessions", body)
     kernel = session["kernel"]["id"]
@@ -90,7 +94,7 @@ def counting(server: Reborn, name: str, *socks: str) -> Counting:
         name,
         kernel,
         session["id"],
-        [Follower(server, kernel, f"{name}-{n}", sock) for n, sock in enumerate(socks or ("", ""))],
+        [Follower(server, kernel, f"{name}-{n}", **by) for n, by in enumerate(ways or ({}, {}))],
     )
 
 
@@ -171,7 +175,7 @@ def test_kills_lose_and_double_nothing_over_tls_and_a_unix_socket(tmp_path: Path
     with TemporaryDirectory() as short:
         options = [f"--certfile={certfile}", f"--keyfile={keyfile}", f"--endpoints=unix:{short}/s"]
         with reborn(tmp_path, *options) as server:
-            countings = [counting(server, name, "", f"{short}/s") for name in ("fast", "flood")]
+            countings = [counting(server, name, {}, {"sock": f"{short}/s", "tls": False}) for name in ("fast", "flood")]
             for number, each in enumerate(countings):
                 each.start(number, RATES[each.name], stop_file)
             everybody = [follower for each in countings for follower in each.both]
@@ -387,6 +391,80 @@ def test_kernels_at_stop(tmp_path: Path) -> None:
         server.daemon.process.wait(30)
         assert not alive(pid)
     assert list((tmp_path / "runtime").iterdir()) == []
+
+
+def jupyterd(home: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [BIN / "jupyterd", *words], env=environment(home), capture_output=True, text=True, check=False
+    )
+
+
+def test_kernels_whose_server_is_gone_are_shown_adopted_and_ended_by_command(tmp_path: Path) -> None:
+    with reborn(tmp_path, "--ServerApp.kernels_at_stop=keep") as server:
+        kernel, port, root = server.daemon.start_kernel(), str(server.port), server.daemon.root
+        pid = int(execute(Tab(server.daemon, kernel).ready(), "import os; x = 9; print(os.getpid())"))
+        server.daemon.json("POST", "/api/terminals", {})
+        told = f"{port} :: {root} :: 1 kernels, 1 terminals\n"
+        assert told not in jupyterd(tmp_path, "list").stdout
+        server.kill()
+        assert told in jupyterd(tmp_path, "list").stdout
+        shown = jupyterd(tmp_path, "status", port)
+        assert (shown.returncode, shown.stdout.startswith("no server runs\n"), told in shown.stdout) == (3, True, True)
+        assert json.loads(jupyterd(tmp_path, "status", "--all", "--json").stdout)["kernels"] == 1
+        assert "no server runs on 1" in jupyterd(tmp_path, "status", "1").stderr
+        server.start()
+        assert told not in jupyterd(tmp_path, "list").stdout
+        assert execute(Tab(server.daemon, kernel).ready(), "print(x)") == "9\n"
+        assert jupyterd(tmp_path, "stop", port).returncode == 0
+        assert server.daemon.process.wait(30) == 0
+        assert alive(pid), "the operator wants it so"
+        assert jupyterd(tmp_path, "stop", port).returncode == 0
+        until(lambda: not alive(pid), 30, "the kernel is there yet")
+        server.start()
+        kernel = server.daemon.start_kernel()
+        pid = int(execute(Tab(server.daemon, kernel).ready(), "import os; print(os.getpid())"))
+        assert jupyterd(tmp_path, "stop", port, "--kernels").returncode == 0
+        assert server.daemon.process.wait(30) == 0
+        assert not alive(pid)
+    assert [path.name for path in (tmp_path / "runtime").iterdir()] == []
+
+
+def test_a_server_killed_while_a_kernel_starts(tmp_path: Path) -> None:
+    """The kernel is there and works, or never was; nothing is left of it."""
+    with reborn(tmp_path) as server:
+        first, keeper = server.daemon.start_kernel(), server.daemon.keeper()
+        for moment in (0.0, 0.1, 0.3):
+            starting = threading.Thread(target=suppressed, args=(server.daemon.start_kernel,))
+            starting.start()
+            time.sleep(moment)
+            server.kill()
+            starting.join(60)
+            server.start()
+            kernels = server.daemon.json("GET", "/api/kernels")
+            assert first in [kernel["id"] for kernel in kernels]
+            until(partial(has_children, keeper, len(kernels)), 30, "a process of nobody is there")
+        for kernel in kernels:
+            assert execute(Tab(server.daemon, kernel["id"]).ready(), "print(6 * 7)") == "42\n"
+
+
+def has_children(pid: int, count: int) -> bool:
+    return len(children_of(pid)) == count
+
+
+def suppressed(call: Callable[[], object]) -> None:
+    with suppress(Exception):
+        call()
+
+
+def test_an_adopted_kernel_is_culled(tmp_path: Path) -> None:
+    culls = "--MappingKernelManager."
+    with reborn(tmp_path) as server:
+        kernel = server.daemon.start_kernel()
+        pid = int(execute(Tab(server.daemon, kernel).ready(), "import os; print(os.getpid())"))
+        server.kill()
+        server.start(f"{culls}cull_idle_timeout=1", f"{culls}cull_interval=1", f"{culls}cull_connected=True")
+        until(lambda: server.daemon.json("GET", "/api/kernels") == [], 60, "it is not culled")
+        until(lambda: not alive(pid), 30, "its process is there yet")
 
 
 def test_without_a_keeper_it_is_as_it_was(tmp_path: Path) -> None:

@@ -17,8 +17,9 @@ from pathlib import Path
 import pytest
 
 from tests.real.daemon import BIN, alive, common, end_kept, environment, spawn, until
-from tests.real.survival import Follower, Reborn
+from tests.real.survival import Follower, Reborn, lasting_port
 from tests.real.tab import Tab, printed
+from tests.supervision.test_tls import certificate
 
 TAKEOVERS = int(os.environ.get("JUPYTERD_TAKEOVERS", "3"))
 """How often, under a flood; set it to 10, or more, for the long form."""
@@ -75,9 +76,13 @@ def test_takeovers_under_a_flood(tmp_path: Path) -> None:
                 refused.append(error)
             time.sleep(0.02)
 
-    with handed_on(tmp_path) as server:
+    certfile, keyfile = certificate(tmp_path)
+    secure = lasting_port()
+    endpoint = f"ssl:{secure}:interface=127.0.0.1:privateKey={keyfile}:certKey={certfile}"
+    with handed_on(tmp_path, f"--endpoints={endpoint}") as server:
         kernel = server.daemon.start_kernel()
         follower = Follower(server, kernel, "one").ready()
+        over_tls = Follower(server, kernel, "over-tls", port=secure, tls=True)
         never_drops = follower.tab.execute(
             "import zmq; iopub = get_ipython().kernel.iopub_thread;"
             "iopub.schedule(lambda: iopub.socket.set(zmq.SNDHWM, 0))"
@@ -92,15 +97,19 @@ def test_takeovers_under_a_flood(tmp_path: Path) -> None:
             os.kill(pid, signal.SIGUSR2)
             pid = successor(server, pid)
         stop.touch()
-        said = follower.await_done(asked, 180)
+        follower.await_done(asked, 180)
+        until(lambda: over_tls.is_idle(asked), 180, "the client over TLS did not hear the end")
         over.set()
         knocking.join(60)
-        follower.close()
-        numbers = [int(line) for line in printed(said).split("\n") if line.isdigit()]
         assert refused == []
-        assert [i for i, times in Counter(m["header"]["msg_id"] for m in said).items() if times > 1] == []
-        assert numbers == list(range(len(numbers)))
-        assert follower.reconnects == TAKEOVERS
+        for each in (follower, over_tls):
+            each.close()
+            said = each.of(asked)
+            numbers = [int(line) for line in printed(said).split("\n") if line.isdigit()]
+            doubled = [i for i, times in Counter(m["header"]["msg_id"] for m in said).items() if times > 1]
+            assert doubled == [], f"{each.session}: {len(doubled)} messages came twice"
+            assert numbers == list(range(len(numbers))), each.session
+            assert each.reconnects == TAKEOVERS
 
 
 def test_where_the_successor_does_not_start_the_server_serves_on_and_says_why(tmp_path: Path) -> None:

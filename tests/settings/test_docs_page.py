@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 from traitlets import Float, Integer
+from traitlets.config import Configurable
 
 import jupyterd
-from jupyterd.serverapp import ServerApp
 from jupyterd.settings.docs_page import PAGE, RELOADED, SINCE, WITHOUT_EFFECT, meaning, page, sections, unit_of
-from tests.settings.test_seed import NAMES
+from tests.settings.test_seed import NAMES, found
 
 ALL = [(kind, name, trait) for kind, rows in sections() for name, trait in rows.items()]
 
@@ -45,19 +45,20 @@ def test_each_setting_says_what_it_means_and_in_what_unit(kind: type, name: str,
     assert text.endswith((".", ")")), text
     assert len(text) > 10
     if isinstance(trait, Integer | Float) and unit_of(name) == "number":
-        assert re.search(r"[Hh]ow|port|[Mm]ost|[Tt]okens|tab|limit|[Aa]utomatic|Connections", text), (name, text)
+        assert re.search(r"[Hh]ow|[Pp]ort|[Mm]ost|[Tt]okens|tab|limit|[Aa]utomatic|Connections", text), (name, text)
 
 
 def test_settings_of_the_reference_have_a_row_each() -> None:
-    """Those of the documentation that this project began with."""
-    rows = {name for kind, name, _ in ALL if kind is ServerApp}
-    traits = {
-        name.rpartition(".")[2]
-        for name in NAMES
-        if name.startswith("serverapp.ServerApp.") and name.rpartition(".")[2] in ServerApp.class_traits(config=True)
-    }
-    assert len(traits) > 60
-    assert traits <= rows
+    """Those of all classes in the documentation that this project began with."""
+    rows = {(kind, name) for kind, name, _ in ALL}
+    wanted = set()
+    for *place, name in (name.split(".") for name in NAMES):
+        kind = found(".".join(place)) if len(place) > 1 else None
+        if isinstance(kind, type) and issubclass(kind, Configurable) and name in kind.class_traits(config=True):
+            wanted.add((kind, name))
+    assert len(wanted) > 70
+    assert {kind.__name__ for kind, _ in wanted} == {"ServerApp", "JupyterServerListApp", "JupyterServerStopApp"}
+    assert wanted <= rows
 
 
 def test_what_the_tables_name_is_there() -> None:

@@ -12,7 +12,7 @@ from jupyterd.state.directory import StateDirectory, about, all_of, identity
 
 
 def directory(place: Path, where: str = "8888", port: int = 8888, root: str = "/root") -> StateDirectory:
-    return StateDirectory(str(place), root, lambda: where, lambda: port)
+    return StateDirectory(str(place), root, where, lambda: port)
 
 
 def test_it_is_found_again(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ MODEL = {"name": "kernel:k", "kind": "kernel", "pid": 5, "started": 6, "running"
 
 
 def kept(home: Path) -> Kept:
-    return Kept(Clock(), StateDirectory(str(home), "/root", lambda: "8888", lambda: 8888), [str(home)])
+    return Kept(Clock(), StateDirectory(str(home), "/root", "8888", lambda: 8888), [str(home)])
 
 
 def test_how_the_last_children_ended_is_told_once(tmp_path: Path) -> None:

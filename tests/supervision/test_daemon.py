@@ -28,7 +28,7 @@ from jupyterd.supervision.daemon import EXIT_SECONDS, LEAVE_SECONDS, STOP_SECOND
 from jupyterd.supervision.listener import LOOK_SECONDS, Listener
 from jupyterd.supervision.open_files import raise_open_files
 from jupyterd.supervision.sockets import CannotListen
-from jupyterd.supervision.stages import Stage, Stages
+from jupyterd.supervision.start_stop_stages import Stage, Stages
 from jupyterd.supervision.systemd_notify import (
     Notify,
     Watchdog,

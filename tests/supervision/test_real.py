@@ -25,6 +25,7 @@ from tests.real.daemon import (
     Daemon,
     alive,
     await_answer,
+    children_of,
     common,
     environment,
     free_port,
@@ -73,26 +74,34 @@ def test_ten_servers_find_ten_ports(home: Path) -> None:
 
 
 def test_tls_and_a_renewed_certificate(home: Path) -> None:
+    """On the port, and on an endpoint that names the files itself."""
     certfile, keyfile = certificate(home, "first")
-    with contextless(home, certfile, keyfile) as daemon:
-        assert shown(daemon.port) == "first"
+    more = free_port()
+    endpoint = f"ssl:{more}:privateKey={keyfile}:certKey={certfile}:interface=127.0.0.1"
+    with contextless(home, certfile, keyfile, f"--endpoints={endpoint}") as daemon:
+        assert (shown(daemon.port), shown(more)) == ("first", "first")
         with socket.create_connection(("127.0.0.1", daemon.port)) as client:
             client.sendall(b"GET /lab HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert b"\r\nLocation: https://localhost/lab\r\n" in client.recv(1000)
+        anybody = ssl._create_unverified_context()  # noqa: S323 - its certificate is its own
+        with anybody.wrap_socket(socket.create_connection(("127.0.0.1", daemon.port))) as client:
+            client.sendall(b"GET /a b HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert client.recv(1000).startswith(b"HTTP/1.1 400 ")
+        assert "Traceback" not in daemon.log
         renewed = certificate(home, "second")
         os.replace(renewed[0], certfile)
         os.replace(renewed[1], keyfile)
         daemon.process.send_signal(signal.SIGHUP)
-        until(lambda: shown(daemon.port) == "second")
+        until(lambda: (shown(daemon.port), shown(more)) == ("second", "second"))
         assert json.loads(next((home / "runtime").glob("jpserver-*.json")).read_text())["url"].startswith("https://")
 
 
 class contextless:  # noqa: N801
     """A server with TLS, which :func:`running` can not ask."""
 
-    def __init__(self, home: Path, certfile: str, keyfile: str) -> None:
+    def __init__(self, home: Path, certfile: str, keyfile: str, *options: str) -> None:
         port = free_port()
-        self.daemon = spawn(home, [*common(home, port), f"--certfile={certfile}", f"--keyfile={keyfile}"])
+        self.daemon = spawn(home, [*common(home, port), f"--certfile={certfile}", f"--keyfile={keyfile}", *options])
         self.daemon.port = port
 
     def __enter__(self) -> Daemon:
@@ -209,8 +218,11 @@ os.execv(sys.argv[2], sys.argv[2:])
 """
 
 
-@pytest.mark.parametrize("family", ["tcp", "unix"])
-def test_the_service_manager_s_socket(home: Path, family: str) -> None:
+@pytest.mark.parametrize(
+    ("family", "command"), [("tcp", TWISTD), ("tcp", JUPYTERD), ("unix", JUPYTERD)], ids=["twistd", "tcp", "unix"]
+)
+def test_the_service_manager_s_socket(home: Path, family: str, command: tuple[str, ...]) -> None:
+    """By both commands, whatever the settings say of addresses; what the server writes about itself names it."""
     path = str(home / "activated")
     if family == "tcp":
         listening = socket.create_server(("127.0.0.1", 0))
@@ -221,8 +233,8 @@ def test_the_service_manager_s_socket(home: Path, family: str) -> None:
         listening.listen()
     with (home / "log").open("wb") as log:
         process = subprocess.Popen(
-            [sys.executable, "-c", AS_SYSTEMD, str(listening.fileno()), *TWISTD, "--allow-root",
-             "--IdentityProvider.token=t0ken"],
+            [sys.executable, "-c", AS_SYSTEMD, str(listening.fileno()), *command, "--allow-root",
+             "--IdentityProvider.token=t0ken", f"--sock={home / 'own'}"],
             stdout=log, stderr=log, cwd=home / "root", env=environment(home), pass_fds=[listening.fileno()],
         )  # fmt: skip
     daemon = Daemon(process, home)
@@ -235,8 +247,11 @@ def test_the_service_manager_s_socket(home: Path, family: str) -> None:
         await_answer(daemon)
         kernel = daemon.start_kernel()
         assert daemon.ask("GET", f"/api/kernels/{kernel}").status == 200
+        told = json.loads(next((home / "runtime").glob("jpserver-*.json")).read_text())
+        assert (told["sock"], told["port"]) == (daemon.sock, daemon.port)
     finally:
         assert daemon.stop() == 0
+    assert not (home / "own").exists()
     if family == "unix":
         assert Path(path).stat().st_mode & 0o777 == 0o640, "it belongs to the service manager"
 
@@ -248,6 +263,31 @@ def test_a_signal_right_at_the_start_leaves_nothing(home: Path, number: signal.S
     daemon.process.send_signal(number)
     assert daemon.process.wait(20) == 0
     assert list((home / "runtime").glob("jpserver-*")) == []
+
+
+# -- a container
+
+UNSHARE = ("unshare", "--pid", "--fork", "--mount-proc", "--kill-child")
+
+
+def test_the_first_process_of_a_container_waits_for_all(home: Path) -> None:
+    """What others leave does not stay as a zombie, and SIGTERM ends it and its kernels: no init is needed."""
+    if subprocess.run([*UNSHARE, "true"], capture_output=True, check=False).returncode:
+        pytest.skip("no process namespace can be made here")
+    with running(home, argv=(*UNSHARE, *JUPYTERD)) as daemon:
+        [first] = children_of(daemon.pid)
+        code = "import subprocess; subprocess.run(['sh', '-c', 'sleep 0.2 & '])"
+        daemon.json("POST", f"/api/kernels/{daemon.start_kernel()}/execute", {"code": code})
+        until(lambda: any(map(is_zombie, children_of(first))), what="it was left to somebody else")
+        until(lambda: not any(map(is_zombie, children_of(first))), patience=30)
+        os.kill(first, signal.SIGTERM)
+        assert daemon.process.wait(30) == 0
+
+
+def is_zombie(pid: int) -> bool:
+    with suppress(OSError):
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    return False
 
 
 # -- impatience, and what a crash has left

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from OpenSSL import SSL
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
-from jupyterd.supervision.tls import BadCertificate, Certificates, options_of
+from jupyterd.supervision.tls import BadCertificate, Certificates, EndpointCertificates, options_of
 
 
 def certificate(home: Path, name: str = "localhost") -> tuple[str, str]:
@@ -36,7 +36,7 @@ def certificate(home: Path, name: str = "localhost") -> tuple[str, str]:
     return str(certfile), str(keyfile)
 
 
-def common_name(certificates: Certificates) -> str:
+def common_name(certificates: Certificates | EndpointCertificates) -> str:
     """Whose certificate a client is shown."""
     server = SSL.Connection(certificates.getContext())
     client = SSL.Connection(SSL.Context(SSL.TLS_METHOD))

@@ -57,7 +57,7 @@ class House:
         from twisted.internet import reactor
 
         self.reactor: Any = reactor
-        directory = StateDirectory(str(home), str(home), lambda: "0", lambda: 0)
+        directory = StateDirectory(str(home), str(home), "0", lambda: 0)
         self._kept = Kept(reactor, directory, [str(home)]) if kept else None
         keeping = None if self._kept is None else KeptTerminals(reactor, self._kept, at_once)
         shell = Shell(("/bin/sh",), {"PS1": "$ "}, str(home))

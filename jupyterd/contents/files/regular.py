@@ -23,15 +23,16 @@ class Bytes:
     status: os.stat_result
 
 
-def open_regular(os_path: str, root: str) -> int:
+def open_regular(os_path: str, root: str, known: os.stat_result | None = None) -> int:
     """A descriptor of a regular file. A fifo, a socket or a device is never opened.
 
+    :param known: its status, where it was just looked at.
     :raises Invalid: not a regular file. The reference's text.
     :raises PermissionDenied: it may not be read.
     """
     refusal = Invalid(f"Cannot read non-file {os_path}")
     try:
-        if not stat.S_ISREG(os.stat(os_path).st_mode):
+        if not stat.S_ISREG((known or os.stat(os_path)).st_mode):
             raise refusal
         with named_faults(root, os_path):
             fd = os.open(os_path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC | getattr(os, "O_BINARY", 0))
@@ -43,15 +44,22 @@ def open_regular(os_path: str, root: str) -> int:
     return fd
 
 
-def read(os_path: str, root: str) -> Bytes:
-    """All of a file.
+def read(os_path: str, root: str, known: os.stat_result | None = None) -> Bytes:
+    """All of a file, with as few system calls as can be: the reactor's thread is in the way of each.
 
+    :param known: see :func:`open_regular`.
     :raises Invalid, PermissionDenied: see :func:`open_regular`.
     """
-    fd = open_regular(os_path, root)
-    with os.fdopen(fd, "rb") as file:
+    fd = open_regular(os_path, root, known)
+    try:
         status = os.fstat(fd)
-        return Bytes(file.read(), status)
+        data = os.read(fd, status.st_size + 1)
+        if len(data) != status.st_size or not data:  # it grows, or the system does not know its size
+            with open(fd, "rb", closefd=False) as rest:
+                data += rest.read()
+        return Bytes(data, status)
+    finally:
+        os.close(fd)
 
 
 def as_content(data: bytes, wanted: str | None, os_path: str) -> tuple[str, str]:

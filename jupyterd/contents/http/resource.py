@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from email.utils import format_datetime
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any, Protocol
 from urllib.parse import quote
@@ -248,7 +249,10 @@ def escape(path: str) -> str:
 
 def http_date(moment: Any) -> str:
     """A datetime, or what a manager gives in its place, as HTTP writes it."""
-    if isinstance(moment, datetime):
-        aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=timezone.utc)
-        return format_datetime(aware.astimezone(timezone.utc), usegmt=True)
-    return str(moment)
+    return _http_date(moment) if isinstance(moment, datetime) else str(moment)
+
+
+@lru_cache(1024)
+def _http_date(moment: datetime) -> str:
+    aware = moment if moment.tzinfo is not None else moment.replace(tzinfo=timezone.utc)
+    return format_datetime(aware.astimezone(timezone.utc), usegmt=True)

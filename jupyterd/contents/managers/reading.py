@@ -137,7 +137,7 @@ def _file(
     extra: Model = {"type": "file", "mimetype": paths.mimetype_of(paths.split(path)[1])}
     if content:
         _check_size(manager, path, status)
-        read = files.read(os_path, manager.root_dir)
+        read = files.read(os_path, manager.root_dir, status)
         data, status = read.data, read.status
         extra["content"], extra["format"] = files.as_content(data, form, os_path)
         if extra["mimetype"] is None:
@@ -149,7 +149,7 @@ def _notebook(manager: FileTree, path: str, os_path: str, status: os.stat_result
     if not content:
         return _found(manager, path, os_path, status, {"type": "notebook"}, None, hashed)
     _check_size(manager, path, status)
-    read, notebook = _read_notebook(manager, os_path)
+    read, notebook = _read_notebook(manager, os_path, status)
     manager.mark_trusted_cells(notebook.content, path)
     extra = {"type": "notebook", "content": notebook.content, "format": "json"}
     if notebook.error is not None:
@@ -158,8 +158,10 @@ def _notebook(manager: FileTree, path: str, os_path: str, status: os.stat_result
     return found._replace(plain=notebook.plain)
 
 
-def _read_notebook(manager: FileTree, os_path: str) -> tuple[files.Bytes, notebooks.Notebook]:
-    found = files.read(os_path, manager.root_dir)
+def _read_notebook(
+    manager: FileTree, os_path: str, status: os.stat_result | None = None
+) -> tuple[files.Bytes, notebooks.Notebook]:
+    found = files.read(os_path, manager.root_dir, status)
     try:
         return found, notebooks.parse(found.data)
     except UnicodeDecodeError:

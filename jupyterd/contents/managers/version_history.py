@@ -23,6 +23,9 @@ _REMEMBERED = 1000
 _newest: dict[str, float] = {}
 """When the content of each file's newest version was written: saves look there before they look on disk."""
 
+_sizes: dict[tuple[str, str], int] = {}
+"""Bytes of the versions of each file that was saved lately, by directory and name."""
+
 _ID = re.compile(r"v(\d{8}-\d{6}-\d{6})\Z")
 
 
@@ -125,6 +128,9 @@ class Versions:
             oldest = kept.pop(0)
             total -= oldest.status.st_size
             os.unlink(oldest.os_path)
+        if len(_sizes) >= _REMEMBERED:
+            _sizes.clear()
+        _sizes[self.directory, name] = total
 
 
 def _copy(os_path: str, target: str) -> None:
@@ -148,6 +154,11 @@ def forget(os_path: str) -> None:
             os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
         finally:
             os.close(fd)
+
+
+def kept_bytes() -> int:
+    """How much the versions of the files take that this process has kept one of, of the last thousand at most."""
+    return sum(list(_sizes.values()))
 
 
 def is_version(checkpoint_id: str) -> bool:

@@ -11,7 +11,7 @@ from jupyterd.contents.service import Contents
 from jupyterd.errors import Failed, Invalid
 from jupyterd.kernels.manager import MappingKernelManager
 from jupyterd.kernelspecs.manager import NoSuchKernelSpec
-from jupyterd.system.marked_processes import MARK
+from jupyterd.system.processes.marked import MARK
 from jupyterd.web.api import Routes, json_api
 from jupyterd.web.call import Call
 from jupyterd.web.refusal import Refusal

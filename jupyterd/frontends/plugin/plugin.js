@@ -594,6 +594,11 @@
 
   // -- Widgets -------------------------------------------------------------------------------------------------------
 
+  /** Whether an output is the view of a widget. */
+  function isView(output) {
+    return Boolean(output.data && 'application/vnd.jupyter.widget-view+json' in output.data);
+  }
+
   /** Bytes of base64. */
   function decoded(text) {
     return new DataView(Uint8Array.from(atob(text), letter => letter.charCodeAt(0)).buffer);
@@ -742,7 +747,7 @@
    * @param quietly - makes a change to the notebook that is no reason to save it
    */
   class Follower {
-    constructor(kernel, cells, ask, quietly) {
+    constructor(kernel, cells, ask, quietly = change => change()) {
       this._quietly = quietly;
       this.kernel = this._kernel = kernel;
       this._cells = cells;
@@ -882,7 +887,7 @@
       try {
         const { executions, widgets, fence } = await this._answer();
         if (!this.isDisposed) {
-          this._expectRunning(executions); // widgets may be about to take their outputs
+          this._expectRunning(executions, widgets); // widgets may be about to take their outputs
           await inTime(this._widgets.open(widgets, fence?.comms ?? 0), PATIENCE);
           this._apply(executions, fence?.waiting ?? null, about);
         }
@@ -940,10 +945,14 @@
       return new Map([...newest.values()].map(each => [each.told.msg_id, each]));
     }
 
-    _expectRunning(executions) {
-      for (const [id, { told }] of this._listed(executions)) {
+    _expectRunning(executions, widgets) {
+      for (const [id, { told, cell }] of this._listed(executions)) {
         if (!isOver(told) && !this._followed.has(id) && !this._own.has(id) && !this._ignored.has(id)) {
           this._expect(id);
+          if (widgets?.length && cell.outputArea.model.toJSON().some(isView)) {
+            // They are shown anew, and widgets do not like to be taken away while they are drawn.
+            this._quietly(() => cell.outputArea.model.clear());
+          }
         }
       }
     }

@@ -5,8 +5,9 @@ from __future__ import annotations
 from traitlets import Bool, Float, Integer, Unicode
 from traitlets.config import LoggingConfigurable
 
+from jupyterd.web.websocket.ping import ping_times
+
 MIB = 1024 * 1024
-PING = 30.0
 
 
 class ZMQChannelsWebsocketConnection(LoggingConfigurable):
@@ -86,9 +87,6 @@ class ZMQChannelsWebsocketConnection(LoggingConfigurable):
 
     @property
     def ping(self) -> tuple[float, float]:
-        """Seconds between pings, and seconds in which one is to be answered.
-
-        By default as the reference has it for kernels: each 30 seconds, and three pings' time.
-        """
-        interval = float(getattr(self.parent, "websocket_ping_interval", 0) or PING)
-        return interval, float(getattr(self.parent, "websocket_ping_timeout", 0) or max(3 * interval, PING))
+        """See :func:`jupyterd.web.websocket.ping.ping_times`."""
+        server = self.parent
+        return ping_times(getattr(server, "websocket_ping_interval", 0), getattr(server, "websocket_ping_timeout", 0))

@@ -177,10 +177,12 @@ class MessageLog:
                 self.mark(cursor)
 
     def leave(self) -> None:
-        """Take nothing more; what is on disk, and where who reads is, stays for the next daemon."""
+        """Take nothing more; what is on disk, and where who reads is, stays for the next daemon.
+
+        What is under way to clients goes on: their records of TLS are noted as long as there are any.
+        """
         if self.cursor_file is not None:
             self._mark_behind()
-            self.cursor_file.close()
             self.cursor_file = None
         self.store.leave()
 

@@ -18,7 +18,7 @@ from jupyterd.errors import FULL, SCARCE, Failed, JupyterdError, OutOfSpace, Una
 from jupyterd.kernels.process.death import Death, oom_counter, oom_kills
 from jupyterd.kernels.process.exit_watch import KeptStandardError, KeptWatch, PollingWatch, ProcessWatch, StandardError
 from jupyterd.kernels.process.launch_rules import LaunchRules
-from jupyterd.kernels.process.launcher import KEEPER, Order
+from jupyterd.kernels.process.launcher_interface import KEEPER, Order
 from jupyterd.kernels.process.provisioner_record import from_json, to_json
 from jupyterd.kernels.process.transport import port_taken, replies_to_the_newest, socket_address
 from jupyterd.kernels.settings import with_sections

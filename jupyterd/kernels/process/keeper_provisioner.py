@@ -13,7 +13,7 @@ from jupyter_client.provisioning.local_provisioner import LocalProvisioner
 from twisted.internet.defer import Deferred
 
 from jupyterd.errors import Failed
-from jupyterd.kernels.process.launcher import KEEPER
+from jupyterd.kernels.process.launcher_interface import KEEPER
 from jupyterd.state.keeper_link import KeeperLink, KeptChild
 
 NO_POLLER = "1"

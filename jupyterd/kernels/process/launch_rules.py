@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Protocol
 
-from jupyterd.kernels.process.launcher import KEEPER
+from jupyterd.kernels.process.launcher_interface import KEEPER
 from jupyterd.kernels.process.transport import takes_ipc
 from jupyterd.kernels.settings import KernelRestarter, MappingKernelSettings, with_sections
 from jupyterd.system.daemon_directory import Directory

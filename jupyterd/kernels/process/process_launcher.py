@@ -9,7 +9,7 @@ from typing import Any
 from jupyterd.kernels.process.client_process import ClientProcess
 from jupyterd.kernels.process.death import Death
 from jupyterd.kernels.process.launch_rules import LaunchRules
-from jupyterd.kernels.process.launcher import KernelProcess, Order
+from jupyterd.kernels.process.launcher_interface import KernelProcess, Order
 
 
 class ProcessLauncher(LaunchRules):

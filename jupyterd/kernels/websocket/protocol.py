@@ -292,7 +292,11 @@ class ChannelsProtocol(SocketProtocol):
         return sum(map(len, self._pending))
 
     def leave(self) -> None:
-        """The server goes; the kernel does not: close so that the client comes back."""
+        """The server goes; the kernel does not: close so that the client comes back.
+
+        The keeper holds the connection to the end of the server, and then tells what the system has taken of it.
+        """
+        self._hold = None
         self.sendClose(1012, "The server is restarted")
 
     def finish(self) -> None:

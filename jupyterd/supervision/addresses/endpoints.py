@@ -6,14 +6,17 @@ import os
 import re
 import socket
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.internet.interfaces import IProtocolFactory
+from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
 from jupyterd.supervision.sockets import CannotListen, UnixSocket, adopt, listen, open_unix
+from jupyterd.supervision.tls import BadCertificate, EndpointCertificates
 from jupyterd.utils import url_path_join, urlencode_unix_socket_path
 
 MAX_ENDPOINTS = 8
@@ -91,8 +94,11 @@ class _Openers:
 
         from jupyterd.supervision.addresses.bulk_tls import BulkTLS
 
-        self._endpoint.secure = True
-        tls = TLSMemoryBIOFactory(contextFactory, False, factory)
+        endpoint = self._endpoint
+        endpoint.secure = True
+        certificates = EndpointCertificates(contextFactory, partial(_contexts_of, endpoint.text))
+        endpoint.certificates.append(certificates)
+        tls = TLSMemoryBIOFactory(certificates, False, factory)
         tls.protocol = BulkTLS
         return self.listenTCP(port, tls, backlog, interface)
 
@@ -111,6 +117,37 @@ class _Openers:
         return endpoint.add(listening, factory)
 
 
+def url_of(where: str | tuple[Any, ...], secure: bool, base_url: str) -> str:
+    """Where a server is for its clients.
+
+    :param where: the path of a UNIX socket, or address and port.
+    :param secure: whether it speaks TLS there.
+    """
+    if isinstance(where, str):
+        return url_path_join(f"http+unix://{urlencode_unix_socket_path(where)}", base_url)
+    address = socket.gethostname() if where[0] in ("0.0.0.0", "::") else where[0]  # noqa: S104
+    address = f"[{address}]" if ":" in address else address
+    return url_path_join(f"http{'s' if secure else ''}://{address}:{where[1]}", base_url)
+
+
+class _Reader:
+    """A reactor that opens nothing: it tells what an endpoint would make TLS contexts with."""
+
+    found: Any = None
+
+    def listenSSL(self, port: int, factory: Any, contextFactory: Any, backlog: int = 50, interface: str = "") -> None:
+        """See ``IReactorSSL``."""
+        self.found = contextFactory
+
+
+def _contexts_of(text: str) -> Any:
+    from twisted.internet.endpoints import serverFromString
+
+    reader: Any = _Reader()
+    serverFromString(reader, text).listen(Factory())
+    return reader.found
+
+
 class Endpoint:
     """One of them.
 
@@ -126,6 +163,7 @@ class Endpoint:
         self.secure = text.startswith(("ssl:", "tls:"))
         self.unix: UnixSocket | None = None
         self.ports: list[Any] = []
+        self.certificates: list[EndpointCertificates] = []
 
     def open(self, factory: IProtocolFactory, given: list[tuple[socket.socket, str]]) -> None:
         """Open it; nothing is accepted before :meth:`begin`.
@@ -166,17 +204,25 @@ class Endpoint:
             if hasattr(port, "startReading"):
                 port.startReading()
 
+    def reload(self) -> None:
+        """Read the files again that the string names.
+
+        :raises BadCertificate: they can not be used; the old ones stay in use.
+        """
+        for certificates in self.certificates:
+            try:
+                certificates.reload()
+            except Exception as error:  # as in check()
+                raise BadCertificate(f"{self.text}: {str(error) or type(error).__name__}") from error
+
     def url(self, base_url: str) -> str:
         """Where it is for clients; the string itself where that is not to be told."""
         host: Any = self.ports[0].getHost() if self.ports else None
         if self.unix is not None:
-            where = urlencode_unix_socket_path(self.unix.path)
-            return url_path_join(f"http+unix://{where}", base_url)
+            return url_of(self.unix.path, self.secure, base_url)
         if not self.text.startswith(("tcp:", "tcp6:", "ssl:", "tls:")) or host is None:
             return self.text
-        address = socket.gethostname() if host.host in ("0.0.0.0", "::") else host.host  # noqa: S104
-        address = f"[{address}]" if ":" in address else address
-        return url_path_join(f"http{'s' if self.secure else ''}://{address}:{host.port}", base_url)
+        return url_of((host.host, host.port), self.secure, base_url)
 
 
 class Endpoints:
@@ -204,6 +250,14 @@ class Endpoints:
         """Accept connections."""
         for endpoint in self.all:
             endpoint.begin()
+
+    def reload(self) -> None:
+        """Read the certificates again of those that are TLS; connections made from now on use them.
+
+        :raises BadCertificate: those of one can not be used; that one keeps its old ones.
+        """
+        for endpoint in self.all:
+            endpoint.reload()
 
     def urls(self, base_url: str) -> list[str]:
         """Where they are for clients."""

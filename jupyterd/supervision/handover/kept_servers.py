@@ -9,11 +9,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from jupyterd.keeper.launch import SOCKET, KeeperGone, Line
+from jupyterd.keeper.start_keeper import SOCKET, KeeperGone, Line
 from jupyterd.state.directory import all_of, lock
 
 END_TIMEOUT = 15.0
 """Seconds that a keeper has to end all."""
+
+LEFT = "Kernels and terminals whose server is gone; its next start finds them, `jupyterd stop` ends them:"
 
 
 @dataclass(frozen=True)
@@ -30,15 +32,22 @@ class KeptServer:
     where: str
     children: tuple[dict[str, Any], ...]
 
-    def __str__(self) -> str:
+    def model(self) -> dict[str, Any]:
+        """For programs."""
         kernels = sum(child["kind"] == "kernel" for child in self.children)
-        terminals = len(self.children) - kernels
-        return f"{self.where} :: {self.root_dir} :: {kernels} kernels, {terminals} terminals"
+        counts = {"kernels": kernels, "terminals": len(self.children) - kernels}
+        return {"running": False, "where": self.where, "root_dir": self.root_dir, **counts}
+
+    def __str__(self) -> str:
+        told = self.model()
+        return f"{self.where} :: {self.root_dir} :: {told['kernels']} kernels, {told['terminals']} terminals"
 
 
-def kept_servers(runtime_dir: str) -> list[KeptServer]:
-    """All keepers that no daemon has."""
+def kept_servers(runtime_dir: str, where: str | None = None) -> list[KeptServer]:
+    """All keepers that no daemon has, or those of the server that was on a port or socket."""
     found = []
+    if where is not None and not where.isdecimal():
+        where = os.path.abspath(where)
     for path, about in all_of(runtime_dir):
         with suppress(KeeperGone, OSError):
             line = Line(os.path.join(path, SOCKET), timeout=5.0)
@@ -47,7 +56,7 @@ def kept_servers(runtime_dir: str) -> list[KeptServer]:
             finally:
                 line.close()
             children = tuple(child for child in hello.get("children", ()) if child["running"])
-            if not hello.get("busy", True) and children:
+            if not hello.get("busy", True) and children and where in (None, str(about.get("where", ""))):
                 found.append(KeptServer(path, str(about.get("root_dir", "")), str(about.get("where", "")), children))
     return found
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from twisted.logger import Logger
 
-from jupyterd.keeper.launch import SOCKET, KeeperGone, Line
+from jupyterd.keeper.start_keeper import SOCKET, KeeperGone, Line
 
 ANSWER = 20.0
 """Seconds in which the server before it hands its sockets over."""

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from jupyterd.contents.managers import version_history
 from jupyterd.contents.managers.version_history import Versions, is_version
 
 
@@ -32,6 +33,17 @@ def test_listed_only_when_asked_for(client: Any, save: Callable[[str], None]) ->
     found = client.get("a.ipynb/checkpoints?versions=1")
     assert [is_version(one["id"]) for one in found] == [False, True, True]
     assert all(one["last_modified"].endswith("Z") for one in found)
+
+
+def test_what_they_take_is_known(
+    client: Any, save: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(version_history, "_sizes", {})
+    for source in ("one", "two", "three"):
+        save(source)
+    kept = [path.stat().st_size for path in tmp_path.rglob(".ipynb_checkpoints/versions/*.ipynb")]
+    assert len(kept) == 2
+    assert version_history.kept_bytes() == sum(kept)
 
 
 def test_restored_and_what_that_replaces_is_kept(client: Any, save: Callable[[str], None]) -> None:

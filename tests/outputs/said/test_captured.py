@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from jupyterd.outputs.said.replay import Replay
-from tests.outputs.said.test_replay import LIMIT, parts
+from jupyterd.outputs.said.messages_to_outputs import Replay
+from tests.outputs.said.test_messages_to_outputs import LIMIT, parts
 from tests.outputs.said.test_widgets import comm, update
 
 

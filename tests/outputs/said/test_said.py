@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from jupyterd.outputs.said.replay import Replay
+from jupyterd.outputs.said.messages_to_outputs import Replay
 
 
 def say(replay: Replay, kind: str, content: Any, parent: str = "m") -> None:

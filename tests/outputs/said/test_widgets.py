@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from jupyterd.outputs.said import widgets as module
 from jupyterd.outputs.said.widgets import Widgets
 from jupyterd.web.call import encode
-from tests.outputs.said.test_replay import parts
+from tests.outputs.said.test_messages_to_outputs import parts
 
 
 def hear(widgets: Widgets, said: Iterable[list[bytes]]) -> None:

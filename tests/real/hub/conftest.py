@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.real import programs
 from tests.real.hub.hub import RealHub, running
 
 VERSIONS = os.environ.get("JUPYTERD_HUB_VERSIONS", "5,6").split(",")
@@ -32,16 +33,45 @@ def prepare(spawner):
         with open(os.path.join(home, path), "w") as file:
             file.write(text)
 c.Spawner.pre_spawn_hook = prepare
+c.JupyterHub.tornado_settings = {"slow_spawn_timeout": 0, "slow_stop_timeout": 0}
 """
 """Lets a module give single users' spawners other settings: ``SPAWNERS``, and files in their homes: ``FILES``; homes of
-``LINKED`` users are links."""
+``LINKED`` users are links. Nobody waits at the Hub: several servers start at the same time."""
+
+
+def culling(seconds: int) -> str:
+    """What has a Hub end servers that were idle for some seconds."""
+    python = str(programs.hub(VERSIONS[-1]) / "python")
+    return f"""
+c.JupyterHub.services.append({{"name": "culler", "command": [
+    {python!r}, "-m", "jupyterhub_idle_culler", "--timeout={seconds}", "--cull-every=1"]}})
+c.JupyterHub.load_roles.append({{"name": "culler", "services": ["culler"],
+    "scopes": ["list:users", "read:users:activity", "read:servers", "delete:servers"]}})
+c.JupyterHub.last_activity_interval = 3600
+"""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A test that wants a Hub is run with each version; where it is marked ``newest_hub``, with the last one."""
+    """A test that wants a Hub is run with each version; where it is marked, with ``newest_hub`` or ``oldest_hub``."""
     if "hub" in metafunc.fixturenames:
-        newest = metafunc.definition.get_closest_marker("newest_hub") is not None
-        metafunc.parametrize("hub", VERSIONS[-1:] if newest else VERSIONS, indirect=True, scope="module")
+        marked = metafunc.definition.get_closest_marker
+        chosen = VERSIONS[-1:] if marked("newest_hub") else VERSIONS[:1] if marked("oldest_hub") else VERSIONS
+        metafunc.parametrize("hub", chosen, indirect=True, scope="module")
+
+
+INTERNAL_TLS = """
+c.JupyterHub.internal_ssl = True
+c.JupyterHub.internal_certs_location = told["home"] + "/certs"
+c.JupyterHub.hub_bind_url = f"https://127.0.0.1:{told['hub_port']}"
+c.ConfigurableHTTPProxy.api_url = f"https://127.0.0.1:{told['api_port']}"
+"""
+
+
+@pytest.fixture(scope="session")
+def tls_hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RealHub]:
+    """A Hub whose proxy, servers and itself talk by TLS; people come by plain HTTP."""
+    with running(tmp_path_factory.mktemp("hub-tls"), VERSIONS[0], more=INTERNAL_TLS) as hub:
+        yield hub
 
 
 @pytest.fixture(scope="module")

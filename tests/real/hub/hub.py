@@ -20,8 +20,10 @@ from urllib.parse import urlencode, urlsplit
 from urllib.request import HTTPCookieProcessor, HTTPRedirectHandler, Request, build_opener
 
 from tests.real import programs
-from tests.real.daemon import BIN, free_port, until
+from tests.real.daemon import BIN, Daemon, free_port, until
+from tests.real.tab import V1, Tab, printed
 
+PROXY_TOKEN = "token-of-the-proxy"
 ADMIN = "admin-token-of-a-service-0123456789abcdef"
 CONFIG = """
 import json, os
@@ -36,7 +38,6 @@ c.JupyterHub.cookie_secret_file = f"{told['home']}/cookie_secret"
 c.JupyterHub.authenticator_class = "dummy"
 c.JupyterHub.spawner_class = "simple"
 c.JupyterHub.allow_named_servers = True
-c.JupyterHub.cleanup_servers = False
 c.ConfigurableHTTPProxy.api_url = f"http://127.0.0.1:{told['api_port']}"
 c.ConfigurableHTTPProxy.command = [told["proxy"]]
 c.ConfigurableHTTPProxy.pid_file = f"{told['home']}/proxy.pid"
@@ -68,7 +69,7 @@ class Answer:
 
     status: int
     headers: Message
-    body: bytes
+    body: bytes = field(repr=False)
     url: str
     way: list[str] = field(default_factory=list)
 
@@ -166,6 +167,9 @@ class RealHub:
     """A running Hub with its proxy. ``home`` holds all its files: ``hub.log``, ``homes/<user>``.
 
     :ivar host: the name that it has, where users have names below it.
+    :ivar commands: where ``jupyterhub`` is; by default in the environment of the version.
+    :ivar inside: a command that starts another elsewhere, as its child, before that of the Hub.
+    :ivar seen: ``home`` as the Hub there sees it.
     """
 
     home: Path
@@ -178,6 +182,9 @@ class RealHub:
     api_port: int = field(default_factory=free_port)
     process: subprocess.Popen[bytes] | None = None
     host: str = ""
+    commands: Path | None = None
+    inside: list[str] = field(default_factory=list)
+    seen: str = ""
 
     @property
     def url(self) -> str:
@@ -190,10 +197,11 @@ class RealHub:
     def start(self) -> None:
         self.home.mkdir(parents=True, exist_ok=True)
         (self.home / "config.py").write_text(CONFIG)
-        commands, proxy = programs.hub(self.version), programs.proxy()
+        commands, proxy = self.commands or programs.hub(self.version), programs.proxy()
         kept = {k: v for k, v in os.environ.items() if not k.startswith(("JUPYTER", "JPY", "PYTEST"))}
         told = {
-            "port": self.port, "hub_port": self.hub_port, "api_port": self.api_port, "home": str(self.home),
+            "port": self.port, "hub_port": self.hub_port, "api_port": self.api_port,
+            "home": self.seen or str(self.home),
             "proxy": str(proxy), "command": self.command, "environment": dict(self.environment), "admin": ADMIN,
             "more": self.more, "host": self.host, "shares": not self.version.startswith("4"),
         }  # fmt: skip
@@ -201,11 +209,11 @@ class RealHub:
             **kept,
             "PATH": f"{commands}:{kept.get('PATH', '')}",
             "HUB_TEST": json.dumps(told),
-            "CONFIGPROXY_AUTH_TOKEN": "token-of-the-proxy",
+            "CONFIGPROXY_AUTH_TOKEN": PROXY_TOKEN,
         }
         with (self.home / "hub.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [str(commands / "jupyterhub"), "-f", str(self.home / "config.py")],
+                [*self.inside, str(commands / "jupyterhub"), "-f", f"{told['home']}/config.py"],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=self.home, env=env,
             )  # fmt: skip
         until(self._answers, 90, "the Hub does not answer")
@@ -226,17 +234,25 @@ class RealHub:
         self.process.wait()
 
     def stop(self) -> None:
+        """End the Hub, which ends all servers."""
         if self.process is None:
             return
-        for name in self.users():
-            with suppress(OSError, AssertionError):
-                self.stop_servers(name)
-        self.process.send_signal(signal.SIGTERM)
+        with suppress(OSError):
+            os.kill(self._main(), signal.SIGTERM)
         try:
-            self.process.wait(20)
+            self.process.wait(60)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+        for pid in self.processes():  # of a Hub that was killed, in a test that has failed
+            with suppress(OSError):
+                os.kill(pid, signal.SIGTERM)
+
+    def _main(self) -> int:
+        """The process of the Hub itself."""
+        assert self.process is not None
+        children = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children")
+        return int(children.read_text().split()[0]) if self.inside else self.process.pid
 
     # -- what an administrator does
 
@@ -262,11 +278,15 @@ class RealHub:
         servers = self.api("GET", f"/users/{name}").get("servers", {})
         return servers.get(server)
 
-    def spawn(self, name: str, server: str = "") -> str:
-        """Start a server and wait for it; its path."""
+    def begin(self, name: str, server: str = "") -> None:
+        """Have a server started, if none was."""
         self.add(name)
-        where = f"/users/{name}/servers/{server}" if server else f"/users/{name}/server"
-        self.api("POST", where)
+        if self.server(name, server) is None:
+            self.api("POST", f"/users/{name}/servers/{server}" if server else f"/users/{name}/server")
+
+    def spawn(self, name: str, server: str = "") -> str:
+        """Start a server, if none was, and wait for it; its path."""
+        self.begin(name, server)
         until(lambda: (self.server(name, server) or {}).get("ready"), 60, f"{name}'s server is not ready")
         return str(self.server(name, server)["url"])
 
@@ -285,21 +305,75 @@ class RealHub:
     def pid(self, name: str, server: str = "") -> int:
         """The process of a server."""
         prefix = f"/user/{name}/{server}/" if server else f"/user/{name}/"
+        for pid, told in self.processes().items():
+            if told["JUPYTERHUB_SERVICE_PREFIX"] == prefix:
+                return pid
+        raise AssertionError(f"no process of {prefix}")
+
+    def processes(self) -> dict[int, dict[str, str]]:
+        """The environments of its servers, by process."""
+        found = {}
         for entry in Path("/proc").iterdir():
             with suppress(OSError):
                 if entry.name.isdigit() and b"singleuser" in (entry / "cmdline").read_bytes():
-                    told = (entry / "environ").read_bytes().split(b"\0")
-                    urls = [each for each in told if each.startswith(b"JUPYTERHUB_API_URL=")]
-                    mine = urls and urls[0].endswith(f":{self.hub_port}/hub/api".encode())
-                    if mine and f"JUPYTERHUB_SERVICE_PREFIX={prefix}".encode() in told:
-                        return int(entry.name)
-        raise AssertionError(f"no process of {prefix}")
+                    lines = (entry / "environ").read_bytes().decode(errors="replace").split("\0")
+                    told = dict(line.split("=", 1) for line in lines if "=" in line)
+                    if told.get("JUPYTERHUB_API_URL", "").endswith(f":{self.hub_port}/hub/api"):
+                        found[int(entry.name)] = told
+        return found
+
+
+def bearer(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+
+
+class Program:
+    """A program of a user's, with a token; their server is started, if none was."""
+
+    def __init__(self, hub: RealHub, user: str) -> None:
+        self.hub = hub
+        self.base = hub.spawn(user)
+        self.token = hub.token(user, "access:servers!user")
+        self.headers = bearer(self.token)
+
+    def ask(self, method: str, path: str, body: Any = None, expect: int = 300) -> Any:
+        raw = None if body is None else json.dumps(body).encode()
+        answer = Person(self.hub).ask(method, f"{self.base}{path}", raw, headers=self.headers)
+        assert answer.status < expect, (path, answer.status, answer.text[:500])
+        return answer.json if answer.body else None
+
+    def run(self, code: str) -> str:
+        """Start code in a new kernel; the URL of its execution."""
+        kernel = self.ask("POST", "api/kernels", {"name": "python3"})["id"]
+        execution = self.ask("POST", f"api/kernels/{kernel}/execute", {"code": code})
+        return f"api/kernels/{kernel}/execute/{execution['id']}"
+
+    def said(self, execution: str) -> str:
+        """What it has printed so far."""
+        return json.dumps(self.ask("GET", f"{execution}?limit=1000"))
+
+    def by_websocket(self, code: str) -> str:
+        """What code prints in a new kernel that is talked to by a websocket."""
+        assert self.hub.process is not None
+        kernel = self.ask("POST", "api/kernels", {"name": "python3"})["id"]
+        place = Daemon(self.hub.process, self.hub.home, self.hub.port, base=self.base.rstrip("/"))
+        tab = Tab(place, kernel, V1, token=self.token).ready()
+        try:
+            return printed(tab.until_done(tab.execute(code)))
+        finally:
+            tab.close()
 
 
 @contextmanager
 def running(home: Path, version: str = "5", more: str = "", host: str = "", **environment: str) -> Iterator[RealHub]:
     """A Hub that has answered, stopped at the end with all servers."""
-    hub = RealHub(home, version, environment, more, host=host)
+    with started(RealHub(home, version, environment, more, host=host)) as hub:
+        yield hub
+
+
+@contextmanager
+def started(hub: RealHub) -> Iterator[RealHub]:
+    """Start it, and stop it with all servers at the end."""
     try:
         hub.start()
         yield hub

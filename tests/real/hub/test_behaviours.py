@@ -14,9 +14,10 @@ from typing import Any
 
 import pytest
 
-from tests.real.daemon import BIN, until
-from tests.real.hub.conftest import SPAWNING
-from tests.real.hub.hub import Answer, Person, RealHub
+from tests.hub.variables import ACCEPTED, ACTING
+from tests.real.daemon import BIN, alive, until
+from tests.real.hub.conftest import SPAWNING, VERSIONS
+from tests.real.hub.hub import ADMIN, Answer, Person, Program, RealHub, bearer
 
 COMMAND = str(BIN / "jupyterd-singleuser")
 ACCESS = {
@@ -45,42 +46,49 @@ NAMED = {
 }
 """The same for nandy's server ``named``."""
 KERNEL = json.dumps({"argv": ["x"], "display_name": "Mine", "language": "x"})
+KERNEL_FILE = ".local/share/jupyter/kernels/mine/kernel.json"
 SPAWNERS: dict[str, Any] = {
-    "url-yes": {"environment": {"JUPYTERHUB_ALLOW_TOKEN_IN_URL": "1"}},
-    "url-no": {"environment": {"JUPYTERHUB_ALLOW_TOKEN_IN_URL": "0"}},
-    "dir-home": {"notebook_dir": "~"},
-    "dir-sub": {"notebook_dir": "~/sub"},
-    "dir-abs": {"notebook_dir": "/ABSOLUTE"},
-    "no-config": {"disable_user_config": True},
-    "active": {"environment": {"JUPYTERHUB_ACTIVITY_INTERVAL": "1"}},
-    "begins": {
+    "one": {
+        "notebook_dir": "~/sub",
         "default_url": "/tree",
-        "environment": {"JUPYTERHUB_SINGLEUSER_APP": "jupyter_server.serverapp.ServerApp"},
+        "environment": {
+            "JUPYTERHUB_ACTIVITY_INTERVAL": "1",
+            "JUPYTERHUB_ALLOW_TOKEN_IN_URL": "1",
+            "JUPYTERHUB_SINGLEUSER_APP": "jupyter_server.serverapp.ServerApp",
+        },
     },
+    "two": {
+        "cmd": [str(BIN / "twistd"), "-n", "--pidfile=", "jupyterd"],
+        "notebook_dir": "~",
+        "disable_user_config": True,
+        "environment": {"JUPYTERHUB_ALLOW_TOKEN_IN_URL": "0"},
+    },
+    "steady": {"environment": {"JUPYTERHUB_ACTIVITY_INTERVAL": "1"}},
+    "three": {"notebook_dir": "/ABSOLUTE", "debug": True, "args": ["--allow-root", "--HubOAuth.cache_max_age=1"]},
 }
 FILES: dict[str, Any] = {
-    "dir-plain": {"sub/subfile.txt": "text"},
-    "dir-home": {"sub/subfile.txt": "text"},
-    "dir-sub": {"sub/subfile.txt": "text"},
-    "dir-abs": {"../../absolute/absfile.txt": "text"},
-    "no-config": {
-        ".jupyter/jupyter_server_config.py": "c.ServerApp.terminals_enabled = False\n",
-        ".local/share/jupyter/kernels/mine/kernel.json": KERNEL,
-    },
-    "config": {
+    "nandy": {"sub/subfile.txt": "text"},
+    "one": {
+        "sub/subfile.txt": "text",
         ".jupyter/jupyter_server_config.py": (
             "c.ServerApp.terminals_enabled = False\n"
             "c.ServerApp.allow_unauthenticated_access = False\n"
             "c.ServerApp.port = 1\n"
             "c.HubAuth.cache_max_age = 17\n"
         ),
-        ".local/share/jupyter/kernels/mine/kernel.json": KERNEL,
+        KERNEL_FILE: KERNEL,
     },
+    "two": {
+        "sub/subfile.txt": "text",
+        ".jupyter/jupyter_server_config.py": "c.ServerApp.terminals_enabled = False\n",
+        KERNEL_FILE: KERNEL,
+    },
+    "three": {"../../absolute/absfile.txt": "text"},
 }
 MORE = f"""
 SPAWNERS, FILES = {SPAWNERS!r}, {FILES!r}
-SPAWNERS["dir-abs"]["notebook_dir"] = told["home"] + "/absolute"
-LINKED = ("no-config",)
+SPAWNERS["three"]["notebook_dir"] = told["home"] + "/absolute"
+LINKED = ("two",)
 for name, (scopes, _) in {ACCESS!r}.items():
     c.JupyterHub.load_roles.append({{"name": "of-" + name, "users": ["may-" + name], "scopes": scopes}})
 c.JupyterHub.load_groups = {{"visitors": {{"users": ["nandy"]}}, "strangers": {{"users": []}}}}
@@ -90,13 +98,14 @@ c.JupyterHub.load_groups = {{"visitors": {{"users": ["nandy"]}}, "strangers": {{
 
 @pytest.fixture(scope="module")
 def nandy(hub: RealHub) -> Person:
-    """Who has a server that runs."""
+    """Who has a server that runs. The others that the tests want start meanwhile."""
+    hub.begin("nandy")
+    if hub.version == VERSIONS[-1]:
+        hub.begin("nandy", "named")
+        for name in ("one", "two", "three"):
+            hub.begin(name)
     hub.spawn("nandy")
     return Person(hub).log_in("nandy")
-
-
-def bearer(token: str) -> dict[str, str]:
-    return {"Authorization": f"Bearer {token}"}
 
 
 def test_without_cookies_a_page_leads_to_the_hubs_login(hub: RealHub, nandy: Person) -> None:
@@ -164,14 +173,12 @@ def test_scopes_decide_who_comes_to_a_named_server(hub: RealHub, named: str, nam
 
 
 @pytest.mark.newest_hub
-def test_named_servers_are_entered_by_those_who_may(hub: RealHub) -> None:
-    assert hub.spawn("two", "first") == "/user/two/first/"
-    person = Person(hub).log_in("two")
-    assert person.get("/user/two/first/").path == "/user/two/first/lab"
-    assert ("jupyterhub-user-two-first", "/user/two/first/") in person.cookies()
-    assert person.cookie("jupyterhub-user-two", "/user/two/") is None
-    other = Person(hub).log_in("may-all")
-    assert other.agree(other.get("/user/two/first/")).path == "/user/two/first/lab"
+def test_a_named_server_has_cookies_of_its_own(hub: RealHub, named: str) -> None:
+    assert named == "/user/nandy/named/"
+    person = Person(hub).log_in("nandy")
+    assert person.get(named).path == f"{named}lab"
+    assert ("jupyterhub-user-nandy-named", named) in person.cookies()
+    assert person.cookie("jupyterhub-user-nandy", "/user/nandy/") is None
 
 
 def test_a_share_is_given_and_taken_away(hub: RealHub, nandy: Person) -> None:
@@ -193,19 +200,18 @@ def test_a_share_is_given_and_taken_away(hub: RealHub, nandy: Person) -> None:
 
 @pytest.mark.newest_hub
 @pytest.mark.parametrize(
-    ("user", "there"),
-    [("dir-plain", "sub"), ("dir-home", "sub"), ("dir-sub", "subfile.txt"), ("dir-abs", "absfile.txt")],
+    ("user", "there"), [("nandy", "sub"), ("two", "sub"), ("one", "subfile.txt"), ("three", "absfile.txt")]
 )
-def test_where_files_are(hub: RealHub, user: str, there: str) -> None:
-    hub.spawn(user)
+def test_where_files_are(hub: RealHub, nandy: Person, user: str, there: str) -> None:
+    base = hub.spawn(user)
     token = hub.token(user, "access:servers!user")
-    contents = Person(hub).ask("GET", f"/user/{user}/api/contents/", headers=bearer(token)).json
+    contents = Person(hub).ask("GET", f"{base}api/contents/", headers=bearer(token)).json
     assert there in [item["name"] for item in contents["content"]]
 
 
 @pytest.mark.newest_hub
-@pytest.mark.parametrize(("user", "read"), [("config", True), ("no-config", False)])
-def test_files_in_the_home_count_where_they_are_to(hub: RealHub, user: str, read: bool) -> None:
+@pytest.mark.parametrize(("user", "read"), [("one", True), ("two", False)])
+def test_files_in_the_home_count_where_they_are_to(hub: RealHub, nandy: Person, user: str, read: bool) -> None:
     base = hub.spawn(user)
     token = hub.token(user, "access:servers!user")
     terminals = Person(hub).ask("GET", f"{base}api/terminals", headers=bearer(token))
@@ -215,14 +221,14 @@ def test_files_in_the_home_count_where_they_are_to(hub: RealHub, user: str, read
 
 
 @pytest.mark.newest_hub
-def test_where_it_begins(hub: RealHub) -> None:
-    hub.spawn("begins")
-    assert Person(hub).log_in("begins").get("/user/begins/").path == "/user/begins/tree"
+def test_where_it_begins(hub: RealHub, nandy: Person) -> None:
+    base = hub.spawn("one")
+    assert Person(hub).log_in("one").get(base).path == f"{base}tree"
 
 
 @pytest.mark.newest_hub
-@pytest.mark.parametrize(("user", "taken"), [("url-yes", True), ("url-no", False), ("url-plain", False)])
-def test_a_token_in_the_url_of_a_page(hub: RealHub, user: str, taken: bool) -> None:
+@pytest.mark.parametrize(("user", "taken"), [("one", True), ("two", False), ("nandy", False)])
+def test_a_token_in_the_url_of_a_page(hub: RealHub, nandy: Person, user: str, taken: bool) -> None:
     base = hub.spawn(user)
     token = hub.token(user, "access:servers!user")
     person = Person(hub)
@@ -259,6 +265,23 @@ def test_pages_know_the_hub(hub: RealHub, nandy: Person) -> None:
     assert me["name"] == "nandy", "the page has its user's token, not the server's"
 
 
+def test_all_that_the_hub_hands_over_is_known(hub: RealHub, nandy: Person) -> None:
+    told = hub.processes()[hub.pid("nandy")]
+    handed = {name for name in told if name.startswith("JUPYTERHUB_")}
+    assert {"JUPYTERHUB_API_TOKEN", "JUPYTERHUB_OAUTH_CLIENT_ALLOWED_SCOPES"} <= handed
+    assert handed <= {*ACTING, *ACCEPTED}
+
+
+def test_a_service_looks_after_it(hub: RealHub, nandy: Person) -> None:
+    """By its token; what tells of health needs none, as the probes of a cluster have none."""
+    service = Person(hub)
+    for path in ("metrics", "api/status", "api/kernels"):
+        assert service.ask("GET", f"/user/nandy/{path}", headers=bearer(ADMIN)).status == 200, path
+        assert service.ask("GET", f"/user/nandy/{path}", follow=False).status == 403, path
+    for path in ("api", "healthz", "readyz"):
+        assert service.ask("GET", f"/user/nandy/{path}", follow=False).status == 200, path
+
+
 def test_help_and_version() -> None:
     def say(option: str) -> str:
         return subprocess.run([COMMAND, option], capture_output=True, text=True, check=True, timeout=60).stdout
@@ -285,17 +308,18 @@ def test_the_hub_finds_nothing_wrong_with_its_version(hub: RealHub, nandy: Perso
 
 
 @pytest.mark.newest_hub
-def test_activity_is_told(hub: RealHub) -> None:
+def test_activity_is_told(hub: RealHub, nandy: Person) -> None:
     """By the server: the Hub asks its proxy every five minutes only."""
-    base = hub.spawn("active")
-    token = bearer(hub.token("active", "access:servers!user"))
+    base = hub.spawn("one")
+    token = bearer(hub.token("one", "access:servers!user"))
 
     def told() -> tuple[str, str]:
-        model = hub.api("GET", "/users/active")
+        model = hub.api("GET", "/users/one")
         return model["last_activity"], model["servers"][""]["last_activity"]
 
     def newer() -> bool:
-        assert Person(hub).ask("GET", f"{base}api/contents/", headers=token).status == 200
+        made = Person(hub).ask("POST", f"{base}api/contents/", b'{"type": "file"}', headers=token)
+        assert made.status == 201
         return all(now > then for now, then in zip(told(), before, strict=True))
 
     before = told()
@@ -304,9 +328,71 @@ def test_activity_is_told(hub: RealHub) -> None:
 
 
 @pytest.mark.newest_hub
-def test_it_ends_as_the_spawner_wants_it(hub: RealHub) -> None:
-    hub.spawn("short")
-    pid = hub.pid("short")
-    hub.stop_servers("short")
-    assert not os.path.exists(f"/proc/{pid}")
+def test_a_user_who_is_renamed_is_out(hub: RealHub, nandy: Person) -> None:
+    base = hub.spawn("three")
+    person = Person(hub).log_in("three")
+    assert person.get(base).path == f"{base}lab"
+    hub.api("PATCH", "/users/three", {"name": "four"})
+    answers: list[Answer] = []
+
+    def out() -> bool:
+        answers.append(person.get(f"{base}lab", follow=False))
+        return answers[-1].status != 200
+
+    until(out, 20, "still in")
+    assert answers[-1].status == 403
+    assert "four is not allowed" in answers[-1].text
+    hub.api("PATCH", "/users/four", {"name": "three"})
+
+
+@pytest.mark.newest_hub
+def test_it_ends_as_the_spawner_wants_it(hub: RealHub, nandy: Person) -> None:
+    """With all that it runs."""
+    program = Program(hub, "three")
+    execution = program.run("import os; print('kernel', os.getpid(), 'runs')")
+    kernel = until(lambda: re.search(r"kernel (\d+) runs", program.said(execution)), 30)
+    pids = [hub.pid("three"), int(kernel[1])]
+    assert all(map(alive, pids))
+    hub.stop_servers("three")
+    until(lambda: not any(map(alive, pids)), 20, "something is left")
     assert "not everything stopped" not in hub.log
+
+
+@pytest.mark.newest_hub
+def test_a_page_shuts_it_down(hub: RealHub, nandy: Person) -> None:
+    program = Program(hub, "one")
+    pid = hub.pid("one")
+    program.ask("POST", "api/shutdown")
+    until(lambda: not alive(pid), 20, "it runs on")
+
+
+@pytest.mark.oldest_hub
+def test_a_hub_that_dies_and_comes_back(hub: RealHub, nandy: Person) -> None:
+    """With its proxy, which the next one replaces. Last of all, as others would notice."""
+    program = Program(hub, "steady")
+    pid = hub.pid("steady")
+    person = Person(hub).log_in("steady")
+    assert person.get("/user/steady/lab").status == 200
+    end = hub.home / "enough"
+    execution = program.run(
+        "import itertools, os, time\nfor i in itertools.count():\n    print('tick', i, flush=True); time.sleep(0.2)\n"
+        f"    if os.path.exists({str(end)!r}): print('en' + 'ough'); break"
+    )
+    until(lambda: "tick 1" in program.said(execution), 30)
+    hub.kill()
+    assert person.ask("GET", "/user/steady/api/contents", headers={"Sec-Fetch-Mode": "navigate"}).status == 200
+    until(lambda: "can not be reached" in Person(hub).get("/user/steady/lab").text, 20)
+    assert Person(hub).get("/user/steady/lab").status == 503
+    seen = max(map(int, re.findall(r"tick (\d+)", program.said(execution))))
+    until(lambda: f"tick {seen + 2}" in program.said(execution), 30, "the cell does not run on")
+    until(lambda: "Error notifying Hub of activity" in hub.log, 20)
+    hub.start()
+    assert hub.server("steady")["ready"]
+    assert hub.pid("steady") == pid
+    end.touch()
+    until(lambda: "enough" in program.said(execution), 30)
+    assert person.get("/user/steady/lab").path == "/user/steady/lab"
+    assert Person(hub).log_in("steady").get("/user/steady/").path == "/user/steady/lab"
+    before = hub.server("steady")["last_activity"]
+    program.ask("POST", "api/contents", {"type": "file"})
+    until(lambda: hub.server("steady")["last_activity"] > before, 20, "activity is not told any more")

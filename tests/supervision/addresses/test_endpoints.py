@@ -21,8 +21,9 @@ from jupyterd.supervision.listener import Listener
 from jupyterd.supervision.running_servers import listens_on
 from jupyterd.supervision.sockets import CannotListen, open_port
 from jupyterd.supervision.systemd_notify import Notify
+from jupyterd.supervision.tls import BadCertificate
 from tests.supervision.server import server
-from tests.supervision.test_tls import certificate
+from tests.supervision.test_tls import certificate, common_name
 
 
 class Reactor(MemoryReactorClock):
@@ -122,6 +123,28 @@ def test_they_open_first_and_accept_last(tmp_path: Path) -> None:
     assert not os.path.exists(path)
 
 
+def test_certificates_of_the_string_are_read_again(tmp_path: Path) -> None:
+    """All or nothing: half a renewal changes nothing, and is told."""
+    cert, key = certificate(tmp_path, "one")
+    made = Endpoints(Reactor(), [f"ssl:0:privateKey={key}:certKey={cert}:interface=127.0.0.1", "tcp:0"], 0o600)
+    made.open(FACTORY)
+    [certificates] = made.all[0].certificates
+    assert common_name(certificates) == "one"
+    other = certificate(tmp_path, "two")
+    Path(cert).write_bytes(Path(other[0]).read_bytes())
+    with pytest.raises(BadCertificate, match="^ssl:0:.*: .*"):
+        made.reload()
+    assert common_name(certificates) == "one"
+    Path(key).write_bytes(Path(other[1]).read_bytes())
+    made.reload()
+    assert common_name(certificates) == "two"
+    os.unlink(key)
+    with pytest.raises(BadCertificate, match="No such file"):
+        made.reload()
+    assert common_name(certificates) == "two"
+    made.close()
+
+
 def test_a_mode_in_the_string_wins(tmp_path: Path) -> None:
     made = Endpoints(Reactor(), [f"unix:{tmp_path}/s:mode=660"], 0o600)
     made.open(FACTORY)
@@ -207,6 +230,27 @@ def test_a_socket_of_the_service_manager_s_outlives_takeovers(tmp_path: Path, mo
         client.connect(str(tmp_path / "s"))
     second.stopService()
     assert (tmp_path / "s").exists()
+
+
+def test_where_the_service_manager_listens_is_told_whatever_the_settings_say(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, first = f"{tmp_path}/unit", 200
+    with socket.socket(socket.AF_UNIX) as unix, socket.create_server(("127.0.0.1", 0)) as tcp_socket:
+        unix.bind(path)
+        unix.listen()
+        port = tcp_socket.getsockname()[1]
+        for number, listening in enumerate((unix, tcp_socket)):
+            os.dup2(listening.fileno(), first + number)
+    monkeypatch.setattr("jupyterd.supervision.sockets._FIRST_INHERITED", first)
+    monkeypatch.setenv("LISTEN_PID", str(os.getpid()))
+    monkeypatch.setenv("LISTEN_FDS", "2")
+    made = listener(tmp_path, Reactor(), sock=f"{tmp_path}/settings")
+    made.privilegedStartService()
+    told = made._server
+    assert (told.sock, told.port, told.more_urls) == (path, 0, [f"http://127.0.0.1:{port}/"])
+    assert not (tmp_path / "settings").exists()
+    made.stopService()
 
 
 def test_an_abstract_socket_of_the_service_manager_s_is_refused(

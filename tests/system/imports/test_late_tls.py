@@ -53,21 +53,51 @@ async def main():
     context = ssl.DefaultOpenSSLContextFactory(key, cert)
     await ask(reactor.listenSSL(0, echo, context, interface="127.0.0.1"), tls)
 
+async def main_of_client():
+    # Plain, then by TLS: to a server whose certificate is not known, and to one whose is.
+    from twisted.web import client, resource, server, static
+    assert not {"OpenSSL", "cryptography", "twisted.internet.ssl"} & set(sys.modules), "loaded too early"
+    cert, key = sys.argv[1:]
+    root = resource.Resource()
+    root.putChild(b"", static.Data(b"hello", "text/plain"))
+    async def get(uri, policy):
+        agent = client.Agent(reactor, policy, pool=client.HTTPConnectionPool(reactor, persistent=False))
+        print((await client.readBody(await agent.request(b"GET", uri.encode()))).decode())
+    plain = reactor.listenTCP(0, server.Site(root), interface="127.0.0.1")
+    await get(f"http://127.0.0.1:{plain.getHost().port}/", client.BrowserLikePolicyForHTTPS())
+    assert "OpenSSL" not in sys.modules, "loaded too early"
+    safe = await endpoints.serverFromString(
+        reactor, f"ssl:0:interface=127.0.0.1:certKey={cert}:privateKey={key}").listen(server.Site(root))
+    uri = f"https://localhost:{safe.getHost().port}/"
+    try:
+        await get(uri, client.BrowserLikePolicyForHTTPS())
+    except client.ResponseNeverReceived as error:
+        print(error.reasons[0].type.__name__)
+    from twisted.internet import ssl
+    known = ssl.Certificate.loadPEM(open(cert).read())
+    await get(uri, client.BrowserLikePolicyForHTTPS(known))
+    await plain.stopListening()
+    await safe.stopListening()
+
 def failed(failure):
     failure.printTraceback()
 
-Deferred.fromCoroutine(main()).addErrback(failed).addBoth(lambda _: reactor.stop())
+Deferred.fromCoroutine(STORY()).addErrback(failed).addBoth(lambda _: reactor.stop())
 reactor.callLater(20, reactor.stop)
 reactor.run()
 """
 
 
-def test_it_is_loaded_when_it_is_used(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("story", "said"),
+    [("main", "hello\nhello\n"), ("main_of_client", "hello\nError\nhello\n")],
+    ids=["ports", "client"],
+)
+def test_it_is_loaded_when_it_is_used(tmp_path: Path, story: str, said: str) -> None:
     cert, key = certificate(tmp_path)
-    done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, cert, key], capture_output=True, text=True, check=False, timeout=60
-    )
-    assert (done.stdout, done.stderr) == ("hello\nhello\n", "")
+    command = [sys.executable, "-W", "ignore::DeprecationWarning", "-c", PROGRAM.replace("STORY", story), cert, key]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.stdout, done.stderr) == (said, "")
 
 
 def test_where_the_reactor_is_there_already_nothing_is_changed() -> None:
@@ -85,6 +115,17 @@ def test_the_server_starts_without_it() -> None:
         "from jupyterd.system.imports.late_tls import postpone_tls\npostpone_tls()\n"
         "import jupyterd.foreground as foreground\n"
         "foreground.serve = lambda argv: print('OpenSSL' in sys.modules)\nprogram.main(['--port=0'])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n"
+
+
+def test_a_server_below_a_hub_starts_without_it() -> None:
+    program = (
+        "import sys\nfrom jupyterd.system.imports.late_tls import postpone_tls\npostpone_tls()\n"
+        "import treq.client, jupyterd.app.hub\n"
+        "from twisted.internet import reactor\nfrom jupyterd.hub.settings import HubOAuth\n"
+        "jupyterd.app.hub._http(reactor, HubOAuth())\nprint('OpenSSL' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"

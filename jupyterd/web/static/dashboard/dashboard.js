@@ -128,7 +128,7 @@ function card(kernel) {
   const state = make("span", { class: `state ${kernel.execution_state}` }, kernel.execution_state);
   const facts = [`${kernel.name}, ${tabs}`, `${kernel.execution_state} for ${ago(kernel.since)}`, `used ${ago(kernel.last_activity)} ago`, `log ${bytes(kernel.log_memory)}`];
   if (kernel.log_disk) facts.push(`${bytes(kernel.log_disk)} on disk`);
-  if (behind) facts.push(`slowest tab ${behind} messages behind`);
+  if (behind) facts.push(`slowest tab ${behind} messages, ${bytes(kernel.behind_bytes)} behind`);
   const element = make("article", { class: "card", "data-kernel": kernel.id },
     make("h3", {}, title(kernel), " ", state), make("p", {}, facts.join(" · ")),
     make("div", { class: "lines" },
@@ -156,10 +156,14 @@ function showServer(account) {
   const waiting = account.threads.reduce((sum, pool) => sum + pool.waiting, 0);
   const rows = [
     ["CPU", `${account.cpu} %`], ["Memory", bytes(account.memory)], ["Up for", span(account.uptime)],
+    ["Started in", `${account.start_seconds.toFixed(1)} s`],
     ["Kernels", account.kernels.length], ["Terminals", account.terminals.length], ["Descriptors", account.descriptors],
     ["Worst turn of the reactor", `${Math.round(1000 * account.reactor.worst)} ms`], ["Stalls", account.reactor.stalls],
     ["Threads busy", waiting ? `${busy}, ${waiting} wait` : busy],
   ];
+  rows.push(["Logs on disk", bytes(account.stores.spill)], ["Versions of notebooks", bytes(account.stores.versions)]);
+  const host = account.extension_host;
+  if (host) rows.push(["Extensions", host.state === "ready" ? bytes(host.memory) : host.state]);
   at("server").replaceChildren(...rows.map(([name, value]) => make("div", {}, make("dt", {}, name), make("dd", {}, String(value)))));
   at("about").textContent = `${account.version.jupyterd}, serving ${account.root_dir}`;
 }

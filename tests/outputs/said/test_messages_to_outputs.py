@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from nbclient import NotebookClient
 from nbclient.client import _RGX_CARRIAGERETURN
 
-from jupyterd.outputs.said.replay import Replay
+from jupyterd.outputs.said.messages_to_outputs import Replay
 from jupyterd.outputs.said.stream_text import StreamText
 
 LIMIT = 1 << 20

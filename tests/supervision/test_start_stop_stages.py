@@ -6,7 +6,7 @@ import pytest
 from twisted.application.service import Service
 from twisted.internet.defer import Deferred
 
-from jupyterd.supervision.stages import Stage, Stages
+from jupyterd.supervision.start_stop_stages import Stage, Stages
 
 
 class Noted(Service):

@@ -18,10 +18,10 @@ from twisted.internet.task import deferLater
 
 from jupyterd.gateway.kernelspecs import GatewaySpecs
 from jupyterd.gateway.launcher import GatewayLauncher, RemoteProcess
-from jupyterd.keeper.launch import SOCKET
+from jupyterd.keeper.start_keeper import SOCKET
 from jupyterd.kernels.manager import NoSuchKernelSpec
 from jupyterd.kernels.process.death import Death
-from jupyterd.kernels.process.launcher import KernelProcess, Launcher, Order
+from jupyterd.kernels.process.launcher_interface import KernelProcess, Launcher, Order
 from jupyterd.kernels.process.process_launcher import ProcessLauncher
 from jupyterd.kernels.settings import MappingKernelSettings
 from jupyterd.kernelspecs.finder import KernelSpecManager
