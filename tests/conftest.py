@@ -87,7 +87,7 @@ def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def nothing_is_left_behind(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """No server, keeper, kernel or browser outlives the run whose directories it has; their names tell the test."""
+    """No server, keeper or kernel outlives the run whose directories it has; their names tell the test."""
     yield
     if any(item.get_closest_marker("real") for item in request.session.items):
         left = left_behind(tmp_path_factory.getbasetemp())

@@ -1,8 +1,9 @@
-"""Processes that a run of the tests has left: whose command line or environment names a directory of it."""
+"""Processes of ours that a run of the tests has left: whose command line or environment names a directory of it."""
 
 from __future__ import annotations
 
 import os
+import re
 import signal
 import time
 from contextlib import suppress
@@ -10,6 +11,9 @@ from pathlib import Path
 
 PATIENCE = 30.0
 """Seconds in which what was told to end has ended, on a machine that has much else to do."""
+
+OURS = re.compile(rb"(^|/|\0)jupyterd\0|jupyterd\.keeper|extension_host|ipykernel_launcher")
+"""Servers, keepers, extension hosts and kernels, by their command lines."""
 
 
 def left_behind(directory: Path, patience: float = PATIENCE) -> list[str]:
@@ -31,6 +35,6 @@ def processes_of(directory: Path) -> dict[int, str]:
         if entry.name.isdigit() and int(entry.name) != os.getpid():
             with suppress(OSError):
                 command = (entry / "cmdline").read_bytes()
-                if command and (mark in command or mark in (entry / "environ").read_bytes()):
+                if OURS.search(command) and (mark in command or mark in (entry / "environ").read_bytes()):
                     found[int(entry.name)] = command.replace(b"\0", b" ").decode(errors="replace")[:500]
     return found

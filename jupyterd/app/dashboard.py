@@ -99,6 +99,9 @@ def _kernels(parts: Parts) -> Iterator[dict[str, Any]]:
             "log_memory": messages.store.bytes,
             "log_disk": messages.store.spill.bytes,
             "behind": [messages.next - cursor.position for cursor in messages.attached],
+            "behind_bytes": messages.store.size_from(
+                min((cursor.position for cursor in messages.attached), default=messages.next)
+            ),
         }
 
 

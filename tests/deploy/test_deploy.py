@@ -186,6 +186,30 @@ def test_s6(tmp_path: Path) -> None:
     until(lambda: not alive(server) and not alive(kernel), patience=40)
 
 
+@pytest.mark.real
+@needs("logrotate")
+def test_logrotate(tmp_path: Path) -> None:
+    """Lines that come after it are in the new file; twice, as a name that is there already is no hindrance."""
+    daemon = home_of(tmp_path, "c.ServerApp.log_style = 'json'")
+    log, pid, rules = tmp_path / "jupyterd.log", tmp_path / "twistd.pid", tmp_path / "rules"
+    text = (FILES / "logrotate.conf").read_text()
+    rules.write_text(text.replace("/var/log/jupyterd.log", str(log)).replace("/run/jupyterd.pid", str(pid)))
+    rules.chmod(0o644)
+    config = tmp_path / "service" / "jupyterd_config.py"
+    command = [str(BIN / "twistd"), "-n", f"--pidfile={pid}", f"--logfile={log}", "jupyterd", f"--config={config}"]
+    with supervised(daemon, *command):
+        for number in range(2):
+            before = set(tmp_path.glob("jupyterd.log-*[0-9]"))
+            subprocess.run(["logrotate", "--force", "--state", str(tmp_path / "state"), str(rules)], check=True)
+            [moved] = set(tmp_path.glob("jupyterd.log-*[0-9]")) - before  # the one before it is compressed now
+            until(log.exists)
+            kernel = daemon.start_kernel()
+            until(lambda kernel=kernel: kernel in log.read_text())
+            assert kernel not in moved.read_text(), number
+            assert all(json.loads(line)["level"] for line in log.read_text().splitlines())
+            daemon.ask("DELETE", f"/api/kernels/{kernel}")
+
+
 # -- proxies
 
 

@@ -201,7 +201,8 @@ def test_units_of_a_user_s_own(machine: Machine) -> None:
         machine.do("systemctl", "--user", "restart", "jupyterd.service", user="ada")
         assert kernels(machine, where="8888") == [kernel]
         machine.do("systemctl", "--user", "reload", "jupyterd.service", user="ada")
-        assert machine.do(f"{SERVER}/bin/jupyterd", "stop", "8888", user="ada")
+        machine.do(f"{SERVER}/bin/jupyterd", "stop", "--kernels", "8888", user="ada")
+        until(lambda: machine.ask("kill", "-0", str(kernel[1])).returncode != 0, 30, "the stop has left the kernel")
     finally:
         machine.ask("systemctl", "--user", "disable", "--now", "jupyterd.socket", "jupyterd.service", user="ada")
         machine.do("loginctl", "disable-linger", "ada")

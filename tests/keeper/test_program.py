@@ -127,6 +127,7 @@ def test_one_that_no_daemon_could_find_ends_with_its_children(tmp_path: Path) ->
 
 
 def test_two_daemons_do_not_have_it_at_a_time(keeper: Keeper) -> None:
+    assert os.stat(keeper.path).st_mode & 0o777 == 0o600
     other = Line(keeper.path)
     assert other.ask("hello", claim=True)["busy"] is True
     keeper.line.ask("spawn", name="a", argv=["sleep", "60"], env=ENV)

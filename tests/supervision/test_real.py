@@ -83,6 +83,11 @@ def test_tls_and_a_renewed_certificate(home: Path) -> None:
         with socket.create_connection(("127.0.0.1", daemon.port)) as client:
             client.sendall(b"GET /lab HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert b"\r\nLocation: https://localhost/lab\r\n" in client.recv(1000)
+        anybody = ssl._create_unverified_context()  # noqa: S323 - its certificate is its own
+        with anybody.wrap_socket(socket.create_connection(("127.0.0.1", daemon.port))) as client:
+            client.sendall(b"GET /a b HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert client.recv(1000).startswith(b"HTTP/1.1 400 ")
+        assert "Traceback" not in daemon.log
         renewed = certificate(home, "second")
         os.replace(renewed[0], certfile)
         os.replace(renewed[1], keyfile)

@@ -135,6 +135,20 @@ class Store:
         """The number of the first message that is in memory."""
         return self._first
 
+    def size_from(self, position: int) -> int:
+        """Bytes of the messages from a number on, in memory and on disk; whole chunks and blocks are counted."""
+        size = 0
+        for chunk in reversed(self._chunks):
+            if chunk.end <= position:
+                return size
+            size += chunk.size
+        for segment in reversed(self.spill.segments):
+            for block in reversed(segment.blocks):
+                if block.end <= position:
+                    return size
+                size += block.size
+        return size
+
     def tail(self, most: int) -> list[Chunk]:
         """The newest chunks that are in memory, of about ``most`` messages."""
         begin, count = len(self._chunks), 0

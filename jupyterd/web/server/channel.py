@@ -298,6 +298,6 @@ class Channel(http.HTTPChannel):
         self._lingering = True
         self.setRawMode()
         half_close = getattr(self.transport, "loseWriteConnection", None)
-        if half_close is not None:
+        if half_close is not None and not self.isSecure():  # below TLS it would cut the answer off
             half_close()
         self.resume_reading()

@@ -169,6 +169,10 @@ def test_a_client_that_does_not_read_costs_bounded_memory_and_gets_all_later(dir
     assert kit.log.store.bytes <= 4000 + 4000 + 3000
     assert kit.log.store.spill.bytes > 50_000
     assert reader.got == []
+    behind, half = (kit.log.store.size_from(number) for number in (cursor.position, kit.log.next // 2))
+    assert behind == kit.log.store.bytes + kit.log.store.spill.bytes
+    assert behind * 0.4 < half < behind * 0.6
+    assert kit.log.store.size_from(kit.log.next) == 0
     reader.blocked = False
     kit.log.pull(cursor)
     assert reader.got == expected

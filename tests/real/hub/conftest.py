@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.real import programs
 from tests.real.hub.hub import RealHub, running
 
 VERSIONS = os.environ.get("JUPYTERD_HUB_VERSIONS", "5,6").split(",")
@@ -36,6 +37,18 @@ c.JupyterHub.tornado_settings = {"slow_spawn_timeout": 0, "slow_stop_timeout": 0
 """
 """Lets a module give single users' spawners other settings: ``SPAWNERS``, and files in their homes: ``FILES``; homes of
 ``LINKED`` users are links. Nobody waits at the Hub: several servers start at the same time."""
+
+
+def culling(seconds: int) -> str:
+    """What has a Hub end servers that were idle for some seconds."""
+    python = str(programs.hub(VERSIONS[-1]) / "python")
+    return f"""
+c.JupyterHub.services.append({{"name": "culler", "command": [
+    {python!r}, "-m", "jupyterhub_idle_culler", "--timeout={seconds}", "--cull-every=1"]}})
+c.JupyterHub.load_roles.append({{"name": "culler", "services": ["culler"],
+    "scopes": ["list:users", "read:users:activity", "read:servers", "delete:servers"]}})
+c.JupyterHub.last_activity_interval = 3600
+"""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

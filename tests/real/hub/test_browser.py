@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.real.daemon import until
-from tests.real.hub.conftest import VERSIONS, long
+from tests.real.hub.conftest import VERSIONS, culling, long
 from tests.real.hub.hub import RealHub, running
 
 sync_api = pytest.importorskip("playwright.sync_api")
@@ -319,3 +319,35 @@ def test_the_hub_dies_while_a_cell_runs(tmp_path: Path) -> None:
         assert hub.server("ada")["ready"]
 
     tell(tmp_path, script)
+
+
+@long
+def test_who_goes_away_finds_the_notebook_again(tmp_path: Path) -> None:
+    """The server of a closed browser is culled, but not while a cell runs; it starts again at the next visit."""
+
+    def script(hub: RealHub, make: Callable[[], Window]) -> None:
+        ada = make()
+        ada.log_in("ada")
+        ada.notebook()
+        ada.run("print('be' + 'fore')", "before")
+        ada.run("import os, time\nwhile not os.path.exists('go'): time.sleep(0.1)", "")
+        before = hub.pid("ada")
+        elsewhere = ada.tab()
+        elsewhere.open("/hub/home")
+        ada.page.keyboard.press("Control+s")
+        ada.see(".jp-Dialog-button", "Rename and Save").click()
+        until(lambda: "before" in (notebook.read_text() if notebook.exists() else ""), 20, "the notebook is not saved")
+        ada.page.close()
+        elsewhere.page.wait_for_timeout(40_000)  # longer than an idle server is kept
+        assert hub.server("ada")["ready"], "it works"
+        (home / "go").touch()
+        until(lambda: not hub.server("ada"), 120, "the idle server lives on")
+        elsewhere.open("/user/ada/lab/tree/Untitled.ipynb")
+        elsewhere.see("a", "Launch Server").click()
+        elsewhere.see(".jp-OutputArea-output", "before")
+        elsewhere.page.screenshot(path=str(tmp_path / "again.png"))
+        assert hub.pid("ada") != before
+
+    home = tmp_path / "homes" / "ada"
+    notebook = home / "Untitled.ipynb"
+    tell(tmp_path, script, culling(30), JUPYTERHUB_ACTIVITY_INTERVAL="1")

@@ -10,9 +10,8 @@ from urllib.error import HTTPError
 
 import pytest
 
-from tests.real import programs
 from tests.real.daemon import alive, until
-from tests.real.hub.conftest import long
+from tests.real.hub.conftest import VERSIONS, culling, long
 from tests.real.hub.hub import Person, Program, RealHub, running
 
 
@@ -57,27 +56,19 @@ def test_internal_tls_both_ways(tls_hub: RealHub) -> None:
 
 @long
 def test_idle_servers_are_culled_and_busy_ones_are_not(tmp_path: Path) -> None:
-    culler = str(programs.hub("5") / "python")
-    more = f"""
-c.JupyterHub.services.append({{"name": "culler", "command": [
-    {culler!r}, "-m", "jupyterhub_idle_culler", "--timeout=10", "--cull-every=1"]}})
-c.JupyterHub.load_roles.append({{"name": "culler", "services": ["culler"],
-    "scopes": ["list:users", "read:users:activity", "read:servers", "delete:servers"]}})
-c.JupyterHub.last_activity_interval = 3600
-"""
-    with running(tmp_path / "hub", more=more, JUPYTERHUB_ACTIVITY_INTERVAL="1") as hub:
+    with running(tmp_path / "hub", VERSIONS[-1], culling(20), JUPYTERHUB_ACTIVITY_INTERVAL="1") as hub:
         busy = Program(hub, "busy")
-        busy.run("import time; time.sleep(90)")  # says nothing
+        busy.run("import time; time.sleep(400)")  # says nothing
         idle = Program(hub, "idle")
         page = time.monotonic()
 
         def culled() -> bool:
-            if time.monotonic() - page < 30 and hub.server("idle"):
+            if time.monotonic() - page < 40 and hub.server("idle"):
                 person = Person(hub).ask("GET", "/user/idle/api/kernels", headers=idle.headers)  # as an open page does
                 assert person.status in (200, 302, 424, 503, 403)
             return not hub.server("idle")
 
-        until(culled, 45, "the idle server lives on")
+        until(culled, 120, "the idle server lives on")
         assert hub.server("busy")["ready"]
         pid = hub.pid("busy")
         assert alive(pid)

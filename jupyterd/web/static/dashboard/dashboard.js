@@ -128,7 +128,7 @@ function card(kernel) {
   const state = make("span", { class: `state ${kernel.execution_state}` }, kernel.execution_state);
   const facts = [`${kernel.name}, ${tabs}`, `${kernel.execution_state} for ${ago(kernel.since)}`, `used ${ago(kernel.last_activity)} ago`, `log ${bytes(kernel.log_memory)}`];
   if (kernel.log_disk) facts.push(`${bytes(kernel.log_disk)} on disk`);
-  if (behind) facts.push(`slowest tab ${behind} messages behind`);
+  if (behind) facts.push(`slowest tab ${behind} messages, ${bytes(kernel.behind_bytes)} behind`);
   const element = make("article", { class: "card", "data-kernel": kernel.id },
     make("h3", {}, title(kernel), " ", state), make("p", {}, facts.join(" · ")),
     make("div", { class: "lines" },
