@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn, cast
 
 from twisted.python import usage
@@ -131,6 +131,7 @@ def makeService(options: Options) -> IService:
 
     from jupyterd.app.composition import jupyterd
     from jupyterd.app.reload import reload
+    from jupyterd.log_config import BadLogging
     from jupyterd.settings.load import BadSettings
     from jupyterd.supervision.daemon import Daemon
     from jupyterd.supervision.sockets import keep_for_us
@@ -144,12 +145,13 @@ def makeService(options: Options) -> IService:
     try:
         keep_secrets(settings)
         parts = jupyterd(reactor, settings)
-    except (BadSettings, TraitError) as error:
+        beside = _handlers_of(settings)
+    except (BadSettings, BadLogging, TraitError) as error:
         _refuse(" ".join(str(error).split()))
     daemon = Daemon(
         reactor,
         settings.server,
-        make_observer=lambda: parts.levels.filter(observer_of(twistd, settings)),
+        make_observer=lambda: beside(parts.levels.filter(observer_of(twistd, settings))),
         reload=lambda: reload(parts),
         give_up=lambda message: _give_up(twistd, message),
         restart=None if parts.predecessor is None else parts.predecessor.restart,
@@ -157,6 +159,19 @@ def makeService(options: Options) -> IService:
     )
     parts.services.setServiceParent(daemon)
     return daemon
+
+
+def _handlers_of(settings: Settings) -> Callable[[ILogObserver], ILogObserver]:
+    """Puts the handlers of ``logging_config`` beside an observer; nothing where there are none.
+
+    :raises BadLogging: they can not be made.
+    """
+    server = settings.server
+    if not server.logging_config:
+        return lambda observer: observer
+    from jupyterd.log_config import configure
+
+    return configure(server.logging_config, server.log_format, server.log_datefmt).beside
 
 
 def keep_secrets(settings: Settings) -> None:

@@ -27,8 +27,8 @@ MAX_IN_A_FOLDER = 16
 OURS = re.compile(r"jupyterd(\.\w+)+")
 
 LEAVES = {
-    "", "compat", "config_manager", "errors", "keeper", "log", "log_scrub", "log_styles", "system", "traittypes",
-    "transutils", "utils",
+    "", "compat", "config_manager", "errors", "keeper", "log", "log_config", "log_scrub", "log_styles", "system",
+    "traittypes", "transutils", "utils",
 }  # fmt: skip
 MIDDLE = {"web", "auth", "events"}
 FEATURES = {

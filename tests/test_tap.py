@@ -112,3 +112,11 @@ def test_files_of_twistd(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     assert twistd(pidfile="")["pidfile"] == ""
     assert twistd(logfile="x.log")["logfile"] == str(tmp_path / "x.log")
     assert twistd(logfile="-")["logfile"] == "-"
+
+
+def test_handlers_of_the_operator_s_are_beside_the_log(tmp_path: Path) -> None:
+    settings = load(["--allow-root"])
+    assert tap._handlers_of(settings)(print) is print  # type: ignore[arg-type, comparison-overlap]
+    handler = {"class": "logging.FileHandler", "filename": str(tmp_path / "log"), "delay": True}
+    settings.server.logging_config = {"handlers": {"file": handler}, "loggers": {"ServerApp": {"handlers": ["file"]}}}
+    assert tap._handlers_of(settings)(print) is not print  # type: ignore[arg-type, comparison-overlap]

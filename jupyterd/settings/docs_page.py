@@ -73,7 +73,7 @@ BORROWED = {
     "log_datefmt": "How times look in the log, for time.strftime.",
     "log_format": "How lines of the log look.",
     "log_level": "The least level that is logged: a name (DEBUG, INFO ...) or its number.",
-    "logging_config": "Handlers, filters and formatters, as for logging.config.dictConfig.",
+    "logging_config": "Handlers of the logger ServerApp, as for logging.config.dictConfig; console is our own log.",
     "show_config": "Show the settings that are in force, and end.",
     "show_config_json": "The same as JSON.",
 }
