@@ -28,7 +28,7 @@ NOTEBOOK = {
     ],
     "metadata": {}, "nbformat": 4, "nbformat_minor": 5,
 }  # fmt: skip
-CASES = {"flood": (1, 20_000), "tabs": (channels.TABS, 2_000)}
+CASES = {"flood": (1, 20_000), "tabs": (channels.TABS, channels.TABS_FLOOD)}
 """Tabs, and messages of a round."""
 SETTLED = 0.1
 """Seconds for what is done behind a flood."""

@@ -11,6 +11,7 @@ from tornado.web import RequestHandler
 from tornado.websocket import WebSocketHandler
 
 STOCK_XSRF = (RequestHandler.check_xsrf_cookie, JupyterHandler.check_xsrf_cookie)
+STOCK_LOGIN = (RequestHandler.get_login_url, JupyterHandler.get_login_url)
 STOCK = "jupyter_server."
 
 
@@ -53,12 +54,14 @@ def _described(rule: Rule, owner: str) -> dict[str, Any]:
     handler: Any = rule.target
     is_handler = isinstance(handler, type)
     check = getattr(handler, "check_xsrf_cookie", None)
+    login = getattr(handler, "get_login_url", None)
     assert isinstance(rule.matcher, PathMatches)
     return {
         "pattern": rule.matcher.regex.pattern,
         "websocket": is_handler and issubclass(handler, WebSocketHandler),
         "own_xsrf": check is not None and check not in STOCK_XSRF,
-        "api": is_handler and issubclass(handler, APIHandler),
+        # Who has a login page of its own means that strangers are not led to ours: it is no page, or raises.
+        "api": is_handler and (issubclass(handler, APIHandler) or (login is not None and login not in STOCK_LOGIN)),
         "auth": getattr(handler, "auth_resource", None) or "",
         "extension": owner,
     }

@@ -1,8 +1,4 @@
-"""Server extensions from the index, unchanged, as their users meet them.
-
-All of the common ones run in one host. Those of :data:`RARE` take long to load: they are tried where
-``JUPYTERD_ALL_EXTENSIONS=1`` is set, and so are other projects' own tests.
-"""
+"""Server extensions from the index, unchanged, as their users meet them: the common ones, all in one host."""
 
 from __future__ import annotations
 
@@ -21,22 +17,11 @@ from typing import Any
 import pytest
 import websocket
 
-from tests.extensions.environment import COMMON, RARE, python_of
-from tests.real.daemon import TOKEN, Daemon, running, until
+from tests.extensions.environment import COMMON, python_of
+from tests.extensions.serving import QUERY, connect, git, repository, started
+from tests.real.daemon import Daemon, until
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
-everything = pytest.mark.skipif(not os.environ.get("JUPYTERD_ALL_EXTENSIONS"), reason="set JUPYTERD_ALL_EXTENSIONS")
-QUERY = f"token={TOKEN}"
-PROXY_SDIST = os.environ.get("JUPYTER_SERVER_PROXY_SDIST", "")
-PLUGINS = Path(__file__).parent / "plugins"
-
-
-def started(home: Path, python: Path, *options: str) -> Any:
-    """A daemon of an environment with all its extensions enabled, as their packages enable themselves."""
-    (home / "data").mkdir(parents=True)
-    path = f"{python.parent}:{os.environ['PATH']}"
-    argv = (str(python), "-m", "jupyterd")
-    return running(home, "--ServerApp.extension_host_wait=180", *options, argv=argv, JUPYTER_NO_CONFIG="", PATH=path)
 
 
 @pytest.fixture(scope="module")
@@ -45,27 +30,6 @@ def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
     with started(tmp_path_factory.mktemp("packages"), python) as daemon:
         assert daemon.json("GET", "/lsp/status")["sessions"], daemon.log[-3000:]
         yield daemon
-
-
-def git(directory: Path, *words: str) -> None:
-    identity = ["-c", "user.email=a@b.c", "-c", "user.name=n", "-c", "init.defaultBranch=master"]
-    subprocess.run(["git", *identity, *words], cwd=directory, check=True, capture_output=True)
-
-
-def repository(daemon: Daemon, name: str) -> Path:
-    place = daemon.root / name
-    place.mkdir()
-    git(place, "init")
-    (place / "a.txt").write_text("a\n")
-    git(place, "add", ".")
-    git(place, "commit", "-m", "first")
-    return place
-
-
-def connect(daemon: Daemon, path: str, **options: Any) -> websocket.WebSocket:
-    joined = "&" if "?" in path else "?"
-    url = f"ws://127.0.0.1:{daemon.port}{path}{joined}{QUERY}"
-    return websocket.create_connection(url, timeout=30, **options)
 
 
 def test_all_of_them_work(daemon: Daemon) -> None:
@@ -205,6 +169,8 @@ def test_nbdime(daemon: Daemon) -> None:
     found = daemon.json("POST", "/nbdime/api/diff", {"base": "checkpoint:books/nb.ipynb"})
     assert found["base"]["cells"][0]["source"] == "1"
     assert found["diff"]
+    asked = {"ref_local": {"git": "HEAD"}, "ref_remote": {"special": "WORKING"}, "file_path": "books/nb.ipynb"}
+    assert len(daemon.json("POST", "/nbdime/api/gitdiff", asked)["diff"]) == 1
     script = daemon.ask("GET", "/static/nbdime.js")
     assert script.status == 200
     assert len(script.body) > 1_000_000
@@ -264,99 +230,44 @@ def test_server_proxy(daemon: Daemon) -> None:
     server.shutdown()
 
 
+ECHO = """
+import asyncio
+from tornado.web import Application
+from tornado.websocket import WebSocketHandler
+
+class Echo(WebSocketHandler):
+    def select_subprotocol(self, subprotocols):
+        return "abc"
+
+    def on_message(self, message):
+        self.write_message(message, binary=True)
+
+async def main():
+    server = Application([("/ws", Echo)]).listen(0, "127.0.0.1")
+    print(next(iter(server._sockets.values())).getsockname()[1], flush=True)
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+def test_a_websocket_of_an_application_behind_server_proxy(daemon: Daemon) -> None:
+    command = [str(python_of("common", COMMON)), "-c", ECHO]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as application:
+        try:
+            assert application.stdout is not None
+            port = int(application.stdout.readline())
+            client = connect(daemon, f"/proxy/{port}/ws", subprotocols=["abc"])
+            assert client.subprotocol == "abc"
+            large = os.urandom(3 << 20)
+            client.send_binary(large)
+            assert client.recv() == large
+            client.close()
+        finally:
+            application.terminate()
+
+
 def test_the_server_answers_while_an_extension_starts(tmp_path: Path) -> None:
     """Its first answer comes before the host is there."""
     with started(tmp_path, python_of("common", COMMON)) as daemon:
         assert daemon.json("GET", "/api/extensions")["host"]["state"] == "starting"
-
-
-# -- the heavier ones
-
-
-@pytest.fixture(scope="module")
-def rare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    with started(tmp_path_factory.mktemp("rare"), python_of("rare", RARE)) as daemon:
-        until(lambda: daemon.json("GET", "/api/extensions")["host"]["state"] == "ready", 180)
-        yield daemon
-
-
-@everything
-def test_voila(rare: Daemon) -> None:
-    cell = {"cell_type": "code", "id": "a", "metadata": {}, "outputs": [], "execution_count": None}
-    cell["source"] = "import os; print(6*7, os.environ['QUERY_STRING'])"
-    kernel = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    book = {"cells": [cell], "metadata": kernel, "nbformat": 4, "nbformat_minor": 5}
-    rare.json("PUT", "/api/contents/v.ipynb", {"type": "notebook", "content": book})
-    page = rare.ask("GET", "/voila/render/v.ipynb?a=1", timeout=120).body.decode()
-    assert "42 a=1" in page
-    assert len(rare.json("GET", "/api/kernels")) == 1
-    rare.ask("DELETE", f"/api/kernels/{rare.json('GET', '/api/kernels')[0]['id']}")
-
-
-@everything
-def test_nbmodel(rare: Daemon) -> None:
-    kernel_id = rare.start_kernel()
-    answer = rare.ask("POST", f"/api/kernels/{kernel_id}/execute", {"code": "print(6*7)"})
-    assert answer.status == 202
-    done = until(lambda: (got := rare.ask("GET", answer.headers["Location"])).status == 200 and got, 60)
-    assert "42" in done.body.decode()
-    rare.ask("DELETE", f"/api/kernels/{kernel_id}")
-
-
-@everything
-def test_nbclassic(rare: Daemon) -> None:
-    assert b"nbclassic" in rare.ask("GET", "/nbclassic/tree").body
-    assert rare.ask("GET", "/static/nbclassic/tree/js/main.min.js").status == 200
-
-
-@everything
-def test_dask(rare: Daemon) -> None:
-    made = rare.ask("PUT", "/dask/clusters", {}, timeout=120)
-    assert made.status == 200, made.body
-    assert rare.ask("DELETE", f"/dask/clusters/{made.json['id']}", timeout=60).status == 204
-
-
-@everything
-def test_scheduler(rare: Daemon) -> None:
-    assert rare.ask("GET", "/scheduler/jobs").status == 200
-
-
-@everything
-def test_jupyter_fs(tmp_path: Path) -> None:
-    other = tmp_path / "other"
-    other.mkdir()
-    (other / "o.txt").write_text("over there")
-    options = (
-        "--ServerApp.contents_manager_class=jupyterfs.metamanager.MetaManager",
-        "--ServerApp.jpserver_extensions=jupyterfs.extension=True",
-    )
-    with started(tmp_path / "home", python_of("rare", RARE), *options) as daemon:
-        (daemon.root / "x.txt").write_text("here")
-        assert daemon.json("GET", "/api/contents/x.txt")["content"] == "here"
-        daemon.json("PUT", "/api/contents/y.txt", {"type": "file", "format": "text", "content": "new"})
-        assert (daemon.root / "y.txt").read_text() == "new"
-        wanted = {"resources": [{"name": "o", "url": f"osfs://{other}"}], "options": {}}
-        drive = daemon.json("POST", "/jupyterfs/resources", wanted)[0]["drive"]
-        assert daemon.json("GET", f"/api/contents/{drive}:o.txt")["content"] == "over there"
-
-
-@everything
-def test_nbdimes_own_tests(tmp_path: Path) -> None:
-    assert _run_tests(tmp_path, "--pyargs", "nbdime.tests.test_server_extension", "-k", "jupyter_server") == 0
-
-
-@everything
-@pytest.mark.skipif(not PROXY_SDIST, reason="set JUPYTER_SERVER_PROXY_SDIST to the unpacked source distribution")
-def test_server_proxys_own_tests(tmp_path: Path) -> None:
-    tests = Path(PROXY_SDIST) / "tests" / "test_proxies.py"
-    assert _run_tests(tmp_path, str(tests), "-o", "asyncio_mode=auto") == 0
-
-
-def _run_tests(home: Path, *words: str) -> int:
-    (home / ".gitconfig").write_text("[user]\nname = n\nemail = a@b.c\n[init]\ndefaultBranch = master\n")
-    python = python_of("common", COMMON)
-    env = {**os.environ, "HOME": str(home), "PYTHONPATH": str(PLUGINS), "PATH": f"{python.parent}:{os.environ['PATH']}"}
-    command = [str(python), "-m", "pytest", "-q", "-p", "as_jupyterd", "-p", "no:cacheprovider"]
-    (home / "pytest.ini").write_text("[pytest]\n")  # theirs asks for plugins that measure coverage
-    command += ["-c", str(home / "pytest.ini"), "-o", "timeout_func_only=true", *words]
-    return subprocess.run(command, cwd=home, env=env, check=False, timeout=580).returncode

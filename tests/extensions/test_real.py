@@ -90,6 +90,7 @@ def test_no_header_of_the_daemons_reaches_a_handler_and_none_of_its_servers_a_cl
 def test_a_stranger_gets_nothing(daemon: Daemon) -> None:
     assert daemon.ask("GET", "/trial/echo", token="").status == 403
     assert daemon.ask("POST", "/trial/echo", b"x", token="wrong").status == 403
+    assert daemon.ask("GET", "/trial/stream", token="").status == 403
     answer = daemon.ask("GET", "/trial/page", token="")
     assert (answer.status, answer.headers["Location"]) == (302, "/login?next=%2Ftrial%2Fpage")
 

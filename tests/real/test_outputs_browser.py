@@ -177,6 +177,18 @@ def has_all(cell: dict[str, Any]) -> bool:
     return text_of(cell) == NUMBERS and "60/60" in bar and len(figures) == 1 and cell["execution_count"] is not None
 
 
+def reloaded_at_ten(pages: Pages) -> Page:
+    """A page whose first cell runs, reloaded when that has counted to ten: it shows so."""
+    page = pages.open()
+    page.run()
+    page.says("10\n")
+    page.reload()
+    page.prompt("[*]:")
+    page.says("10\n")
+    assert page.kernel == "busy"
+    return page
+
+
 def with_pages(
     home: Path, front_end: str, script: Callable[[Pages], None], *sources: str, options: tuple[str, ...] = QUICK
 ) -> None:
@@ -212,13 +224,7 @@ def test_what_is_forgiven_happens_with_the_reference_too(tmp_path: Path) -> None
 @pytest.mark.parametrize("front_end", FRONT_ENDS)
 def test_a_page_goes_on_after_a_reload_and_a_second_one_follows(tmp_path: Path, front_end: str) -> None:
     def script(pages: Pages) -> None:
-        page = pages.open()
-        page.run()
-        page.says("10\n")
-        page.reload()
-        page.prompt("[*]:")
-        page.says("10\n")
-        assert page.kernel == "busy"
+        page = reloaded_at_ten(pages)
         pages.go("go10")
         page.says("20\n")
         other = pages.open()
@@ -313,12 +319,7 @@ def test_a_minute_as_it_passes(tmp_path: Path, front_end: str) -> None:
     """As somebody lives it: reloaded after ten seconds; closed after twenty, and opened elsewhere after eighty."""
 
     def script(pages: Pages) -> None:
-        page = pages.open()
-        page.run()
-        page.says("10\n")
-        page.reload()
-        page.prompt("[*]:")
-        assert page.kernel == "busy"
+        page = reloaded_at_ten(pages)
         page.page.screenshot(path=str(tmp_path / "reloaded.png"))
         until(lambda: page.cell()["execution_count"] == 1, 120)
         until(lambda: has_all(page.cell()), 20, f"not all is there: {page.cell()}")

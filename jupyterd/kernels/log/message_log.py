@@ -457,7 +457,8 @@ class MessageLog:
         received = cursor.flight[-1][1] - client.unacknowledged()
         for begin, end, first, plain in cursor.flight:
             if end > received:
-                cursor.partial = (first, received - begin, client.codec) if plain else None
+                # What a pong has confirmed is in flight no more; TCP may tell of less at the end.
+                cursor.partial = (first, received - begin, client.codec) if plain and received > begin else None
                 return first
         return cursor.position
 

@@ -82,6 +82,9 @@ class OwnXsrf(JupyterHandler):
 
 
 class Stream(JupyterHandler):
+    def get_login_url(self) -> str:
+        raise web.HTTPError(403)  # a stream of events can not be led to a page
+
     @web.authenticated
     async def get(self) -> None:
         self.set_header("Content-Type", "text/event-stream")

@@ -29,20 +29,23 @@ def translated(command: Any) -> Any:
         words = words[1:]
     if not words or words[0].rpartition("/")[2] not in SERVERS:
         return command
+    if words[1:2] == ["extension"]:
+        return [sys.executable, "-m", "jupyterd", *words[1:]]
     return [sys.executable, "-m", "jupyterd", "--allow-root", *words[1:]]
 
 
 def start(self: Any, args: Any, *rest: Any, **options: Any) -> None:
     command = translated(args)
     START(self, command, *rest, **options)
-    if command is not args:
+    if command is not args and "extension" not in command:
         await_extensions(command, options.get("env") or os.environ)
 
 
 def await_extensions(command: list[str], env: Any) -> None:
     """Wait until all extensions are loaded, two minutes at most."""
     given = dict(word.lstrip("-").split("=", 1) for word in command if word.startswith("--") and "=" in word)
-    token = given.get("IdentityProvider.token") or given.get("ServerApp.token") or env.get("JUPYTER_TOKEN", "")
+    given_token = [value for name, value in given.items() if name.endswith(".token")]
+    token = given_token[0] if given_token else env.get("JUPYTER_TOKEN", "")
     port = given.get("port") or given.get("ServerApp.port")
     deadline = time.monotonic() + 120
     while time.monotonic() < deadline:

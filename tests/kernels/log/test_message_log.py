@@ -16,6 +16,7 @@ from twisted.internet.task import Clock
 from jupyterd.kernels.log import bounded_store as store
 from jupyterd.kernels.log import spill
 from jupyterd.kernels.log.chunk import Chunk
+from jupyterd.kernels.log.cursor_file import CursorFile
 from jupyterd.kernels.log.message_log import MessageLog
 from jupyterd.kernels.log.rate_limit import RateLimit
 from jupyterd.kernels.log.spill import Spill
@@ -124,6 +125,23 @@ def small_blocks(monkeypatch):
     monkeypatch.setattr(store, "SLACK", 4000)
     monkeypatch.setattr(store, "STEP", 500)
     monkeypatch.setattr(spill, "SEGMENT", 6000)
+
+
+def test_what_a_pong_has_confirmed_may_be_more_than_tcp_tells_at_the_end(directory) -> None:
+    kit, reader, again = Kit(directory), Reader(), Reader()
+    reader.unsent = again.unsent = lambda: 0
+    kit.log.cursor_file = CursorFile(os.path.join(directory, "places"))
+    cursor = kit.log.open("s")
+    kit.log.attach(cursor, reader)
+    kit.say()
+    confirmed = reader.bytes
+    reader.unanswered = lambda: reader.bytes - confirmed
+    (header,) = kit.say()
+    assert kit.log.needed == 2
+    reader.lost_in_flight = reader.bytes
+    kit.log.detach(cursor)
+    kit.log.attach(cursor, again)
+    assert again.got == [header]
 
 
 def test_a_client_that_keeps_up_gets_each_chunk_as_it_comes(directory) -> None:

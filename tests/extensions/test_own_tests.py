@@ -1,0 +1,50 @@
+"""Other projects' own tests of their server extensions: whatever Jupyter server they start is jupyterd."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.extensions.environment import COMMON, enabling_only, python_of, source_of
+from tests.real.daemon import free_port
+
+pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
+PLUGINS = Path(__file__).parent / "plugins"
+HALF = () if os.environ.get("JUPYTERD_ALL_EXTENSIONS") else ("-k", "not notebook")
+"""Two of the projects run each test with two commands that start a server; for us they are one."""
+
+
+def run(home: Path, extension: str, *words: str) -> str:
+    """Run them with that extension alone; the last line that pytest says."""
+    (home / ".gitconfig").write_text("[user]\nname = n\nemail = a@b.c\n[init]\ndefaultBranch = master\n")
+    (home / "pytest.ini").write_text("[pytest]\n")  # theirs asks for plugins that measure coverage
+    python = python_of("common", COMMON)
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("JUPYTER")}
+    path = f"{python.parent}:{os.environ['PATH']}"
+    env = {**kept, "HOME": str(home), "PYTHONPATH": str(PLUGINS), "PATH": path, "TEST_PORT": str(free_port())}
+    env |= enabling_only(home / "only", python, [extension])
+    command = [str(python), "-m", "pytest", "-q", "-p", "as_jupyterd", "-p", "no:cacheprovider", "--reruns=2"]
+    command += ["-c", str(home / "pytest.ini"), "-o", "timeout_func_only=true", *words]
+    done = subprocess.run(command, cwd=home, env=env, check=False, timeout=580, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout[-20_000:] + done.stderr[-10_000:]
+    return done.stdout.strip().splitlines()[-1]
+
+
+def test_nbdime(tmp_path: Path) -> None:
+    told = run(tmp_path, "nbdime", "--pyargs", "nbdime.tests.test_server_extension", "-k", "jupyter_server")
+    assert told.startswith("10 passed"), told
+
+
+def test_jupyter_server_proxy(tmp_path: Path) -> None:
+    tests = source_of(python_of("common", COMMON), "jupyter-server-proxy") / "tests" / "test_proxies.py"
+    told = run(tmp_path, "jupyter_server_proxy", str(tests), "-o", "asyncio_mode=auto", *HALF)
+    assert int(told.split()[0]) >= 55, told
+
+
+def test_nbgitpuller(tmp_path: Path) -> None:
+    tests = source_of(python_of("common", COMMON), "nbgitpuller") / "tests" / "test_api.py"
+    told = run(tmp_path, "nbgitpuller", str(tests), *HALF)
+    assert "passed" in told, told
