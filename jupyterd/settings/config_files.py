@@ -33,10 +33,12 @@ class Files:
     """What was read.
 
     :ivar loaded: paths, in the order of reading.
+    :ivar enabled: extensions that have enabled themselves, or are switched off where they do.
     """
 
     config: Config = field(default_factory=Config)
     loaded: list[str] = field(default_factory=list)
+    enabled: dict[str, bool] = field(default_factory=dict)
 
 
 def load_files(app: ServerTraits, raise_errors: bool = False) -> Files:
@@ -144,6 +146,7 @@ def _extensions(files: Files, path: list[str], log: logging.Logger) -> None:
             found.update(_extensions_of(piece, log))
         main = os.path.join(directory, "jupyter_server_config.json")
         found.update(_extensions_of(main, None))  # what is wrong with it has been told when it was read as a whole
+    files.enabled = found
     if found:
         given = dict(files.config.ServerApp.get("jpserver_extensions", {}))
         files.config.ServerApp.jpserver_extensions = {**found, **given}

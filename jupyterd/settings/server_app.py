@@ -106,6 +106,8 @@ jupyterd run a.ipynb -p alpha 1   # have it run a notebook
         self.update_config(given)
         self.update_config(nested(self.config))
         self.update_config(renamed(self.config, self.log))
+        # Those that the command line names come to those that enable themselves; they do not replace them.
+        self.jpserver_extensions = {**self._enabled, **self.jpserver_extensions}
         self.hand_over_moved()
         if "default_url" not in self.config.get("ServerApp", {}):
             self.default_url = STARTS.get(starter_extension or "", self.default_url)
@@ -154,6 +156,7 @@ jupyterd run a.ipynb -p alpha 1   # have it run a notebook
         files = load_files(self, raise_errors=self.raise_config_file_errors or not suppress_errors)
         self._loaded_config_files += files.loaded
         self.update_config(files.config)
+        self._enabled = files.enabled
 
     @property
     def config_file_paths(self) -> list[str]:

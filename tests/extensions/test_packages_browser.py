@@ -83,7 +83,7 @@ def completes(browser: Browser, proposed: str) -> bool:
     return False
 
 
-def test_a_repository_is_cloned_changed_shown_and_committed_by_clicks(daemon: Daemon, tmp_path: Path) -> None:
+def test_a_change_is_shown_staged_and_committed_by_clicks(daemon: Daemon, tmp_path: Path) -> None:
     def script(browser: Browser) -> None:
         repository(daemon, "origin")
         place = daemon.root / "cloned"
@@ -96,8 +96,8 @@ def test_a_repository_is_cloned_changed_shown_and_committed_by_clicks(daemon: Da
         panel = browser.page.locator("#jp-git-sessions")
         browser.page.locator("#jp-git-sessions", has_text="Changed").wait_for()
         panel.get_by_text("a.txt", exact=True).first.hover()
-        panel.get_by_text("a.txt", exact=True).first.dblclick()  # the difference, beside what was
-        browser.see(".jp-git-diff-parent-widget, .jp-git-diff-root, [class*=cm-merge]")
+        panel.locator("[title='Diff this file']").first.click(force=True)
+        browser.see(".jp-git-diff-parent-widget")
         panel.get_by_text("a.txt", exact=True).first.hover()
         panel.locator("[title='Stage this change']").first.click(force=True)
         panel.locator("textarea").first.fill("by clicks")

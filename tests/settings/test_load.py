@@ -127,6 +127,10 @@ def test_extensions_enable_themselves_in_the_server_s_drop_ins(user: Path, syste
     made = server()
     assert made.jpserver_extensions == {"one": True, "two": False, "three": False, "four": True}
     assert made.port == 8888, "nothing else in these files is for the server"
+    named = server("--ServerApp.jpserver_extensions={'one': False, 'five': True}").jpserver_extensions
+    assert named == {"one": False, "two": False, "three": True, "five": True}, (
+        "the file is replaced, not what enables itself"
+    )
 
 
 def test_a_directory_or_file_on_the_command_line(tmp_path: Path) -> None:
