@@ -30,6 +30,8 @@ NOTEBOOK = {
 }  # fmt: skip
 CASES = {"flood": (1, 20_000), "tabs": (channels.TABS, channels.TABS_FLOOD)}
 """Tabs, and messages of a round."""
+NO_PINGS = "--ServerApp.websocket_ping_interval=0"
+"""A tab that waits for its turn reads nothing, and would be taken for dead."""
 SETTLED = 0.1
 """Seconds for what is done behind a flood."""
 
@@ -113,7 +115,7 @@ def main() -> None:
     parser.add_argument("--pairs", type=int, default=40)
     parser.add_argument("--profile", type=Path, help="a directory for cProfile's files")
     options = parser.parse_args()
-    contender = Contender.jupyterd(options.jupyterd)
+    contender = Contender.jupyterd(options.jupyterd, NO_PINGS)
     if options.profile is not None:
         contender = contender.profiled(options.jupyterd, options.profile)
     print("| what | CPU with recording by CPU without: median | quartiles |\n| --- | ---: | ---: |")

@@ -147,7 +147,7 @@ def test_a_server_that_does_not_turn_is_started_anew(machine: Machine) -> None:
 
 
 def test_the_first_client_starts_it(machine: Machine) -> None:
-    """On systemd's socket, which stays over restarts, with the owner and the permissions that the unit says."""
+    """On systemd's socket, of the owner and with the permissions that its unit says; it stays, and kernels too."""
     unit = "/run/jupyterd-ada.sock"
     machine.do("systemctl", "start", "jupyterd@ada.socket")
     assert machine.do("stat", "-c", "%U %G %a", unit) == "ada www-data 660\n"
@@ -157,6 +157,9 @@ def test_the_first_client_starts_it(machine: Machine) -> None:
     assert "%2Frun%2Fjupyterd-ada.sock" in ask(machine, "GET", "/api/jupyterd/status", where=unit)["url"]
     machine.do("systemctl", "restart", UNIT)
     assert kernels(machine, where=unit) == [kernel]
+    before = main_pid(machine)
+    machine.do("kill", "-USR2", str(before))
+    until(lambda: main_pid(machine) not in (0, before) and kernels(machine, where=unit) == [kernel], 90)
     runtime = "JUPYTER_RUNTIME_DIR=/run/jupyterd-ada"
     shown = machine.do("env", runtime, f"{SERVER}/bin/jupyterd", "status", unit, user="ada")
     assert kernel[0][:8] in shown
