@@ -346,10 +346,8 @@ def test_routes_that_are_added_later(daemon: Daemon) -> None:
     until(lambda: daemon.ask("GET", "/later/x").status == 200)
 
 
-@pytest.mark.parametrize("how", ["exit", "leave", "descriptors", "everything", "half", "grow?mb=400"])
+@pytest.mark.parametrize("how", ["exit", "everything", "half", "grow?mb=400"])
 def test_a_host_that_ends_is_started_again(daemon: Daemon, how: str) -> None:
-    if how == "everything":  # the seconds between an end and the next start grow: from the first again
-        daemon.json("POST", "/api/extensions/restart")
     before = host_of(daemon)
     sleeper, fork = daemon.json("GET", "/trial/misdeed/child"), daemon.json("GET", "/trial/misdeed/fork")
     kernel_id = daemon.start_kernel()

@@ -152,8 +152,6 @@ class Misdeed(APIHandler):
             time.sleep(float(self.get_argument("seconds")))
         elif what == "exit":
             os._exit(3)
-        elif what == "leave":
-            raise SystemExit(1)
         elif what == "raise":
             raise RuntimeError("on purpose")
         elif what == "header":
@@ -168,9 +166,6 @@ class Misdeed(APIHandler):
             return
         elif what == "everything":
             os.closerange(3, 4096)
-        elif what == "descriptors":
-            os.close(4)
-            os.close(3)
         elif what == "print":
             print("printed by an extension", flush=True)
         elif what == "half":
