@@ -217,7 +217,7 @@ def test_a_chat_of_jupyter_ai(tmp_path: Path) -> None:
         browser.open(f"/lab/tree/talk.chat?token={TOKEN}")
         field = browser.see(".jp-chat-input-textfield textarea, .jp-chat-input-textfield [contenteditable]")
         field.fill("hello from the page")
-        field.press("Shift+Enter")
+        field.press("Enter")
         browser.see(".jp-chat-message, .jp-chat-rendered-message", "hello from the page")
         until(lambda: "hello from the page" in (daemon.root / "talk.chat").read_text(), 60, "it is not in the file")
 
