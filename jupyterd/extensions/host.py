@@ -175,7 +175,7 @@ class ExtensionHost(Service):
     @property
     def is_expected(self) -> bool:
         """It will answer soon: who asks may wait."""
-        return self.state == "starting" or (self.state == "waiting" and self._failures <= 1)
+        return self.state in ("starting", "restarting") or (self.state == "waiting" and self._failures <= 1)
 
     def ready(self) -> Deferred[None]:
         """Wait until it answers, as long as the settings allow.
@@ -207,6 +207,8 @@ class ExtensionHost(Service):
         """Why it does not answer, for a client."""
         if self.state == "starting":
             what = f"it is loading {self.loading}" if self.loading else "it is starting"
+        elif self.state == "restarting":
+            what = "it is started anew"
         elif self.state == "waiting":
             what = f"{self.history[-1]['what']}; it is started again in a moment" if self.history else "it has ended"
         else:

@@ -51,8 +51,11 @@ class Overlay:
         return self._expected[b"text/html" in (request.getHeader(b"accept") or b"")]
 
     def _is_expected(self, request: Request) -> bool:
-        if self._host.settings.contents and not self._host.is_ready and is_of_contents(request.segments):
-            return True  # of another contents manager's files nobody wants to hear
+        if not self._host.is_ready:
+            if request.mount is not None and request.mount.forwarded:
+                return True  # a route of a host that has ended, or is started anew
+            if self._host.settings.contents and is_of_contents(request.segments):
+                return True  # of another contents manager's files nobody wants to hear
         return request.mount is None and self._host.is_expected and not is_reserved(request.segments)
 
     def ready(self) -> Deferred[None]:
