@@ -64,12 +64,10 @@ class SessionTable:
             return self._writes
         if self._durable:
             return None
-        try:
-            found = os.stat(self._path)
-        except OSError:
+        files = [found for path in (self._path, f"{self._path}-wal") if (found := _status(path)) is not None]
+        if not files or time.time_ns() - max(found.st_mtime_ns for found in files) <= NEW:
             return None
-        state = self._writes, found.st_ino, found.st_mtime_ns, found.st_size
-        return state if time.time_ns() - found.st_mtime_ns > NEW else None
+        return self._writes, *((found.st_ino, found.st_mtime_ns, found.st_size) for found in files)
 
     def _write(self, statement: str, values: tuple[str | None, ...]) -> None:
         with self._lock:
@@ -123,3 +121,10 @@ class SessionTable:
             if self._connection is not None:
                 self._connection.close()
                 self._connection = None
+
+
+def _status(path: str) -> os.stat_result | None:
+    try:
+        return os.stat(path)
+    except OSError:
+        return None

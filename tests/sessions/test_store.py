@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sqlite3
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,19 @@ ONE, TWO = Row("1", "a.ipynb", "", "notebook", "k"), Row("2", "b.ipynb", "", "no
 
 def settle(path: str) -> None:
     """A while goes by since the file was written."""
-    before = os.stat(path).st_mtime_ns - 2 * NEW
-    os.utime(path, ns=(before, before))
+    for each in filter(os.path.exists, (path, f"{path}-wal")):
+        before = os.stat(each).st_mtime_ns - 2 * NEW
+        os.utime(each, ns=(before, before))
+
+
+@pytest.fixture(params=["delete", "wal"])
+def path(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A file with either kind of journal; the state of a server has the second."""
+    made = str(tmp_path / "sessions.db")
+    connection = sqlite3.connect(made)
+    connection.execute(f"PRAGMA journal_mode={request.param}")
+    connection.close()
+    return made
 
 
 @pytest.mark.parametrize("durable", [True, False])
@@ -37,10 +49,10 @@ def test_each_write_is_seen(tmp_path: Path, name: str, durable: bool) -> None:
     table.close()
 
 
-def test_what_another_server_writes_is_seen(tmp_path: Path) -> None:
-    path = str(tmp_path / "sessions.db")
+def test_what_another_server_writes_is_seen(path: str) -> None:
     ours, theirs = SessionTable(path, durable=False), SessionTable(path, durable=False)
     ours.add(ONE)
+    theirs.all()  # the journal stays while somebody has it open
     settle(path)
     assert ours.all() == ours.all() == [ONE]
     theirs.add(TWO)
@@ -49,8 +61,7 @@ def test_what_another_server_writes_is_seen(tmp_path: Path) -> None:
     assert ours.all() == [TWO]
 
 
-def test_it_is_not_read_where_nothing_has_changed(tmp_path: Path) -> None:
-    path = str(tmp_path / "sessions.db")
+def test_it_is_not_read_where_nothing_has_changed(path: str) -> None:
     table = SessionTable(path, durable=False)
     table.add(ONE)
     settle(path)
