@@ -20,7 +20,7 @@ VERSIONS = ("3.10", "3.11", "3.12", "3.13")
 
 
 def pythons() -> list[str]:
-    """Interpreters of the oldest and the newest version; one of each with ``JUPYTERD_ALL_PYTHONS=1``."""
+    """The interpreter of the oldest version; one of each with ``JUPYTERD_ALL_PYTHONS=1``."""
     found = {}
     for version in VERSIONS:
         known = sorted(Path.home().glob(f".pyenv/versions/{version}.*/bin/python"))
@@ -28,7 +28,7 @@ def pythons() -> list[str]:
         if path:
             found[version] = path
     paths = list(found.values()) or [sys.executable]
-    return paths if os.environ.get("JUPYTERD_ALL_PYTHONS") else sorted({paths[0], paths[-1]})
+    return paths if os.environ.get("JUPYTERD_ALL_PYTHONS") else paths[:1]
 
 
 def run(*command: str | Path) -> str:
