@@ -58,7 +58,7 @@ def on_a_page(daemon: Daemon, home: Path, script: Script) -> None:
 
 def show(browser: Browser, path: str) -> Any:
     """Open a file in JupyterLab; its editor."""
-    browser.open(f"/lab/tree/{path}?token={TOKEN}")
+    browser.open(f"/lab/tree/{path}?reset&token={TOKEN}")  # another test may have left files open
     return browser.see(".jp-FileEditor .cm-content")
 
 
