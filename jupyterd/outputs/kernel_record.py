@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
 from twisted.internet.defer import Deferred, DeferredLock
+from twisted.logger import Logger
 
 from jupyterd.kernels.log.chunk import EVERYBODY
 from jupyterd.kernels.messages.websocket_codec import COMMS, UNREADABLE, Bytes, Header, Parts, read_type
 from jupyterd.outputs.executions import Execution, InputRequest, cell_of, reply_of
+from jupyterd.outputs.said.cell_outputs import Output
 from jupyterd.outputs.said.messages_to_outputs import Replay, Said
 from jupyterd.outputs.said.widgets import Widgets
 
@@ -70,6 +72,8 @@ class KernelRecord:
     :ivar gone: the kernel is.
     """
 
+    log = Logger()
+
     def __init__(
         self,
         channels: KernelChannels,
@@ -90,7 +94,7 @@ class KernelRecord:
         self._in_thread, self._seconds, self._ledger = in_thread, seconds, ledger
         self._replay = Replay(settings.max_cell_bytes)
         self._widgets = Widgets()
-        self._had: dict[str, Any] = {}
+        self._had: dict[str, Any] | None = None
         self._read_to = 0
         self._reading = DeferredLock()
         self._forgotten: list[str] = []
@@ -188,6 +192,7 @@ class KernelRecord:
             self._ended(execution)
 
     def _ended(self, execution: Execution) -> None:
+        self._tell_widgets()
         if execution.superseded:
             self.forget(execution)
         else:
@@ -232,6 +237,7 @@ class KernelRecord:
         if not self._closing and any(key in execution.clients for execution in self.executions.values()):
             grace = self._settings.closed_page_timeout if said_goodbye else self._settings.lost_page_timeout
             self.away[key] = self._seconds() + grace
+            self._tell_widgets()
             self._overseer.changed(self)
 
     def lost(self, waiting: set[str]) -> None:
@@ -250,6 +256,40 @@ class KernelRecord:
         self._closing = True
         self.lost(set())
         return self._overseer.closing(self)
+
+    # -- output widgets
+
+    def _tell_widgets(self) -> None:
+        """Where no page is there that does it, the kernel is told what its output widgets have taken."""
+        if self._widgets.capturing and self._may_tell_widgets():
+            Deferred.fromCoroutine(self._tell_untold()).addErrback(
+                lambda failure: self.log.failure("what output widgets took can not be told to their kernel", failure)
+            )
+
+    def _may_tell_widgets(self) -> bool:
+        """Not while cells run: then it would be told in their order behind them, and they may take more."""
+        executions = self.executions.values()
+        quiet = self.cursor is not None and not self._closing and all(each.over for each in executions)
+        return quiet and not any(self.is_attended(each) for each in executions)
+
+    async def _tell_untold(self) -> None:
+        await self._reading.acquire()
+        try:
+            await self._read(self._channels.messages.next)
+            untold = self._untold()
+        finally:
+            self._read_enough()
+        for comm_id, outputs in untold.items():
+            said = await self._in_thread(orjson.dumps, outputs)
+            self._widgets.took(comm_id, said)
+            update = b'{"comm_id":%b,"data":{"method":"update","state":{"outputs":%b},"buffer_paths":[]}}'
+            self._channels.tell("comm_msg", update % (orjson.dumps(comm_id), said))
+
+    def _untold(self) -> dict[str, list[Output]]:
+        if not self._may_tell_widgets():
+            return {}
+        self._widgets.capturing = False
+        return self._replay.captured.untold()
 
     # -- who is there
 
@@ -329,10 +369,13 @@ class KernelRecord:
             await self._read(upto)
             return self._replay.said(ids, for_pages)
         finally:
-            for msg_id in self._forgotten:
-                self._replay.forget(msg_id)
-            self._forgotten.clear()
-            self._reading.release()
+            self._read_enough()
+
+    def _read_enough(self) -> None:
+        for msg_id in self._forgotten:
+            self._replay.forget(msg_id)
+        self._forgotten.clear()
+        self._reading.release()
 
     async def shown(self, wanted: list[Execution]) -> tuple[dict[str, Said], list[dict[str, Any]]]:
         """The same for a page, and the kernel's widgets as of now, if it is too busy to tell of them."""
@@ -371,9 +414,9 @@ class KernelRecord:
         self._read_to = max(self._read_to, upto)
 
     def _begin(self) -> None:
-        had, self._had = self._had, {}
-        for comm_id, outputs in had.items():
-            self._replay.captured.know(comm_id, outputs)
+        had, self._had = self._had, None
+        if had is not None:
+            self._replay.captured.begin(had)
         for execution in self.executions.values():
             if not execution.superseded:
                 self._replay.begin(execution.id)

@@ -547,6 +547,83 @@ def test_output_widgets_have_what_they_have_taken(kit: Kit) -> None:
     assert kit.executions()[0]["outputs"] == []
 
 
+def told(kit: Kit) -> list[Any]:
+    """What the kernel was told of its output widgets since the last call: comm id and texts."""
+    heard = [content for header, _, content in kit.kernel.heard("shell") if header["msg_type"] == "comm_msg"]
+    assert all(content["data"]["method"] == "update" for content in heard)
+    return [
+        (content["comm_id"], [each["text"] for each in content["data"]["state"]["outputs"]]) for content in heard
+    ]  # fmt: skip
+
+
+def capture(kit: Kit, header: bytes, text: str, count: int = 1) -> None:
+    """The cell prints something within an output widget."""
+    kit.begin(header, count)
+    move_widget(kit, "out", header, msg_id=orjson.loads(header)["msg_id"])
+    kit.say(header, text)
+    move_widget(kit, "out", header, msg_id="")
+
+
+def with_output_widget(kit: Kit) -> Page:
+    kit.put(cell("c1"), cell("c2"), cell("c3"))
+    page = Page(kit, "one")
+    header = page.run("c1")
+    kit.begin(header)
+    open_widget(kit, "out", header, _model_name="OutputModel", msg_id="", outputs=[])
+    kit.finish(header)
+    return page
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_the_kernel_is_told_what_an_output_widget_took_while_no_page_was_there(kit: Kit, back: bool) -> None:
+    page = with_output_widget(kit)
+    kit.put(cell("c1", execution_count=1), cell("c2"), cell("c3"))
+    first, second = page.run("c2"), page.run("c3")
+    page.leave(said_goodbye=False)
+    capture(kit, first, "a\n", 2)
+    kit.finish(first, 2)
+    assert told(kit) == [], "another cell is to be run before the kernel would hear it"
+    capture(kit, second, "b\n", 3)
+    if back:
+        page = Page(kit, "one")
+    kit.finish(second, 3)
+    assert told(kit) == ([] if back else [("out", ["a\nb\n"])]), "a page that is there does it itself"
+    page.leave()
+    assert told(kit) == ([("out", ["a\nb\n"])] if back else []), "unless it leaves before"
+    header = Page(kit, "two").run("c1")
+    kit.begin(header, 4)
+    assert widgets(kit)["out"]["outputs"][0]["text"] == "a\nb\n"
+
+
+def test_the_kernel_is_told_what_cells_took_that_were_run_again_since(kit: Kit) -> None:
+    page = with_output_widget(kit)
+    first, again = page.run("c2"), page.run("c2")
+    page.leave()
+    capture(kit, first, "a\n", 2)
+    kit.finish(first, 2)
+    capture(kit, again, "b\n", 3)
+    kit.finish(again, 3)
+    assert told(kit) == [("out", ["a\nb\n"])]
+
+
+def test_the_kernel_is_not_told_what_it_knows_nor_when_it_has_gone(kit: Kit) -> None:
+    page = with_output_widget(kit)
+    header = page.run("c2")
+    page.leave()
+    capture(kit, header, "a", 2)
+    outputs = [{"output_type": "stream", "name": "stdout", "text": "a"}]
+    echo = {"method": "echo_update", "state": {"outputs": outputs}}
+    kit.kernel.say("comm_msg", {"comm_id": "out", "data": echo}, header)
+    kit.finish(header, 2)
+    assert told(kit) == [], "the page told it before it left"
+    page = Page(kit, "two")
+    capture(kit, page.run("c3"), "b", 3)
+    page.leave()
+    told(kit)
+    kit.channels.disconnect()
+    assert told(kit) == []
+
+
 def test_widgets_of_cells_before_are_told_too_also_by_the_next_daemon_and_none_of_a_kernel_before(
     kit: Kit, tmp_path: Path
 ) -> None:
