@@ -11,7 +11,7 @@ from twisted.internet.defer import Deferred, DeferredLock
 from twisted.logger import Logger
 
 from jupyterd.kernels.log.chunk import EVERYBODY
-from jupyterd.kernels.messages.websocket_codec import COMMS, UNREADABLE, Bytes, Header, Parts, read_type
+from jupyterd.kernels.messages.websocket_codec import COMMS, UNREADABLE, Bytes, Header, Parts, read_parent, read_type
 from jupyterd.outputs.executions import Execution, InputRequest, cell_of, reply_of
 from jupyterd.outputs.said.cell_outputs import Output
 from jupyterd.outputs.said.messages_to_outputs import Replay, Said
@@ -39,6 +39,9 @@ UNLINKED = 300.0
 
 NAMELESS = "#"
 """Begins what a client without a session is known by: the next daemon's clients are others."""
+
+FRESH = 10.0
+"""Seconds for which it is known which notebooks run on a kernel; who writes asks again."""
 
 INLINE = 16 * 1024
 """So many are not worth a thread."""
@@ -99,7 +102,7 @@ class KernelRecord:
         self._reading = DeferredLock()
         self._forgotten: list[str] = []
         self._followers: set[str] = set()
-        self._last_asked = 0.0
+        self._last_asked = self._learnt = 0.0
 
     # -- what the channels tell
 
@@ -123,24 +126,25 @@ class KernelRecord:
             self._had = self._widgets.output_widgets()
         self._overseer.asked(self, execution)
         self._remember(execution)
-        self.learn()
+        if not self.paths or self._seconds() >= self._learnt + FRESH:
+            self.learn()
 
-    def _remember(self, execution: Execution) -> None:
-        if self._ledger is not None:
-            self._ledger.remember(self.kernel_id, execution)
+    def _remember(self, execution: Execution, at_once: bool = True) -> None:
+        if self._ledger is not None and not self._closing:
+            self._ledger.remember(self.kernel_id, execution, at_once)
 
     async def restore(self) -> None:
         """See :class:`Recording`."""
         if self._ledger is None:
             return
         log = self._channels.messages
-        await self._hear_again(log)
         for execution in await self._ledger.recall(self.kernel_id):
             execution.first = min(max(execution.first, log.oldest), log.next)
             self.executions[execution.id] = execution
             for key in execution.clients:
                 if not key.startswith(NAMELESS):
                     self.away[key] = self._seconds() + self._settings.lost_page_timeout
+        await self._hear_again(log)
         if self.executions:
             self.cursor = log.open(position=min(each.first for each in self.executions.values()))
             self._had = self._widgets.output_widgets()
@@ -148,13 +152,28 @@ class KernelRecord:
             self.learn()
 
     async def _hear_again(self, log: MessageLog) -> None:
-        """Widgets, as far as the log of the former daemon still has what made them."""
+        """Widgets, and how far cells are that are not over, as far as the log of the former daemon still tells."""
+        idle: list[str] = []
         async for chunk in log.since(log.oldest, None):
-            if chunk.channel == b"iopub":
-                for parts in chunk.messages:
-                    with suppress(*UNREADABLE):
-                        if (msg_type := read_type(parts[0]).msg_type) in COMMS:
-                            self.comm(msg_type, parts)
+            for parts in chunk.messages:
+                with suppress(*UNREADABLE):
+                    self._hear_one_again(chunk.channel, parts, idle)
+        for msg_id in idle:
+            self.told(msg_id, "idle")
+
+    def _hear_one_again(self, channel: bytes, parts: Parts, idle: list[str]) -> None:
+        """:param idle: which requests are over is added to it: their replies may stand behind."""
+        msg_type = read_type(parts[0]).msg_type
+        if channel == b"iopub" and msg_type in COMMS:
+            self.comm(msg_type, parts)
+        elif channel == b"shell" and msg_type == "execute_reply":
+            self.replied(read_parent(parts[1]).msg_id, parts[3])
+        elif channel == b"iopub" and msg_type == "status":
+            msg_id = read_parent(parts[1]).msg_id
+            if msg_id in self.executions:
+                self.told(msg_id, "busy")
+                if b'"idle"' in bytes(parts[3]):
+                    idle.append(msg_id)
 
     def supersede(self, execution: Execution) -> None:
         """Its cell is run again, and will show the new outputs alone."""
@@ -169,10 +188,16 @@ class KernelRecord:
             return
         if state == "busy" and execution.started is None:
             execution.state, execution.started = "running", self._seconds()
-            self._remember(execution)
+            self._remember(execution, at_once=False)
         elif state == "idle":
             execution.idle = True
+            if not self._channels.requests.is_open(msg_id):  # who asked has had the reply
+                self._note_end(execution, "ok")
             self._end_if_over(execution)
+
+    def _note_end(self, execution: Execution, state: str) -> None:
+        if not execution.replied:
+            execution.state, execution.replied, execution.input = state, True, None
 
     def replied(self, msg_id: str, content: Bytes) -> None:
         """See :class:`Recording`."""
@@ -180,9 +205,8 @@ class KernelRecord:
         if execution is None or execution.over:
             return
         reply = reply_of(content)
-        execution.state = reply.status if reply.status in ("ok", "aborted") else "error"
         execution.count = execution.count if reply.execution_count is None else reply.execution_count
-        execution.replied, execution.input = True, None
+        self._note_end(execution, reply.status if reply.status in ("ok", "aborted") else "error")
         execution.idle = execution.idle or reply.status == "aborted"
         self._end_if_over(execution)
 
@@ -196,7 +220,7 @@ class KernelRecord:
         if execution.superseded:
             self.forget(execution)
         else:
-            self._remember(execution)
+            self._remember(execution, at_once=False)
         self._overseer.changed(self)
 
     def wants_input(self, msg_id: str, parts: Parts) -> None:
@@ -254,6 +278,8 @@ class KernelRecord:
         for cursor in self._channels.messages.attached:
             self.away[key_of(cursor)] = self._seconds() + UNLINKED
         self._closing = True
+        if self._ledger is not None:
+            self._ledger.leave_out(self.kernel_id)
         self.lost(set())
         return self._overseer.closing(self)
 
@@ -426,7 +452,7 @@ class KernelRecord:
         if self.executions.pop(execution.id, None) is None:
             return
         if self._ledger is not None:
-            self._ledger.forget(self.kernel_id, [execution.id])
+            self._ledger.forget(self.kernel_id, execution.id)
         if self._reading.locked:  # a thread may be at it
             self._forgotten.append(execution.id)
         else:
@@ -456,6 +482,7 @@ class KernelRecord:
 
     def learn(self) -> None:
         """Ask for the notebooks that run on the kernel."""
+        self._learnt = self._seconds()
         Deferred.fromCoroutine(self.refresh_paths()).addErrback(lambda _: None)  # those known before are as good
 
     async def refresh_paths(self) -> None:
