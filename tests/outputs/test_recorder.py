@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -394,6 +395,24 @@ def test_who_may_not_write_contents_has_nothing_written_for_them(kit: Kit) -> No
     kit.get()
     assert kit.disk()[0] == (None, [])
     assert kit.executions()[0]["outputs"][0]["text"] == "x", "a page of theirs shows it"
+
+
+def test_what_is_written_passes_the_operators_hooks_and_is_trusted_as_the_rest_was(kit: Kit) -> None:
+    saved: list[Any] = []
+    kit.contents.manager.pre_save_hook = lambda model, path, contents_manager: saved.append((path, model["type"]))
+    kit.contents.manager.post_save_hook = lambda model, os_path, contents_manager: saved.append(Path(os_path).name)
+    book = json.loads((kit.root / "a.ipynb").read_text())
+    book["cells"][1].update(outputs=[{"output_type": "display_data", "data": {"text/html": "<b>"}, "metadata": {}}])
+    (kit.root / "a.ipynb").write_text(json.dumps(book))
+    page = Page(kit, "one")
+    header = page.run("c1")
+    page.leave()
+    kit.ran(header, "x")
+    kit.pass_time(CLOSED + 10)
+    assert saved == [("a.ipynb", "notebook"), "a.ipynb"]
+    first, second = kit.get()["content"]["cells"]
+    assert first["outputs"][0]["text"] == "x"
+    assert [each["metadata"]["trusted"] for each in (first, second)] == [False, False], "nobody knows who made the rest"
 
 
 def test_switched_off_nothing_is_written_and_pages_go_on_all_the_same(tmp_path: Path) -> None:
