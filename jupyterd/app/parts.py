@@ -51,7 +51,7 @@ if TYPE_CHECKING:
     from jupyterd.status.metrics import RequestTimes
     from jupyterd.supervision.handover.predecessor import Predecessor
     from jupyterd.supervision.listener import Listener
-    from jupyterd.supervision.stalls import StallWatchdog
+    from jupyterd.supervision.reactor_latency import StallWatchdog
     from jupyterd.terminals.manager import Terminals
 
 
@@ -168,7 +168,7 @@ class Parts:
     @cached_property
     def stalls(self) -> StallWatchdog:
         """Tells what holds the reactor."""
-        from jupyterd.supervision.stalls import StallWatchdog, Turns
+        from jupyterd.supervision.reactor_latency import StallWatchdog, Turns
 
         loop = getattr(self.reactor, "_asyncioEventloop", None)
         return StallWatchdog(Turns(), getattr(loop, "_selector", None), self.server.stall_seconds)

@@ -67,7 +67,7 @@ MAX_KERNELS = 50
 def metric_rows(parts: Parts) -> list[Row]:
     """Metrics of reactor, threads, kernels' logs, refusals and events."""
     from jupyterd.status.counters import Row
-    from jupyterd.supervision.stalls import BUCKETS
+    from jupyterd.supervision.reactor_latency import BUCKETS
 
     turns = parts.stalls.turns
     pools = [pool.describe() for pool in parts.pools]
