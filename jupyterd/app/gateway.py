@@ -13,8 +13,8 @@ from twisted.logger import Logger
 from twisted.web.client import Agent, CookieAgent, HTTPConnectionPool
 
 from jupyterd.gateway import ENVIRONMENT
-from jupyterd.gateway.channel_sockets import LinkNetwork, UnixEndpoints
-from jupyterd.gateway.client import Gateway
+from jupyterd.gateway.channel_sockets import LinkNetwork
+from jupyterd.gateway.client import Gateway, UnixEndpoints
 from jupyterd.gateway.credentials import Credentials
 from jupyterd.gateway.interfaces import Backoff, LinkEnd, Wire
 from jupyterd.gateway.kernelspecs import GatewaySpecs

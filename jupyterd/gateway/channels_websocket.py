@@ -1,4 +1,4 @@
-"""Websocket client of a gateway's kernel, by Autobahn; imported when the first one starts."""
+"""Channels' websocket to a gateway's kernel, by Autobahn; imported when the first one starts."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from twisted.web.iweb import IPolicyForHTTPS
 from zope.interface import implementer
 
 from jupyterd.errors import Unavailable
-from jupyterd.gateway.channel_sockets import UnixEndpoints
-from jupyterd.gateway.client import path_of
+from jupyterd.gateway.client import UnixEndpoints, path_of
 from jupyterd.gateway.credentials import Credentials
 from jupyterd.gateway.interfaces import LinkEnd
 from jupyterd.gateway.settings import GatewayClient
