@@ -26,7 +26,7 @@ from jupyterd.outputs.settings import OutputRecorder
 from jupyterd.testing.deferreds import at_once, result_of
 from jupyterd.testing.http import MemorySite
 from jupyterd.testing.kernel_sockets import MemoryKernel
-from tests.kernels.channels.test_kernel_channels import Tab, Watch
+from tests.kernels.channels.tabs import Tab, Watch
 
 PATH = "/api/contents/a.ipynb"
 
