@@ -22,7 +22,7 @@ from typing import Any
 
 import pytest
 
-from tests.auth.test_guard import UPGRADE
+from tests.auth.guarded_requests import UPGRADE
 from tests.auth.test_real import daemon, free_port, until
 
 pytestmark = [
