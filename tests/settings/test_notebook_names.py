@@ -12,10 +12,11 @@ from jupyterd.serverapp import ServerApp
 from jupyterd.settings.load import Settings, load
 from jupyterd.settings.notebook_names import nested
 
-pytestmark = pytest.mark.usefixtures("as_anybody")
-
-# What traitlets says of dicts and quotes on a command line.
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:traitlets")
+pytestmark = [
+    pytest.mark.usefixtures("as_anybody"),
+    # What traitlets says of dicts and quotes on a command line.
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:traitlets"),
+]
 
 PROGRAMS = ("NotebookApp", "LabApp", "JupyterNotebookApp")
 # All that notebook_shim 0.2.4 hands from these programs to a Jupyter Server 2.21, less what can not be set there
