@@ -14,8 +14,8 @@ from jupyterd.keeper import record
 from jupyterd.kernels.channels import executions
 from jupyterd.kernels.recovery.standin import FILE, Standin
 from jupyterd.testing.deferreds import at_once, result_of
+from tests.kernels.channels.tabs import Tab
 from tests.kernels.channels.test_executions import RUN, Kit, texts
-from tests.kernels.channels.test_kernel_channels import Tab
 
 
 class NoKeeper:

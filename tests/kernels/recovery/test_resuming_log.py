@@ -13,8 +13,8 @@ from jupyterd.kernels.log import message_log
 from jupyterd.kernels.log.cursor_file import named
 from jupyterd.kernels.log.settling import SavedCursor
 from jupyterd.kernels.recovery.standin import FILE
+from tests.kernels.channels.tabs import Tab
 from tests.kernels.channels.test_executions_recalled import House
-from tests.kernels.channels.test_kernel_channels import Tab
 
 
 @pytest.fixture
