@@ -49,7 +49,7 @@ WHOLE, STRIDE = 64 * 1024, 61
 """Bytes that have a sum of each; of more bytes one in so many has."""
 
 SAID = b"#said"
-"""The channel of a note: how many messages the kernel had said on iopub, where it stands."""
+"""The channel of a note: how many messages the kernel had said on iopub, where it stands, and the last's signature."""
 
 _BLOCK = Struct("<4sII")
 _MAGIC = b"jlb2"
@@ -75,7 +75,7 @@ class Journal:
     :param recent: has notes until they are on disk; None where they need not be known of before.
     :param stored: called when what had been said is on disk, with what :attr:`mark` was then.
     :ivar said: how many messages the kernel has said on iopub.
-    :ivar mark: whatever names the last of them.
+    :ivar mark: the signature of the last of them.
     """
 
     directory: str
@@ -142,7 +142,7 @@ class Journal:
             self._number += 1
             self._files.append(_File(os.path.join(self.directory, f"j{self._number}.log")))
             chunks = [*self.asked(), *chunks]
-        said = Chunk(SAID, [[_COUNT.pack(self.said)]], 0.0)
+        said = Chunk(SAID, [[_COUNT.pack(self.said), self.mark]], 0.0)
         said.count = 0
         chunks.append(said)
         file = self._files[-1]
@@ -256,12 +256,14 @@ class Found:
     :ivar files: path, number after the last message, bytes; for :meth:`Journal.resume`.
     :ivar asked: notes of what was asked, in order.
     :ivar said: how many messages the kernel had said on iopub, after the last of them.
+    :ivar mark: the signature of that one; empty where there is none.
     """
 
     chunks: list[Chunk] = field(default_factory=list)
     files: list[tuple[str, int, int]] = field(default_factory=list)
     asked: list[Chunk] = field(default_factory=list)
     said: int = 0
+    mark: bytes = b""
 
 
 def read(directory: str) -> Found:
@@ -278,7 +280,8 @@ def read(directory: str) -> Found:
         end = 0
         for chunk in chunks:
             if chunk.channel == SAID:
-                found.said = max(found.said, _COUNT.unpack(bytes(chunk.messages[0][0]))[0])
+                count, *mark = map(bytes, chunk.messages[0])
+                found.said, found.mark = _COUNT.unpack(count)[0], b"".join(mark)
             elif chunk.channel.startswith(ASKED):
                 found.asked.append(chunk)
             elif not found.chunks or chunk.first >= found.chunks[-1].end:
