@@ -331,6 +331,14 @@ class KernelChannels:
         """
         return await self._server_requests.reply(msg_type, content, channel, timeout)
 
+    def tell(self, msg_type: str, content: bytes) -> None:
+        """Tell the kernel something to which it does not reply, on shell and on the server's own behalf.
+
+        Nothing where there is no kernel that answers.
+        """
+        if self._from_kernel.state:
+            self._requests.at_once("shell", self._server_session.message(msg_type, content)[1])
+
     def announce(self, msg_type: str, content: dict[str, Any], parent_header: bytes = b"{}") -> None:
         """Put a message made by the server on iopub, behind all that the kernel said before."""
         self._sockets_of_kernel.drain()
