@@ -12,8 +12,7 @@ from traitlets import Bool, Dict, List, TraitError, Unicode, default, validate
 from traitlets.config.configurable import LoggingConfigurable
 
 from jupyterd.compat.class_names import resolve
-from jupyterd.contents.managers import generic as composites
-from jupyterd.contents.managers import hooks
+from jupyterd.contents.managers import generic, hooks
 from jupyterd.contents.managers.checkpoints import AsyncCheckpoints, Checkpoints
 from jupyterd.contents.managers.interface import ContentsInterface
 from jupyterd.contents.managers.sync_or_async import settled
@@ -187,35 +186,35 @@ class AsyncContentsManager(ContentsManager):
 
     async def delete(self, path: str) -> None:
         """See :func:`jupyterd.contents.managers.generic.delete`."""
-        await composites.delete(self, path)
+        await generic.delete(self, path)
 
     async def rename(self, old_path: str, new_path: str) -> None:
         """See :func:`jupyterd.contents.managers.generic.rename`."""
-        await composites.rename(self, old_path, new_path)
+        await generic.rename(self, old_path, new_path)
 
     async def update(self, model: Model, path: str) -> Model:
         """See :func:`jupyterd.contents.managers.generic.update`."""
-        return await composites.update(self, model, path)
+        return await generic.update(self, model, path)
 
     async def increment_filename(self, filename: str, path: str = "", insert: str = "") -> str:
         """See :func:`jupyterd.contents.managers.generic.increment_filename`."""
-        return await composites.increment_filename(self, filename, path, insert)
+        return await generic.increment_filename(self, filename, path, insert)
 
     async def new_untitled(self, path: str = "", type: str = "", ext: str = "") -> Model:  # noqa: A002
         """See :func:`jupyterd.contents.managers.generic.new_untitled`."""
-        return await composites.new_untitled(self, path, type, ext)
+        return await generic.new_untitled(self, path, type, ext)
 
     async def new(self, model: Model | None = None, path: str = "") -> Model:
         """See :func:`jupyterd.contents.managers.generic.new`."""
-        return await composites.new(self, model, path)
+        return await generic.new(self, model, path)
 
     async def copy(self, from_path: str, to_path: str | None = None) -> Model:
         """See :func:`jupyterd.contents.managers.generic.copy`."""
-        return await composites.copy(self, from_path, to_path)
+        return await generic.copy(self, from_path, to_path)
 
     async def trust_notebook(self, path: str) -> None:
         """See :func:`jupyterd.contents.managers.generic.trust_notebook`."""
-        await composites.trust_notebook(self, path)
+        await generic.trust_notebook(self, path)
 
     async def create_checkpoint(self, path: str) -> Any:
         """Keep a file as it is now."""
