@@ -16,9 +16,9 @@ from traitlets import Bool, Unicode, default
 from traitlets.config.configurable import LoggingConfigurable
 
 from jupyterd.contents import paths
-from jupyterd.contents.files import atomic, regular, unfinished
+from jupyterd.contents.files import atomic, regular_files, unfinished_files
 from jupyterd.contents.files.os_errors import named_faults
-from jupyterd.contents.managers import generic, version_history
+from jupyterd.contents.managers import generic_operations, version_history
 from jupyterd.contents.managers.sync_or_async import at_once
 from jupyterd.contents.models import moment
 from jupyterd.errors import NotFound
@@ -55,11 +55,11 @@ class Checkpoints(LoggingConfigurable):
 
     def rename_all_checkpoints(self, old_path: str, new_path: str) -> Any:
         """The file has another path now."""
-        return at_once(generic.rename_all_checkpoints(self, old_path, new_path))
+        return at_once(generic_operations.rename_all_checkpoints(self, old_path, new_path))
 
     def delete_all_checkpoints(self, path: str) -> Any:
         """The file is gone."""
-        return at_once(generic.delete_all_checkpoints(self, path))
+        return at_once(generic_operations.delete_all_checkpoints(self, path))
 
 
 class AsyncCheckpoints(Checkpoints):
@@ -67,11 +67,11 @@ class AsyncCheckpoints(Checkpoints):
 
     async def rename_all_checkpoints(self, old_path: str, new_path: str) -> None:
         """The file has another path now."""
-        await generic.rename_all_checkpoints(self, old_path, new_path)
+        await generic_operations.rename_all_checkpoints(self, old_path, new_path)
 
     async def delete_all_checkpoints(self, path: str) -> None:
         """The file is gone."""
-        await generic.delete_all_checkpoints(self, path)
+        await generic_operations.delete_all_checkpoints(self, path)
 
 
 class FileCheckpoints(Checkpoints):
@@ -99,7 +99,7 @@ class FileCheckpoints(Checkpoints):
             raise NotFound(f"No such file or directory: {paths.clean(path)}")
         target = self.checkpoint_path(CHECKPOINT, path)
         self._copy(source, target)
-        unfinished.sweep(os.path.dirname(target))
+        unfinished_files.sweep(os.path.dirname(target))
         return self.checkpoint_model(CHECKPOINT, target)
 
     def restore_checkpoint(self, contents_mgr: Any, checkpoint_id: str, path: str) -> Any:
@@ -207,8 +207,8 @@ class FileCheckpoints(Checkpoints):
     def _copy(self, source: str, target: str, keep_old: atomic.KeepOld | None = None) -> None:
         """Copy content and time; never half."""
         with named_faults(self.root_dir, target):
-            with os.fdopen(regular.open_regular(source, self.root_dir), "rb", buffering=0) as file:
-                blocks = iter(partial(file.read, regular.BLOCK), b"")
+            with os.fdopen(regular_files.open_regular(source, self.root_dir), "rb", buffering=0) as file:
+                blocks = iter(partial(file.read, regular_files.BLOCK), b"")
                 atomic.write_all(target, blocks, atomic=self.use_atomic_writing, keep_old=keep_old)
                 status = os.fstat(file.fileno())
             os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
@@ -274,7 +274,7 @@ class GenericFileCheckpoints(GenericCheckpointsMixin, FileCheckpoints):
     def create_file_checkpoint(self, content: Any, format: str, path: str) -> Any:  # noqa: A002
         """Write the content into the checkpoint's file."""
         target = self.checkpoint_path(CHECKPOINT, path)
-        return self._write(target, regular.as_bytes(content, format, target))
+        return self._write(target, regular_files.as_bytes(content, format, target))
 
     def create_notebook_checkpoint(self, nb: Any, path: str) -> Any:
         """Write the notebook into the checkpoint's file."""
@@ -291,13 +291,13 @@ class GenericFileCheckpoints(GenericCheckpointsMixin, FileCheckpoints):
         """Read the notebook of a checkpoint."""
         import nbformat
 
-        data = regular.read(self._existing(checkpoint_id, path), self.root_dir).data
+        data = regular_files.read(self._existing(checkpoint_id, path), self.root_dir).data
         return {"type": "notebook", "content": nbformat.reads(data.decode(), as_version=4)}
 
     def get_file_checkpoint(self, checkpoint_id: str, path: str) -> Any:
         """Read the content of a checkpoint."""
         os_path = self._existing(checkpoint_id, path)
-        content, form = regular.as_content(regular.read(os_path, self.root_dir).data, None, os_path)
+        content, form = regular_files.as_content(regular_files.read(os_path, self.root_dir).data, None, os_path)
         return {"type": "file", "content": content, "format": form}
 
 

@@ -13,7 +13,7 @@ from typing import Any
 
 from tornado.web import HTTPError
 
-from jupyterd.contents.files.names import COPY_SUFFIX as copy_pat  # noqa: N811 - its name there
+from jupyterd.contents.files.file_names import COPY_SUFFIX as copy_pat  # noqa: N811 - its name there
 from jupyterd.contents.managers import checkpoints, filemanager, largefilemanager, manager
 from jupyterd.contents.managers.filemanager import FileContentsManager as OurFileContentsManager
 from jupyterd.errors import JupyterdError

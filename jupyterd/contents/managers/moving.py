@@ -12,10 +12,23 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from jupyterd.contents import paths
-from jupyterd.contents.files import atomic, exclusive, names, regular, removal, unfinished
+from jupyterd.contents.files import (
+    atomic,
+    exclusive,
+    removal,
+)
+from jupyterd.contents.files import (
+    file_names as file_names,
+)
+from jupyterd.contents.files import (
+    regular_files as regular_files,
+)
+from jupyterd.contents.files import (
+    unfinished_files as unfinished_files,
+)
 from jupyterd.contents.files.copy_tree import NoRoom, TooDeep, copy_tree
 from jupyterd.contents.files.os_errors import DiskFull
-from jupyterd.contents.managers import generic, saving
+from jupyterd.contents.managers import generic_operations, saving
 from jupyterd.contents.managers.reading import find, look
 from jupyterd.contents.managers.sync_or_async import at_once
 from jupyterd.contents.models import Model
@@ -101,7 +114,7 @@ def _across(old: str, new: str) -> None:
         copy_tree(old, new, skip_special=False)
         removal.remove_tree(old)
     else:
-        fd, aside = unfinished.create(os.path.dirname(new))
+        fd, aside = unfinished_files.create(os.path.dirname(new))
         try:
             shutil.copy2(old, aside)
             exclusive.rename(aside, new)
@@ -131,7 +144,7 @@ def _copy_plain_file(manager: FileTree, from_path: str, to_path: str | None) -> 
     async def make(target: str) -> Model:
         return _copy_blocks(manager, os_from, path, target, from_path)
 
-    return at_once(generic.copy_to(manager, path, to_path, make))
+    return at_once(generic_operations.copy_to(manager, path, to_path, make))
 
 
 def _copy_blocks(manager: FileTree, os_from: str, path: str, target: str, from_path: str) -> Model:
@@ -140,11 +153,11 @@ def _copy_blocks(manager: FileTree, os_from: str, path: str, target: str, from_p
     manager.emit(data={"action": "get", "path": path})
     with (
         manager.perm_to_403(os_to),
-        os.fdopen(regular.open_regular(os_from, manager.root_dir), "rb", buffering=0) as file,
+        os.fdopen(regular_files.open_regular(os_from, manager.root_dir), "rb", buffering=0) as file,
     ):
         size = os.fstat(file.fileno()).st_size
         with told(manager, paths.clean(target), size, "bytes") as advance:
-            blocks = counted(iter(partial(file.read, regular.BLOCK), b""), advance)
+            blocks = counted(iter(partial(file.read, regular_files.BLOCK), b""), advance)
             status = atomic.write_all(os_to, blocks, atomic=manager.use_atomic_writing)
     model = saving.kept(manager, paths.clean(target), os_to, status).model
     manager.emit(data={"action": "copy", "path": target, "source_path": from_path})
@@ -182,13 +195,13 @@ def _copy_directory(manager: FileTree, from_path: str, to_path: str | None) -> M
     manager.check_folder_size(path)
     parent, name = paths.split(path)
     target = parent if to_path is None else paths.clean(to_path)
-    name = names.without_copy_suffix(name)
+    name = file_names.without_copy_suffix(name)
     into = manager._dir_exists(target)
-    for candidate in names.candidates(name, "-Copy") if into else (name,):
+    for candidate in file_names.candidates(name, "-Copy") if into else (name,):
         copied = paths.clean(f"{target}/{candidate}")
         if not (into and manager._exists(copied)) and _copy_tree(manager, from_path, os_from, copied):
             return find(manager, copied, content=False).model
-    raise generic.NoFreeName(f"No name like {name} is free in {target or '/'}")
+    raise generic_operations.NoFreeName(f"No name like {name} is free in {target or '/'}")
 
 
 def _copy_tree(manager: FileTree, from_path: str, os_from: str, copied: str) -> bool:

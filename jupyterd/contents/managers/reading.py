@@ -8,7 +8,7 @@ import stat
 from typing import TYPE_CHECKING, NamedTuple
 
 from jupyterd.contents import paths
-from jupyterd.contents.files import listing, recovery, regular
+from jupyterd.contents.files import listing, recovery, regular_files
 from jupyterd.contents.files.os_errors import named_faults
 from jupyterd.contents.managers.hooks import is_refusal
 from jupyterd.contents.managers.sync_or_async import at_once, settled, to_end
@@ -136,9 +136,9 @@ def _file(
     extra: Model = {"type": "file", "mimetype": paths.mimetype_of(paths.split(path)[1])}
     if content:
         _check_size(manager, path, status)
-        read = regular.read(os_path, manager.root_dir, status)
+        read = regular_files.read(os_path, manager.root_dir, status)
         data, status = read.data, read.status
-        extra["content"], extra["format"] = regular.as_content(data, form, os_path)
+        extra["content"], extra["format"] = regular_files.as_content(data, form, os_path)
         if extra["mimetype"] is None:
             extra["mimetype"] = "text/plain" if extra["format"] == "text" else "application/octet-stream"
     return _found(manager, path, os_path, status, extra, data, hashed)
@@ -159,8 +159,8 @@ def _notebook(manager: FileTree, path: str, os_path: str, status: os.stat_result
 
 def _read_notebook(
     manager: FileTree, os_path: str, status: os.stat_result | None = None
-) -> tuple[regular.Bytes, serialization.Notebook]:
-    found = regular.read(os_path, manager.root_dir, status)
+) -> tuple[regular_files.Bytes, serialization.Notebook]:
+    found = regular_files.read(os_path, manager.root_dir, status)
     try:
         return found, serialization.parse(found.data)
     except UnicodeDecodeError:
@@ -187,8 +187,8 @@ def _found(
 ) -> Found:
     """Hash, time and size are of one open file."""
     if hashed and data is not None:
-        extra.update(regular.digest(data, manager.hash_algorithm))
+        extra.update(regular_files.digest(data, manager.hash_algorithm))
     elif hashed:
-        digest, status = regular.digest_of(os_path, manager.root_dir, manager.hash_algorithm)
+        digest, status = regular_files.digest_of(os_path, manager.root_dir, manager.hash_algorithm)
         extra.update(digest)
     return Found({**base_model(path, status, os.access(os_path, os.W_OK)), **extra}, status)

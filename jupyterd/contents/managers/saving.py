@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from jupyterd.contents import paths
-from jupyterd.contents.files import atomic, listing, regular
+from jupyterd.contents.files import atomic, listing, regular_files
 from jupyterd.contents.managers.hooks import is_refusal
 from jupyterd.contents.managers.reading import Found, as_given
 from jupyterd.contents.managers.sync_or_async import to_end
@@ -71,7 +71,7 @@ def _write(manager: FileTree, model: Model, path: str, os_path: str, plain: bool
     if kind == "notebook":
         return _write_notebook(manager, os_path, path, model["content"], plain)
     if kind == "file":
-        data = regular.as_bytes(model["content"], model.get("format"), os_path)
+        data = regular_files.as_bytes(model["content"], model.get("format"), os_path)
         with manager.perm_to_403(os_path):
             return atomic.write(os_path, data, atomic=manager.use_atomic_writing), None
     if kind == "directory":

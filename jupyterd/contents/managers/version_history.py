@@ -13,7 +13,7 @@ import shutil
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
-from jupyterd.contents.files import unfinished
+from jupyterd.contents.files import unfinished_files
 
 DIRECTORY = "versions"
 LARGE = 1 << 20
@@ -121,7 +121,7 @@ class Versions:
         return sorted(found, key=lambda version: version.id)
 
     def _prune(self, name: str) -> None:
-        unfinished.sweep(self.directory)
+        unfinished_files.sweep(self.directory)
         kept = self.list(name)
         total = sum(version.status.st_size for version in kept)
         while kept and (len(kept) > self.count or total > self.total):
@@ -135,7 +135,7 @@ class Versions:
 
 def _copy(os_path: str, target: str) -> None:
     """A copy that is there whole or not at all."""
-    fd, aside = unfinished.create(os.path.dirname(target), 0o600)
+    fd, aside = unfinished_files.create(os.path.dirname(target), 0o600)
     try:
         shutil.copy2(os_path, aside)
         os.replace(aside, target)
