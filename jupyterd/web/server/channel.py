@@ -53,6 +53,8 @@ class Channel(http.HTTPChannel):
     _unread: int | None = None
     """What the client had not taken of its answer when it was looked at last; None where nobody waits for it."""
     _stranger = True
+    _before: PlainHead | None = None
+    """The head of somebody known that came last."""
     _log = Logger()
 
     def connectionMade(self) -> None:
@@ -142,7 +144,7 @@ class Channel(http.HTTPChannel):
 
     def dataReceived(self, data: bytes) -> None:
         """Bytes came. Called by the transport."""
-        if self._takes_plain() and (head := plain_head(data)) is not None:
+        if self._takes_plain() and (head := plain_head(data, self._before)) is not None:
             self._plain(head)
             return
         timeouts = self.site.timeouts
@@ -181,6 +183,8 @@ class Channel(http.HTTPChannel):
             if CONNECTION in head.headers:
                 self.persistent = self.checkPersistence(request, self._version)
             request.gotLength(0)
+            if request.user is not None:
+                self._before = head  # of strangers nothing is kept
             self.allContentReceived()
         finally:
             self._busyReceiving = False

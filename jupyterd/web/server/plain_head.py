@@ -53,24 +53,41 @@ _KNOWN = _canonical()
 class PlainHead(NamedTuple):
     """What a plain head says.
 
+    :ivar lines: the header lines as they came, with the empty line behind them.
     :ivar headers: values by name, as :class:`twisted.web.http_headers.Headers` keeps them.
     """
 
     method: bytes
     target: bytes
+    lines: bytes
     headers: dict[bytes, list[bytes]]
 
 
-def plain_head(data: bytes) -> PlainHead | None:
-    """Parse ``data`` if it is one whole plain head and nothing else; None where it has to be looked at closer."""
-    if len(data) > MAX_PLAIN_BYTES or data[-4:] != b"\r\n\r\n":
+def plain_head(data: bytes, before: PlainHead | None = None) -> PlainHead | None:
+    """Parse ``data`` if it is one whole plain head and nothing else; None where it has to be looked at closer.
+
+    :param before: an earlier one of the same connection. Clients send the same header lines again and again; then they
+        are not parsed again.
+    """
+    if len(data) > MAX_PLAIN_BYTES:
         return None
-    first, *lines = data[:-4].split(b"\r\n")
-    if data.translate(None, _PRINTABLE) != b"\r\n" * (len(lines) + 2):
-        return None  # a lone CR or LF, a tab, a control character, a byte that is not ASCII
+    first, _, lines = data.partition(b"\r\n")
     request = _REQUEST.fullmatch(first)
     if request is None:
         return None
+    if before is not None and before.lines == lines:
+        headers = {name: values[:] for name, values in before.headers.items()}
+        return PlainHead(request[1], request[2], lines, headers)
+    parsed = _headers_in(lines)
+    return None if parsed is None else PlainHead(request[1], request[2], lines, parsed)
+
+
+def _headers_in(text: bytes) -> dict[bytes, list[bytes]] | None:
+    if text[-4:] != b"\r\n\r\n":
+        return None
+    lines = text[:-4].split(b"\r\n")
+    if text.translate(None, _PRINTABLE) != b"\r\n" * (len(lines) + 1):
+        return None  # a lone CR or LF, a tab, a control character, a byte that is not ASCII
     headers: dict[bytes, list[bytes]] = {}
     for line in lines:
         written, colon, value = line.partition(b":")
@@ -78,4 +95,4 @@ def plain_head(data: bytes) -> PlainHead | None:
         if name is None or not colon:
             return None
         headers.setdefault(name, []).append(value.strip(b" "))
-    return PlainHead(request[1], request[2], headers)
+    return headers

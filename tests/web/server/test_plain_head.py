@@ -86,3 +86,21 @@ def test_long_and_half_heads_are_left() -> None:
     assert plain_head(head[:-1]) is None
     assert plain_head(head + head) is None
     assert plain_head(b"GET / HTTP/1.1\r\nHost: " + b"x" * MAX_PLAIN_BYTES + b"\r\n\r\n") is None
+
+
+@given(HEAD, HEAD, st.booleans())
+def test_one_that_came_before_changes_nothing(one: bytes, other: bytes, same_lines: bool) -> None:
+    before = plain_head(one)
+    if same_lines:
+        other = b"GET /other HTTP/1.1\r\n" + one.partition(b"\r\n")[2]
+    assert plain_head(other, before) == plain_head(other)
+
+
+def test_headers_of_two_requests_are_not_the_same_lists() -> None:
+    data = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
+    before = plain_head(data)
+    after = plain_head(data, before)
+    assert before is not None
+    assert after is not None
+    after.headers[b"Host"].append(b"y")
+    assert before.headers == {b"Host": [b"x"]}
