@@ -13,8 +13,9 @@ from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.internet.interfaces import IDelayedCall, IListeningPort, IProtocolFactory
 from twisted.logger import Logger
 
-from jupyterd.supervision import sockets, tls
+from jupyterd.supervision import sockets
 from jupyterd.supervision import startup_messages as greeting
+from jupyterd.supervision.addresses import tls
 from jupyterd.supervision.addresses.endpoints import Endpoints, url_of
 from jupyterd.supervision.handover.successor import CanNotTakeOver, HandedOver, Successor
 from jupyterd.supervision.server_settings import Server

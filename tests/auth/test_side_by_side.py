@@ -22,8 +22,8 @@ from typing import Any
 
 import pytest
 
-from tests.auth.test_guard import UPGRADE
-from tests.auth.test_real import daemon, free_port, until
+from tests.auth.daemon_process import daemon, free_port, until
+from tests.auth.guarded_requests import UPGRADE
 
 pytestmark = [
     pytest.mark.real,

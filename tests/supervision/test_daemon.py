@@ -26,7 +26,7 @@ from zope.interface import directlyProvides
 
 from jupyterd.supervision.daemon import EXIT_SECONDS, LEAVE_SECONDS, STOP_SECONDS, Daemon
 from jupyterd.supervision.listener import LOOK_SECONDS, Listener
-from jupyterd.supervision.open_files import raise_open_files
+from jupyterd.supervision.open_files_limit import raise_open_files
 from jupyterd.supervision.sockets import CannotListen
 from jupyterd.supervision.start_stop_stages import Stage, Stages
 from jupyterd.supervision.systemd_notify import (

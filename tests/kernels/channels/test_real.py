@@ -26,7 +26,7 @@ from jupyterd.testing.deferreds import allowed
 from jupyterd.testing.http import OpenGate
 from jupyterd.web.root import Root
 from jupyterd.web.server.site import Site
-from tests.kernels.channels.test_kernel_channels import Watch
+from tests.kernels.channels.tabs import Watch
 from tests.kernels.messages.test_websocket_codec import read_v1
 from tests.real.tab import NEVER_DROPS
 

@@ -16,14 +16,14 @@ from twisted.internet.testing import MemoryReactorClock
 
 from jupyterd.settings.load import BadSettings, load
 from jupyterd.supervision.addresses.endpoints import BadEndpoint, Endpoints, check, is_remote
+from jupyterd.supervision.addresses.tls import BadCertificate
 from jupyterd.supervision.handover.successor import HandedOver
 from jupyterd.supervision.listener import Listener
 from jupyterd.supervision.running_servers import listens_on
 from jupyterd.supervision.sockets import CannotListen, open_port
 from jupyterd.supervision.systemd_notify import Notify
-from jupyterd.supervision.tls import BadCertificate
+from tests.supervision.addresses.test_tls import certificate, common_name
 from tests.supervision.server import server
-from tests.supervision.test_tls import certificate, common_name
 
 
 class Reactor(MemoryReactorClock):

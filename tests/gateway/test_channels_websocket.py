@@ -13,7 +13,7 @@ from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
 
 from jupyterd.errors import NotFound
-from jupyterd.gateway.websocket import Dialer, GatewayProtocol
+from jupyterd.gateway.channels_websocket import Dialer, GatewayProtocol
 from jupyterd.kernels.channels.kernel_channels import KernelChannels
 from jupyterd.kernels.channels.settings import ZMQChannelsWebsocketConnection
 from jupyterd.kernels.websocket.resource import ChannelsResource
@@ -21,7 +21,7 @@ from jupyterd.testing.deferreds import allowed, at_once
 from jupyterd.testing.http import MemorySite, MemoryTransport
 from jupyterd.testing.kernel_sockets import MemoryKernel
 from tests.gateway.theirs import Kit, outcome
-from tests.kernels.channels.test_kernel_channels import Watch
+from tests.kernels.channels.tabs import Watch
 
 PARTS = [b'{"msg_id": "m", "msg_type": "comm_msg"}', b"{}", b'{"a": 1}', b'{"b": "\xc3\xa9"}']
 

@@ -1,4 +1,4 @@
-"""A daemon's kernels, contents and recorder in memory: one kernel, one clock, files in a directory."""
+"""Kit of tests of outputs: a daemon's kernels, contents and recorder in memory; one kernel, one clock, real files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from jupyterd.outputs.settings import OutputRecorder
 from jupyterd.testing.deferreds import at_once, result_of
 from jupyterd.testing.http import MemorySite
 from jupyterd.testing.kernel_sockets import MemoryKernel
-from tests.kernels.channels.test_kernel_channels import Tab, Watch
+from tests.kernels.channels.tabs import Tab, Watch
 
 PATH = "/api/contents/a.ipynb"
 
