@@ -128,14 +128,10 @@ def _reactor(parts: Parts) -> dict[str, Any]:
 
 
 def _requests(parts: Parts) -> Iterable[tuple[str, int, float]]:
-    times = parts.request_times
     rows: dict[str, tuple[int, float]] = {}
-    for (method, where, _), counts in times.counts.items():
+    for (method, where, _), times in parts.request_times.by_labels.items():
         count, seconds = rows.get(f"{method} {where}", (0, 0.0))
-        rows[f"{method} {where}"] = count + sum(counts), seconds
-    for (method, where, _), spent in times.sums.items():
-        count, seconds = rows[f"{method} {where}"]
-        rows[f"{method} {where}"] = count, seconds + spent
+        rows[f"{method} {where}"] = count + sum(times.counts), seconds + times.sum
     return [(route, count, seconds) for route, (count, seconds) in rows.items()]
 
 
