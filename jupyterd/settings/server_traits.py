@@ -32,7 +32,7 @@ from jupyterd.gateway import is_set
 from jupyterd.log import Layout, level_number
 from jupyterd.log_styles import STYLES
 from jupyterd.settings.deprecated import MovedTraits
-from jupyterd.settings.http_traits import HTTPTraits
+from jupyterd.settings.listen_traits import ListenTraits
 from jupyterd.traittypes import ClassName
 from jupyterd.utils import expand_path
 from jupyterd.web.websocket.compression import Compression
@@ -41,7 +41,7 @@ _PATHS = ("certfile", "keyfile", "client_ca", "cookie_secret_file", "external_co
 _MEBIBYTE = 1024 * 1024
 
 
-class ServerTraits(HTTPTraits, MovedTraits):
+class ServerTraits(ListenTraits, MovedTraits):
     """Names and meanings are those of the Jupyter Server 2.21.
 
     :ivar find_extensions: extensions that have enabled themselves count.

@@ -8,7 +8,7 @@ from traitlets import Float, Integer
 from jupyterd.web.server.timeouts import BODY_SECONDS, HEAD_SECONDS, IDLE_SECONDS, READER_SECONDS
 
 
-class HTTPTraits(JupyterApp):
+class ListenTraits(JupyterApp):
     """Time limits of connections. What they end is told to clients with 408 where an answer can still be given."""
 
     http_head_timeout = Float(
