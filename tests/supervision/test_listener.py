@@ -15,7 +15,7 @@ from twisted.internet.protocol import Factory, Protocol
 from jupyterd.supervision.listener import LOOK_SECONDS, Listener
 from jupyterd.supervision.sockets import CannotListen
 from tests.supervision.listening import Listening, Spoken
-from tests.supervision.server import server
+from tests.supervision.server import hand_over, server
 
 pytestmark = pytest.mark.usefixtures("as_it_was")
 
@@ -97,9 +97,7 @@ def test_nothing_to_listen_on(tmp_path: Path) -> None:
 
 def test_the_service_manager_s_socket_wins(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listening:
-        monkeypatch.setattr("jupyterd.supervision.sockets._FIRST_INHERITED", os.dup(listening.fileno()))
-        monkeypatch.setenv("LISTEN_PID", str(os.getpid()))
-        monkeypatch.setenv("LISTEN_FDS", "1")
+        hand_over(monkeypatch, listening)
         made, reactor, _ = front(tmp_path, ip="127.0.0.1", port=1)
         made.privilegedStartService()
         assert made._server.port == listening.getsockname()[1]
@@ -112,9 +110,7 @@ def test_a_unix_socket_of_the_service_manager_s(tmp_path: Path, monkeypatch: pyt
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(tmp_path / "s"))
         listening.listen()
-        monkeypatch.setattr("jupyterd.supervision.sockets._FIRST_INHERITED", os.dup(listening.fileno()))
-        monkeypatch.setenv("LISTEN_PID", str(os.getpid()))
-        monkeypatch.setenv("LISTEN_FDS", "1")
+        hand_over(monkeypatch, listening)
         made, _, _ = front(tmp_path, ip="127.0.0.1", port=8888)
         made.privilegedStartService()
         assert (made._server.sock, made._server.port) == (str(tmp_path / "s"), 0)
