@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -20,18 +20,11 @@ import zmq
 from jupyterd.keeper import record, start_keeper
 from jupyterd.keeper.screen_file import ScreenFile
 from jupyterd.keeper.start_keeper import KeeperGone, Line
+from tests.real.daemon import until
 
 pytestmark = pytest.mark.real
 
 ENV = {"PATH": os.environ["PATH"]}
-
-
-def until(condition: Callable[[], Any], patience: float = 10.0) -> Any:
-    deadline = time.monotonic() + patience
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "not in time"
-        time.sleep(0.01)
-    return value
 
 
 class Keeper:

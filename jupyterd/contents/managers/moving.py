@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -114,15 +113,7 @@ def _across(old: str, new: str) -> None:
         copy_tree(old, new, skip_special=False)
         removal.remove_tree(old)
     else:
-        fd, aside = unfinished_files.create(os.path.dirname(new))
-        try:
-            shutil.copy2(old, aside)
-            exclusive.rename(aside, new)
-        except BaseException:
-            os.unlink(aside)
-            raise
-        finally:
-            os.close(fd)
+        unfinished_files.copy_aside(old, os.path.dirname(new), lambda aside: exclusive.rename(aside, new))
         os.unlink(old)
 
 

@@ -13,7 +13,7 @@ from twisted.logger import Logger
 
 from jupyterd.errors import Failed
 from jupyterd.kernels.channels.client_requests import CHANNELS, ToKernel
-from jupyterd.kernels.channels.closing import Closing
+from jupyterd.kernels.channels.end_of_log import Closing
 from jupyterd.kernels.channels.executions import Executions
 from jupyterd.kernels.channels.from_kernel import FromKernel
 from jupyterd.kernels.channels.kernel_sockets import KernelSockets

@@ -16,8 +16,8 @@ from twisted.logger import Logger
 
 from jupyterd.errors import Unavailable
 from jupyterd.events.progress import Task
-from jupyterd.extensions.mirror import Kernel, Mirror
-from jupyterd.extensions.process import FROM_HOST, TO_HOST, HostProcess
+from jupyterd.extensions.host_process import FROM_HOST, TO_HOST, HostProcess
+from jupyterd.extensions.kernel_mirror import Kernel, Mirror
 from jupyterd.extensions.routes import Route, Routes
 from jupyterd.system.child_process import BOOT
 from jupyterd.system.daemon_directory import DaemonDirectory

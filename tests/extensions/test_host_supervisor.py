@@ -12,7 +12,7 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 
 from jupyterd.errors import Unavailable
-from jupyterd.extensions.host import BACK_OFF, ExtensionHost, HostSettings
+from jupyterd.extensions.host_supervisor import BACK_OFF, ExtensionHost, HostSettings
 from jupyterd.extensions.http.private_api import HostGate
 from jupyterd.system.daemon_directory import DaemonDirectory
 from jupyterd.testing.deferreds import at_once
@@ -178,10 +178,10 @@ def test_one_that_blocks_for_too_long_is_ended(house: House) -> None:
 def test_its_memory_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     house = House(tmp_path, memory_limit=1000)
     house.say(**READY)
-    monkeypatch.setattr("jupyterd.extensions.host.resident", lambda pid: 999)
+    monkeypatch.setattr("jupyterd.extensions.host_supervisor.resident", lambda pid: 999)
     house.reactor.advance(5)
     assert house.process.transport.signals == []
-    monkeypatch.setattr("jupyterd.extensions.host.resident", lambda pid: 1001)
+    monkeypatch.setattr("jupyterd.extensions.host_supervisor.resident", lambda pid: 1001)
     house.reactor.advance(5)
     assert house.process.transport.signals == ["KILL"]
 
