@@ -8,7 +8,7 @@ from typing import Any
 
 from jupyterd.errors import Conflict
 from jupyterd.extensions.discovery import JUPYTEXT, SERVED, is_installed
-from jupyterd.extensions.host import Extension, ExtensionHost, resident
+from jupyterd.extensions.host_supervisor import Extension, ExtensionHost, resident
 from jupyterd.web.api import Routes, json_api
 from jupyterd.web.call import Call
 

@@ -61,6 +61,9 @@ def _read_state(content: Bytes) -> _State:
         return _State()
 
 
+END_MISSING = "The end of what this cell said is missing here: it was said faster than it could be read."
+NOT_RUN = "This cell was not run: the server ended before its kernel had got it."
+
 FOR_CLIENTS = ("execute_reply", "input_request")
 """What a kernel says to who asked, and never to a former daemon itself."""
 
@@ -112,6 +115,8 @@ class FromKernel:
         self._heard: Deferred[None] | None = None
         self._known: set[str] | None = None
         self._resumes = False
+        self._begun: set[str] = set()
+        self._not_run: set[str] = set()
 
     @property
     def state(self) -> str:
@@ -164,6 +169,8 @@ class FromKernel:
         self._busy = self._runs_code = False
         self._drop_detector = DropDetector()
         self._missing_idles.end()
+        self._begun.clear()
+        self._not_run.clear()
         waiting = self._requests.given_up()
         if self.recording is not None:
             self.recording.lost(waiting)
@@ -246,6 +253,8 @@ class FromKernel:
             for parts in chunk.messages:
                 with suppress(*UNREADABLE):
                     parent = read_parent(parts[1])
+                    if self._requests.is_executing(parent.msg_id):
+                        self._begun.add(parent.msg_id)
                     if read_type(parts[0]).msg_type == "status" and parent.msg_type:
                         self._status(parts[3], parent)
                         self._parent = (bytes(parts[1]), parent)
@@ -308,9 +317,18 @@ class FromKernel:
         """A line on stderr, below the request that was last."""
         self.append(b"iopub", [self._server_session.notice(text, bytes(self._parent[0]))])
 
-    def replies_are_lost(self, channel: str, header: bytes, reply: Parts) -> None:
-        """The kernel has replied, and nobody heard it: ``reply`` stands for it."""
+    def is_begun(self, msg_id: str) -> bool:
+        """Whether the kernel was heard to run this request, which it has not replied to."""
+        return msg_id in self._begun
+
+    def replies_are_lost(self, channel: str, header: bytes, reply: Parts, not_run: bool = False) -> None:
+        """There will be no reply of the kernel's: ``reply`` stands for it.
+
+        :param not_run: the kernel never got the request, as far as was heard; else nobody heard its reply.
+        """
         self.log.warn("kernel {kernel_id}: a reply is lost", kernel_id=self._kernel_id)
+        if not_run:
+            self._not_run.add(read_header(header).msg_id)
         self._reply(channel.encode(), read_header(reply[0]).msg_type, read_parent(header), list(reply))
 
     def _tell_gaps(
@@ -352,7 +370,12 @@ class FromKernel:
             self._state_of = parent.msg_id
         if parent.msg_type == "execute_request":
             self._runs_code = state == "busy"
-            if state == "idle":
+            if state == "busy":
+                self._not_run.discard(parent.msg_id)
+                if self._requests.is_executing(parent.msg_id):
+                    self._begun.add(parent.msg_id)
+            elif state == "idle":
+                self._begun.discard(parent.msg_id)
                 self._missing_idles.idle(parent.msg_id, self._requests.is_executing(parent.msg_id))
             if self.recording is not None:
                 self.recording.told(parent.msg_id, state)
@@ -366,9 +389,11 @@ class FromKernel:
     def _idle_is_missing(self, header: bytes, ran: bool) -> None:
         self.log.warn("kernel {kernel_id} was not heard saying idle: messages are lost", kernel_id=self._kernel_id)
         said = self._server_session.message("status", {"execution_state": "idle"}, header)[1]
-        text = "[jupyterd] The end of what this cell said is missing here: it was said faster than it could be read.\n"
-        self.append(b"iopub", [self._server_session.notice(text, header), said] if ran else [said])
         request = read_parent(header)
+        text = f"[jupyterd] {NOT_RUN if request.msg_id in self._not_run else END_MISSING}\n"
+        self._not_run.discard(request.msg_id)
+        self._begun.discard(request.msg_id)
+        self.append(b"iopub", [self._server_session.notice(text, header), said] if ran else [said])
         if self._state_of == request.msg_id:  # else it has turned to something else
             self._status(said[3], request)
         elif self.recording is not None:

@@ -69,6 +69,7 @@ LOST_REPLY = {
     "evalue": "The kernel's reply was lost while the server was restarted.",
     "traceback": [],
 }
+NEVER_GOT = "The request was lost while the server was restarted: the kernel never got it."
 
 
 class Channels(Protocol):
@@ -303,11 +304,14 @@ class Resuming:
             await self._channels.request("kernel_info_request", {}, timeout=LONG)
             for msg_id, (channel, header) in self._asked.items():
                 if self._channels.requests.is_open(msg_id):
-                    self._channels.from_kernel.replies_are_lost(channel, header, self._reply_to(header))
+                    not_run = self.listened and not self._channels.from_kernel.is_begun(msg_id)
+                    reply = self._reply_to(header, not_run)
+                    self._channels.from_kernel.replies_are_lost(channel, header, reply, not_run)
 
-    def _reply_to(self, header: bytes) -> Parts:
-        kind = read_header(header).msg_type.removesuffix("_request") + "_reply"
-        return self._channels.server_session.message(kind, LOST_REPLY, header)[1]
+    def _reply_to(self, header: bytes, not_run: bool) -> Parts:
+        msg_type = read_header(header).msg_type
+        content = {**LOST_REPLY, **({"evalue": NEVER_GOT} if not_run and msg_type == "execute_request" else {})}
+        return self._channels.server_session.message(f"{msg_type.removesuffix('_request')}_reply", content, header)[1]
 
     def _failed(self, failure: Failure) -> None:
         self.log.failure("a kernel's log can not be gone on with as it should", failure)
