@@ -58,7 +58,7 @@ def _extension_host(parts: Parts) -> dict[str, Any] | None:
     """The process that runs server extensions; None where there are none."""
     if parts.extensions is None:
         return None
-    from jupyterd.extensions.host_supervisor import resident
+    from jupyterd.system.processes.resident import resident
 
     host = parts.extensions.host
     return {"state": host.state, "pid": host.pid, "memory": resident(host.pid), "extensions": list(host.wanted)}

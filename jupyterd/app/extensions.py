@@ -141,6 +141,7 @@ def load_native(parts: Around, add: Callable[[IService], None]) -> NativeExtensi
         return None
 
     def make(name: str) -> native.Native:
+        """What the extension of that name is given."""
         return native.Native(
             name=name,
             base_url=parts.server.base_url,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from jupyterd.extensions.host_supervisor import BACK_OFF
+from jupyterd.extensions.host_failures import BACK_OFF
 from jupyterd.extensions.route_overlay import Overlay
 from jupyterd.testing.http import MemorySite
 from jupyterd.web.root import Root

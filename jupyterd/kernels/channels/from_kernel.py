@@ -227,20 +227,28 @@ class FromKernel:
             messages.append(message)
         self._parent = (parent_bytes, parent)
         if messages:
-            self.totals.from_kernels["iopub"] += len(messages)
-            self._last_header = bytes(messages[-1][0])
-            if not self._readiness.heard:
-                self._readiness.iopub_heard()
-            if self.journal is not None:
-                self.journal.said += len(messages)
-                self.journal.mark = marks[-1]
-            gaps = self._drop_detector.before(messages)
-            begin = self._tell_gaps(messages, marks, gaps, bytes(parent_before)) if gaps else 0
-            self.append(b"iopub", messages[begin:] if begin else messages, mark=marks[-1])
-            if self.watchers:
-                self._tell_watchers(messages)
+            self._take(messages, marks, parent_before)
         if active:
             self._observer.activity()
+
+    def _take(self, messages: list[Parts], marks: list[Bytes], parent_before: Bytes) -> None:
+        """Append what was verified to the log; what is missing before it is told first.
+
+        :param marks: the messages' signatures.
+        :param parent_before: the parent header of the message before them.
+        """
+        self.totals.from_kernels["iopub"] += len(messages)
+        self._last_header = bytes(messages[-1][0])
+        if not self._readiness.heard:
+            self._readiness.iopub_heard()
+        if self.journal is not None:
+            self.journal.said += len(messages)
+            self.journal.mark = marks[-1]
+        gaps = self._drop_detector.before(messages)
+        begin = self._tell_gaps(messages, marks, gaps, bytes(parent_before)) if gaps else 0
+        self.append(b"iopub", messages[begin:] if begin else messages, mark=marks[-1])
+        if self.watchers:
+            self._tell_watchers(messages)
 
     # -- gone on with after another daemon
 
