@@ -139,6 +139,7 @@ def ratios(server: Server, tabs: int, count: int, pairs: int, name: str) -> list
 
 
 def main() -> None:
+    """Print what recording costs."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--jupyterd", type=Path, metavar="VENV", default=Path(sys.prefix))
     parser.add_argument("--only", default=",".join([*CASES, "cells"]), help="cases, by comma")

@@ -19,7 +19,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from jupyterd.errors import Failed, shortage
-from jupyterd.keeper import start_keeper as launch
+from jupyterd.keeper import start_keeper
 from jupyterd.keeper.processes import is_same
 from jupyterd.keeper.wire import VERSION, BadFrame, Decoder, Message, encode
 from jupyterd.state.kept_child import KeptChild
@@ -158,7 +158,7 @@ class KeeperLink:
     async def _begin(self) -> None:
         self._reap()
         try:
-            self._process = launch.start(self._path_of())
+            self._process = start_keeper.start(self._path_of())
         except OSError as error:
             raise (shortage(error.errno) or Failed)(f"No keeper can be started: {error}") from None
         if not self._connect():
@@ -172,7 +172,7 @@ class KeeperLink:
         sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         sock.setblocking(False)
         try:
-            with launch.short_path(path) as short:
+            with start_keeper.short_path(path) as short:
                 sock.connect(short)
         except OSError:
             sock.close()

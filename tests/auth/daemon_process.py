@@ -7,16 +7,16 @@ import json
 import os
 import re
 import signal
-import socket
 import ssl
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from tests.real.daemon import until
 
 TOKEN = "a-token-of-more-than-thirty-two-characters"
 BEARER = {"Authorization": f"token {TOKEN}"}
@@ -43,19 +43,6 @@ class Daemon:
 
 
 ADDRESS = re.compile(r"https?://localhost:(\d+)/")
-
-
-def until(condition: Any, seconds: float = 20, explain: Any = lambda: "") -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, explain()
-        time.sleep(0.05)
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @contextmanager

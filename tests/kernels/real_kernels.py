@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 from traitlets.config import Config
 from twisted.internet import reactor
-from twisted.internet.task import deferLater
 
 from jupyterd.keeper.start_keeper import SOCKET
 from jupyterd.kernels.channels.kernel_channels import KernelChannels
@@ -26,8 +24,7 @@ from jupyterd.kernelspecs.manager import KernelSpecs
 from jupyterd.state.keeper_link import KeeperLink
 from jupyterd.system.daemon_directory import DaemonDirectory
 from jupyterd.testing.deferreds import at_once
-
-PATIENCE = 30.0
+from tests.waiting import PATIENCE, until
 
 
 class House:
@@ -111,21 +108,6 @@ class House:
         content = {"code": "", "user_expressions": {"x": expression}, "allow_stdin": False, "stop_on_error": False}
         reply = await kernel.channels.request("execute_request", content, timeout=PATIENCE)
         return str(reply["content"]["user_expressions"]["x"]["data"]["text/plain"])
-
-
-async def until(true: Any) -> None:
-    """Wait for something that no event tells."""
-    deadline = time.monotonic() + PATIENCE
-    while not true():
-        assert time.monotonic() < deadline, "it never happened"
-        await deferLater(reactor, 0.01)  # type: ignore[arg-type]
-
-
-def alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
 
 
 BOTH = pytest.mark.parametrize("houses", [True, False], indirect=True, ids=["keeper", "no keeper"])

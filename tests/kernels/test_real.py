@@ -19,7 +19,9 @@ from twisted.internet.defer import Deferred
 
 from jupyterd.errors import Failed
 from jupyterd.kernels.manager import NoSuchKernel
-from tests.kernels.real_kernels import BOTH, alive, until
+from tests.kernels.real_kernels import BOTH
+from tests.real.daemon import alive
+from tests.waiting import until
 
 pytestmark = pytest.mark.real
 

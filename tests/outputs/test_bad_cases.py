@@ -10,7 +10,6 @@ from typing import Any
 import nbformat
 import orjson
 import pytest
-
 from tests.outputs.kit import PATH, Kit, Page, cell
 
 CLOSED = 60.0

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyterd.compat import class_names as stock
+from jupyterd.compat import class_names
 from jupyterd.settings.load import BadSettings, load
 from tests.settings.loading import refused, server
 
@@ -229,14 +229,14 @@ def test_no_secret_reaches_the_log_of_debugging(told: pytest.LogCaptureFixture) 
 
 
 def test_a_stock_class_of_the_reference_is_ours() -> None:
-    assert stock.ours("jupyter_server.services.config.ConfigManager") == "jupyterd.config.ConfigManager"
+    assert class_names.ours("jupyter_server.services.config.ConfigManager") == "jupyterd.config.ConfigManager"
     made = load(["--ServerApp.config_manager_class=jupyter_server.services.config.manager.ConfigManager"])
     assert type(made.make("config_manager_class")).__module__ == "jupyterd.config.manager"
 
 
-@pytest.mark.parametrize("name", sorted({*stock.CLASSES, *stock.STOCK.values()}))
+@pytest.mark.parametrize("name", sorted({*class_names.CLASSES, *class_names.STOCK.values()}))
 def test_every_class_that_is_known_by_name_exists(name: str) -> None:
-    assert stock.resolve(name).__name__ == name.rpartition(".")[2]
+    assert class_names.resolve(name).__name__ == name.rpartition(".")[2]
 
 
 def test_a_class_of_one_s_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: Path) -> None:

@@ -22,6 +22,7 @@ from jupyterd.kernels.channels.server_requests import ServerRequests
 from jupyterd.kernels.channels.session_cursors import SessionCursors
 from jupyterd.kernels.log.chunk import Chunk
 from jupyterd.kernels.log.cursor import Cursor
+from jupyterd.kernels.log.cursor_file import named
 from jupyterd.kernels.log.journal import Journal
 from jupyterd.kernels.log.message_log import MessageLog
 from jupyterd.kernels.log.totals import MessageTotals
@@ -132,10 +133,11 @@ class FromKernel:
     def append(self, channel: bytes, messages: Sequence[Parts], to: int = 0, mark: Bytes = b"") -> None:
         """Put messages into the log.
 
-        :param mark: see :class:`Chunk`.
+        :param mark: the signature of the last of them, where the kernel said them all on iopub.
         """
         chunk = Chunk(channel, messages, self._clock.seconds(), to)
-        chunk.mark = mark
+        if mark and self.journal is not None:
+            chunk.name = named(mark)
         self._messages.append(chunk)
 
     def lose(self, why: str, waiting_too: bool = False) -> None:
@@ -197,7 +199,7 @@ class FromKernel:
         untracked = policy.untracked_message_types
         messages: list[Parts] = []
         active = False
-        signature: Bytes = b""
+        marks: list[Bytes] = []
         for message in batch:
             why = refusal(message)
             if why is not None:
@@ -213,7 +215,7 @@ class FromKernel:
             if message[2] != parent_bytes:
                 parent_bytes = message[2]
                 parent = read_parent(parent_bytes)
-            signature = message[0]
+            marks.append(message[0])
             del message[0]
             if msg_type == "status":
                 self._status(message[3], parent)
@@ -225,20 +227,28 @@ class FromKernel:
             messages.append(message)
         self._parent = (parent_bytes, parent)
         if messages:
-            self.totals.from_kernels["iopub"] += len(messages)
-            self._last_header = bytes(messages[-1][0])
-            if not self._readiness.heard:
-                self._readiness.iopub_heard()
-            if self.journal is not None:
-                self.journal.said += len(messages)
-                self.journal.mark = signature
-            gaps = self._drop_detector.before(messages)
-            told = messages if not gaps else self._told(messages, gaps, bytes(parent_before))
-            self.append(b"iopub", told, mark=signature)
-            if self.watchers:
-                self._tell_watchers(messages)
+            self._take(messages, marks, parent_before)
         if active:
             self._observer.activity()
+
+    def _take(self, messages: list[Parts], marks: list[Bytes], parent_before: Bytes) -> None:
+        """Append what was verified to the log; what is missing before it is told first.
+
+        :param marks: the messages' signatures.
+        :param parent_before: the parent header of the message before them.
+        """
+        self.totals.from_kernels["iopub"] += len(messages)
+        self._last_header = bytes(messages[-1][0])
+        if not self._readiness.heard:
+            self._readiness.iopub_heard()
+        if self.journal is not None:
+            self.journal.said += len(messages)
+            self.journal.mark = marks[-1]
+        gaps = self._drop_detector.before(messages)
+        begin = self._tell_gaps(messages, marks, gaps, bytes(parent_before)) if gaps else 0
+        self.append(b"iopub", messages[begin:] if begin else messages, mark=marks[-1])
+        if self.watchers:
+            self._tell_watchers(messages)
 
     # -- gone on with after another daemon
 
@@ -329,12 +339,15 @@ class FromKernel:
             self._not_run.add(read_header(header).msg_id)
         self._reply(channel.encode(), read_header(reply[0]).msg_type, read_parent(header), list(reply))
 
-    def _told(self, messages: Sequence[Parts], gaps: Sequence[tuple[int, int]], parent: bytes) -> Sequence[Parts]:
-        """``messages`` with a line where some are missing, below the request of what came before.
+    def _tell_gaps(
+        self, messages: Sequence[Parts], marks: Sequence[Bytes], gaps: Sequence[tuple[int, int]], parent: bytes
+    ) -> int:
+        """Append ``messages`` up to the last gap, and a line where some are missing, below the request of what came
+        before; the index of what follows.
 
+        :param marks: their signatures.
         :param parent: that of what came before them all.
         """
-        told: list[Parts] = []
         begin = 0
         for index, count in gaps:
             self.totals.dropped += count
@@ -343,10 +356,12 @@ class FromKernel:
             text = (
                 f"[jupyterd] About {count} messages are missing here: they were said faster than they could be read.\n"
             )
+            if index > begin:
+                self.append(b"iopub", messages[begin:index], mark=marks[index - 1])
             before = bytes(messages[index - 1][1]) if index else parent
-            told += [*messages[begin:index], self._server_session.notice(text, before)]
+            self.append(b"iopub", [self._server_session.notice(text, before)])
             begin = index
-        return [*told, *messages[begin:]]
+        return begin
 
     def _tell_watchers(self, messages: Sequence[Parts]) -> None:
         for parts in messages:

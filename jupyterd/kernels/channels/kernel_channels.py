@@ -13,7 +13,7 @@ from twisted.logger import Logger
 
 from jupyterd.errors import Failed
 from jupyterd.kernels.channels.client_requests import CHANNELS, ToKernel
-from jupyterd.kernels.channels.closing import Closing
+from jupyterd.kernels.channels.end_of_log import Closing
 from jupyterd.kernels.channels.executions import Executions
 from jupyterd.kernels.channels.from_kernel import FromKernel
 from jupyterd.kernels.channels.kernel_sockets import KernelSockets
@@ -23,7 +23,7 @@ from jupyterd.kernels.channels.recording import Recording
 from jupyterd.kernels.channels.server_requests import ServerRequests
 from jupyterd.kernels.channels.session_cursors import SessionCursors
 from jupyterd.kernels.log.cursor import Client, Cursor
-from jupyterd.kernels.log.cursor_file import CursorFile
+from jupyterd.kernels.log.cursor_file import FILE, CursorFile
 from jupyterd.kernels.log.journal import Journal
 from jupyterd.kernels.log.message_log import MessageLog
 from jupyterd.kernels.log.rate_limit import RateLimit
@@ -154,7 +154,7 @@ class KernelChannels:
             recent=RecentNotes(os.path.join(directory, "asked")),
         )
         store.journal = requests.journal = self._from_kernel.journal = journal
-        self.messages.cursor_file = CursorFile(os.path.join(directory, "cursors"))
+        self.messages.cursor_file = CursorFile(os.path.join(directory, FILE))
 
     # -- for what goes on after a former daemon: see :mod:`jupyterd.kernels.recovery.resuming_log`
 

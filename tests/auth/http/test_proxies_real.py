@@ -13,15 +13,8 @@ from urllib.parse import urlencode
 import pytest
 
 from jupyterd.auth.passwords import passwd
-from tests.auth.daemon_process import (
-    FORM,
-    ask,
-    certificate,
-    daemon,
-    free_port,
-    secure,
-    until,
-)
+from tests.auth.daemon_process import FORM, ask, certificate, daemon, secure
+from tests.real.daemon import free_port, until
 
 pytestmark = pytest.mark.real
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from jupyterd.kernels.channels import session_cursors as places
+from jupyterd.kernels.channels import session_cursors
 from jupyterd.kernels.channels.policy import MessagePolicy
 from tests.kernels.channels.tabs import Kit
 
@@ -85,7 +85,7 @@ def test_no_more_absent_sessions_are_kept_than_allowed(directory) -> None:
 
 
 def test_of_too_many_absent_sessions_the_one_that_left_first_gives_way(directory, monkeypatch) -> None:
-    monkeypatch.setattr(places, "ABSENT", 1)
+    monkeypatch.setattr(session_cursors, "ABSENT", 1)
     kit = Kit(directory)
     first, second = kit.tab("first"), kit.tab("second")
     for tab in (second, first):

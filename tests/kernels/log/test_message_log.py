@@ -14,8 +14,7 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred, fail, maybeDeferred
 from twisted.internet.task import Clock
 
-from jupyterd.kernels.log import bounded_store as store
-from jupyterd.kernels.log import spill
+from jupyterd.kernels.log import bounded_store, spill
 from jupyterd.kernels.log.chunk import Chunk
 from jupyterd.kernels.log.cursor_file import CursorFile
 from jupyterd.kernels.log.message_log import MessageLog
@@ -123,8 +122,8 @@ def directory():
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
     monkeypatch.setattr(spill, "BLOCK", 1500)
-    monkeypatch.setattr(store, "SLACK", 4000)
-    monkeypatch.setattr(store, "STEP", 500)
+    monkeypatch.setattr(bounded_store, "SLACK", 4000)
+    monkeypatch.setattr(bounded_store, "STEP", 500)
     monkeypatch.setattr(spill, "SEGMENT", 6000)
 
 
@@ -296,7 +295,7 @@ def test_what_is_no_output_is_never_dropped_and_the_kernel_waits_for_a_slow_disk
 
 
 def test_large_messages_wait_in_the_kernel_for_a_slow_disk(directory, monkeypatch) -> None:
-    monkeypatch.setattr(store, "LARGE", 100)
+    monkeypatch.setattr(bounded_store, "LARGE", 100)
     threads = Later()
     kit, reader = Kit(directory, threads), Reader()
     kit.log.attach(kit.log.open(), reader)
@@ -310,7 +309,7 @@ def test_large_messages_wait_in_the_kernel_for_a_slow_disk(directory, monkeypatc
 
 
 def test_small_messages_do_not_wait_in_the_kernel_however_many_come_at_once(directory, monkeypatch) -> None:
-    monkeypatch.setattr(store, "LARGE", 1000)
+    monkeypatch.setattr(bounded_store, "LARGE", 1000)
     kit, reader = Kit(directory, Later()), Reader()
     cursor = kit.log.open()
     kit.log.attach(cursor, reader)

@@ -23,7 +23,9 @@ from twisted.internet.defer import Deferred
 
 from jupyterd.errors import Failed, OutOfSpace
 from jupyterd.kernels.process.pdeathsig import dying_with_us
-from tests.kernels.real_kernels import BOTH, alive, until
+from tests.kernels.real_kernels import BOTH
+from tests.real.daemon import alive
+from tests.waiting import until
 
 pytestmark = pytest.mark.real
 

@@ -10,8 +10,7 @@ import pytest
 
 from jupyterd.keeper import record
 from jupyterd.kernels.log import message_log
-from jupyterd.kernels.log.cursor_file import named
-from jupyterd.kernels.log.settling import SavedCursor
+from jupyterd.kernels.log.settling import Place
 from jupyterd.kernels.recovery.standin import FILE
 from tests.kernels.channels.tabs import Tab
 from tests.kernels.channels.test_executions_recalled import House
@@ -163,14 +162,13 @@ def test_of_what_a_client_has_a_part_of_the_rest_comes_alone(house: House, monke
     tab = Tab()
     cursor = house.kit.channels.attach(tab, "session")  # type: ignore[arg-type]
     says(house, "abcde")
-    said = cursor.said
+    place = Place(cursor.position, cursor.said, cursor.position, 2, public=True)
     monkeypatch.setattr(message_log, "CODEC_JSON", Frames.codec)
-    place = SavedCursor(0, cursor.number, cursor.position, named(said), 2, None, 0.0, "session")
     tab.blocked = True
     says(house, "fghi")
     messages = house.kit.channels.messages
     assert messages.cursor_file is not None
-    messages.cursor_file.mark(cursor.slot, *place[2:6])
+    messages.cursor_file.mark(cursor.slot, place)
     house.next()
     back = Frames()
     house.kit.channels.attach(back, "session")  # type: ignore[arg-type]

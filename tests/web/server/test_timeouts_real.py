@@ -11,13 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.auth.daemon_process import (
-    BEARER,
-    TOKEN,
-    ask,
-    daemon,
-    until,
-)
+from tests.auth.daemon_process import BEARER, TOKEN, ask, daemon
+from tests.real.daemon import until
 
 pytestmark = pytest.mark.real
 

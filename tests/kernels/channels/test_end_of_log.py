@@ -8,7 +8,7 @@ import pytest
 from twisted.internet.defer import Deferred
 
 from jupyterd.errors import Gone
-from jupyterd.kernels.channels.closing import LEAVE
+from jupyterd.kernels.channels.end_of_log import LEAVE
 from jupyterd.testing.deferreds import result_of
 from tests.kernels.channels.tabs import Kit
 
