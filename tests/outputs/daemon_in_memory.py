@@ -30,6 +30,7 @@ from jupyterd.web.root import Root
 from tests.kernels.channels.tabs import Tab, Watch
 
 PATH = "/api/contents/a.ipynb"
+CLOSED, LOST = 60.0, 3600.0
 
 
 def cell(cell_id: str | None, source: str = "1", **more: Any) -> dict[str, Any]:
@@ -243,3 +244,7 @@ def _text(output: dict[str, Any]) -> str:
 
 def done(coroutine: Any) -> Any:
     return result_of(Deferred.fromCoroutine(coroutine))
+
+
+def names(kit: Kit) -> list[Any]:
+    return [(data["action"], data["cells"]) for schema, data in kit.events if "outputs/v1" in schema]
