@@ -13,7 +13,7 @@ from jupyterd.outputs.ledger import ExecutionLedger
 from jupyterd.outputs.settings import OutputRecorder
 from jupyterd.state.store import StateStore
 from jupyterd.testing.deferreds import at_once, result_of
-from tests.outputs.daemon_in_memory import LOST, Kit, Page, cell, done
+from tests.outputs.daemon_in_memory import LOST, Kit, Page, cell, done, killed
 
 
 def test_the_next_daemon_finds_what_is_in_no_file(tmp_path: Path) -> None:
@@ -38,16 +38,6 @@ def test_the_next_daemon_finds_what_is_in_no_file(tmp_path: Path) -> None:
     kit.pass_time(LOST + 10)
     assert kit.disk()[:2] == [(2, ["before and after"]), (3, ["second"])]
     assert store.executions() == []
-
-
-def killed(kit: Kit, store: StateStore) -> KernelRecord:
-    """The daemon ends in the middle of a moment; the next one has the same log."""
-    ledger = ExecutionLedger(lambda: store, at_once, Clock())
-    record = KernelRecord(kit.channels, kit.recorder, OutputRecorder(), at_once, kit.clock.seconds, ledger)
-    kit.recorder._records["k"] = record
-    kit.channels.recording = kit.channels._requests.recording = kit.channels._from_kernel.recording = record
-    done(record.restore())
-    return record
 
 
 @pytest.mark.parametrize("status", ["ok", "error"])

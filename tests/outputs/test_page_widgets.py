@@ -16,7 +16,7 @@ from jupyterd.outputs.ledger import ExecutionLedger
 from jupyterd.outputs.settings import OutputRecorder
 from jupyterd.state.store import StateStore
 from jupyterd.testing.deferreds import at_once
-from tests.outputs.daemon_in_memory import Kit, Page, cell, done
+from tests.outputs.daemon_in_memory import Kit, Page, cell, done, killed
 
 
 def open_widget(kit: Kit, comm_id: str, header: bytes, **state: Any) -> None:
@@ -119,6 +119,23 @@ def test_the_kernel_is_told_what_cells_took_that_were_run_again_since(kit: Kit) 
     capture(kit, again, "b\n", 3)
     kit.finish(again, 3)
     assert told(kit) == [("out", ["a\nb\n"])]
+
+
+def test_the_next_daemon_takes_nothing_twice_for_an_output_widget(tmp_path: Path) -> None:
+    store = StateStore(str(tmp_path / "state.db"))
+    kit = Kit(tmp_path, ledger=ExecutionLedger(lambda: store, at_once, Clock()))
+    page = with_output_widget(kit)
+    kit.put(cell("c1", execution_count=1), cell("c2"), cell("c3"))
+    header = page.run("c2")
+    capture(kit, header, "a", 2)
+    outputs = [{"output_type": "stream", "name": "stdout", "text": "a"}]
+    kit.kernel.say("comm_msg", {"comm_id": "out", "data": {"method": "echo_update", "state": {"outputs": outputs}}})
+    killed(kit, store)
+    assert widgets(kit)["out"]["outputs"] == outputs
+    capture(kit, header, "b", 2)
+    page.leave()
+    kit.finish(header, 2)
+    assert told(kit) == [("out", ["ab"])]
 
 
 def test_the_kernel_is_not_told_what_it_knows_nor_when_it_has_gone(kit: Kit) -> None:
