@@ -13,13 +13,13 @@ from twisted.logger import Logger
 from twisted.web.client import Agent, CookieAgent, HTTPConnectionPool
 
 from jupyterd.gateway import ENVIRONMENT
-from jupyterd.gateway.client import Gateway
+from jupyterd.gateway.channel_sockets import LinkNetwork
+from jupyterd.gateway.client import Gateway, UnixEndpoints
 from jupyterd.gateway.credentials import Credentials
 from jupyterd.gateway.interfaces import Backoff, LinkEnd, Wire
 from jupyterd.gateway.kernelspecs import GatewaySpecs
 from jupyterd.gateway.launcher import GatewayLauncher
 from jupyterd.gateway.managers import GatewayWebSocketConnection
-from jupyterd.gateway.network import LinkNetwork, UnixEndpoints
 from jupyterd.gateway.polling import GatewayPolling
 from jupyterd.gateway.settings import GatewayClient
 from jupyterd.gateway.tls import GatewayPolicy
@@ -75,7 +75,7 @@ def engine(
     launcher = GatewayLauncher(gateway, specs)
 
     def dial(kernel_id: str, session: str, end: LinkEnd) -> Deferred[Wire]:
-        from jupyterd.gateway.websocket import Dialer
+        from jupyterd.gateway.channels_websocket import Dialer
 
         dialer = Dialer(reactor, client, credentials, policy, connection.ping)
         return Deferred.fromCoroutine(dialer.dial(kernel_id, session, end))

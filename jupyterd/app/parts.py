@@ -16,7 +16,7 @@ from jupyterd.log import Levels
 from jupyterd.status.activity import Activity
 from jupyterd.status.counters import EventCounters
 from jupyterd.supervision.start_stop_stages import Stage, Stages
-from jupyterd.system.daemon_directory import DaemonDirectory, Directory, local_places
+from jupyterd.system.daemon_directory import DaemonDirectory, local_places
 from jupyterd.system.threads import Threads
 from jupyterd.web.pages import Pages
 from jupyterd.web.root import Root
@@ -41,7 +41,6 @@ if TYPE_CHECKING:
     from jupyterd.extensions.http.inquiry import Inquiry
     from jupyterd.extensions.native import NativeExtensions
     from jupyterd.gateway.kernelspecs import GatewaySpecs
-    from jupyterd.kernels.channels.policy import Observer
     from jupyterd.kernels.manager import MappingKernelManager
     from jupyterd.kernels.service import KernelsService
     from jupyterd.kernelspecs.manager import KernelSpecs
@@ -52,7 +51,7 @@ if TYPE_CHECKING:
     from jupyterd.status.metrics import RequestTimes
     from jupyterd.supervision.handover.predecessor import Predecessor
     from jupyterd.supervision.listener import Listener
-    from jupyterd.supervision.stalls import StallWatchdog
+    from jupyterd.supervision.reactor_latency import StallWatchdog
     from jupyterd.terminals.manager import Terminals
 
 
@@ -169,7 +168,7 @@ class Parts:
     @cached_property
     def stalls(self) -> StallWatchdog:
         """Tells what holds the reactor."""
-        from jupyterd.supervision.stalls import StallWatchdog, Turns
+        from jupyterd.supervision.reactor_latency import StallWatchdog, Turns
 
         loop = getattr(self.reactor, "_asyncioEventloop", None)
         return StallWatchdog(Turns(), getattr(loop, "_selector", None), self.server.stall_seconds)
@@ -212,30 +211,18 @@ class Parts:
     @property
     def kernelspecs(self) -> KernelSpecs | GatewaySpecs:
         """Which kernels there are, here or at the gateway."""
-        if self.gateway is not None and self._stock_specs:
+        from jupyterd.app.kernels import stock_specs
+
+        if self.gateway is not None and stock_specs(self.server):
             return self.gateway.specs
         return self.installed
-
-    @property
-    def _stock_specs(self) -> bool:
-        from jupyterd.compat.class_names import ours
-        from jupyterd.kernelspecs.manager import STOCK_CLASS
-
-        return bool(ours(self.server.kernel_spec_manager_class) == STOCK_CLASS)
 
     @cached_property
     def installed(self) -> KernelSpecs:
         """Which kernels are installed here."""
-        from jupyterd.kernelspecs.manager import KernelSpecs
+        from jupyterd.app.kernels import installed_specs
 
-        def client() -> Any:
-            if not self._stock_specs:
-                return self.settings.make("kernel_spec_manager_class")
-            from jupyterd.kernelspecs.finder import KernelSpecManager
-
-            return KernelSpecManager(parent=self.server)
-
-        return KernelSpecs(client, self.in_thread, self.server.base_url)
+        return installed_specs(self.settings, self.in_thread)
 
     @cached_property
     def keeping(self) -> Keeping | None:
@@ -247,65 +234,24 @@ class Parts:
     @cached_property
     def kernels(self) -> MappingKernelManager:
         """All kernels."""
-        from jupyterd.kernels.channels.kernel_channels import KernelChannels
-        from jupyterd.kernels.channels.policy import MessagePolicy
-        from jupyterd.kernels.channels.settings import ZMQChannelsWebsocketConnection
-        from jupyterd.kernels.process.process_launcher import ProcessLauncher
-        from jupyterd.kernels.recovery.adoption import Recovery
-        from jupyterd.kernels.recovery.ledger import KernelLedger
-        from jupyterd.kernels.recovery.standin import Standin
+        from jupyterd.app.kernels import Wiring
 
-        server, gateway = self.server, self.gateway
-        kernels: MappingKernelManager = self.settings.make("kernel_manager_class")
-        connection = ZMQChannelsWebsocketConnection(parent=server) if gateway is None else gateway.connection
-        keeping = self.keeping if gateway is None else None
-        kept = None if keeping is None else keeping.kept
-        ledger = None if kept is None else KernelLedger(kept, self.state_thread)
-
-        def standin(kernel_id: str, directory: str) -> Standin | None:
-            if kept is None:
-                return None
-            return Standin(kept.keeper, kernel_id, directory, self.log_threads, connection.message_log_disk_bytes)
-
-        def channels(kernel_id: str, observer: Observer) -> KernelChannels:
-            directory = self.log_directory.join(kernel_id) if kept is None else kept.log_directory(kernel_id)
-            return KernelChannels(
-                kernel_id,
-                reactor=self.reactor,
-                settings=connection,
-                in_thread=self.log_threads,
-                spill_dir=directory,
-                standin=standin(kernel_id, directory),
-                observer=observer,
-                policy=MessagePolicy.of(kernels),
-                network=None if gateway is None else gateway.network,
-                recording=self.recorder.of,
-                totals=self.totals,
-            )
-
-        def processes() -> ProcessLauncher:
-            sockets: Directory = self.socket_directory if kept is None else kept.sockets
-            notes: Directory = self.log_directory if kept is None else kept.sockets
-            keeper = None if kept is None else kept.keeper
-            return ProcessLauncher(self.reactor, kernels, self.installed, server.runtime_dir, sockets, notes, keeper)
-
-        launcher = processes() if gateway is None else gateway.launcher
-        kernels.serve(
-            launcher=launcher,
-            channels=channels,
-            clock=self.reactor,
+        return Wiring(
+            reactor=self.reactor,
+            settings=self.settings,
+            gateway=self.gateway,
+            keeping=self.keeping if self.gateway is None else None,
+            installed=self.installed,
             in_thread=self.in_thread,
+            state_thread=self.state_thread,
+            log_threads=self.log_threads,
+            socket_directory=self.socket_directory,
+            log_directory=self.log_directory,
+            totals=self.totals,
             emit=self.emit,
-            external_dir=server.external_connection_dir if server.allow_external_kernels else None,
-            ledger=ledger,
-        )
-        if keeping is not None and isinstance(launcher, ProcessLauncher):
-            from jupyterd.app.outputs import finder
-
-            keeping.finders.append(Recovery(keeping.kept, self.state_thread, kernels, launcher).find)
-            keeping.finders.append(finder(lambda: self.runs, keeping.kept, self.state_thread))
-            keeping.kept.keeper.replaced.append(kernels.new_keeper)
-        return kernels
+            recording=lambda channels: self.recorder.of(channels),
+            runs=lambda: self.runs,
+        ).build()
 
     @cached_property
     def kernels_service(self) -> KernelsService:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from jupyterd.frontends.packages import package_dir
@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from jupyterd.app.parts import Parts
     from jupyterd.contents.service import Contents
     from jupyterd.events.bus import EventBus
+    from jupyterd.kernels.log.totals import MessageTotals
     from jupyterd.settings.load import Settings
     from jupyterd.settings.server_app import ServerApp
     from jupyterd.status.counters import Row
@@ -65,59 +66,85 @@ MAX_KERNELS = 50
 
 
 def metric_rows(parts: Parts) -> list[Row]:
-    """Metrics of reactor, threads, kernels' logs, refusals and events."""
+    """Metrics of reactor, threads, kernels' logs, messages, refusals, events, saves."""
     from jupyterd.status.counters import Row
-    from jupyterd.supervision.stalls import BUCKETS
-
-    turns = parts.stalls.turns
-    pools = [pool.describe() for pool in parts.pools]
-    logs = [(kernel.id, kernel.channels) for kernel in parts.kernels]
-    logs = sorted(logs, key=lambda one: -one[1].messages.store.bytes)[:MAX_KERNELS]
-    totals = parts.totals
-
-    def of_kernels(name: str, text: str, value: Callable[[Any], float], kind: str = "gauge") -> Row:
-        return Row(name, text, kind, {(one,): value(channels.messages) for one, channels in logs}, ("kernel_id",))
-
-    def of_pools(name: str, text: str, value: str) -> Row:
-        return Row(name, text, "gauge", {(pool["name"],): pool[value] for pool in pools}, ("pool",))
 
     return [
-        Row(
-            "jupyterd_reactor_turn_seconds",
-            "turns of the reactor, between two waits",
-            "histogram",
-            {(): list(turns.counts)},
-            buckets=BUCKETS,
-            sum=turns.total,
-        ),
-        Row("jupyterd_reactor_stalls", "turns longer than stall_seconds", "counter", {(): parts.stalls.stalls}),
-        of_pools("jupyterd_threads_busy", "calls under way", "busy"),
-        of_pools("jupyterd_threads_waiting", "calls in line", "waiting"),
-        of_kernels("jupyterd_kernel_messages", "messages in a kernel's log", lambda log: log.next - 1, "counter"),
-        of_kernels("jupyterd_kernel_log_memory_bytes", "log of a kernel in memory", lambda log: log.store.bytes),
-        of_kernels("jupyterd_kernel_log_disk_bytes", "log of a kernel on disk", lambda log: log.store.spill.bytes),
-        of_kernels(
-            "jupyterd_kernel_lag_messages",
-            "messages that the slowest websocket has still to get",
-            lambda log: max([log.next - cursor.position for cursor in log.attached], default=0),
-        ),
-        of_kernels(
-            "jupyterd_kernel_backlog_bytes", "bytes that websockets have been given and not confirmed", _backlog
-        ),
-        Row("jupyterd_messages_from_kernels", "messages of kernels", "counter", _by(totals.from_kernels), ("channel",)),
-        Row("jupyterd_messages_to_kernels", "messages of clients", "counter", _by(totals.to_kernels), ("channel",)),
-        Row("jupyterd_messages_refused", "messages of kernels not taken", "counter", _by(totals.refused), ("reason",)),
-        Row("jupyterd_messages_ignored", "messages of clients not taken", "counter", _by(totals.ignored), ("reason",)),
-        Row("jupyterd_messages_dropped", "about so many kernels dropped themselves", "counter", {(): totals.dropped}),
-        Row("jupyterd_gaps_told", "times that clients were told of missing messages", "counter", {(): totals.gaps}),
+        *_of_reactor(parts),
+        *_of_threads(parts),
+        *_of_kernels(parts),
+        *_of_messages(parts.totals),
         Row("jupyterd_requests_refused", "requests refused, by check", "counter", _by(parts.site.refused), ("check",)),
         *parts.counters.rows(),
         *_of_contents(parts),
     ]
 
 
+def _of_reactor(parts: Parts) -> Iterator[Row]:
+    """Its latency."""
+    from jupyterd.status.counters import Row
+    from jupyterd.supervision.reactor_latency import BUCKETS
+
+    turns = parts.stalls.turns
+    yield Row(
+        "jupyterd_reactor_turn_seconds",
+        "turns of the reactor, between two waits",
+        "histogram",
+        {(): list(turns.counts)},
+        buckets=BUCKETS,
+        sum=turns.total,
+    )
+    yield Row("jupyterd_reactor_stalls", "turns longer than stall_seconds", "counter", {(): parts.stalls.stalls})
+
+
+def _of_threads(parts: Parts) -> Iterator[Row]:
+    from jupyterd.status.counters import Row
+
+    pools = [pool.describe() for pool in parts.pools]
+
+    def row(name: str, text: str, value: str) -> Row:
+        return Row(name, text, "gauge", {(str(pool["name"]),): pool[value] for pool in pools}, ("pool",))
+
+    yield row("jupyterd_threads_busy", "calls under way", "busy")
+    yield row("jupyterd_threads_waiting", "calls in line", "waiting")
+
+
+def _of_kernels(parts: Parts) -> Iterator[Row]:
+    """Logs of kernels, those with the largest ones."""
+    from jupyterd.status.counters import Row
+
+    logs = [(kernel.id, kernel.channels.messages) for kernel in parts.kernels]
+    logs = sorted(logs, key=lambda one: -one[1].store.bytes)[:MAX_KERNELS]
+
+    def row(name: str, text: str, value: Callable[[Any], float], kind: str = "gauge") -> Row:
+        return Row(name, text, kind, {(one,): value(log) for one, log in logs}, ("kernel_id",))
+
+    yield row("jupyterd_kernel_messages", "messages in a kernel's log", lambda log: log.next - 1, "counter")
+    yield row("jupyterd_kernel_log_memory_bytes", "log of a kernel in memory", lambda log: log.store.bytes)
+    yield row("jupyterd_kernel_log_disk_bytes", "log of a kernel on disk", lambda log: log.store.spill.bytes)
+    yield row("jupyterd_kernel_lag_messages", "messages that the slowest websocket has still to get", _lag)
+    yield row("jupyterd_kernel_backlog_bytes", "bytes that websockets have been given and not confirmed", _backlog)
+
+
+def _of_messages(totals: MessageTotals) -> Iterator[Row]:
+    from jupyterd.status.counters import Row
+
+    yield Row(
+        "jupyterd_messages_from_kernels", "messages of kernels", "counter", _by(totals.from_kernels), ("channel",)
+    )
+    yield Row("jupyterd_messages_to_kernels", "messages of clients", "counter", _by(totals.to_kernels), ("channel",))
+    yield Row("jupyterd_messages_refused", "messages of kernels not taken", "counter", _by(totals.refused), ("reason",))
+    yield Row("jupyterd_messages_ignored", "messages of clients not taken", "counter", _by(totals.ignored), ("reason",))
+    yield Row("jupyterd_messages_dropped", "about so many kernels dropped themselves", "counter", {(): totals.dropped})
+    yield Row("jupyterd_gaps_told", "times that clients were told of missing messages", "counter", {(): totals.gaps})
+
+
 def _by(counts: Mapping[str, int]) -> dict[tuple[str, ...], int]:
     return {(name,): count for name, count in counts.items()}
+
+
+def _lag(log: Any) -> int:
+    return max([log.next - cursor.position for cursor in log.attached], default=0)
 
 
 def _backlog(log: Any) -> int:

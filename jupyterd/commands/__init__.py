@@ -19,7 +19,7 @@ COMMANDS = {
     "extension": ("jupyterd.commands.extension.ExtensionCommand", "Server extensions: list, enable, disable, status."),
     "logs": ("jupyterd.commands.kernels.LogsCommand", "What a kernel says."),
     "log-level": ("jupyterd.commands.log_level.LogLevelCommand", "What of a running server's log is written."),
-    "completion": ("jupyterd.settings.completion.words.CompletionCommand", "Complete words in bash, zsh or fish."),
+    "completion": ("jupyterd.commands.completion.CompletionCommand", "Complete words in bash, zsh or fish."),
 }
 """First word of a command line → the class that takes the rest, and what it is for."""
 

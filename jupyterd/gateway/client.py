@@ -1,4 +1,7 @@
-"""Requests to the gateway: bounded in time and size, never sent on to anybody else, their failures in our own terms."""
+"""Requests to the gateway: bounded in time and size, never sent on to anybody else, their failures in our own terms.
+
+By TCP, or to a UNIX socket.
+"""
 
 from __future__ import annotations
 
@@ -8,18 +11,20 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from io import BytesIO
 from typing import Any
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, unquote, urlencode, urlsplit
 
 from twisted.internet.defer import CancelledError, Deferred, DeferredSemaphore
 from twisted.internet.defer import TimeoutError as DeferredTimeout
+from twisted.internet.endpoints import UNIXClientEndpoint
 from twisted.internet.error import ConnectError, ConnectionClosed, DNSLookupError
 from twisted.internet.error import TimeoutError as ConnectTimeout
-from twisted.internet.interfaces import IReactorTime
+from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
 from twisted.internet.protocol import Protocol
 from twisted.internet.task import deferLater
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 from twisted.web.client import (
+    URI,
     FileBodyProducer,
     RequestGenerationFailed,
     RequestTransmissionFailed,
@@ -28,7 +33,8 @@ from twisted.web.client import (
 )
 from twisted.web.http import PotentialDataLoss
 from twisted.web.http_headers import Headers
-from twisted.web.iweb import IAgent, IResponse
+from twisted.web.iweb import IAgent, IAgentEndpointFactory, IResponse
+from zope.interface import implementer
 
 from jupyterd.errors import JupyterdError, NotFound, TimedOut, Unavailable, Upstream
 from jupyterd.gateway.credentials import Credentials
@@ -260,3 +266,23 @@ def _why(error: Exception) -> str:
         return _why(reasons[-1].value)
     text = str(error)
     return text or type(error).__name__
+
+
+@implementer(IAgentEndpointFactory)
+class UnixEndpoints:
+    """Leads an HTTP client to the sockets that ``http+unix`` URLs name.
+
+    :param timeout: seconds to connect.
+    """
+
+    def __init__(self, reactor: Any, timeout: float) -> None:
+        self._reactor = reactor
+        self._timeout = timeout
+
+    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
+        """See :class:`IAgentEndpointFactory`."""
+        return self.of(uri.host.decode("ascii"))
+
+    def of(self, host: str) -> IStreamClientEndpoint:
+        """The endpoint of a URL's host: a path, its slashes as ``%2F``."""
+        return UNIXClientEndpoint(self._reactor, unquote(host), timeout=self._timeout)

@@ -105,7 +105,7 @@ class RemoteProcess:
 
     @property
     def connection_info(self) -> dict[str, Any]:
-        """Its place at the gateway; see :class:`~jupyterd.gateway.network.LinkNetwork`."""
+        """Its place at the gateway; see :class:`~jupyterd.gateway.channel_sockets.LinkNetwork`."""
         return {"place": Place(str(self._id), self._session, self._life, self, self._repeats), "key": b""}
 
     @property

@@ -1,4 +1,4 @@
-"""Link: one kernel's websocket to the gateway, for as long as the kernel lives; opened, lost, opened again.
+"""Link: one kernel's channels on a websocket to the gateway, while the kernel lives; opened, lost, opened again.
 
 It stands where a local kernel has four ZeroMQ sockets. What is lost with a connection the gateway says again: it knows
 the ``session_id``. What can not be sent meanwhile waits with who wanted to send it.

@@ -1,7 +1,7 @@
 """Metrics for Prometheus: HTTP's, and how rows of all kinds are written.
 
 The names are the reference's and a few more. The rows of kernels, messages, saves and of the reactor's latency are made
-in :mod:`jupyterd.app.status`, from what :mod:`jupyterd.supervision.stalls` and others count.
+in :mod:`jupyterd.app.status`, from what :mod:`jupyterd.supervision.reactor_latency` and others count.
 
 ``prometheus_client`` is imported when the first scrape comes; until then requests are counted in plain lists.
 """

@@ -8,9 +8,9 @@ from typing import Any
 from twisted.internet.defer import Deferred
 from twisted.internet.task import Clock
 
+from jupyterd.gateway.channel_sockets import LinkNetwork
 from jupyterd.gateway.interfaces import Backoff, Place
 from jupyterd.gateway.link import EARLY, Link
-from jupyterd.gateway.network import LinkNetwork
 from jupyterd.gateway.repeated_messages import REMEMBERED, RepeatedMessages
 from jupyterd.kernels.zeromq.network import Opening
 from tests.gateway.theirs import Dial, TheirSocket

@@ -9,7 +9,7 @@ import pytest
 
 from jupyterd.contents import service
 from jupyterd.contents.operations import Query
-from tests.outputs.kit import Kit, Page, cell, done
+from tests.outputs.daemon_in_memory import Kit, Page, cell, done
 
 pytestmark = pytest.mark.slow
 

@@ -17,7 +17,7 @@ from jupyterd.outputs.ledger import ExecutionLedger
 from jupyterd.outputs.settings import OutputRecorder
 from jupyterd.state.store import StateStore
 from jupyterd.testing.deferreds import at_once, result_of
-from tests.outputs.kit import PATH, Kit, Page, cell, done
+from tests.outputs.daemon_in_memory import PATH, Kit, Page, cell, done
 
 CLOSED, LOST = 60.0, 3600.0
 

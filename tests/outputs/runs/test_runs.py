@@ -13,7 +13,7 @@ from jupyterd.outputs.runs import runs as runs_module
 from jupyterd.outputs.runs.parameters import code_of, inject
 from jupyterd.state.store import StateStore
 from jupyterd.testing.deferreds import at_once
-from tests.outputs.kit import PATH, Kit, Page, cell, done
+from tests.outputs.daemon_in_memory import PATH, Kit, Page, cell, done
 
 RUN, RUNS = f"{PATH}/run", f"{PATH}/runs"
 

@@ -1,4 +1,4 @@
-"""Stall watchdog: a thread that looks whether the reactor turns, and logs the stack of what holds it.
+"""Latency of the reactor: its turns measured, and a watchdog thread that logs the stack of what stalls it.
 
 A turn is what the event loop does between two waits for events. Its length is measured where the loop waits, so that
 an idle reactor is not woken; the thread looks a few times a second.

@@ -1,4 +1,4 @@
-"""Websocket client of a gateway's kernel, by Autobahn; imported when the first one starts."""
+"""Channels' websocket to a gateway's kernel, by Autobahn; imported when the first one starts."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ from twisted.web.iweb import IPolicyForHTTPS
 from zope.interface import implementer
 
 from jupyterd.errors import Unavailable
-from jupyterd.gateway.client import path_of
+from jupyterd.gateway.client import UnixEndpoints, path_of
 from jupyterd.gateway.credentials import Credentials
 from jupyterd.gateway.interfaces import LinkEnd
-from jupyterd.gateway.network import UnixEndpoints
 from jupyterd.gateway.settings import GatewayClient
 from jupyterd.kernels.messages.websocket_codec import CODEC_JSON, CODEC_V1, V1, BadFrame, BadMessage, Codec, Parts
 from jupyterd.web.websocket.protocol import QuietLog
@@ -34,7 +33,7 @@ class GatewayProtocol(WebSocketClientProtocol):
     :ivar opening: fires when messages may be sent, fails where that will not be.
     """
 
-    log = QuietLog(Logger("jupyterd.gateway.websocket"))
+    log = QuietLog(Logger("jupyterd.gateway.channels_websocket"))
     tcpNoDelay = True  # read before the options of the factory are copied
 
     def __init__(self, end: LinkEnd) -> None:

@@ -13,7 +13,7 @@ from twisted.internet.error import ConnectionDone
 from twisted.python.failure import Failure
 
 from jupyterd.errors import NotFound
-from jupyterd.gateway.websocket import Dialer, GatewayProtocol
+from jupyterd.gateway.channels_websocket import Dialer, GatewayProtocol
 from jupyterd.kernels.channels.kernel_channels import KernelChannels
 from jupyterd.kernels.channels.settings import ZMQChannelsWebsocketConnection
 from jupyterd.kernels.websocket.resource import ChannelsResource

@@ -8,8 +8,8 @@ import subprocess
 import pytest
 
 from jupyterd.commands import COMMANDS
+from jupyterd.commands.completion import SCRIPTS, _parser, words
 from jupyterd.commands.restart import is_place
-from jupyterd.settings.completion.words import SCRIPTS, _parser, words
 
 LIVE = {"where": lambda: ["8888", "/run/s"], "kernel": lambda: ["1f3a", "work/a.ipynb"]}
 

@@ -1,16 +1,11 @@
-"""Network of a gateway: where the sockets of a daemon's kernels come from when there is one, and UNIX sockets."""
+"""Channel sockets of a gateway's kernels: each stands where a local kernel has one of ZeroMQ, all four on one link."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import Any
-from urllib.parse import unquote
 
-from twisted.internet.endpoints import UNIXClientEndpoint
-from twisted.internet.interfaces import IReactorTime, IStreamClientEndpoint
-from twisted.web.client import URI
-from twisted.web.iweb import IAgentEndpointFactory
-from zope.interface import implementer
+from twisted.internet.interfaces import IReactorTime
 
 from jupyterd.gateway.interfaces import Backoff, Dial, Place
 from jupyterd.gateway.link import Link
@@ -39,23 +34,3 @@ class LinkNetwork:
             self._last = (opening.identity, Link(self._clock, place, self._dial, self._backoff))
             place.listener.linked(self._last[1])
         return self._last[1].add(opening.channel, opening.received, opening.writable)
-
-
-@implementer(IAgentEndpointFactory)
-class UnixEndpoints:
-    """Leads an HTTP client to the sockets that ``http+unix`` URLs name.
-
-    :param timeout: seconds to connect.
-    """
-
-    def __init__(self, reactor: Any, timeout: float) -> None:
-        self._reactor = reactor
-        self._timeout = timeout
-
-    def endpointForURI(self, uri: URI) -> IStreamClientEndpoint:
-        """See :class:`IAgentEndpointFactory`."""
-        return self.of(uri.host.decode("ascii"))
-
-    def of(self, host: str) -> IStreamClientEndpoint:
-        """The endpoint of a URL's host: a path, its slashes as ``%2F``."""
-        return UNIXClientEndpoint(self._reactor, unquote(host), timeout=self._timeout)

@@ -1,4 +1,4 @@
-"""A daemon's kernels, contents and recorder in memory: one kernel, one clock, files in a directory."""
+"""Kit of tests of outputs: a daemon's kernels, contents and recorder in memory; one kernel, one clock, real files."""
 
 from __future__ import annotations
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from twisted.logger import globalLogPublisher
 
-from jupyterd.supervision.stalls import TOLD_EVERY, StallWatchdog, Turns
+from jupyterd.supervision.reactor_latency import TOLD_EVERY, StallWatchdog, Turns
 
 
 @pytest.fixture
@@ -60,7 +60,7 @@ def test_a_stall_is_told_once_a_minute_with_its_stack(told: list[Any]) -> None:
     watchdog.look(100.3)
     watchdog.look(100.4)  # the same turn
     assert watchdog.stalls == 1
-    assert [event["log_namespace"] for event in told] == ["jupyterd.supervision.stalls.StallWatchdog"]
+    assert [event["log_namespace"] for event in told] == ["jupyterd.supervision.reactor_latency.StallWatchdog"]
     assert "test_a_stall_is_told_once_a_minute_with_its_stack" in told[0]["stack"]
     turns.since = 110.0
     watchdog.look(111.0)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyterd.settings.completion.words import SCRIPTS
+from jupyterd.commands.completion import SCRIPTS
 from tests.real.daemon import BIN, environment, until
 
 pytestmark = pytest.mark.real

@@ -1,1 +1,0 @@
-"""Completion of command lines in shells: their scripts, and the words that are offered."""
