@@ -166,6 +166,20 @@ def test_one_that_never_loads_is_ended(house: House) -> None:
     assert "has not loaded two within" in house.host.excluded["two"]
 
 
+def test_what_others_took_before_it_is_not_its_own(house: House) -> None:
+    for name in ("one", "two", "one"):
+        house.reactor.advance(house.host.settings.start_timeout - 1)
+        house.say(do="loading", extension=name)
+    assert house.process.transport.signals == []
+
+
+def test_one_that_is_loaded_while_the_host_is_to_end_gets_no_more_time(house: House) -> None:
+    house.host.restart()
+    house.say(do="loading", extension="two")
+    house.reactor.advance(5)
+    assert house.process.transport.signals == ["KILL"]
+
+
 def test_one_that_blocks_for_too_long_is_ended(house: House) -> None:
     house.say(**READY)
     house.say(do="stalled", extension="one", seconds=10.0, stack="s")
