@@ -40,6 +40,9 @@ ALL = (
 AI = ("jupyter-ai", "ipykernel", "jupyterlab")
 """What is published of it wants an older library than jupyter-mcp-server does, so that both can not be in one."""
 
+COMPILED = {"PYTHONDONTWRITEBYTECODE": ""}
+"""Lets Python keep what it compiles: uv compiles nothing, and each start would do it again."""
+
 
 def enabled_in(python: Path) -> list[str]:
     """The server extensions that the packages of an environment have enabled."""

@@ -12,7 +12,7 @@ from typing import Any
 
 import websocket
 
-from tests.extensions.environment import enabling_only
+from tests.extensions.environment import COMPILED, enabling_only
 from tests.real.daemon import TOKEN, Daemon, running, until
 
 QUERY = f"token={TOKEN}"
@@ -30,7 +30,7 @@ def started(home: Path, python: Path, *options: str, only: Sequence[str] | None 
     chosen = {} if only is None else enabling_only(home / "only", python, only)
     path = f"{python.parent}:{os.environ['PATH']}"
     argv = (str(python), "-m", "jupyterd")
-    env = {"JUPYTER_NO_CONFIG": "", "PATH": path, **chosen}
+    env = {"JUPYTER_NO_CONFIG": "", "PATH": path, **COMPILED, **chosen}
     return running(home, "--ServerApp.extension_host_wait=180", *options, argv=argv, **env)
 
 

@@ -73,6 +73,7 @@ def test_the_first_request_waits_for_the_extension(daemon: Daemon) -> None:
     told = answer.json
     assert told["uri"] == "/trial/echo/a%2Fb?x=1&y=%20#f"
     assert told["by_token"] is True
+    assert told["stock"] is True  # a subclass of the installed Jupyter Server's own
     assert told["user"]
     assert told["ip"] == "127.0.0.1"
     assert (told["protocol"], told["base_url"], told["server_token"]) == ("http", "/", TOKEN)
@@ -229,6 +230,9 @@ def test_a_websocket_is_passed_through(daemon: Daemon) -> None:
     client.send("close")
     opcode, data = client.recv_data()
     assert (opcode, int.from_bytes(data[:2], "big"), data[2:]) == (8, 4404, b"not here")
+    client = connect(daemon, f"/trial/ws?{QUERY}", header=["Sec-WebSocket-Extensions: permessage-deflate"])
+    assert client.getheaders()["sec-websocket-extensions"].startswith("permessage-deflate")  # the extension wants it
+    client.shutdown()
 
 
 # -- the managers

@@ -13,6 +13,7 @@ import psutil
 from jupyter_server.auth import authorized
 from jupyter_server.base.handlers import APIHandler, JupyterHandler
 from jupyter_server.extension.handler import ExtensionHandlerMixin  # noqa: F401 - a common import
+from jupyter_server.serverapp import ServerApp
 from jupyter_server.utils import ensure_async, url_path_join
 from tornado import web
 from tornado.iostream import StreamClosedError
@@ -51,6 +52,7 @@ class Echo(APIHandler):
                     "root": self.contents_manager.root_dir,
                     "connection_url": self.serverapp.connection_url,
                     "server_token": self.identity_provider.token,
+                    "stock": isinstance(self.serverapp, ServerApp),
                     "psutil": psutil.Process().pid,
                     "pid": os.getpid(),
                 }
