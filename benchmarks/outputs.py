@@ -30,10 +30,12 @@ NOTEBOOK = {
 }  # fmt: skip
 CASES = {"flood": (1, 20_000), "tabs": (channels.TABS, channels.TABS_FLOOD)}
 """Tabs, and messages of a round."""
+CELLS, DISTINCT = 200, 50
+"""Cells that are run in a round, and how many different ones."""
 NO_PINGS = "--ServerApp.websocket_ping_interval=0"
 """A tab that waits for its turn reads nothing, and would be taken for dead."""
-SETTLED = 0.1
-"""Seconds for what is done behind a flood."""
+SETTLED, SETTLED_CELLS = 0.1, 1.0
+"""Seconds for what is done behind a flood, and behind cells."""
 
 
 def spent(pid: int) -> float:
@@ -85,19 +87,47 @@ class Side:
             tab.bytes.clear()
         return cpu
 
+    def cells(self) -> float:
+        """CPU seconds of the server for a cell."""
+        begin = spent(self.server.pid)
+        for number in range(CELLS):
+            if self.metadata:
+                self.tabs[0].metadata = {"cellId": f"cell{number % DISTINCT}"}
+            self.tabs[0].until_idle(self.tabs[0].execute("flood 1 100"))
+        time.sleep(SETTLED_CELLS)
+        return (spent(self.server.pid) - begin) / CELLS
+
     def recorded(self) -> bool:
         """Whether the server knows of an execution that is in no file."""
         return bool(self.server.json("GET", f"/api/kernels/{self.kernel_id}/executions")["executions"])
 
 
-def ratios(server: Server, tabs: int, count: int, pairs: int, name: str) -> list[float]:
-    """Of each pair of rounds: CPU with recording by CPU without."""
+def sides(server: Server, tabs: int, count: int) -> tuple[Side, Side]:
+    """One that is recorded and one that is not, both warm."""
     recorded = Side(server, notebook_kernel(server), {"cellId": CELL})
     plain = Side(server, server.start_kernel())
     for side in (recorded, plain):
         side.connect(tabs)
         side.round(count)  # what is built once
         assert side.recorded() == bool(side.metadata)
+    return recorded, plain
+
+
+def cells(server: Server, pairs: int) -> list[float]:
+    """Of each pair of rounds: milliseconds of CPU that a cell costs more with recording."""
+    recorded, plain = sides(server, 1, 100)
+    found = []
+    for number in range(pairs):
+        first, second = (recorded, plain) if number % 2 else (plain, recorded)
+        cpu = {id(side): 1e3 * side.cells() for side in (first, second)}
+        found.append(cpu[id(recorded)] - cpu[id(plain)])
+        print(f"[cells {number + 1}/{pairs}] {cpu[id(plain)]:.3g} ms, {found[-1]:+.3f}", file=sys.stderr, flush=True)
+    return found
+
+
+def ratios(server: Server, tabs: int, count: int, pairs: int, name: str) -> list[float]:
+    """Of each pair of rounds: CPU with recording by CPU without."""
+    recorded, plain = sides(server, tabs, count)
     found = []
     for number in range(pairs):
         first, second = (recorded, plain) if number % 2 else (plain, recorded)
@@ -109,20 +139,23 @@ def ratios(server: Server, tabs: int, count: int, pairs: int, name: str) -> list
 
 
 def main() -> None:
+    """Print what recording costs."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--jupyterd", type=Path, metavar="VENV", default=Path(sys.prefix))
-    parser.add_argument("--only", default=",".join(CASES), help="cases, by comma")
+    parser.add_argument("--only", default=",".join([*CASES, "cells"]), help="cases, by comma")
     parser.add_argument("--pairs", type=int, default=40)
     parser.add_argument("--profile", type=Path, help="a directory for cProfile's files")
     options = parser.parse_args()
     contender = Contender.jupyterd(options.jupyterd, NO_PINGS)
     if options.profile is not None:
         contender = contender.profiled(options.jupyterd, options.profile)
-    print("| what | CPU with recording by CPU without: median | quartiles |\n| --- | ---: | ---: |")
+    print("| what | CPU with recording by CPU without (cells: ms more): median | quartiles |\n| --- | ---: | ---: |")
     for name in options.only.split(","):
-        tabs, count = CASES[name]
         with running(contender) as server:
-            found = ratios(server, tabs, count, options.pairs, name)
+            if name == "cells":
+                found = cells(server, options.pairs)
+            else:
+                found = ratios(server, *CASES[name], options.pairs, name)
         low, middle, high = statistics.quantiles(found, n=4)
         print(f"| {name} | {middle:.3f} | {low:.3f} to {high:.3f} |", flush=True)
 

@@ -12,11 +12,21 @@ from benchmarks.process import Cost
 CLIENTS, REQUESTS = 8, 4_000
 
 
-def hammer(server: Server, path: str, requests: int = REQUESTS) -> None:
+PROGRAM = "Accept: application/json\r\nUser-Agent: benchmark\r\n"
+BROWSER = (
+    'Connection: keep-alive\r\nsec-ch-ua-platform: "Linux"\r\nsec-ch-ua: "Chromium";v="142"\r\nsec-ch-ua-mobile: ?0\r\n'
+    "User-Agent: Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/142.0.0.0\r\n"
+    "Content-Type: application/json\r\nAccept: */*\r\nSec-Fetch-Site: same-origin\r\nSec-Fetch-Mode: cors\r\n"
+    "Sec-Fetch-Dest: empty\r\nReferer: http://127.0.0.1/lab/tree/a\r\nAccept-Encoding: gzip, deflate, br, zstd\r\n"
+    "Accept-Language: en-US,en;q=0.9\r\nCookie: _xsrf=2|47281d6e|8bd1ae9bdc7d10a55f28ef53ae7e67ee|1764300000\r\n"
+)
+"""What JupyterLab's requests carry in Chromium, beside the token."""
+
+
+def hammer(server: Server, path: str, requests: int = REQUESTS, headers: str = PROGRAM) -> None:
     """``requests`` GETs over kept connections, one at a time on each. Raises AssertionError if one is not a 200."""
     request = (
-        f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nAuthorization: token {TOKEN}\r\n"
-        "Accept: application/json\r\nUser-Agent: benchmark\r\n\r\n"
+        f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{server.port}\r\nAuthorization: token {TOKEN}\r\n{headers}\r\n"
     ).encode()
     sent = answered = 0
     deadline = time.monotonic() + 120.0
@@ -63,12 +73,14 @@ def rest(server: Server) -> Figures:
     session = {"path": "a.ipynb", "type": "notebook", "name": "", "kernel": {"name": "bench"}}
     server.json("POST", "/api/sessions", session)
     (server.root / "small.txt").write_text("x" * 5000)
-    for path in ("/api/kernels", "/api/status", "/api/sessions", "/api/contents/small.txt"):
-        hammer(server, path, 500)
+    programs = [(path, path, PROGRAM) for path in ("/api/kernels", "/api/status", "/api/sessions")]
+    file = "/api/contents/small.txt"
+    for label, path, headers in (*programs, (file, file, PROGRAM), ("/api/kernels by a page", "/api/kernels", BROWSER)):
+        hammer(server, path, 500, headers)
         with Cost(server.pid) as cost:
-            hammer(server, path)
-        figures[f"GET {path}: CPU, µs"] = 1e6 * cost.cpu / REQUESTS
-        figures[f"GET {path}: requests a second"] = REQUESTS / cost.wall
+            hammer(server, path, headers=headers)
+        figures[f"GET {label}: CPU, µs"] = 1e6 * cost.cpu / REQUESTS
+        figures[f"GET {label}: requests a second"] = REQUESTS / cost.wall
     return figures
 
 

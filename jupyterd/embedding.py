@@ -93,7 +93,7 @@ class Embedded:
 
     def init_resources(self) -> None:
         """Raise the limit of open files."""
-        from jupyterd.supervision.open_files import raise_open_files
+        from jupyterd.supervision.open_files_limit import raise_open_files
 
         raise_open_files(self.server.min_open_files_limit)
 

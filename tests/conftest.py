@@ -39,6 +39,11 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     return True if re.search(r"^pytestmark = \[?\s*pytest\.mark\.real\b", text, re.MULTILINE) else None
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Where tests run in two lanes (``-n 2 --dist loadgroup``), a file's stay in one, and all browsers in one."""
+    item.add_marker(pytest.mark.xdist_group("pages" if "browser" in item.path.stem else str(item.path)))
+
+
 HERE = Path(__file__).parent
 WHOLLY_REAL = frozenset({"real", "conformance", "soak"})
 """Folders of real tests alone."""

@@ -65,7 +65,7 @@ NEIGHBOURS = {
         "kernelspecs.manager",
         "sessions.manager",
     },
-    "kernels": {"kernelspecs.manager", "state.keeper_link", "state.surviving", "state.store"},
+    "kernels": {"kernelspecs.manager", "state.keeper_link", "state.kept_child", "state.surviving", "state.store"},
     "nbconvert": {"contents.managers.sync_or_async", "contents.service"},
     "outputs": {
         "contents.operations",
@@ -81,7 +81,7 @@ NEIGHBOURS = {
     },
     "sessions": {"kernels.manager"},
     "supervision": {"state.directory"},
-    "terminals": {"state.keeper_link", "state.surviving", "state.store"},
+    "terminals": {"state.kept_child", "state.surviving", "state.store"},
     "status": {"frontends.static_files", "kernels.manager", "terminals.manager"},
 }
 """The modules of other features that a feature may know: their domain, never their HTTP."""

@@ -114,6 +114,14 @@ def mount(
     def api() -> Any:
         return resource().app.resource()
 
+    root.mount("/api/contents", api, auth="contents", body=lambda request: resource().body(request))
+    _mount_files(root, service)
+    _mount_pages(root, service, render, kernel_path)
+
+
+def _mount_files(root: Root, service: Callable[[], Contents]) -> None:
+    """``/files``: downloads and uploads of bytes."""
+
     @cache
     def files() -> Any:
         from jupyterd.contents.http.downloads import FilesResource
@@ -125,6 +133,17 @@ def mount(
 
     def sink(request: Any) -> Any:
         return files().body(request)
+
+    root.mount("/files", download, auth="contents", page=True, untrusted=True, body=sink, max_body=UNLIMITED)
+
+
+def _mount_pages(
+    root: Root,
+    service: Callable[[], Contents],
+    render: Callable[..., bytes],
+    kernel_path: Callable[[str, str], Awaitable[str | None]] | None,
+) -> None:
+    """``/view``, where notebooks once were, and what a kernel calls a path."""
 
     def view() -> Any:
         from jupyterd.contents.http.pages import ViewResource
@@ -141,8 +160,6 @@ def mount(
 
         return NotebooksResource().app.resource()
 
-    root.mount("/api/contents", api, auth="contents", body=lambda request: resource().body(request))
-    root.mount("/files", download, auth="contents", page=True, untrusted=True, body=sink, max_body=UNLIMITED)
     root.mount("/view", view, auth="contents", page=True)
     root.mount("/api/resolvePath", resolve, auth="api", exact=True)
     root.mount("/api/notebooks", moved, auth="contents")

@@ -58,7 +58,7 @@ def _extension_host(parts: Parts) -> dict[str, Any] | None:
     """The process that runs server extensions; None where there are none."""
     if parts.extensions is None:
         return None
-    from jupyterd.extensions.host import resident
+    from jupyterd.system.processes.resident import resident
 
     host = parts.extensions.host
     return {"state": host.state, "pid": host.pid, "memory": resident(host.pid), "extensions": list(host.wanted)}
@@ -128,14 +128,10 @@ def _reactor(parts: Parts) -> dict[str, Any]:
 
 
 def _requests(parts: Parts) -> Iterable[tuple[str, int, float]]:
-    times = parts.request_times
     rows: dict[str, tuple[int, float]] = {}
-    for (method, where, _), counts in times.counts.items():
+    for (method, where, _), times in parts.request_times.by_labels.items():
         count, seconds = rows.get(f"{method} {where}", (0, 0.0))
-        rows[f"{method} {where}"] = count + sum(counts), seconds
-    for (method, where, _), spent in times.sums.items():
-        count, seconds = rows[f"{method} {where}"]
-        rows[f"{method} {where}"] = count, seconds + spent
+        rows[f"{method} {where}"] = count + sum(times.counts), seconds + times.sum
     return [(route, count, seconds) for route, (count, seconds) in rows.items()]
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from jupyterd.contents.service import Contents
     from jupyterd.events.bus import EventBus
     from jupyterd.events.progress import Progress
-    from jupyterd.extensions.host import ExtensionHost, HostSettings
+    from jupyterd.extensions.host_supervisor import ExtensionHost, HostSettings
     from jupyterd.extensions.http.inquiry import Inquiry
     from jupyterd.extensions.native import NativeExtensions
     from jupyterd.kernels.manager import MappingKernelManager
@@ -92,11 +92,11 @@ def mount(
 def build(parts: Around, extensions: list[str]) -> Inquiry:
     """The host, not yet started, and what it can be asked; its routes are laid over the mounts."""
     from jupyterd.extensions.event_bridge import EventBridge
-    from jupyterd.extensions.host import ExtensionHost
+    from jupyterd.extensions.host_supervisor import ExtensionHost
     from jupyterd.extensions.http.connections import Connections
     from jupyterd.extensions.http.forwarding import Forwarder
     from jupyterd.extensions.http.inquiry import Inquiry
-    from jupyterd.extensions.overlay import Overlay
+    from jupyterd.extensions.route_overlay import Overlay
     from jupyterd.system.daemon_directory import DaemonDirectory, local_places
 
     bridge = EventBridge(lambda: parts.bus, parts.reactor.stop)
@@ -141,6 +141,7 @@ def load_native(parts: Around, add: Callable[[IService], None]) -> NativeExtensi
         return None
 
     def make(name: str) -> native.Native:
+        """What the extension of that name is given."""
         return native.Native(
             name=name,
             base_url=parts.server.base_url,
@@ -159,7 +160,7 @@ def load_native(parts: Around, add: Callable[[IService], None]) -> NativeExtensi
 
 
 def _settings(settings: Settings) -> HostSettings:
-    from jupyterd.extensions.host import HostSettings
+    from jupyterd.extensions.host_supervisor import HostSettings
 
     server = settings.server
     return HostSettings(

@@ -57,7 +57,7 @@ def recorder(
         notebooks=notebooks,
         change=change,
         emit=emit,
-        ledger=None if store is None else ExecutionLedger(store, state_thread),
+        ledger=None if store is None else ExecutionLedger(store, state_thread, reactor),
         kernels_stay=kernels_stay,
     )
 

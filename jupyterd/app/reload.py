@@ -20,7 +20,7 @@ def reload(parts: Parts) -> None:
     from traitlets import TraitError
 
     from jupyterd.settings.load import BadSettings
-    from jupyterd.supervision.tls import BadCertificate
+    from jupyterd.supervision.addresses.tls import BadCertificate
 
     try:
         settings = parts.settings.again()

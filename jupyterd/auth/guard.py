@@ -6,7 +6,7 @@ foreign origin ask, may they. A route can not forget any of it.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Iterable, Mapping
+from collections.abc import Awaitable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlencode
@@ -29,9 +29,12 @@ from jupyterd.auth.user import User, as_user
 from jupyterd.system.asyncio_bridge import from_asyncio
 from jupyterd.web.refusal import Refusal
 from jupyterd.web.root import Mount
+from jupyterd.web.server.plain_head import kept_name
 from jupyterd.web.server.request import Request
 
 STRONG_TOKEN = 32  # characters; a shorter token was chosen by a person and could be guessed
+
+ORIGIN = kept_name(b"Origin")
 
 Verdict = Refusal | None
 
@@ -95,9 +98,9 @@ class Guard:
         if self._guessing(request, handler):
             return too_many(MAX_DELAY)
         found = self._who(request, handler)
-        if isinstance(found, Deferred):
-            return found.addCallback(lambda user: self._judge(request, handler, mount, user))
-        return self._judge(request, handler, mount, found)
+        if isinstance(found, User) or not isinstance(found, Deferred):
+            return self._judge(request, handler, mount, found)
+        return found.addCallback(lambda user: self._judge(request, handler, mount, user))
 
     def _who(self, request: Request, handler: Handler) -> Any:
         if self.trust_peers:
@@ -224,15 +227,15 @@ class Guard:
 
     # -- headers
 
-    def headers(self, request: Request) -> Iterable[tuple[bytes, bytes]]:
+    def headers(self, request: Request) -> tuple[tuple[bytes, bytes], ...]:
         """Headers of every response."""
         return self.response_headers.of(request)
 
     def _cors(self, request: Request, by_token: bool) -> tuple[tuple[bytes, bytes], ...]:
-        origin = request.getHeader("origin")
-        if origin is None and not self.origin_rules.allow_origin and not self.origin_rules.allow_credentials:
+        rules = self.origin_rules
+        if ORIGIN not in request.requestHeaders._rawHeaders and not rules.allow_origin and not rules.allow_credentials:
             return ()
-        return self.response_headers.cors(self.origin_rules, origin, by_token)
+        return self.response_headers.cors(rules, request.getHeader("origin"), by_token)
 
     def _preflight(self) -> Refusal:
         return Refusal(200, empty=True, headers=self.response_headers.preflight)

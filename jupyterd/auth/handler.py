@@ -15,6 +15,7 @@ from jupyterd.auth.handler_request import HandlerRequest, parse_cookies
 from jupyterd.auth.http import cookies
 from jupyterd.auth.http import signed_values as signing
 from jupyterd.errors import Invalid
+from jupyterd.web.server.plain_head import kept_name
 
 if TYPE_CHECKING:
     from jupyterd.auth.guard_interface import ServerFacts
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger("jupyterd.auth")
 _MISSING: Any = object()
+AUTHORIZATION, COOKIE = kept_name(b"Authorization"), kept_name(b"Cookie")
 
 
 class Handler:
@@ -36,11 +38,11 @@ class Handler:
         "__dict__",
         "_cookies",
         "_guard",
+        "_request",
         "_token_authenticated",
         "_web",
         "current_user",
         "form",
-        "request",
         "xsrf_shown",
     )
 
@@ -52,12 +54,25 @@ class Handler:
         self.xsrf_shown: str | None = None
         self.current_user: Any = None
         self.form: Mapping[str, list[str]] | None = None
-        self.request = HandlerRequest(guard, request)
+        self._request: HandlerRequest | None = None
+
+    @property
+    def request(self) -> HandlerRequest:
+        """Method, URI, headers, and where the request came from."""
+        if self._request is None:
+            self._request = HandlerRequest(self._guard, self._web)
+        return self._request
 
     @property
     def has_cookies(self) -> bool:
         """The request has a Cookie header."""
-        return self._web.requestHeaders.hasHeader(b"cookie")
+        return COOKIE in self._web.requestHeaders._rawHeaders
+
+    @property
+    def authorization(self) -> str:
+        """The Authorization header; empty where there is none."""
+        sent = self._web.requestHeaders._rawHeaders.get(AUTHORIZATION)
+        return b",".join(sent).decode("latin-1") if sent else ""
 
     # -- what is around the request
 

@@ -153,7 +153,7 @@ class IdentityProvider(LoggingConfigurable):
         """The token that a request shows: in its query or its Authorization header."""
         if handler.has_argument("token"):
             return cast(str, handler.get_argument("token"))
-        match = self.auth_header_pat.match(handler.request.headers.get("Authorization", ""))
+        match = self.auth_header_pat.match(handler.authorization)
         return match.group(2).strip() if match else ""
 
     async def get_user_token(self, handler: Handler) -> User | None:

@@ -17,7 +17,7 @@ COMMANDS = {
     ),
     "shutdown": ("jupyterd.commands.kernels.ShutdownCommand", "Shut a kernel down."),
     "extension": ("jupyterd.commands.extension.ExtensionCommand", "Server extensions: list, enable, disable, status."),
-    "logs": ("jupyterd.commands.kernels.LogsCommand", "What a kernel says."),
+    "logs": ("jupyterd.commands.logs.LogsCommand", "What a kernel says."),
     "log-level": ("jupyterd.commands.log_level.LogLevelCommand", "What of a running server's log is written."),
     "completion": ("jupyterd.commands.completion.CompletionCommand", "Complete words in bash, zsh or fish."),
 }

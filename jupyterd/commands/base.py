@@ -72,6 +72,14 @@ def add_server(parser: argparse.ArgumentParser, positional: bool = False) -> Non
     parser.add_argument("--token", metavar="TOKEN", help="its token; by default JUPYTER_TOKEN's")
 
 
+def on_kernel(words: str, description: str, *examples: str) -> argparse.ArgumentParser:
+    """The parser of a command about one kernel."""
+    found = make_parser(words, description, f"{words} 1f3a", f"{words} work/a.ipynb --at 8889", *examples)
+    found.add_argument("kernel", help="its id, the beginning of its id, or its notebook's path")
+    add_server(found)
+    return found
+
+
 def local_servers(where: str | None = None) -> list[ServerClient]:
     """The servers of this machine's user; those on a port or socket if ``where`` names one."""
     wanted = os.path.abspath(where) if where and not where.isdecimal() else where

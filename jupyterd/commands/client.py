@@ -20,6 +20,10 @@ class NoAnswer(CommandError):
     """The server is not there, or is not one."""
 
 
+class Unknown(CommandError):
+    """The server knows of no such thing."""
+
+
 @dataclass(frozen=True)
 class ServerClient:
     """Asks one server.
@@ -64,6 +68,7 @@ class ServerClient:
 
         :param path: below its URL, not quoted.
         :raises NoAnswer: it is not there.
+        :raises Unknown: it answers 404.
         :raises CommandError: it refuses.
         """
         return self.ask_raw(method, quote(path), body)
@@ -77,7 +82,8 @@ class ServerClient:
         try:
             answer = fetch(self.url + path, method, data, headers)
         except HTTPError as error:
-            raise CommandError(_reason(error)) from None
+            kind = Unknown if error.code == 404 else CommandError
+            raise kind(_reason(error)) from None
         except (OSError, ValueError) as error:
             raise NoAnswer(f"{self.url} does not answer: {error}") from None
         return answer.json() if answer.body else None

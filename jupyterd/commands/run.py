@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import Any, TextIO
 
 from jupyterd.commands.base import make_parser
-from jupyterd.commands.client import CommandError, NoAnswer, ServerClient
+from jupyterd.commands.client import CommandError, NoAnswer, ServerClient, Unknown
 
 POLL = 0.3
 """Seconds between two looks at a run."""
@@ -23,6 +23,10 @@ FAILED, WRONG_USE, INTERRUPTED = 1, 2, 130
 """Exit statuses."""
 
 WIDTH = 30
+
+
+class _Ended(CommandError):
+    """The server was stopped and no kernel stayed: the one that was started since knows nothing of the run."""
 
 
 class RunCommand:
@@ -132,6 +136,10 @@ def _watch(options: argparse.Namespace, client: ServerClient, path: str, model: 
         client.ask("DELETE", where)
         stream.write("\njupyterd run: cancelled\n")
         return INTERRUPTED
+    except _Ended as error:
+        bar.end()
+        stream.write(f"jupyterd run: {error}, after {model['done']} of {model['total']} cells\n")
+        return FAILED
     bar.show(model)
     bar.end()
     if model["error"]:
@@ -141,13 +149,18 @@ def _watch(options: argparse.Namespace, client: ServerClient, path: str, model: 
 
 def _look(options: argparse.Namespace, client: ServerClient, where: str) -> tuple[ServerClient, dict[str, Any]]:
     """How far a run is, and who said so: a server that was started again may have another port and token."""
-    deadline = time.monotonic() + AWAY
+    deadline, away = time.monotonic() + AWAY, False
     while True:
         try:
             return client, client.ask("GET", where)
         except NoAnswer:
+            away = True
             if time.monotonic() > deadline:
                 raise
+        except Unknown:
+            if away:
+                raise _Ended("The server was stopped, and the run ended with it") from None
+            raise
         time.sleep(POLL)
         with suppress(CommandError):
             client, _ = find(options.notebook, options.server)

@@ -17,8 +17,7 @@ from typing import Any
 
 from jupyterd.contents.encoded_models import Answer, answer_of, answer_of_any, encode_found, tag_of
 from jupyterd.contents.files.open_beneath import LeadsOut, open_beneath
-from jupyterd.contents.managers import generic as composites
-from jupyterd.contents.managers import reading
+from jupyterd.contents.managers import generic_operations, reading
 from jupyterd.contents.managers.filemanager import FileContentsManager
 from jupyterd.contents.managers.reading import Found, Larger
 from jupyterd.contents.managers.sync_or_async import settled
@@ -207,7 +206,7 @@ async def put(manager: Any, path: str, body: Buffer, if_match: str | None = None
         if step is not None and isinstance(model.get("content"), dict):
             await step.run(manager, path, model["content"], mark)
     if native:
-        model = model if exists else composites.fill(model, clean(path))
+        model = model if exists else generic_operations.fill(model, clean(path))
         found = manager._keep(model, path, parsed.plain)
         return answer_of(found, encode(found.model), not exists and model.get("chunk") in (None, 1))
     saved = await settled(manager.save(model, path) if exists else manager.new(model, path))

@@ -12,6 +12,8 @@ from typing import Any
 
 from jupyter_server.extension.manager import ExtensionManager, ExtensionPackage
 
+from jupyterd.system.processes.resident import resident
+
 Tell = Callable[[Mapping[str, Any]], None]
 
 
@@ -46,7 +48,7 @@ class ReportingManager(ExtensionManager):
         account = self.loaded.setdefault(name, Loaded(name))
         self.current = name
         self.tell({"do": "loading", "extension": name, "step": step})
-        started, memory = time.monotonic(), resident()
+        started, memory = time.monotonic(), resident(os.getpid())
         try:
             yield
         except (Exception, SystemExit) as error:
@@ -55,7 +57,7 @@ class ReportingManager(ExtensionManager):
             self.tell({"do": "failed", "extension": name, "error": account.error})
         finally:
             account.seconds += time.monotonic() - started
-            account.memory += max(0, resident() - memory)
+            account.memory += max(0, resident(os.getpid()) - memory)
             self.current = ""
             self.touched()
 
@@ -95,15 +97,6 @@ class ReportingManager(ExtensionManager):
             return
         with self._on_account(name, "started"):
             await extension.start_all_points(self.serverapp)
-
-
-def resident() -> int:
-    """This process's resident memory in bytes; 0 where the system does not tell."""
-    try:
-        with open("/proc/self/statm", encoding="ascii") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, IndexError, ValueError):
-        return 0
 
 
 def _version(name: str, package: Any) -> str:

@@ -1,4 +1,4 @@
-"""Server extensions written for the Jupyter Server: a child process, the extension host, runs them.
+"""Server extensions, the daemon's side: a child process, :mod:`jupyterd.extension_host`, runs them.
 
 What packages that extend jupyterd itself use can be imported from here; it is loaded when it is first used.
 """

@@ -9,7 +9,7 @@ from twisted.logger import Logger
 
 if TYPE_CHECKING:
     from jupyterd.events.bus import EventBus
-    from jupyterd.extensions.host import ExtensionHost
+    from jupyterd.extensions.host_supervisor import ExtensionHost
 
 
 class EventBridge:

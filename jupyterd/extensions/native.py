@@ -19,7 +19,7 @@ from twisted.application.service import IService
 from twisted.logger import Logger
 from twisted.web.resource import IResource
 
-from jupyterd.extensions.host import Extension
+from jupyterd.extensions.host_report import Extension
 from jupyterd.extensions.routes import is_reserved
 from jupyterd.frontends.static_files import StaticFiles
 from jupyterd.system.threads import InThread

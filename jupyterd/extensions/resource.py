@@ -8,7 +8,9 @@ from typing import Any
 
 from jupyterd.errors import Conflict
 from jupyterd.extensions.discovery import JUPYTEXT, SERVED, is_installed
-from jupyterd.extensions.host import Extension, ExtensionHost, resident
+from jupyterd.extensions.host_report import Extension
+from jupyterd.extensions.host_supervisor import ExtensionHost
+from jupyterd.system.processes.resident import resident
 from jupyterd.web.api import Routes, json_api
 from jupyterd.web.call import Call
 
@@ -54,17 +56,21 @@ class ExtensionsResource:
         return {
             "state": host.state,
             "pid": host.pid,
-            "memory": resident(host.pid) if host.pid else 0,
+            "memory": resident(host.pid),
             "loading": host.loading if host.state == "starting" else "",
-            "history": host.history,
+            "history": host.failures.history,
         }
 
     def _told(self, name: str) -> dict[str, Any]:
         host = self.host
         if host is not None and name in host.wanted:
             extension = host.report.extensions.get(name, Extension(name))
-            error = host.excluded.get(name, extension.error)
-            return {**asdict(extension), "error": error, "how": "excluded" if name in host.excluded else "host"}
+            error = host.failures.excluded.get(name, extension.error)
+            return {
+                **asdict(extension),
+                "error": error,
+                "how": "excluded" if name in host.failures.excluded else "host",
+            }
         if name in SERVED or name in JUPYTEXT:
             return {**asdict(Extension(name)), "how": "native"}
         return {**asdict(Extension(name)), "how": "off" if is_installed(name) else "missing"}

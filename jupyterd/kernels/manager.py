@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import uuid
 from collections import Counter
@@ -24,6 +23,7 @@ from jupyterd.kernels.process.external import ExternalKernels, ExternalProcess
 from jupyterd.kernels.process.launcher_interface import Launcher, Order
 from jupyterd.kernels.restarter import Restarter
 from jupyterd.kernels.settings import KernelRestarter, MappingKernelSettings, with_sections
+from jupyterd.kernels.working_directory import working_directory
 from jupyterd.kernelspecs.manager import NoSuchKernelSpec
 from jupyterd.system.threads import InThread
 
@@ -181,14 +181,7 @@ class MappingKernelManager(MappingKernelSettings):
 
     def cwd_for_path(self, path: str) -> str:
         """The directory that an API path stands for, or the nearest above it that exists; blocks."""
-        root = self.root_dir
-        cwd = os.path.normpath(os.path.join(root, *(part for part in str(path).split("/") if part)))
-        while cwd != root and not (_below(cwd, root) and os.path.isdir(cwd)):
-            parent = os.path.dirname(cwd)
-            if parent == cwd:
-                return root
-            cwd = parent
-        return cwd
+        return working_directory(self.root_dir, path)
 
     async def resolve_path(self, kernel_id: str, path: str) -> str | None:
         """The absolute path of a file that a kernel calls ``path``, None where it has none.
@@ -454,7 +447,3 @@ class MappingKernelManager(MappingKernelSettings):
 
 class AsyncMappingKernelManager(MappingKernelManager):
     """The name that most operators' files use; the same class."""
-
-
-def _below(path: str, root: str) -> bool:
-    return path == root or path.startswith(os.path.join(root, ""))

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
 from twisted.internet.defer import Deferred, DeferredLock
+from twisted.logger import Logger
 
 from jupyterd.kernels.log.chunk import EVERYBODY
-from jupyterd.kernels.messages.websocket_codec import COMMS, UNREADABLE, Bytes, Header, Parts, read_type
+from jupyterd.kernels.messages.websocket_codec import COMMS, UNREADABLE, Bytes, Header, Parts, read_parent, read_type
 from jupyterd.outputs.executions import Execution, InputRequest, cell_of, reply_of
+from jupyterd.outputs.said.cell_outputs import Output
 from jupyterd.outputs.said.messages_to_outputs import Replay, Said
 from jupyterd.outputs.said.widgets import Widgets
 
@@ -37,6 +39,9 @@ UNLINKED = 300.0
 
 NAMELESS = "#"
 """Begins what a client without a session is known by: the next daemon's clients are others."""
+
+FRESH = 10.0
+"""Seconds for which it is known which notebooks run on a kernel; who writes asks again."""
 
 INLINE = 16 * 1024
 """So many are not worth a thread."""
@@ -70,6 +75,8 @@ class KernelRecord:
     :ivar gone: the kernel is.
     """
 
+    log = Logger()
+
     def __init__(
         self,
         channels: KernelChannels,
@@ -90,12 +97,12 @@ class KernelRecord:
         self._in_thread, self._seconds, self._ledger = in_thread, seconds, ledger
         self._replay = Replay(settings.max_cell_bytes)
         self._widgets = Widgets()
-        self._had: dict[str, Any] = {}
+        self._had: dict[str, Any] | None = None
         self._read_to = 0
         self._reading = DeferredLock()
         self._forgotten: list[str] = []
         self._followers: set[str] = set()
-        self._last_asked = 0.0
+        self._last_asked = self._learnt = 0.0
 
     # -- what the channels tell
 
@@ -119,24 +126,25 @@ class KernelRecord:
             self._had = self._widgets.output_widgets()
         self._overseer.asked(self, execution)
         self._remember(execution)
-        self.learn()
+        if not self.paths or self._seconds() >= self._learnt + FRESH:
+            self.learn()
 
-    def _remember(self, execution: Execution) -> None:
-        if self._ledger is not None:
-            self._ledger.remember(self.kernel_id, execution)
+    def _remember(self, execution: Execution, at_once: bool = True) -> None:
+        if self._ledger is not None and not self._closing:
+            self._ledger.remember(self.kernel_id, execution, at_once)
 
     async def restore(self) -> None:
         """See :class:`Recording`."""
         if self._ledger is None:
             return
         log = self._channels.messages
-        await self._hear_again(log)
         for execution in await self._ledger.recall(self.kernel_id):
             execution.first = min(max(execution.first, log.oldest), log.next)
             self.executions[execution.id] = execution
             for key in execution.clients:
                 if not key.startswith(NAMELESS):
                     self.away[key] = self._seconds() + self._settings.lost_page_timeout
+        await self._hear_again(log)
         if self.executions:
             self.cursor = log.open(position=min(each.first for each in self.executions.values()))
             self._had = self._widgets.output_widgets()
@@ -144,13 +152,28 @@ class KernelRecord:
             self.learn()
 
     async def _hear_again(self, log: MessageLog) -> None:
-        """Widgets, as far as the log of the former daemon still has what made them."""
+        """Widgets, and how far cells are that are not over, as far as the log of the former daemon still tells."""
+        idle: list[str] = []
         async for chunk in log.since(log.oldest, None):
-            if chunk.channel == b"iopub":
-                for parts in chunk.messages:
-                    with suppress(*UNREADABLE):
-                        if (msg_type := read_type(parts[0]).msg_type) in COMMS:
-                            self.comm(msg_type, parts)
+            for parts in chunk.messages:
+                with suppress(*UNREADABLE):
+                    self._hear_one_again(chunk.channel, parts, idle)
+        for msg_id in idle:
+            self.told(msg_id, "idle")
+
+    def _hear_one_again(self, channel: bytes, parts: Parts, idle: list[str]) -> None:
+        """:param idle: which requests are over is added to it: their replies may stand behind."""
+        msg_type = read_type(parts[0]).msg_type
+        if channel == b"iopub" and msg_type in COMMS:
+            self.comm(msg_type, parts)
+        elif channel == b"shell" and msg_type == "execute_reply":
+            self.replied(read_parent(parts[1]).msg_id, parts[3])
+        elif channel == b"iopub" and msg_type == "status":
+            msg_id = read_parent(parts[1]).msg_id
+            if msg_id in self.executions:
+                self.told(msg_id, "busy")
+                if b'"idle"' in bytes(parts[3]):
+                    idle.append(msg_id)
 
     def supersede(self, execution: Execution) -> None:
         """Its cell is run again, and will show the new outputs alone."""
@@ -165,10 +188,16 @@ class KernelRecord:
             return
         if state == "busy" and execution.started is None:
             execution.state, execution.started = "running", self._seconds()
-            self._remember(execution)
+            self._remember(execution, at_once=False)
         elif state == "idle":
             execution.idle = True
+            if not self._channels.requests.is_open(msg_id):  # who asked has had the reply
+                self._note_end(execution, "ok")
             self._end_if_over(execution)
+
+    def _note_end(self, execution: Execution, state: str) -> None:
+        if not execution.replied:
+            execution.state, execution.replied, execution.input = state, True, None
 
     def replied(self, msg_id: str, content: Bytes) -> None:
         """See :class:`Recording`."""
@@ -176,9 +205,8 @@ class KernelRecord:
         if execution is None or execution.over:
             return
         reply = reply_of(content)
-        execution.state = reply.status if reply.status in ("ok", "aborted") else "error"
         execution.count = execution.count if reply.execution_count is None else reply.execution_count
-        execution.replied, execution.input = True, None
+        self._note_end(execution, reply.status if reply.status in ("ok", "aborted") else "error")
         execution.idle = execution.idle or reply.status == "aborted"
         self._end_if_over(execution)
 
@@ -188,10 +216,11 @@ class KernelRecord:
             self._ended(execution)
 
     def _ended(self, execution: Execution) -> None:
+        self._tell_widgets()
         if execution.superseded:
             self.forget(execution)
         else:
-            self._remember(execution)
+            self._remember(execution, at_once=False)
         self._overseer.changed(self)
 
     def wants_input(self, msg_id: str, parts: Parts) -> None:
@@ -232,6 +261,7 @@ class KernelRecord:
         if not self._closing and any(key in execution.clients for execution in self.executions.values()):
             grace = self._settings.closed_page_timeout if said_goodbye else self._settings.lost_page_timeout
             self.away[key] = self._seconds() + grace
+            self._tell_widgets()
             self._overseer.changed(self)
 
     def lost(self, waiting: set[str]) -> None:
@@ -248,8 +278,44 @@ class KernelRecord:
         for cursor in self._channels.messages.attached:
             self.away[key_of(cursor)] = self._seconds() + UNLINKED
         self._closing = True
+        if self._ledger is not None:
+            self._ledger.leave_out(self.kernel_id)
         self.lost(set())
         return self._overseer.closing(self)
+
+    # -- output widgets
+
+    def _tell_widgets(self) -> None:
+        """Where no page is there that does it, the kernel is told what its output widgets have taken."""
+        if self._widgets.capturing and self._may_tell_widgets():
+            Deferred.fromCoroutine(self._tell_untold()).addErrback(
+                lambda failure: self.log.failure("what output widgets took can not be told to their kernel", failure)
+            )
+
+    def _may_tell_widgets(self) -> bool:
+        """Not while cells run: then it would be told in their order behind them, and they may take more."""
+        executions = self.executions.values()
+        quiet = self.cursor is not None and not self._closing and all(each.over for each in executions)
+        return quiet and not any(self.is_attended(each) for each in executions)
+
+    async def _tell_untold(self) -> None:
+        await self._reading.acquire()
+        try:
+            await self._read(self._channels.messages.next)
+            untold = self._untold()
+        finally:
+            self._read_enough()
+        for comm_id, outputs in untold.items():
+            said = await self._in_thread(orjson.dumps, outputs)
+            self._widgets.took(comm_id, said)
+            update = b'{"comm_id":%b,"data":{"method":"update","state":{"outputs":%b},"buffer_paths":[]}}'
+            self._channels.tell("comm_msg", update % (orjson.dumps(comm_id), said))
+
+    def _untold(self) -> dict[str, list[Output]]:
+        if not self._may_tell_widgets():
+            return {}
+        self._widgets.capturing = False
+        return self._replay.captured.untold()
 
     # -- who is there
 
@@ -329,10 +395,13 @@ class KernelRecord:
             await self._read(upto)
             return self._replay.said(ids, for_pages)
         finally:
-            for msg_id in self._forgotten:
-                self._replay.forget(msg_id)
-            self._forgotten.clear()
-            self._reading.release()
+            self._read_enough()
+
+    def _read_enough(self) -> None:
+        for msg_id in self._forgotten:
+            self._replay.forget(msg_id)
+        self._forgotten.clear()
+        self._reading.release()
 
     async def shown(self, wanted: list[Execution]) -> tuple[dict[str, Said], list[dict[str, Any]]]:
         """The same for a page, and the kernel's widgets as of now, if it is too busy to tell of them."""
@@ -371,9 +440,9 @@ class KernelRecord:
         self._read_to = max(self._read_to, upto)
 
     def _begin(self) -> None:
-        had, self._had = self._had, {}
-        for comm_id, outputs in had.items():
-            self._replay.captured.know(comm_id, outputs)
+        had, self._had = self._had, None
+        if had is not None:
+            self._replay.captured.begin(had)
         for execution in self.executions.values():
             if not execution.superseded:
                 self._replay.begin(execution.id)
@@ -383,7 +452,7 @@ class KernelRecord:
         if self.executions.pop(execution.id, None) is None:
             return
         if self._ledger is not None:
-            self._ledger.forget(self.kernel_id, [execution.id])
+            self._ledger.forget(self.kernel_id, execution.id)
         if self._reading.locked:  # a thread may be at it
             self._forgotten.append(execution.id)
         else:
@@ -413,6 +482,7 @@ class KernelRecord:
 
     def learn(self) -> None:
         """Ask for the notebooks that run on the kernel."""
+        self._learnt = self._seconds()
         Deferred.fromCoroutine(self.refresh_paths()).addErrback(lambda _: None)  # those known before are as good
 
     async def refresh_paths(self) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 from twisted.internet.defer import Deferred
+from twisted.internet.interfaces import IDelayedCall, IReactorTime
 from twisted.logger import Logger
 
 from jupyterd.outputs.executions import Execution
@@ -22,29 +24,80 @@ KEPT = (
 """Attributes of an execution that are written down as they are."""
 
 
+DELAY = 0.5
+"""Seconds in which what the kernel's log tells as well is written together: that an execution has begun or ended."""
+
+Key = tuple[str, str]
+"""Ids of a kernel and of an execution."""
+
+
 class ExecutionLedger:
     """One daemon's.
 
+    What the next daemon can not find elsewhere is written at once, the rest with it or within :data:`DELAY`.
+
+    :param clock: the reactor's.
     :param in_thread: one thread, so that writes stay in order.
     """
 
     log = Logger()
 
-    def __init__(self, store: Callable[[], StateStore], in_thread: InThread) -> None:
-        self._store, self._in_thread = store, in_thread
+    def __init__(self, store: Callable[[], StateStore], in_thread: InThread, clock: IReactorTime) -> None:
+        self._store, self._in_thread, self._clock = store, in_thread, clock
+        self._lock = Lock()
+        self._changes: dict[Key, Row | None] = {}
+        self._is_called = self._closed = False
+        self._timer: IDelayedCall | None = None
 
-    def remember(self, kernel_id: str, execution: Execution) -> None:
-        """As it is now; written in a moment."""
-        row = row_of(kernel_id, execution)
-        self._in_thread(lambda: self._store().put_execution(row)).addErrback(self._not_written)
+    def remember(self, kernel_id: str, execution: Execution, at_once: bool = True) -> None:
+        """As it is now.
 
-    def forget(self, kernel_id: str, msg_ids: Iterable[str]) -> None:
-        """A file holds their outputs, or nobody wants them."""
-        gone = list(msg_ids)
-        self._in_thread(lambda: self._store().remove_executions(kernel_id, gone)).addErrback(self._not_written)
+        :param at_once: the log does not tell it.
+        """
+        self._change((kernel_id, execution.id), row_of(kernel_id, execution), at_once)
+
+    def forget(self, kernel_id: str, msg_id: str) -> None:
+        """A file holds its outputs, or nobody wants them."""
+        self._change((kernel_id, msg_id), None, True)
+
+    def leave_out(self, kernel_id: str) -> None:
+        """The kernel is gone, and with it what is written of its executions: write no more of them."""
+        with self._lock:
+            self._changes = {key: row for key, row in self._changes.items() if key[0] != kernel_id}
+
+    def close(self) -> None:
+        """The daemon ends: write what waits, and all else at once."""
+        self._closed = True
+        self._write_soon()
+
+    def _change(self, key: Key, row: Row | None, at_once: bool) -> None:
+        with self._lock:
+            self._changes[key] = row
+        if at_once or self._closed:
+            self._write_soon()
+        elif self._timer is None:
+            self._timer = self._clock.callLater(DELAY, self._write_soon)
+
+    def _write_soon(self) -> None:
+        """In the thread; what changes until it gets there is written with it."""
+        if self._timer is not None and self._timer.active():
+            self._timer.cancel()
+        self._timer = None
+        with self._lock:
+            called, self._is_called = self._is_called, bool(self._changes)
+        if self._changes and not called:
+            self._in_thread(self._write).addErrback(self._not_written)
+
+    def _write(self) -> None:
+        with self._lock:
+            changes, self._changes, self._is_called = self._changes, {}, False
+        if changes:
+            gone = [key for key, row in changes.items() if row is None]
+            self._store().change_executions([row for row in changes.values() if row is not None], gone)
 
     async def recall(self, kernel_id: str) -> list[Execution]:
         """What a former daemon wrote down of a kernel, oldest first; nothing of what can not be read."""
+        self._write_soon()
         found = []
         for row in await self._in_thread(lambda: self._store().executions(kernel_id)):
             try:
@@ -54,6 +107,7 @@ class ExecutionLedger:
         return sorted(found, key=lambda execution: execution.asked)
 
     def _not_written(self, failure: Any) -> None:
+        self._is_called = False  # there was no thread, maybe: the next change is written with these
         self.log.failure("an execution can not be written down", failure)
 
 

@@ -417,6 +417,8 @@ class Recorder(Service):
         for timer in (self._timer, self._soon):
             if timer is not None and timer.active():
                 timer.cancel()
+        if self._ledger is not None:
+            self._ledger.close()
         return Deferred.fromCoroutine(self._write_all())
 
     async def _write_all(self) -> None:

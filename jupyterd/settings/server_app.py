@@ -357,44 +357,44 @@ jupyterd run a.ipynb -p alpha 1   # have it run a notebook
 
     def write_server_info_file(self) -> None:
         """Write ``jpserver-<pid>.json``, for this user's eyes only."""
-        from jupyterd.supervision import runtime_files as runtimefiles
+        from jupyterd.supervision import runtime_files
 
-        runtimefiles.write_info(self)
+        runtime_files.write_info(self)
 
     def remove_server_info_file(self) -> None:
         """Remove it; that it is gone already is fine."""
-        from jupyterd.supervision import runtime_files as runtimefiles
+        from jupyterd.supervision import runtime_files
 
-        runtimefiles.remove(self.info_file)
+        runtime_files.remove(self.info_file)
 
     def write_browser_open_files(self) -> None:
         """Write the pages that lead a browser here, with the token, for this user's eyes only."""
-        from jupyterd.supervision import runtime_files as runtimefiles
+        from jupyterd.supervision.browser import write_open_files
 
-        runtimefiles.write_open_files(self)
+        write_open_files(self)
 
     def remove_browser_open_files(self) -> None:
         """Remove them; that they are gone already is fine."""
-        from jupyterd.supervision import runtime_files as runtimefiles
+        from jupyterd.supervision import runtime_files
 
         self.remove_browser_open_file()
-        runtimefiles.remove(self.browser_open_file_to_run)
+        runtime_files.remove(self.browser_open_file_to_run)
 
     def write_browser_open_file(self) -> None:
         """Write the one that opens the start page."""
-        from jupyterd.supervision import runtime_files as runtimefiles
+        from jupyterd.supervision.browser import write_open_file
 
-        runtimefiles.write_open_file(self)
+        write_open_file(self)
 
     def remove_browser_open_file(self) -> None:
         """Remove that one; that it is gone already is fine."""
-        from jupyterd.supervision import runtime_files as runtimefiles
+        from jupyterd.supervision import runtime_files
 
-        runtimefiles.remove(self.browser_open_file)
+        runtime_files.remove(self.browser_open_file)
 
     def launch_browser(self) -> None:
         """Start the operator's browser; blocks until it has started."""
-        from jupyterd.supervision.startup_messages import open_browser
+        from jupyterd.supervision.browser import open_browser
 
         open_browser(self)
 

@@ -11,7 +11,7 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 
@@ -33,6 +33,9 @@ CREATE TABLE IF NOT EXISTS execution (
 );
 CREATE TABLE IF NOT EXISTS run (id TEXT PRIMARY KEY, record TEXT NOT NULL);
 """
+
+MEMORY = ":memory:"
+"""A path that is no file. Source: SQLite."""
 
 MIGRATIONS: dict[int, Callable[[sqlite3.Connection], None]] = {}
 """By the version that each starts from."""
@@ -78,7 +81,7 @@ class Execution:
 class StateStore:
     """The file.
 
-    :ivar where: ``path``, or ``:memory:`` where it can not be used.
+    :ivar where: ``path``, or :data:`MEMORY` where it can not be used.
     :param path: it is made where it is missing; set aside where it is none, or damaged. One of a newer version is left
         alone, and nothing is remembered then; nor where it can not be written.
     """
@@ -128,14 +131,18 @@ class StateStore:
 
     # -- executions
 
-    def put_execution(self, execution: Execution) -> None:
-        """Remember an execution, in place of what was known of it."""
-        row = asdict(execution)
-        row["record"] = json.dumps(execution.record or {})
-        self._write(
-            "INSERT OR REPLACE INTO execution (kernel_id, msg_id, path, cell_id, position, state, record)"
-            " VALUES (:kernel_id, :msg_id, :path, :cell_id, :position, :state, :record)",
-            row,
+    def change_executions(self, changed: Iterable[Execution], gone: Iterable[tuple[str, str]] = ()) -> None:
+        """Remember executions, in place of what was known of them, and forget others; all of it or nothing.
+
+        :param gone: of each the kernel's id and its own.
+        """
+        self._write_all(
+            (
+                "INSERT OR REPLACE INTO execution (kernel_id, msg_id, path, cell_id, position, state, record)"
+                " VALUES (?,?,?,?,?,?,?)",
+                [_row(each) for each in changed],
+            ),
+            ("DELETE FROM execution WHERE kernel_id=? AND msg_id=?", list(gone)),
         )
 
     def executions(self, kernel_id: str | None = None) -> list[Execution]:
@@ -149,11 +156,6 @@ class StateStore:
             Execution(kernel_id, msg_id, position, path, cell_id, state, json.loads(record))
             for kernel_id, msg_id, position, path, cell_id, state, record in rows
         ]
-
-    def remove_executions(self, kernel_id: str, msg_ids: Iterable[str]) -> None:
-        """Forget executions."""
-        for msg_id in msg_ids:
-            self._write("DELETE FROM execution WHERE kernel_id=? AND msg_id=?", (kernel_id, msg_id))
 
     # -- runs of notebooks
 
@@ -188,7 +190,22 @@ class StateStore:
             try:
                 self._connection.execute(query, values)
             except sqlite3.Error as error:
-                self.log.error("the server's state can not be written to {path}: {error}", path=self.path, error=error)
+                self._not_written(error)
+
+    def _write_all(self, *changes: tuple[str, list[Any]]) -> None:
+        with self._lock:
+            try:
+                self._connection.execute("BEGIN IMMEDIATE")
+                for query, rows in changes:
+                    self._connection.executemany(query, rows)
+                self._connection.execute("COMMIT")
+            except sqlite3.Error as error:
+                self._not_written(error)
+                with suppress(sqlite3.Error):
+                    self._connection.execute("ROLLBACK")
+
+    def _not_written(self, error: sqlite3.Error) -> None:
+        self.log.error("the server's state can not be written to {path}: {error}", path=self.path, error=error)
 
     def _open(self) -> sqlite3.Connection:
         try:
@@ -209,12 +226,11 @@ class StateStore:
                         with suppress(FileNotFoundError):
                             os.unlink(self.path + end)
                     return self._open_file()
-        self.where = ":memory:"
-        return _connect(":memory:")
+        self.where = MEMORY
+        return _connect(MEMORY)
 
     def _open_file(self) -> sqlite3.Connection:
-        is_new = not os.path.exists(self.path)
-        if is_new:
+        if self.path != MEMORY and not os.path.exists(self.path):
             with suppress(OSError):
                 os.close(os.open(self.path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o600))
         connection = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, timeout=5.0)
@@ -234,6 +250,11 @@ class StateStore:
             connection.close()
             raise
         return connection
+
+
+def _row(each: Execution) -> tuple[Any, ...]:
+    record = json.dumps(each.record or {})
+    return each.kernel_id, each.msg_id, each.path, each.cell_id, each.position, each.state, record
 
 
 class _Newer(Exception):

@@ -12,7 +12,6 @@ from jupyterd.web.server.request import Request
 
 # Asking about activity is none: a monitor must not keep an idle server alive.
 QUIET = frozenset({("api",), ("api", "status"), ("api", "resolvePath"), ("api", "security", "csp-report")})
-
 MAX_ASKED = 256
 """Paths that are remembered, the ones asked for last."""
 
@@ -40,7 +39,7 @@ class Activity:
     def request(self, request: Request) -> None:
         """A request was answered."""
         segments = request.__dict__.get("segments") or ()
-        if not _is_api(segments) or tuple(segments) in QUIET or b"no_track_activity" in (request.args or ()):
+        if not _is_api(segments) or tuple(segments) in QUIET or (request.args and b"no_track_activity" in request.args):
             return
         if request.code not in (401, 403, 404):
             self._used = self._clock.seconds()

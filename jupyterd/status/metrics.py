@@ -17,32 +17,52 @@ from jupyterd import __version__
 from jupyterd.status.activity import Activity
 from jupyterd.status.counters import Row
 from jupyterd.status.version import API_VERSION
+from jupyterd.web.root import Mount
 from jupyterd.web.server.request import Request
 
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 """Seconds; the default of prometheus_client."""
 
 
+@dataclass(slots=True)
+class Times:
+    """How long answers took: counts for each bucket, the last for all above; the sum in seconds."""
+
+    counts: list[int] = field(default_factory=lambda: [0] * (len(BUCKETS) + 1))
+    sum: float = 0.0
+
+
+MAX_REMEMBERED = 1000
+"""Mounts with method and status whose labels are remembered at a time."""
+
+
 class RequestTimes:
-    """How long answers took, by method, mount and status: counts for each bucket, the last for all above; the sum."""
+    """How long answers took, by method, mount and status.
+
+    :ivar by_labels: all of them.
+    """
 
     def __init__(self) -> None:
-        self.counts: dict[tuple[str, str, str], list[int]] = {}
-        self.sums: dict[tuple[str, str, str], float] = {}
+        self.by_labels: dict[tuple[str, str, str], Times] = {}
+        self._remembered: dict[tuple[bytes, Mount | None, int], Times] = {}
 
     def __call__(self, request: Request, seconds: float) -> None:
         """An answer was given."""
+        times = self._remembered.get((request.method, request.mount, request.code)) or self._find(request)
+        times.counts[bisect_left(BUCKETS, seconds)] += 1
+        times.sum += seconds
+
+    def _find(self, request: Request) -> Times:
         mount = request.mount
+        method = request.method.decode("latin-1")
+        if method not in _METHODS:  # clients may invent methods; metrics must not grow with them
+            method = "other"
         where = "/" + "/".join(mount.prefix) if mount is not None else "none"
-        key = (request.method.decode("latin-1"), where, str(request.code))
-        counts = self.counts.get(key)
-        if counts is None:
-            if key[0] not in _METHODS:  # clients may invent methods; metrics must not grow with them
-                key = ("other", where, key[2])
-            counts = self.counts.setdefault(key, [0] * (len(BUCKETS) + 1))
-            self.sums.setdefault(key, 0.0)
-        counts[bisect_left(BUCKETS, seconds)] += 1
-        self.sums[key] += seconds
+        times = self.by_labels.setdefault((method, where, str(request.code)), Times())
+        if len(self._remembered) >= MAX_REMEMBERED:
+            self._remembered.clear()
+        self._remembered[request.method, mount, request.code] = times
+        return times
 
 
 _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
@@ -52,8 +72,7 @@ _METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"
 class Look:
     """All numbers at one time."""
 
-    counts: Mapping[tuple[str, str, str], list[int]] = field(default_factory=dict)
-    sums: Mapping[tuple[str, str, str], float] = field(default_factory=dict)
+    times: Mapping[tuple[str, str, str], Times] = field(default_factory=dict)
     kernels: Mapping[str, int] = field(default_factory=dict)
     gauges: Sequence[tuple[str, str, float]] = ()
     rows: Sequence[Row] = ()
@@ -90,8 +109,7 @@ class Metrics:
         """Take all numbers as they are now. Called in the reactor's thread, to which they belong."""
         last, started = self._activity.last(), self._activity.started
         self._looked = Look(
-            {key: list(counts) for key, counts in self._times.counts.items()},
-            dict(self._times.sums),
+            {labels: Times(times.counts[:], times.sum) for labels, times in self._times.by_labels.items()},
             dict(self._kernels()),
             [
                 ("terminal_currently_running_total", "terminals that run", self._terminals()),
@@ -145,8 +163,8 @@ def _durations(looked: Look) -> Any:
         "duration of HTTP requests in seconds, by where they were answered",
         labels=["method", "handler", "status_code"],
     )
-    for key, counts in looked.counts.items():
-        family.add_metric(key, cumulative(BUCKETS, counts), sum_value=looked.sums[key])
+    for labels, times in looked.times.items():
+        family.add_metric(labels, cumulative(BUCKETS, times.counts), sum_value=times.sum)
     return family
 
 

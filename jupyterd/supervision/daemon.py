@@ -19,7 +19,7 @@ from twisted.internet.error import ReactorNotRunning
 from twisted.logger import ILogObserver, Logger
 
 from jupyterd import log as logs
-from jupyterd.supervision import open_files as limits
+from jupyterd.supervision.open_files_limit import raise_open_files
 from jupyterd.supervision.server_settings import Server
 from jupyterd.supervision.signals import Signals, ask_on_terminal, has_terminal
 from jupyterd.supervision.sockets import CannotListen
@@ -111,7 +111,7 @@ class Daemon(MultiService):
         """
         level = self._server.log_level
         logs.bridge(level if isinstance(level, int) else logging.getLevelName(level), "ServerApp")
-        if changed := limits.raise_open_files(self._server.min_open_files_limit):
+        if changed := raise_open_files(self._server.min_open_files_limit):
             self.log.debug("limit of open files raised from {was} to {now}", was=changed[0], now=changed[1])
         try:
             super().privilegedStartService()

@@ -13,9 +13,10 @@ from twisted.internet.defer import Deferred, gatherResults, maybeDeferred
 from twisted.internet.interfaces import IDelayedCall, IListeningPort, IProtocolFactory
 from twisted.logger import Logger
 
-from jupyterd.supervision import sockets, tls
-from jupyterd.supervision import startup_messages as greeting
+from jupyterd.supervision import sockets, startup_messages
+from jupyterd.supervision.addresses import tls
 from jupyterd.supervision.addresses.endpoints import Endpoints, url_of
+from jupyterd.supervision.browser import open_browser
 from jupyterd.supervision.handover.successor import CanNotTakeOver, HandedOver, Successor
 from jupyterd.supervision.server_settings import Server
 from jupyterd.supervision.systemd_notify import Notify
@@ -224,12 +225,12 @@ class Listener(Service):
         self._write_files()
         if os.path.exists(server.info_file):  # else they can not be written, which has been told
             self._look_again = self._reactor.callLater(LOOK_SECONDS, self._look_for_files)
-        for line in greeting.lines_of(server):
+        for line in startup_messages.lines_of(server):
             self.log.info("{line}", line=line, shows_secret=True)
-        if invitation := greeting.invitation(server):
+        if invitation := startup_messages.invitation(server):
             self.log.critical("{invitation}", invitation=invitation, shows_secret=True)
         if server.open_browser and not server.sock:
-            self._reactor.callInThread(greeting.open_browser, server)
+            self._reactor.callInThread(open_browser, server)
         self._notify.ready()
         self._listens()
 

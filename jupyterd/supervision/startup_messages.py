@@ -1,10 +1,9 @@
-"""Startup messages: what the server says and opens when it is there."""
+"""Startup messages: what the server says when it is there."""
 
 from __future__ import annotations
 
 import pathlib
 
-from jupyterd.supervision import runtime_files as runtimefiles
 from jupyterd.supervision.server_settings import Server
 
 _STOPPING = "Use Control-C to stop this server and shut down all kernels (twice to skip confirmation)."
@@ -47,22 +46,3 @@ def invitation(server: Server) -> str:
             f"    {server.connect_url}",
         ]
     )
-
-
-def open_browser(server: Server) -> None:
-    """Start the operator's browser; blocks until it has started."""
-    import webbrowser
-
-    try:
-        browser = webbrowser.get(server.browser or None)
-    except webbrowser.Error as error:
-        server.log.warning("No web browser found: %r.", error)
-        return
-    browser.open(_target(server), new=server.webbrowser_open_new)
-
-
-def _target(server: Server) -> str:
-    if not server.use_redirect_file:
-        return runtimefiles.file_url(server) if server.file_to_run else runtimefiles.start_url(server)
-    path = server.browser_open_file_to_run if server.file_to_run else server.browser_open_file
-    return pathlib.Path(path).as_uri()

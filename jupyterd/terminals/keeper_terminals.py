@@ -18,7 +18,7 @@ from jupyterd.keeper.screen_file import ScreenFile
 from jupyterd.state.store import Process
 
 if TYPE_CHECKING:
-    from jupyterd.state.keeper_link import KeptChild
+    from jupyterd.state.kept_child import KeptChild
     from jupyterd.state.surviving import Kept
     from jupyterd.system.threads import InThread
     from jupyterd.terminals.terminal import Terminal

@@ -19,12 +19,16 @@ from jupyterd.web import errors
 from jupyterd.web.body_schema import Body
 from jupyterd.web.call import Call, Reply, encode
 from jupyterd.web.self_writing_reply import Served
-from jupyterd.web.server.request import CONTENT_LENGTH, CONTENT_TYPE, Request
+from jupyterd.web.server.answer_head import CONTENT_LENGTH, CONTENT_TYPE
+from jupyterd.web.server.request import Request
 from jupyterd.web.server.transport import Eager
 
 log = Logger()
 
 JSON, JSON_BYTES = "application/json", b"application/json"
+
+PLAIN = (dict, list)
+"""What most routes return."""
 
 REMEMBERED = 500
 """Paths of which it is known, at a time, which route answers them; for each resource."""
@@ -211,7 +215,9 @@ def _answer(value: Any, call: Call) -> None:
     request = call.request
     if request._disconnected:
         return
-    if isinstance(value, Reply):
+    if type(value) in PLAIN:
+        _write(request, call.status, encode(value), JSON)
+    elif isinstance(value, Reply):
         for name, text in value.headers.items():
             call.set_header(name, text)
         _write(request, value.status or call.status, value.body, value.content_type)

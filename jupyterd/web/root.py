@@ -16,7 +16,7 @@ from twisted.web.resource import IResource
 
 
 class Overlay(Protocol):
-    """Answers paths before the mounts do; see :class:`jupyterd.extensions.overlay.Overlay`."""
+    """Answers paths before the mounts do; see :class:`jupyterd.extensions.route_overlay.Overlay`."""
 
     def find(self, request: Any, segments: Sequence[str] | None) -> Mount | None:
         """The mount that answers a request, None for the server's own."""

@@ -15,7 +15,7 @@ from jupyterd.auth.authorizer import Authorizer
 from jupyterd.settings.load import load
 from jupyterd.testing.http import MemorySite
 from jupyterd.web.root import Mount
-from tests.auth.test_guard import UPGRADE
+from tests.auth.guarded_requests import UPGRADE
 
 TOKEN = "a-token-of-more-than-thirty-two-characters"
 

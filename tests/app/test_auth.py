@@ -22,8 +22,8 @@ from jupyterd.auth.identity import IdentityProvider
 from jupyterd.auth.password_identity import PasswordIdentityProvider
 from jupyterd.auth.passwords import passwd
 from jupyterd.settings.load import load
+from tests.auth.guarded_requests import ask, received
 from tests.auth.serving import bearer, guarded_site, jar, sent
-from tests.auth.test_guard import ask, received
 
 
 @pytest.fixture(autouse=True)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from tests.auth.test_real import TOKEN, Daemon, daemon
+from tests.auth.daemon_process import TOKEN, Daemon, daemon
 
 pytestmark = pytest.mark.real
 

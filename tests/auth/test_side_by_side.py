@@ -22,8 +22,9 @@ from typing import Any
 
 import pytest
 
-from tests.auth.test_guard import UPGRADE
-from tests.auth.test_real import daemon, free_port, until
+from tests.auth.daemon_process import daemon
+from tests.auth.guarded_requests import UPGRADE
+from tests.real.daemon import free_port, until
 
 pytestmark = [
     pytest.mark.real,

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyterd.commands.kernels import text_of
+from jupyterd.commands.logs import text_of
 from jupyterd.commands.status import lines_of, size, span, table
 from tests.real.daemon import JUPYTERD, TOKEN, Daemon, environment, running, until
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conformance import contents_cases, service_cases
+from tests.conformance import contents_cases, contents_stories, service_cases
 from tests.conformance.asking import Case, Story, ask, compare
 from tests.conformance.rules import RULES, deliberate
 from tests.conformance.servers import Pair
@@ -15,7 +15,7 @@ from tests.conformance.servers import Pair
 DIFFERENCES = Path(__file__).parents[2] / "docs/differences.md"
 CASES = [*contents_cases.reading(), *contents_cases.files(), *service_cases.walk()]
 STORIES = [
-    *contents_cases.writing(),
+    *contents_stories.writing(),
     *service_cases.kernels(),
     *service_cases.sessions(),
     *service_cases.terminals(),

@@ -17,8 +17,7 @@ from typing import Any
 
 import pytest
 
-from jupyterd.contents.files import atomic, recovery
-from jupyterd.contents.files import unfinished as leftovers
+from jupyterd.contents.files import atomic, recovery, unfinished_files
 from jupyterd.contents.managers.filemanager import FileContentsManager
 from jupyterd.errors import OutOfSpace, TooLarge
 
@@ -94,13 +93,13 @@ def nothing_is_left(root: Path) -> None:
     writing = atomic.Replacement(str(root / "b.txt"))
     kept = root / ".ipynb_checkpoints"
     for path in [*root.iterdir(), *kept.rglob("*")]:
-        if path.name.startswith(leftovers.PREFIX):
-            os.utime(path, (time.time() - 2 * leftovers.FRESH,) * 2)
+        if path.name.startswith(unfinished_files.PREFIX):
+            os.utime(path, (time.time() - 2 * unfinished_files.FRESH,) * 2)
     for _ in range(KILLS):  # so many at a time
         manager.save(manager.get("a.ipynb"), "a.ipynb")
         manager.create_checkpoint("a.ipynb")
         manager.get("")
-        found = [path for path in [*root.iterdir(), *kept.rglob("*")] if path.name.startswith(leftovers.PREFIX)]
+        found = [path for path in [*root.iterdir(), *kept.rglob("*")] if path.name.startswith(unfinished_files.PREFIX)]
         if len(found) == 1:
             break
     assert len(found) == 1

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.real.daemon import alive, children_of, until
+from tests.real.daemon import alive, children_of, end_process, until
 from tests.real.installed import CACHE
 
 HOUSE = Path(__file__).resolve().parent.parent.parent
@@ -176,10 +175,5 @@ def booted(name: str) -> Iterator[Machine]:
         until(lambda: machine.ask("systemctl", "is-system-running").stdout.strip() in ("running", "degraded"), 90)
         yield machine
     finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.wait(60)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+        end_process(process, 60)
         assert not alive(init)

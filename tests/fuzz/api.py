@@ -19,7 +19,7 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from tests.auth.test_real import BEARER, Daemon, ask, daemon
+from tests.auth.daemon_process import BEARER, Daemon, ask, daemon
 
 ENDS_THE_SERVER = "/api/shutdown"
 SEED = "20261123"

@@ -21,7 +21,7 @@ from jupyterd.testing.deferreds import allowed, at_once
 from jupyterd.testing.http import MemorySite, MemoryTransport
 from jupyterd.testing.kernel_sockets import MemoryKernel
 from tests.gateway.theirs import Kit, outcome
-from tests.kernels.channels.test_kernel_channels import Watch
+from tests.kernels.channels.tabs import Watch
 
 PARTS = [b'{"msg_id": "m", "msg_type": "comm_msg"}', b"{}", b'{"a": 1}', b'{"b": "\xc3\xa9"}']
 

@@ -26,7 +26,7 @@ from tests.real.daemon import (
     until,
 )
 from tests.real.tab import V1, Message, Tab, of_type, parent_id, printed
-from tests.supervision.test_tls import certificate
+from tests.supervision.addresses.test_tls import certificate
 
 pytestmark = pytest.mark.real
 

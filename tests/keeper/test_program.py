@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -17,28 +17,20 @@ from typing import Any
 import pytest
 import zmq
 
-from jupyterd.keeper import record
-from jupyterd.keeper import start_keeper as launch
+from jupyterd.keeper import record, start_keeper
 from jupyterd.keeper.screen_file import ScreenFile
 from jupyterd.keeper.start_keeper import KeeperGone, Line
+from tests.real.daemon import until
 
 pytestmark = pytest.mark.real
 
 ENV = {"PATH": os.environ["PATH"]}
 
 
-def until(condition: Callable[[], Any], patience: float = 10.0) -> Any:
-    deadline = time.monotonic() + patience
-    while not (value := condition()):
-        assert time.monotonic() < deadline, "not in time"
-        time.sleep(0.01)
-    return value
-
-
 class Keeper:
     def __init__(self, place: Path) -> None:
-        self.path = str(place / launch.SOCKET)
-        self.process = launch.start(self.path)
+        self.path = str(place / start_keeper.SOCKET)
+        self.process = start_keeper.start(self.path)
         self.line = self.claim()
 
     def claim(self) -> Line:
@@ -111,7 +103,7 @@ def test_one_that_no_daemon_could_find_ends_with_its_children(tmp_path: Path) ->
     place = tmp_path / "state"
     place.mkdir()
     with socket.socket(socket.AF_UNIX) as listening:
-        listening.bind(path := str(place / launch.SOCKET))
+        listening.bind(path := str(place / start_keeper.SOCKET))
         listening.listen()
         program = [sys.executable, "-c", code, str(listening.fileno()), path]
         process = subprocess.Popen(program, pass_fds=[listening.fileno()])
@@ -188,7 +180,7 @@ def test_children_of_a_killed_keeper_are_adopted(keeper: Keeper, tmp_path: Path)
     keeper.process.kill()
     keeper.process.wait()
     os.kill(model["pid"], 0)
-    keeper.process = launch.start(keeper.path)
+    keeper.process = start_keeper.start(keeper.path)
     keeper.line = keeper.claim()
     wrong = {**model, "started": model["started"] + 1}
     assert "error" in keeper.line.ask("adopt", **{key: wrong[key] for key in ("name", "kind", "pid", "started")})

@@ -7,18 +7,17 @@ import signal
 import socket
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 import pytest_twisted
-from twisted.internet.task import deferLater
 
-from jupyterd.keeper import start_keeper as launch
+from jupyterd.keeper import start_keeper
 from jupyterd.state.keeper_link import KeeperLink, KeeperRefused
+from tests.waiting import until
 
 pytestmark = pytest.mark.real
 
@@ -29,7 +28,7 @@ OLDER = "import sys; from jupyterd.keeper import __main__, server; server.VERSIO
 @pytest.fixture
 def older(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     with socket.socket(socket.AF_UNIX) as listening:
-        listening.bind(path := str(tmp_path / launch.SOCKET))
+        listening.bind(path := str(tmp_path / start_keeper.SOCKET))
         listening.listen()
         program = [sys.executable, "-c", OLDER, str(listening.fileno()), path]
         process = subprocess.Popen(program, pass_fds=[listening.fileno()])
@@ -38,19 +37,12 @@ def older(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
     process.wait()
 
 
-async def until(condition: Callable[[], Any], reactor: Any) -> None:
-    deadline = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < deadline, "not in time"
-        await deferLater(reactor, 0.02, lambda: None)
-
-
 @pytest_twisted.ensureDeferred
 async def test_an_older_keeper_goes_when_its_last_child_has(tmp_path: Path, older: subprocess.Popen[bytes]) -> None:
     from twisted.internet import reactor
 
-    path = str(tmp_path / launch.SOCKET)
-    line = launch.Line(path)
+    path = str(tmp_path / start_keeper.SOCKET)
+    line = start_keeper.Line(path)
     line.ask("hello", claim=True)
     first = line.ask("spawn", name="a", argv=["sleep", "600"], env=ENV, kind="kernel")
     line.close()
@@ -68,15 +60,15 @@ async def test_an_older_keeper_goes_when_its_last_child_has(tmp_path: Path, olde
     assert (link.pid, replaced) == (older.pid, []), "it keeps something"
     for child in children:
         child.signal(signal.SIGKILL, group=False)
-    await until(lambda: not any(child.running for child in children), reactor)
+    await until(lambda: not any(child.running for child in children))
     assert {child.status for child in children} == {-signal.SIGKILL}
     try:
         last = await link.spawn("d", ["sleep", "600"], ENV, kind="kernel")
         assert replaced == [link.pid]
         assert link.pid != older.pid
         assert older.wait(30) == 0
-        assert os.path.exists(tmp_path / launch.SOCKET), "it is the other's"
+        assert os.path.exists(tmp_path / start_keeper.SOCKET), "it is the other's"
         last.signal(signal.SIGKILL, group=False)
-        await until(lambda: not last.running, reactor)
+        await until(lambda: not last.running)
     finally:
         await link.end()

@@ -17,7 +17,7 @@ from jupyterd.nbconvert import child
 from jupyterd.nbconvert.converter import Converter
 from jupyterd.nbconvert.formats import KNOWN, exporters
 from jupyterd.testing.deferreds import at_once
-from tests.auth.test_real import BEARER, ask, daemon
+from tests.auth.daemon_process import BEARER, ask, daemon
 
 pytestmark = pytest.mark.real
 

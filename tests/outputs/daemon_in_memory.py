@@ -26,7 +26,8 @@ from jupyterd.outputs.settings import OutputRecorder
 from jupyterd.testing.deferreds import at_once, result_of
 from jupyterd.testing.http import MemorySite
 from jupyterd.testing.kernel_sockets import MemoryKernel
-from tests.kernels.channels.test_kernel_channels import Tab, Watch
+from jupyterd.web.root import Root
+from tests.kernels.channels.tabs import Tab, Watch
 
 PATH = "/api/contents/a.ipynb"
 
@@ -111,14 +112,17 @@ class Kit:
         self.recorder.followers.append(self.runs.moved)
         self.interrupts = 0
         self.session_is_new, self.ended = False, []
+        self._mount(self.site.root)
+
+    def _mount(self, root: Root) -> None:
         routes = RunRoutes(self.runs, self._may)
-        mount_contents(self.site.root, lambda: self.contents, lambda *a, **k: b"", None, lambda: routes)
-        self.site.root.mount(
+        mount_contents(root, lambda: self.contents, lambda *a, **k: b"", None, lambda: routes)
+        root.mount(
             "/api/kernels/*/executions",
             lambda: ExecutionsResource(self.recorder, self._state).app.resource(),
             auth="kernels",
         )
-        self.site.root.mount(
+        root.mount(
             "/api/kernels/*/execute",
             lambda: ChannelsResource(lambda _: self.channels, self._may).app.resource(),
             auth="kernels",

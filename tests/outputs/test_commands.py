@@ -107,6 +107,17 @@ def test_a_server_that_is_started_again_is_waited_for(server: Server, monkeypatc
     assert (status, "does not answer" in said) == (2, True)
 
 
+def test_a_run_that_ended_with_its_server_is_told_in_a_sentence(server: Server) -> None:
+    unknown = (404, {"message": "Run does not exist: r1", "reason": None})
+    server.answers = [(202, MODEL), (200, {**MODEL, "done": 1}), (NONE, None), (NONE, None), unknown]
+    status, said = do(server, "a.ipynb")
+    assert (status, said.splitlines()[-1]) == (
+        1, "jupyterd run: The server was stopped, and the run ended with it, after 1 of 2 cells"
+    )  # fmt: skip
+    server.answers = [(202, MODEL), unknown]
+    assert do(server, "a.ipynb") == (2, "a.ipynb 0/2 running\njupyterd run: Run does not exist: r1\n")
+
+
 def test_a_failure_is_shown_and_is_the_exit_status(server: Server) -> None:
     error = {"ename": "E", "evalue": "v", "traceback": ["line 1", "line 2"], "cell_id": "c1", "index": 0}
     server.answers = [(202, {**MODEL, "state": "error", "ended": "x", "error": error})]

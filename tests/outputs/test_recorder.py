@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import orjson
 import pytest
 from msgspec import Raw
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 
 from jupyterd.errors import Forbidden
 from jupyterd.kernels.messages.websocket_codec import read_header
@@ -395,6 +397,24 @@ def test_who_may_not_write_contents_has_nothing_written_for_them(kit: Kit) -> No
     assert kit.executions()[0]["outputs"][0]["text"] == "x", "a page of theirs shows it"
 
 
+def test_what_is_written_passes_the_operators_hooks_and_is_trusted_as_the_rest_was(kit: Kit) -> None:
+    saved: list[Any] = []
+    kit.contents.manager.pre_save_hook = lambda model, path, contents_manager: saved.append((path, model["type"]))
+    kit.contents.manager.post_save_hook = lambda model, os_path, contents_manager: saved.append(Path(os_path).name)
+    book = json.loads((kit.root / "a.ipynb").read_text())
+    book["cells"][1].update(outputs=[{"output_type": "display_data", "data": {"text/html": "<b>"}, "metadata": {}}])
+    (kit.root / "a.ipynb").write_text(json.dumps(book))
+    page = Page(kit, "one")
+    header = page.run("c1")
+    page.leave()
+    kit.ran(header, "x")
+    kit.pass_time(CLOSED + 10)
+    assert saved == [("a.ipynb", "notebook"), "a.ipynb"]
+    first, second = kit.get()["content"]["cells"]
+    assert first["outputs"][0]["text"] == "x"
+    assert [each["metadata"]["trusted"] for each in (first, second)] == [False, False], "nobody knows who made the rest"
+
+
 def test_switched_off_nothing_is_written_and_pages_go_on_all_the_same(tmp_path: Path) -> None:
     kit = Kit(tmp_path, enabled=False)
     kit.put(cell("c1"))
@@ -463,7 +483,7 @@ def test_code_over_rest_names_its_cell_and_is_recorded_alike(kit: Kit) -> None:
 
 def test_the_next_daemon_finds_what_is_in_no_file(tmp_path: Path) -> None:
     store = StateStore(":memory:")
-    ledger = ExecutionLedger(lambda: store, at_once)
+    ledger = ExecutionLedger(lambda: store, at_once, Clock())
     kit = Kit(tmp_path, ledger=ledger)
     kit.put(cell("c1"), cell("c2"), cell("c3"))
     page = Page(kit, "one")
@@ -472,11 +492,8 @@ def test_the_next_daemon_finds_what_is_in_no_file(tmp_path: Path) -> None:
     kit.put(cell("c1"), cell("c2"), cell("c3", execution_count=1))
     kit.begin(first, 2)
     kit.say(first, "before ")
-    record = KernelRecord(kit.channels, kit.recorder, OutputRecorder(), at_once, kit.clock.seconds, ledger)
-    kit.recorder._records["k"] = record  # as another daemon makes it, which has the same log
-    kit.channels.recording = kit.channels._requests.recording = kit.channels._from_kernel.recording = record
     kit.paths.clear()  # sessions are found later than kernels
-    done(record.restore())
+    killed(kit, store)
     kit.paths.append("a.ipynb")
     assert [(each["cell_id"], each["state"]) for each in kit.executions()] == [("c1", "running"), ("c2", "queued")]
     page.leave()
@@ -488,13 +505,62 @@ def test_the_next_daemon_finds_what_is_in_no_file(tmp_path: Path) -> None:
     assert store.executions() == []
 
 
+def killed(kit: Kit, store: StateStore) -> KernelRecord:
+    """The daemon ends in the middle of a moment; the next one has the same log."""
+    ledger = ExecutionLedger(lambda: store, at_once, Clock())
+    record = KernelRecord(kit.channels, kit.recorder, OutputRecorder(), at_once, kit.clock.seconds, ledger)
+    kit.recorder._records["k"] = record
+    kit.channels.recording = kit.channels._requests.recording = kit.channels._from_kernel.recording = record
+    done(record.restore())
+    return record
+
+
+@pytest.mark.parametrize("status", ["ok", "error"])
+def test_what_the_log_tells_need_not_be_written_down(tmp_path: Path, status: str) -> None:
+    store = StateStore(str(tmp_path / "state.db"))
+    kit = Kit(tmp_path, ledger=ExecutionLedger(lambda: store, at_once, Clock()))
+    kit.put(cell("c1"), cell("c2"))
+    page = Page(kit, "one")
+    ended, running = page.run("c1"), page.run("c2")
+    kit.begin(ended)
+    kit.say(ended, "x")
+    kit.kernel.say("status", {"execution_state": "idle"}, ended)
+    kit.kernel.reply("shell", "execute_reply", {"status": status, "execution_count": 1}, ended)
+    kit.begin(running, 2)
+    assert {row.state for row in store.executions()} == {"queued"}, "not yet"
+    page.leave()
+    killed(kit, store)
+    assert [each["state"] for each in kit.executions()] == [status, "running"]
+    kit.ran(running, "y", 2)
+    kit.pass_time(LOST + 10)
+    assert kit.disk() == [(1, ["x"]), (2, ["y"])]
+
+
+def test_a_cell_whose_reply_only_its_page_has_got_is_over_with_its_idle(tmp_path: Path) -> None:
+    store = StateStore(str(tmp_path / "state.db"))
+    kit = Kit(tmp_path, ledger=ExecutionLedger(lambda: store, at_once, Clock()))
+    kit.put(cell("c1"), cell("c2"))
+    page = Page(kit, "one")
+    header = page.run("c1")
+    kit.begin(header)
+    kit.say(header, "x")
+    kit.channels._requests.asker(orjson.loads(header)["msg_id"], replied=True)  # and is not in the log
+    page.leave()
+    killed(kit, store)
+    assert [each["state"] for each in kit.executions()] == ["running"]
+    kit.kernel.say("status", {"execution_state": "idle"}, header)
+    assert [each["state"] for each in kit.executions()] == ["ok"]
+    kit.pass_time(LOST + 10)
+    assert kit.disk()[0] == (1, ["x"])
+
+
 @pytest.mark.parametrize(("session", "waited_for"), [("one", ["one"]), (None, [])])
 def test_the_next_daemon_waits_for_who_can_come_back(
     tmp_path: Path, session: str | None, waited_for: list[str]
 ) -> None:
     """What runs a notebook on the server has no session; nor have some clients."""
     store = StateStore(str(tmp_path / "state.db"))
-    ledger = ExecutionLedger(lambda: store, at_once)
+    ledger = ExecutionLedger(lambda: store, at_once, Clock())
     kit = Kit(tmp_path, ledger=ledger)
     kit.put(cell("c1"))
     Page(kit, session).run("c1")
@@ -547,6 +613,83 @@ def test_output_widgets_have_what_they_have_taken(kit: Kit) -> None:
     assert kit.executions()[0]["outputs"] == []
 
 
+def told(kit: Kit) -> list[Any]:
+    """What the kernel was told of its output widgets since the last call: comm id and texts."""
+    heard = [content for header, _, content in kit.kernel.heard("shell") if header["msg_type"] == "comm_msg"]
+    assert all(content["data"]["method"] == "update" for content in heard)
+    return [
+        (content["comm_id"], [each["text"] for each in content["data"]["state"]["outputs"]]) for content in heard
+    ]  # fmt: skip
+
+
+def capture(kit: Kit, header: bytes, text: str, count: int = 1) -> None:
+    """The cell prints something within an output widget."""
+    kit.begin(header, count)
+    move_widget(kit, "out", header, msg_id=orjson.loads(header)["msg_id"])
+    kit.say(header, text)
+    move_widget(kit, "out", header, msg_id="")
+
+
+def with_output_widget(kit: Kit) -> Page:
+    kit.put(cell("c1"), cell("c2"), cell("c3"))
+    page = Page(kit, "one")
+    header = page.run("c1")
+    kit.begin(header)
+    open_widget(kit, "out", header, _model_name="OutputModel", msg_id="", outputs=[])
+    kit.finish(header)
+    return page
+
+
+@pytest.mark.parametrize("back", [False, True])
+def test_the_kernel_is_told_what_an_output_widget_took_while_no_page_was_there(kit: Kit, back: bool) -> None:
+    page = with_output_widget(kit)
+    kit.put(cell("c1", execution_count=1), cell("c2"), cell("c3"))
+    first, second = page.run("c2"), page.run("c3")
+    page.leave(said_goodbye=False)
+    capture(kit, first, "a\n", 2)
+    kit.finish(first, 2)
+    assert told(kit) == [], "another cell is to be run before the kernel would hear it"
+    capture(kit, second, "b\n", 3)
+    if back:
+        page = Page(kit, "one")
+    kit.finish(second, 3)
+    assert told(kit) == ([] if back else [("out", ["a\nb\n"])]), "a page that is there does it itself"
+    page.leave()
+    assert told(kit) == ([("out", ["a\nb\n"])] if back else []), "unless it leaves before"
+    header = Page(kit, "two").run("c1")
+    kit.begin(header, 4)
+    assert widgets(kit)["out"]["outputs"][0]["text"] == "a\nb\n"
+
+
+def test_the_kernel_is_told_what_cells_took_that_were_run_again_since(kit: Kit) -> None:
+    page = with_output_widget(kit)
+    first, again = page.run("c2"), page.run("c2")
+    page.leave()
+    capture(kit, first, "a\n", 2)
+    kit.finish(first, 2)
+    capture(kit, again, "b\n", 3)
+    kit.finish(again, 3)
+    assert told(kit) == [("out", ["a\nb\n"])]
+
+
+def test_the_kernel_is_not_told_what_it_knows_nor_when_it_has_gone(kit: Kit) -> None:
+    page = with_output_widget(kit)
+    header = page.run("c2")
+    page.leave()
+    capture(kit, header, "a", 2)
+    outputs = [{"output_type": "stream", "name": "stdout", "text": "a"}]
+    echo = {"method": "echo_update", "state": {"outputs": outputs}}
+    kit.kernel.say("comm_msg", {"comm_id": "out", "data": echo}, header)
+    kit.finish(header, 2)
+    assert told(kit) == [], "the page told it before it left"
+    page = Page(kit, "two")
+    capture(kit, page.run("c3"), "b", 3)
+    page.leave()
+    told(kit)
+    kit.channels.disconnect()
+    assert told(kit) == []
+
+
 def test_widgets_of_cells_before_are_told_too_also_by_the_next_daemon_and_none_of_a_kernel_before(
     kit: Kit, tmp_path: Path
 ) -> None:
@@ -563,7 +706,7 @@ def test_widgets_of_cells_before_are_told_too_also_by_the_next_daemon_and_none_o
     move_widget(kit, "slider", header, value=3)
     assert widgets(kit) == {"slider": {"value": 3}}
     store = StateStore(str(tmp_path / "state.db"))
-    ledger = ExecutionLedger(lambda: store, at_once)
+    ledger = ExecutionLedger(lambda: store, at_once, Clock())
     record = KernelRecord(kit.channels, kit.recorder, OutputRecorder(), at_once, kit.clock.seconds, ledger)
     record.asked(read_header(header), [header, b"{}", b'{"cellId": "c2"}', b"{}"], page.cursor)
     done(record.restore())

@@ -12,7 +12,7 @@ import ssl
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -257,13 +257,23 @@ def await_answer(daemon: Daemon, patience: float = 20.0) -> None:
         time.sleep(0.02)
 
 
-def until(condition: Any, patience: float = 20.0, what: str = "") -> Any:
-    """The first true value of ``condition()``."""
+def until(condition: Any, patience: float = 20.0, what: str | Callable[[], str] = "") -> Any:
+    """The first true value of ``condition()``; ``what`` tells what it was that did not come."""
     deadline = time.monotonic() + patience
     while not (value := condition()):
-        assert time.monotonic() < deadline, what or "not in time"
+        assert time.monotonic() < deadline, (what() if callable(what) else what) or "not in time"
         time.sleep(0.02)
     return value
+
+
+def end_process(process: subprocess.Popen[bytes], patience: float) -> None:
+    """Ask a process to end, and kill it where it does not."""
+    process.send_signal(signal.SIGTERM)
+    try:
+        process.wait(patience)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
 
 
 def alive(pid: int) -> bool:

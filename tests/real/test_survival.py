@@ -24,7 +24,7 @@ import pytest
 from tests.real.daemon import BIN, Daemon, alive, children_of, environment, until
 from tests.real.survival import PATIENCE, Follower, Reborn, Shell, reborn
 from tests.real.tab import Message, Tab, of_type, printed
-from tests.supervision.test_tls import certificate
+from tests.supervision.addresses.test_tls import certificate
 
 KILLS = int(os.environ.get("JUPYTERD_KILLS", "10"))
 """How often the daemon is killed; set it to 50 for the long form."""

@@ -19,7 +19,7 @@ import pytest
 from tests.real.daemon import BIN, alive, common, end_kept, environment, spawn, until
 from tests.real.survival import Follower, Reborn, lasting_port
 from tests.real.tab import Tab, printed
-from tests.supervision.test_tls import certificate
+from tests.supervision.addresses.test_tls import certificate
 
 TAKEOVERS = int(os.environ.get("JUPYTERD_TAKEOVERS", "3"))
 """How often, under a flood; set it to 10, or more, for the long form."""

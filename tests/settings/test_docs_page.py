@@ -75,7 +75,7 @@ def test_what_is_told_to_be_reloaded_is_read_by_the_reload() -> None:
 
     from jupyterd.app import auth, reload
     from jupyterd.settings.deprecated import MOVED
-    from jupyterd.supervision import tls
+    from jupyterd.supervision.addresses import tls
 
     code = "".join(map(inspect.getsource, (auth, reload.reload, tls)))
     for name in RELOADED["ServerApp"]:

@@ -3,60 +3,16 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
-import socket
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from jupyterd.compat import class_names as stock
-from jupyterd.serverapp import ServerApp
-from jupyterd.settings.load import BadSettings, Settings, act, load
+from jupyterd.compat import class_names
+from jupyterd.settings.load import BadSettings, load
+from tests.settings.loading import refused, server
 
-
-@pytest.fixture(autouse=True)
-def as_anybody(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(os, "geteuid", lambda: 1000)
-    monkeypatch.setattr("jupyter_core.paths.SYSTEM_CONFIG_PATH", [str(tmp_path / "system")])
-    monkeypatch.setattr("jupyter_core.paths.ENV_CONFIG_PATH", [])
-    (tmp_path / "system").mkdir()
-
-
-@pytest.fixture
-def user(jupyter_home: Path) -> Path:
-    """The user's configuration directory."""
-    directory = jupyter_home / "config"
-    directory.mkdir()
-    return directory
-
-
-@pytest.fixture
-def system(tmp_path: Path) -> Path:
-    """One of the machine's."""
-    return tmp_path / "system"
-
-
-@pytest.fixture
-def told(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> pytest.LogCaptureFixture:
-    """What the server's logger was told."""
-    monkeypatch.setattr(logging.getLogger("ServerApp"), "handlers", [caplog.handler])
-    return caplog
-
-
-def server(*argv: str) -> ServerApp:
-    return load(argv).server
-
-
-def refused(*argv: str) -> str:
-    with pytest.raises(BadSettings) as caught:
-        load(argv)
-    assert "\n" not in str(caught.value)
-    return str(caught.value)
-
-
-# -- where settings come from
+pytestmark = pytest.mark.usefixtures("as_anybody")
 
 
 def test_without_any() -> None:
@@ -194,9 +150,6 @@ def test_one_file_stands_for_those_of_front_ends_too(user: Path, tmp_path: Path)
     assert (made.port, made.base_url) == (8888, "/m/")
 
 
-# -- values
-
-
 @pytest.mark.parametrize(
     ("option", "message"),
     [
@@ -217,84 +170,6 @@ def test_one_file_stands_for_those_of_front_ends_too(user: Path, tmp_path: Path)
 )
 def test_a_bad_value_is_one_line(option: str, message: str) -> None:
     assert refused(option).startswith(message)
-
-
-@pytest.mark.parametrize("written", ["x", "/x", "x/", "/x/", "//x//"])
-def test_slashes_of_the_base_url_may_be_left_out(written: str) -> None:
-    assert server(f"--base-url={written}").base_url == "/x/"
-
-
-def test_the_base_url_alone_is_a_slash() -> None:
-    assert server("--base-url=").base_url == "/"
-
-
-@pytest.mark.parametrize(
-    ("ip", "remote"),
-    [("*", True), ("", True), ("0.0.0.0", True), ("127.0.0.2", False), ("::1", False), ("localhost", False)],
-)
-def test_who_listens_on_loopback_alone_refuses_other_hosts(ip: str, remote: bool) -> None:
-    assert server(f"--ip={ip}").allow_remote_access is remote
-
-
-def test_paths_are_absolute_and_expanded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("HOME", str(tmp_path))
-    monkeypatch.setenv("WHERE", "sub")
-    (tmp_path / "sub").mkdir()
-    (tmp_path / "cert.pem").touch()
-    made = server("--root-dir=$WHERE", "--certfile=~/cert.pem", "--ServerApp.cookie_secret_file=secret")
-    assert made.root_dir == str(tmp_path / "sub")
-    assert made.certfile == str(tmp_path / "cert.pem")
-    assert made.cookie_secret_file == str(tmp_path / "secret")
-    assert server("--sock=s").sock == str(tmp_path / "s")
-    assert server("--root-dir=/").root_dir == "/"
-
-
-def test_port_and_socket_exclude_each_other() -> None:
-    assert refused("--port=1", "--sock=/tmp/s") == "Options --port and --sock are mutually exclusive."
-    assert server("--sock=/tmp/s").port == 0
-
-
-def test_root_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(os, "geteuid", lambda: 0)
-    assert refused() == "Running as root is not recommended. Use --allow-root to bypass."
-    server("--allow-root")
-
-
-def test_a_default_without_localhost(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Broken(socket.socket):
-        def bind(self, address: object) -> None:
-            raise OSError("no")
-
-    monkeypatch.setattr(socket, "socket", Broken)
-    assert server().ip == "127.0.0.1"
-
-
-# -- names that have moved, or are misspelt
-
-
-@pytest.mark.parametrize(
-    ("option", "section", "name", "value"),
-    [
-        ("--ServerApp.token=abc", "IdentityProvider", "token", "abc"),
-        ("--ServerApp.password=hash", "PasswordIdentityProvider", "hashed_password", "hash"),
-        ("--ServerApp.password_required=True", "PasswordIdentityProvider", "password_required", True),
-        ("--ServerApp.limit_rate=False", "ZMQChannelsWebsocketConnection", "limit_rate", False),
-        ("--ServerApp.iopub_data_rate_limit=5", "ZMQChannelsWebsocketConnection", "iopub_data_rate_limit", 5.0),
-    ],
-)
-def test_a_setting_that_has_moved(
-    told: pytest.LogCaptureFixture, option: str, section: str, name: str, value: object
-) -> None:
-    assert load([option]).config[section][name] == value
-    old = option.removeprefix("--").partition("=")[0]
-    assert f"{old} config is deprecated in 2.0. Use {section}.{name}." in told.text
-
-
-def test_the_new_name_wins(told: pytest.LogCaptureFixture) -> None:
-    settings = load(["--ServerApp.token=old", "--IdentityProvider.token=new"])
-    assert settings.token == "new"
-    assert "Ignoring deprecated ServerApp.token config. Using IdentityProvider.token." in told.text
 
 
 def test_the_token_of_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -340,12 +215,6 @@ def test_a_base_of_the_reference_is_no_slip(told: pytest.LogCaptureFixture) -> N
     assert settings.make("contents_manager_class").untitled_file == "draft"
 
 
-def test_a_moved_setting_that_is_none_is_not_set(user: Path) -> None:
-    (user / "jupyter_server_config.py").write_text("c.ServerApp.iopub_data_rate_limit = None")
-    settings = load([])
-    assert "ZMQChannelsWebsocketConnection" not in settings.config
-
-
 def test_a_setting_without_effect_is_told(told: pytest.LogCaptureFixture) -> None:
     stock_class = "jupyter_server.services.kernels.connection.channels.ZMQChannelsWebsocketConnection"
     other = "--ServerApp.reraise_server_extension_failures=1"
@@ -359,18 +228,15 @@ def test_no_secret_reaches_the_log_of_debugging(told: pytest.LogCaptureFixture) 
     assert "hush" not in told.text
 
 
-# -- stock classes
-
-
 def test_a_stock_class_of_the_reference_is_ours() -> None:
-    assert stock.ours("jupyter_server.services.config.ConfigManager") == "jupyterd.config.ConfigManager"
+    assert class_names.ours("jupyter_server.services.config.ConfigManager") == "jupyterd.config.ConfigManager"
     made = load(["--ServerApp.config_manager_class=jupyter_server.services.config.manager.ConfigManager"])
     assert type(made.make("config_manager_class")).__module__ == "jupyterd.config.manager"
 
 
-@pytest.mark.parametrize("name", sorted({*stock.CLASSES, *stock.STOCK.values()}))
+@pytest.mark.parametrize("name", sorted({*class_names.CLASSES, *class_names.STOCK.values()}))
 def test_every_class_that_is_known_by_name_exists(name: str) -> None:
-    assert stock.resolve(name).__name__ == name.rpartition(".")[2]
+    assert class_names.resolve(name).__name__ == name.rpartition(".")[2]
 
 
 def test_a_class_of_one_s_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: Path) -> None:
@@ -383,17 +249,6 @@ def test_a_class_of_one_s_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, u
     )
     made = load([]).make("config_manager_class")
     assert (type(made).__name__, made.config_dir_name) == ("Own", "elsewhere")
-
-
-# -- what is done instead of serving
-
-
-def test_show_config(capsys: pytest.CaptureFixture[str]) -> None:
-    assert act(load(["--port=9", "--show-config"]))
-    assert ".port = 9" in capsys.readouterr().out
-    assert act(load(["--port=9", "--ServerApp.prot=8", "--show-config-json"]))  # a slip is shown as it is
-    assert json.loads(capsys.readouterr().out)["ServerApp"]["port"] == 9
-    assert not act(Settings(ServerApp()))
 
 
 def test_bases_of_the_reference_s_classes_are_read(user: Path) -> None:
@@ -434,172 +289,7 @@ def test_a_broken_file_is_told_once(user: Path, told: pytest.LogCaptureFixture) 
     assert told.text.count("is left out") == 1
 
 
-def test_generate_config_as_root_and_without_an_answer(
-    user: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setattr(os, "geteuid", lambda: 0)
-    file = user / "jupyter_server_config.py"
-    file.write_text("mine")
-
-    def no_answer(_: str) -> str:
-        raise EOFError
-
-    monkeypatch.setattr("builtins.input", no_answer)
-    with pytest.raises(SystemExit) as caught:
-        act(load(["--generate-config"]))
-    assert caught.value.code == 1
-    assert file.read_text() == "mine"
-
-
-def test_generate_config(user: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert act(load(["--generate-config", "-y"]))
-    text = (user / "jupyter_server_config.py").read_text()
-    assert "# c.ServerApp.port = 8888" in text
-    assert "c.ServerTraits" not in text
-    assert "c.MappingKernelSettings" not in text
-    assert "# c.MappingKernelManager.cull_idle_timeout" in text
-    assert "# c.ConfigManager.config_dir_name" in text
-    assert load([]).server.port == 8888
-
-
-@pytest.mark.parametrize(
-    ("option", "expected"), [("--help", "--port=<ServerApp.port>"), ("--help-all", "--ServerApp.port=")]
-)
-def test_help(option: str, expected: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as caught:
-        load([option])
-    assert caught.value.code == 0
-    assert expected in capsys.readouterr().out
-
-
-def test_version(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit):
-        load(["--version"])
-    assert capsys.readouterr().out.strip() == ServerApp.version
-
-
 @pytest.mark.parametrize("name", ["kernel_manager_class", "session_manager_class"])
 def test_a_class_that_can_not_stand_for_ours_is_refused(name: str) -> None:
     with pytest.raises(BadSettings, match=f"ServerApp.{name}: collections.OrderedDict must extend jupyterd"):
         load(["--allow-root", f"--ServerApp.{name}=collections.OrderedDict"])
-
-
-@pytest.mark.parametrize(
-    ("given", "value"), [("{}", {}), ("{'compression_level': 1}", {"compression_level": 1}), ("None", None)]
-)
-def test_websocket_compression_on_the_command_line(given: str, value: Any) -> None:
-    assert (
-        load(
-            ["--allow-root", f"--ServerApp.websocket_compression_options={given}"]
-        ).server.websocket_compression_options
-        == value
-    )
-
-
-@pytest.mark.parametrize("given", ["True", "{'mem_level': 10}", "{", "x"])
-def test_websocket_compression_that_is_none(given: str) -> None:
-    with pytest.raises(BadSettings, match="websocket_compression_options"):
-        load(["--allow-root", f"--ServerApp.websocket_compression_options={given}"])
-
-
-def test_a_gateway_is_known_by_an_option_or_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    ours = "jupyterd.kernels.AsyncMappingKernelManager"
-    theirs = "jupyterd.gateway.GatewayMappingKernelManager"
-    assert load(["--allow-root"]).server.kernel_manager_class == ours
-    assert load(["--allow-root", "--gateway-url=http://gw:8888"]).server.kernel_manager_class == theirs
-    monkeypatch.setenv("JUPYTER_GATEWAY_URL", "https://gw")
-    assert load(["--allow-root"]).server.kernel_manager_class == theirs
-    assert load(["--allow-root", "--gateway-url="]).server.kernel_manager_class == ours
-
-
-@pytest.mark.parametrize(
-    ("argument", "why"),
-    [
-        ("--gateway-url=gw:8888", "GatewayClient.url must begin with http:// or https://"),
-        ("--GatewayClient.ws_url=http://gw", "GatewayClient.ws_url must begin with ws:// or wss://"),
-        ("--GatewayClient.headers=[1]", "GatewayClient.headers must be a JSON object"),
-        ("--GatewayClient.ca_certs=/nowhere", "GatewayClient.ca_certs can not be read: /nowhere"),
-        ("--GatewayClient.client_cert=setup.cfg", "setup.cfg holds no certificate"),
-        ("--GatewayClient.connect_timeout=0", "GatewayClient.connect_timeout must be above 0"),
-        ("--GatewayClient.gateway_token_renewer_class=no.such.Class", "can not be imported"),
-        ("--GatewayClient.gateway_token_renewer_class=collections.OrderedDict", "must have a method get_token"),
-    ],
-)
-def test_what_can_not_be_used_of_a_gateways_settings_is_one_line(argument: str, why: str) -> None:
-    assert why in refused("--gateway-url=http://gw:8888", argument)
-
-
-def test_a_gateways_settings_in_the_environment_are_checked_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("JUPYTER_GATEWAY_URL", "gopher://gw")
-    assert "GatewayClient.url" in refused()
-    monkeypatch.setenv("JUPYTER_GATEWAY_URL", "http://gw")
-    monkeypatch.setenv("JUPYTER_GATEWAY_REQUEST_TIMEOUT", "soon")
-    assert "JUPYTER_GATEWAY_REQUEST_TIMEOUT must be a number" in refused()
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "kernel_manager_class=jupyter_server.gateway.managers.GatewayMappingKernelManager",
-        "kernel_spec_manager_class=jupyter_server.gateway.managers.GatewayKernelSpecManager",
-        "session_manager_class=jupyter_server.gateway.managers.GatewaySessionManager",
-        "kernel_websocket_connection_class=jupyter_server.gateway.connections.GatewayWebSocketConnection",
-    ],
-)
-def test_the_references_classes_for_a_gateway_are_understood(name: str) -> None:
-    load(["--allow-root", "--gateway-url=http://gw", f"--ServerApp.{name}"])
-
-
-# -- names before the first release
-
-
-@pytest.mark.parametrize(
-    ("option", "section", "name", "value"),
-    [
-        (
-            "--ZMQChannelsWebsocketConnection.log_memory=5",
-            "ZMQChannelsWebsocketConnection",
-            "message_log_memory_bytes",
-            5,
-        ),
-        ("--GatewayWebSocketConnection.client_hold=6", "GatewayWebSocketConnection", "client_buffer_bytes", 6),
-        ("--MappingKernelManager.start_grace=2.5", "MappingKernelManager", "startup_check_timeout", 2.5),
-        ("--FileContentsManager.max_content_size_mb=2", "FileContentsManager", "max_content_bytes", 2 << 20),
-        ("--Own.notebook_versions_size_mb=3", "Own", "notebook_versions_size_mb", 3),
-        ("--OwnFileManager.notebook_versions_size_mb=3", "OwnFileManager", "notebook_versions_bytes", 3 << 20),
-        ("--HTTPLimits.head_timeout=7", "ServerApp", "http_head_timeout", 7.0),
-        ("--HTTPLimits.most_waiting=8", "ServerApp", "http_max_waiting_connections", 8),
-    ],
-)
-def test_a_former_name_is_taken_and_told_of(
-    option: str, section: str, name: str, value: object, told: pytest.LogCaptureFixture
-) -> None:
-    made = server(option)
-    found = made.config[section][name]
-    assert float(str(found)) == value
-    assert ("the old name goes" in told.text) == (section != "Own")
-    assert "HTTPLimits" not in made.config
-    if section == "ServerApp":
-        assert getattr(made, name) == value
-
-
-def test_the_new_one_of_two_names_wins(told: pytest.LogCaptureFixture) -> None:
-    section = "ZMQChannelsWebsocketConnection"
-    made = server(f"--{section}.log_memory=5", f"--{section}.message_log_memory_bytes=9")
-    assert int(made.config[section]["message_log_memory_bytes"]) == 9
-    assert f"{section}.log_memory is now {section}.message_log_memory_bytes" in told.text
-
-
-def test_every_former_name_leads_to_a_setting() -> None:
-    from jupyterd.compat.class_names import known_classes
-    from jupyterd.settings.renamed import RENAMED
-
-    traits = {name for kind in (*known_classes(), ServerApp) for name in kind.class_trait_names(config=True)}
-    assert {new.name for new in RENAMED.values()} - traits == set()
-    assert {old for _, old in RENAMED} & traits <= {"closed_grace"}
-
-
-def test_a_class_is_named_by_its_package(told: pytest.LogCaptureFixture) -> None:
-    made = load(["--ServerApp.contents_manager_class=jupyterd.contents.largefile.LargeFileManager"])
-    assert type(made.make("contents_manager_class")).__name__ == "LargeFileManager"
-    assert "write jupyterd.contents.LargeFileManager" in told.text

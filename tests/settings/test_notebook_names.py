@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 from pathlib import Path
 
 import pytest
@@ -13,8 +12,11 @@ from jupyterd.serverapp import ServerApp
 from jupyterd.settings.load import Settings, load
 from jupyterd.settings.notebook_names import nested
 
-# What traitlets says of dicts and quotes on a command line.
-pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:traitlets")
+pytestmark = [
+    pytest.mark.usefixtures("as_anybody"),
+    # What traitlets says of dicts and quotes on a command line.
+    pytest.mark.filterwarnings("ignore::DeprecationWarning:traitlets"),
+]
 
 PROGRAMS = ("NotebookApp", "LabApp", "JupyterNotebookApp")
 # All that notebook_shim 0.2.4 hands from these programs to a Jupyter Server 2.21, less what can not be set there
@@ -87,23 +89,6 @@ MOVED = {
     "websocket_ping_timeout": 12,
     "websocket_url": "wss://a.example",
 }
-
-
-@pytest.fixture
-def user(jupyter_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The user's configuration directory; there is no other."""
-    monkeypatch.setattr("jupyter_core.paths.SYSTEM_CONFIG_PATH", [])
-    monkeypatch.setattr("jupyter_core.paths.ENV_CONFIG_PATH", [])
-    directory = jupyter_home / "config"
-    directory.mkdir()
-    return directory
-
-
-@pytest.fixture
-def told(caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch) -> pytest.LogCaptureFixture:
-    """What the server's logger was told."""
-    monkeypatch.setattr(logging.getLogger("ServerApp"), "handlers", [caplog.handler])
-    return caplog
 
 
 def read(*argv: str) -> ServerApp:

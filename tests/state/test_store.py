@@ -40,10 +40,10 @@ def test_executions_are_there_until_they_or_their_kernel_go(path: str) -> None:
     first = Execution("k", "m1", 5, "a.ipynb", "c1", "running", {"x": 1})
     second = Execution("k", "m2", 9, record={})
     for execution in (first, second, Execution("other", "m3", 1, record={})):
-        store.put_execution(execution)
+        store.change_executions([execution])
     store = reopened(store)
     assert store.executions("k") == [first, second]
-    store.remove_executions("k", ["m1"])
+    store.change_executions([], [("k", "m1")])
     assert store.executions("k") == [second]
     store.remove_kernel("k")
     assert [each.kernel_id for each in store.executions()] == ["other"]

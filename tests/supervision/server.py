@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import logging
+import os
+import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
+
+import pytest
 
 from jupyterd.serverapp import ServerApp
 
@@ -31,3 +35,10 @@ def server(home: Path, **settings: Any) -> ServerApp:
         token="t", token_generated=True, auth_enabled=True, hashed_password=""
     )
     return made
+
+
+def hand_over(monkeypatch: pytest.MonkeyPatch, listening: socket.socket) -> None:
+    """Give the process a socket as the service manager does."""
+    monkeypatch.setattr("jupyterd.supervision.sockets._FIRST_INHERITED", os.dup(listening.fileno()))
+    monkeypatch.setenv("LISTEN_PID", str(os.getpid()))
+    monkeypatch.setenv("LISTEN_FDS", "1")

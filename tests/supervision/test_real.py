@@ -33,7 +33,7 @@ from tests.real.daemon import (
     spawn,
     until,
 )
-from tests.supervision.test_tls import certificate
+from tests.supervision.addresses.test_tls import certificate
 
 pytestmark = pytest.mark.real
 

@@ -11,8 +11,7 @@ import pytest
 
 from jupyterd import __version__
 from jupyterd.status.version import API_VERSION
-from jupyterd.supervision import runtime_files as runtimefiles
-from jupyterd.supervision import startup_messages as greeting
+from jupyterd.supervision import runtime_files
 from tests.supervision.server import server
 
 
@@ -70,7 +69,7 @@ def test_a_link_that_somebody_has_put_there_is_not_followed(tmp_path: Path) -> N
     victim = tmp_path / "victim"
     victim.write_text("precious")
     os.symlink(victim, tmp_path / "x")
-    runtimefiles.write_private(str(tmp_path / "x"), "text")
+    runtime_files.write_private(str(tmp_path / "x"), "text")
     assert victim.read_text() == "precious"
     assert (tmp_path / "x").read_text() == "text"
     assert not (tmp_path / "x").is_symlink()
@@ -82,63 +81,3 @@ def test_a_directory_that_was_cleaned_away_is_made_again(tmp_path: Path) -> None
     made.write_server_info_file()
     assert mode(made.info_file) == 0o600
     assert mode(str(tmp_path / "gone")) == 0o700
-
-
-def test_the_invitation_has_the_words_that_tools_look_for(tmp_path: Path) -> None:
-    made = server(tmp_path, port=1, ip="127.0.0.1")
-    lines = greeting.invitation(made).split("\n")
-    assert lines[2:] == [
-        "To access the server, open this file in a browser:",
-        f"    file://{made.browser_open_file}",
-        "Or copy and paste one of these URLs:",
-        "    http://127.0.0.1:1/?token=t",
-    ]
-    made.no_browser_open_file = True
-    assert "copy and paste one of these URLs:\n    http://127.0.0.1:1/?token=t" in greeting.invitation(made)
-
-
-def test_no_invitation_where_the_operator_knows_the_token(tmp_path: Path) -> None:
-    made = server(tmp_path, port=1, ip="127.0.0.1")
-    made.identity_provider.token_generated = False
-    assert greeting.invitation(made) == ""
-    assert "token=t" not in "\n".join(greeting.lines_of(made))
-
-
-def test_a_password_on_a_wildcard_address_shows_where_to_go(tmp_path: Path) -> None:
-    made = server(tmp_path, port=1, ip="0.0.0.0")
-    made.identity_provider.token = ""
-    made.identity_provider.token_generated = False
-    assert "listening on all interfaces" in greeting.invitation(made)
-
-
-def test_a_socket_s_invitation(tmp_path: Path) -> None:
-    made = server(tmp_path, sock=str(tmp_path / "s"), port=0)
-    assert f"ssh -L 8888:{tmp_path / 's'} -N user@this_host" in greeting.invitation(made)
-
-
-def test_what_is_said_at_the_start(tmp_path: Path) -> None:
-    made = server(tmp_path, port=1, ip="localhost")
-    lines = greeting.lines_of(made)
-    assert lines[0] == f"Serving notebooks from local directory: {tmp_path}"
-    assert lines[1].endswith("is running at:")
-    assert lines[2:4] == ["http://localhost:1/?token=t", "    http://127.0.0.1:1/?token=t"]
-
-
-def test_the_browser(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    opened: list[tuple[str, int]] = []
-
-    class Browser:
-        def open(self, url: str, new: int) -> None:
-            opened.append((url, new))
-
-    monkeypatch.setattr("webbrowser.get", lambda name: Browser())
-    made = server(tmp_path, port=1, ip="127.0.0.1")
-    greeting.open_browser(made)
-    made.use_redirect_file = False
-    greeting.open_browser(made)
-    assert opened == [(f"file://{made.browser_open_file}", 2), ("http://127.0.0.1:1/?token=t", 2)]
-
-
-def test_no_browser_found(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    greeting.open_browser(server(tmp_path, port=1, browser="no such browser"))
-    assert "No web browser found" in caplog.text

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from jupyterd.terminals.keeper_terminals import KeptTerminals
 from jupyterd.terminals.manager import Terminals
 from jupyterd.terminals.settings import Shell, TerminalManager
 from jupyterd.testing.deferreds import at_once
+from tests.waiting import until
 
 pytestmark = pytest.mark.real
 
@@ -41,13 +41,6 @@ class Viewer:
     def pause_client(self) -> None: ...
 
     def resume_client(self) -> None: ...
-
-
-async def until(condition: Any, reactor: Any, seconds: float = 20.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline
-        await deferLater(reactor, 0.02, lambda: None)
 
 
 class House:
@@ -81,12 +74,12 @@ def house(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[House]:
 
 @ensureDeferred
 async def test_a_shell_runs_and_ends(house: House, tmp_path: Path) -> None:
-    service, reactor = house.service, house.reactor
+    service = house.service
     terminal, viewer = await service.start(), Viewer()
     terminal.attach(viewer)
     terminal.fit(viewer)
     terminal.write("stty size; pwd; echo ä$((6*7))ö\r")
-    await until(lambda: "ä42ö" in viewer.shown, reactor)
+    await until(lambda: "ä42ö" in viewer.shown)
     assert "40 120" in viewer.shown
     assert str(tmp_path) in viewer.shown
     terminal.write("exit\r")
@@ -96,19 +89,19 @@ async def test_a_shell_runs_and_ends(house: House, tmp_path: Path) -> None:
 
 @ensureDeferred
 async def test_what_ignores_signals_ends_all_the_same_and_nothing_is_left(house: House) -> None:
-    service, reactor = house.service, house.reactor
+    service = house.service
     await (await service.start()).end()  # with the first come the keeper and its state
-    await until(lambda: len(service) == 0, reactor)
+    await until(lambda: len(service) == 0)
     before = len(os.listdir("/proc/self/fd"))
     for _ in range(3):
         terminal, viewer = await service.start(), Viewer()
         terminal.attach(viewer)
         terminal.write("trap '' HUP INT TERM; echo re''ady; sleep 1000\r")
-        await until(lambda viewer=viewer: "ready" in viewer.shown, reactor)
+        await until(lambda viewer=viewer: "ready" in viewer.shown)
     service.startService()
     await service.stopService()
     assert len(service) == 0
-    await until(lambda: len(os.listdir("/proc/self/fd")) <= before, reactor)
+    await until(lambda: len(os.listdir("/proc/self/fd")) <= before)
 
 
 @ensureDeferred
@@ -124,23 +117,23 @@ async def test_a_job_in_the_background_does_not_keep_a_terminal(house: House) ->
 
 @ensureDeferred
 async def test_a_flood_waits_for_its_viewer_and_nothing_is_lost(house: House, tmp_path: Path) -> None:
-    service, reactor = house.service, house.reactor
+    service = house.service
     terminal, viewer = await service.start(), Viewer()
     terminal.attach(viewer)
     terminal.write("stty -echo; echo re''ady\r")
-    await until(lambda: "ready" in viewer.shown, reactor)
+    await until(lambda: "ready" in viewer.shown)
     viewer.shown = ""
     terminal.write("i=0; while [ $i -lt 20000 ]; do echo line$i; i=$((i+1)); done; echo fin''ished; touch done\r")
-    await until(lambda: "line100\r" in viewer.shown, reactor, 10)
+    await until(lambda: "line100\r" in viewer.shown, 10)
     viewer.reads = False
     terminal.slower()
     held = terminal.screen.end
-    await deferLater(reactor, 0.3, lambda: None)
+    await deferLater(house.reactor, 0.3, lambda: None)
     assert terminal.screen.end - held < 64 * 1024
     assert not (tmp_path / "done").exists(), "the shell waits"
     viewer.reads = True
     terminal.catch_up(viewer)
-    await until(lambda: "finished" in viewer.shown, reactor, 60)
+    await until(lambda: "finished" in viewer.shown, 60)
     numbers = [int(line[4:]) for line in viewer.shown.split("\r\n") if line.startswith("line")]
     assert numbers == list(range(20000))
     await terminal.end()

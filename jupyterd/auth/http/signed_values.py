@@ -7,12 +7,14 @@ signature over all that stands before it. The older form, a SHA-1 over fields wi
 from __future__ import annotations
 
 import base64
-import binascii
 import hashlib
 import hmac
+from functools import lru_cache
 
 DAY = 86400.0
 MAX_COOKIE_LENGTH = 8192  # characters; a browser keeps 4096 for a cookie
+MAX_REMEMBERED = 128
+"""Values of which it is known, at a time, that they are ours."""
 
 
 def sign(secret: bytes, name: str, value: str, now: float) -> str:
@@ -27,22 +29,34 @@ def sign(secret: bytes, name: str, value: str, now: float) -> str:
 
 def unsign(secret: bytes, name: str, signed: str, now: float, max_age_days: float = 31) -> str | None:
     """The value that was signed under ``name``; None when it was forged, belongs to another name, or is too old."""
-    if len(signed) > MAX_COOKIE_LENGTH or not signed.startswith("2|") or not signed.isascii():
+    if len(signed) > MAX_COOKIE_LENGTH:
         return None
+    try:
+        seconds, value = _checked(secret, name, signed)
+    except ValueError:
+        return None
+    return None if seconds < now - max_age_days * DAY else value
+
+
+@lru_cache(maxsize=MAX_REMEMBERED)
+def _checked(secret: bytes, name: str, signed: str) -> tuple[int, str]:
+    """When a value was signed, and the value. Browsers show the same with each request.
+
+    :raises ValueError: it is not ours. What raises is not remembered: strangers fill nothing.
+    """
+    if not signed.startswith("2|") or not signed.isascii():
+        raise ValueError("not in this form")
     body, bar, signature = signed.rpartition("|")
     # The signature first: nothing that a stranger wrote is looked into.
     if not hmac.compare_digest(_signature(secret, body + bar), signature):
-        return None
+        raise ValueError("forged")
     fields = _fields(body[2:])
     if fields is None or len(fields) != 4:
-        return None
+        raise ValueError("not in this form")
     _key_version, seconds, signed_name, encoded = fields
-    if signed_name != name or not seconds.isdigit() or int(seconds) < now - max_age_days * DAY:
-        return None
-    try:
-        return base64.b64decode(encoded, validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
-        return None
+    if signed_name != name or not seconds.isdigit():
+        raise ValueError("of another name")
+    return int(seconds), base64.b64decode(encoded, validate=True).decode()
 
 
 def _field(text: str) -> str:

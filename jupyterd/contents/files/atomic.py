@@ -15,8 +15,7 @@ from collections.abc import Iterable
 from contextlib import suppress
 from typing import BinaryIO, Protocol
 
-from jupyterd.contents.files import recovery
-from jupyterd.contents.files import unfinished as leftovers
+from jupyterd.contents.files import recovery, unfinished_files
 from jupyterd.errors import FULL, Invalid
 
 
@@ -84,9 +83,9 @@ class Replacement:
         aside = directory
         if self._in_place and not os.access(directory, os.W_OK | os.X_OK):
             aside = recovery.directory()
-            leftovers.sweep(aside)
+            unfinished_files.sweep(aside)
         try:
-            fd, self._temporary = leftovers.create(aside)
+            fd, self._temporary = unfinished_files.create(aside)
         except OSError as error:
             raise OSError(error.errno, error.strerror, self.target) from None
         self._file = os.fdopen(fd, "w+b", buffering=0)

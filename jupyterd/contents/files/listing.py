@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 from twisted.logger import Logger
 
-from jupyterd.contents.files import unfinished as leftovers
+from jupyterd.contents.files import unfinished_files
 from jupyterd.contents.models import Model, base_model
 from jupyterd.contents.paths import HideGlobs, is_unlistable, mimetype_of
 
@@ -34,7 +34,7 @@ def _models(os_dir: str, prefix: str, globs: HideGlobs, allow_hidden: bool) -> I
     with os.scandir(os_dir) as found:
         for entry in found:
             name = entry.name
-            if name.startswith(leftovers.PREFIX):
+            if name.startswith(unfinished_files.PREFIX):
                 unfinished.append(name)
             if (name[0] == "." and not allow_hidden) or globs.hides(name):
                 continue
@@ -46,7 +46,7 @@ def _models(os_dir: str, prefix: str, globs: HideGlobs, allow_hidden: bool) -> I
             except OSError as error:
                 if error.errno not in (errno.ENOENT, errno.EACCES, errno.ELOOP):
                     log.warn("could not look at {path}: {error}", path=entry.path, error=error)
-    leftovers.sweep(os_dir, unfinished)
+    unfinished_files.sweep(os_dir, unfinished)
 
 
 def _status(entry: os.DirEntry[str]) -> os.stat_result | None:

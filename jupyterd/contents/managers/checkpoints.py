@@ -16,12 +16,9 @@ from traitlets import Bool, Unicode, default
 from traitlets.config.configurable import LoggingConfigurable
 
 from jupyterd.contents import paths
-from jupyterd.contents.files import atomic
-from jupyterd.contents.files import regular as files
-from jupyterd.contents.files import unfinished as leftovers
+from jupyterd.contents.files import atomic, regular_files, unfinished_files
 from jupyterd.contents.files.os_errors import named_faults
-from jupyterd.contents.managers import generic as composites
-from jupyterd.contents.managers import version_history as versions
+from jupyterd.contents.managers import generic_operations, version_history
 from jupyterd.contents.managers.sync_or_async import at_once
 from jupyterd.contents.models import moment
 from jupyterd.errors import NotFound
@@ -58,11 +55,11 @@ class Checkpoints(LoggingConfigurable):
 
     def rename_all_checkpoints(self, old_path: str, new_path: str) -> Any:
         """The file has another path now."""
-        return at_once(composites.rename_all_checkpoints(self, old_path, new_path))
+        return at_once(generic_operations.rename_all_checkpoints(self, old_path, new_path))
 
     def delete_all_checkpoints(self, path: str) -> Any:
         """The file is gone."""
-        return at_once(composites.delete_all_checkpoints(self, path))
+        return at_once(generic_operations.delete_all_checkpoints(self, path))
 
 
 class AsyncCheckpoints(Checkpoints):
@@ -70,11 +67,11 @@ class AsyncCheckpoints(Checkpoints):
 
     async def rename_all_checkpoints(self, old_path: str, new_path: str) -> None:
         """The file has another path now."""
-        await composites.rename_all_checkpoints(self, old_path, new_path)
+        await generic_operations.rename_all_checkpoints(self, old_path, new_path)
 
     async def delete_all_checkpoints(self, path: str) -> None:
         """The file is gone."""
-        await composites.delete_all_checkpoints(self, path)
+        await generic_operations.delete_all_checkpoints(self, path)
 
 
 class FileCheckpoints(Checkpoints):
@@ -102,7 +99,7 @@ class FileCheckpoints(Checkpoints):
             raise NotFound(f"No such file or directory: {paths.clean(path)}")
         target = self.checkpoint_path(CHECKPOINT, path)
         self._copy(source, target)
-        leftovers.sweep(os.path.dirname(target))
+        unfinished_files.sweep(os.path.dirname(target))
         return self.checkpoint_model(CHECKPOINT, target)
 
     def restore_checkpoint(self, contents_mgr: Any, checkpoint_id: str, path: str) -> Any:
@@ -150,13 +147,13 @@ class FileCheckpoints(Checkpoints):
 
     # -- versions
 
-    def versions_of(self, path: str) -> versions.Versions:
+    def versions_of(self, path: str) -> version_history.Versions:
         """Where the versions of a file are kept; none are, unless the contents manager's settings say so."""
-        directory = os.path.join(self._directory(path), versions.DIRECTORY)
+        directory = os.path.join(self._directory(path), version_history.DIRECTORY)
         count = getattr(self.parent, "notebook_versions", 0)
         size = getattr(self.parent, "notebook_versions_bytes", 0)
         interval = getattr(self.parent, "notebook_versions_interval", 0.0)
-        return versions.Versions(directory, count, size, interval)
+        return version_history.Versions(directory, count, size, interval)
 
     def list_versions(self, path: str) -> list[dict[str, Any]]:
         """The last saved versions of a file, as checkpoints, oldest first."""
@@ -174,7 +171,7 @@ class FileCheckpoints(Checkpoints):
         :param make: make its directory, where there is none.
         """
         name = paths.split(path)[1]
-        if versions.is_version(checkpoint_id):
+        if version_history.is_version(checkpoint_id):
             directory = self.versions_of(path).directory
             os_path = self.versions_of(path).path(name, checkpoint_id)
         else:
@@ -210,8 +207,8 @@ class FileCheckpoints(Checkpoints):
     def _copy(self, source: str, target: str, keep_old: atomic.KeepOld | None = None) -> None:
         """Copy content and time; never half."""
         with named_faults(self.root_dir, target):
-            with os.fdopen(files.open_regular(source, self.root_dir), "rb", buffering=0) as file:
-                blocks = iter(partial(file.read, files.BLOCK), b"")
+            with os.fdopen(regular_files.open_regular(source, self.root_dir), "rb", buffering=0) as file:
+                blocks = iter(partial(file.read, regular_files.BLOCK), b"")
                 atomic.write_all(target, blocks, atomic=self.use_atomic_writing, keep_old=keep_old)
                 status = os.fstat(file.fileno())
             os.utime(target, ns=(status.st_atime_ns, status.st_mtime_ns))
@@ -277,7 +274,7 @@ class GenericFileCheckpoints(GenericCheckpointsMixin, FileCheckpoints):
     def create_file_checkpoint(self, content: Any, format: str, path: str) -> Any:  # noqa: A002
         """Write the content into the checkpoint's file."""
         target = self.checkpoint_path(CHECKPOINT, path)
-        return self._write(target, files.as_bytes(content, format, target))
+        return self._write(target, regular_files.as_bytes(content, format, target))
 
     def create_notebook_checkpoint(self, nb: Any, path: str) -> Any:
         """Write the notebook into the checkpoint's file."""
@@ -294,13 +291,13 @@ class GenericFileCheckpoints(GenericCheckpointsMixin, FileCheckpoints):
         """Read the notebook of a checkpoint."""
         import nbformat
 
-        data = files.read(self._existing(checkpoint_id, path), self.root_dir).data
+        data = regular_files.read(self._existing(checkpoint_id, path), self.root_dir).data
         return {"type": "notebook", "content": nbformat.reads(data.decode(), as_version=4)}
 
     def get_file_checkpoint(self, checkpoint_id: str, path: str) -> Any:
         """Read the content of a checkpoint."""
         os_path = self._existing(checkpoint_id, path)
-        content, form = files.as_content(files.read(os_path, self.root_dir).data, None, os_path)
+        content, form = regular_files.as_content(regular_files.read(os_path, self.root_dir).data, None, os_path)
         return {"type": "file", "content": content, "format": form}
 
 

@@ -6,8 +6,7 @@ import os
 from contextlib import AbstractContextManager
 
 from jupyterd.contents import paths
-from jupyterd.contents.files import exclusive, removal
-from jupyterd.contents.files import names as naming
+from jupyterd.contents.files import exclusive, file_names, removal
 from jupyterd.contents.files.exclusive import Claim
 from jupyterd.contents.files.os_errors import named_faults
 from jupyterd.contents.managers.manager import ContentsManager
@@ -96,6 +95,6 @@ class FileTree(ContentsManager):
             raise Invalid(
                 f"""
                     Can't copy folders larger than {self.max_copy_folder_size_mb}MB,
-                    "{path}" is {naming.human_size(size)}
+                    "{path}" is {file_names.human_size(size)}
                 """
             )

@@ -15,8 +15,7 @@ from typing import Any
 from traitlets import Bool, Enum, Float, Int, TraitError, Unicode, default, validate
 
 from jupyterd.contents import paths
-from jupyterd.contents.managers import generic as composites
-from jupyterd.contents.managers import hooks, moving, reading, saving
+from jupyterd.contents.managers import generic_operations, hooks, moving, reading, saving
 from jupyterd.contents.managers.checkpoints import AsyncFileCheckpoints, FileCheckpoints
 from jupyterd.contents.managers.file_tree import FileTree
 from jupyterd.contents.managers.manager import AsyncContentsManager
@@ -188,7 +187,7 @@ class FileContentsManager(FileTree):
     def copy(self, from_path: str, to_path: str | None = None) -> Any:
         """Copy a file or a directory."""
         copied = moving.copy(self, from_path, to_path)
-        return copied if copied is not None else at_once(composites.copy(self, from_path, to_path))
+        return copied if copied is not None else at_once(generic_operations.copy(self, from_path, to_path))
 
 
 class AsyncFileContentsManager(FileContentsManager, AsyncContentsManager):
@@ -240,4 +239,4 @@ class AsyncFileContentsManager(FileContentsManager, AsyncContentsManager):
     async def copy(self, from_path: str, to_path: str | None = None) -> Model:
         """Copy a file or a directory."""
         copied = await off_loop(moving.copy, self, from_path, to_path)
-        return copied if copied is not None else await composites.copy(self, from_path, to_path)
+        return copied if copied is not None else await generic_operations.copy(self, from_path, to_path)

@@ -13,9 +13,8 @@ from typing import Any
 
 from tornado.web import HTTPError
 
-from jupyterd.contents.files.names import COPY_SUFFIX as copy_pat  # noqa: N811 - its name there
-from jupyterd.contents.managers import checkpoints, filemanager, manager
-from jupyterd.contents.managers import largefilemanager as largefile
+from jupyterd.contents.files.file_names import COPY_SUFFIX as copy_pat  # noqa: N811 - its name there
+from jupyterd.contents.managers import checkpoints, filemanager, largefilemanager, manager
 from jupyterd.contents.managers.filemanager import FileContentsManager as OurFileContentsManager
 from jupyterd.errors import JupyterdError
 from jupyterd.web.errors import describe
@@ -70,8 +69,8 @@ ContentsManager = as_known(manager.ContentsManager)
 AsyncContentsManager = as_known(manager.AsyncContentsManager)
 FileContentsManager = as_known(filemanager.FileContentsManager)
 AsyncFileContentsManager = as_known(filemanager.AsyncFileContentsManager)
-LargeFileManager = as_known(largefile.LargeFileManager)
-AsyncLargeFileManager = as_known(largefile.AsyncLargeFileManager)
+LargeFileManager = as_known(largefilemanager.LargeFileManager)
+AsyncLargeFileManager = as_known(largefilemanager.AsyncLargeFileManager)
 Checkpoints = checkpoints.Checkpoints
 AsyncCheckpoints = checkpoints.AsyncCheckpoints
 GenericCheckpointsMixin = checkpoints.GenericCheckpointsMixin

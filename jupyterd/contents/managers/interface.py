@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from jupyterd.contents.managers import generic as composites
+from jupyterd.contents.managers import generic_operations
 from jupyterd.contents.managers.sync_or_async import at_once
 from jupyterd.contents.models import Model
 
@@ -123,36 +123,36 @@ class ContentsInterface:
         trust.mark_trusted_cells(self.notary, nb, path, self.log)
 
     def delete(self, path: str) -> Any:
-        """See :func:`jupyterd.contents.managers.generic.delete`."""
-        return at_once(composites.delete(self, path))
+        """See :func:`jupyterd.contents.managers.generic_operations.delete`."""
+        return at_once(generic_operations.delete(self, path))
 
     def rename(self, old_path: str, new_path: str) -> Any:
-        """See :func:`jupyterd.contents.managers.generic.rename`."""
-        return at_once(composites.rename(self, old_path, new_path))
+        """See :func:`jupyterd.contents.managers.generic_operations.rename`."""
+        return at_once(generic_operations.rename(self, old_path, new_path))
 
     def update(self, model: Model, path: str) -> Any:
-        """See :func:`jupyterd.contents.managers.generic.update`."""
-        return at_once(composites.update(self, model, path))
+        """See :func:`jupyterd.contents.managers.generic_operations.update`."""
+        return at_once(generic_operations.update(self, model, path))
 
     def increment_filename(self, filename: str, path: str = "", insert: str = "") -> Any:
-        """See :func:`jupyterd.contents.managers.generic.increment_filename`."""
-        return at_once(composites.increment_filename(self, filename, path, insert))
+        """See :func:`jupyterd.contents.managers.generic_operations.increment_filename`."""
+        return at_once(generic_operations.increment_filename(self, filename, path, insert))
 
     def new_untitled(self, path: str = "", type: str = "", ext: str = "") -> Any:  # noqa: A002
-        """See :func:`jupyterd.contents.managers.generic.new_untitled`."""
-        return at_once(composites.new_untitled(self, path, type, ext))
+        """See :func:`jupyterd.contents.managers.generic_operations.new_untitled`."""
+        return at_once(generic_operations.new_untitled(self, path, type, ext))
 
     def new(self, model: Model | None = None, path: str = "") -> Any:
-        """See :func:`jupyterd.contents.managers.generic.new`."""
-        return at_once(composites.new(self, model, path))
+        """See :func:`jupyterd.contents.managers.generic_operations.new`."""
+        return at_once(generic_operations.new(self, model, path))
 
     def copy(self, from_path: str, to_path: str | None = None) -> Any:
-        """See :func:`jupyterd.contents.managers.generic.copy`."""
-        return at_once(composites.copy(self, from_path, to_path))
+        """See :func:`jupyterd.contents.managers.generic_operations.copy`."""
+        return at_once(generic_operations.copy(self, from_path, to_path))
 
     def trust_notebook(self, path: str) -> Any:
-        """See :func:`jupyterd.contents.managers.generic.trust_notebook`."""
-        return at_once(composites.trust_notebook(self, path))
+        """See :func:`jupyterd.contents.managers.generic_operations.trust_notebook`."""
+        return at_once(generic_operations.trust_notebook(self, path))
 
     def create_checkpoint(self, path: str) -> Any:
         """Keep a file as it is now; gives the checkpoint's ``id`` and ``last_modified``."""

@@ -8,8 +8,7 @@ from typing import Any
 from traitlets import Float
 
 from jupyterd.contents import paths
-from jupyterd.contents.files import listing
-from jupyterd.contents.files import regular as files
+from jupyterd.contents.files import listing, regular_files
 from jupyterd.contents.managers.chunked_uploads import LAST, Uploads
 from jupyterd.contents.managers.filemanager import AsyncFileContentsManager, FileContentsManager
 from jupyterd.contents.managers.hooks import is_refusal
@@ -44,7 +43,7 @@ class LargeFileManager(FileContentsManager):
         if type(chunk) is not int or (chunk < 1 and chunk != LAST):
             raise Invalid(f"Chunk {chunk!r} is not a number from 1 on, or -1 for the last")
         os_path = savable(self, model, path)
-        data = files.as_bytes(model["content"], model.get("format"), os_path)
+        data = regular_files.as_bytes(model["content"], model.get("format"), os_path)
         status = self._add_chunk(os_path, path, chunk, data)
         if chunk == LAST:
             return kept(self, path, os_path, status)

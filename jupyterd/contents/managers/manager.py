@@ -12,8 +12,7 @@ from traitlets import Bool, Dict, List, TraitError, Unicode, default, validate
 from traitlets.config.configurable import LoggingConfigurable
 
 from jupyterd.compat.class_names import resolve
-from jupyterd.contents.managers import generic as composites
-from jupyterd.contents.managers import hooks
+from jupyterd.contents.managers import generic_operations, hooks
 from jupyterd.contents.managers.checkpoints import AsyncCheckpoints, Checkpoints
 from jupyterd.contents.managers.interface import ContentsInterface
 from jupyterd.contents.managers.sync_or_async import settled
@@ -186,36 +185,36 @@ class AsyncContentsManager(ContentsManager):
         return None
 
     async def delete(self, path: str) -> None:
-        """See :func:`jupyterd.contents.managers.generic.delete`."""
-        await composites.delete(self, path)
+        """See :func:`jupyterd.contents.managers.generic_operations.delete`."""
+        await generic_operations.delete(self, path)
 
     async def rename(self, old_path: str, new_path: str) -> None:
-        """See :func:`jupyterd.contents.managers.generic.rename`."""
-        await composites.rename(self, old_path, new_path)
+        """See :func:`jupyterd.contents.managers.generic_operations.rename`."""
+        await generic_operations.rename(self, old_path, new_path)
 
     async def update(self, model: Model, path: str) -> Model:
-        """See :func:`jupyterd.contents.managers.generic.update`."""
-        return await composites.update(self, model, path)
+        """See :func:`jupyterd.contents.managers.generic_operations.update`."""
+        return await generic_operations.update(self, model, path)
 
     async def increment_filename(self, filename: str, path: str = "", insert: str = "") -> str:
-        """See :func:`jupyterd.contents.managers.generic.increment_filename`."""
-        return await composites.increment_filename(self, filename, path, insert)
+        """See :func:`jupyterd.contents.managers.generic_operations.increment_filename`."""
+        return await generic_operations.increment_filename(self, filename, path, insert)
 
     async def new_untitled(self, path: str = "", type: str = "", ext: str = "") -> Model:  # noqa: A002
-        """See :func:`jupyterd.contents.managers.generic.new_untitled`."""
-        return await composites.new_untitled(self, path, type, ext)
+        """See :func:`jupyterd.contents.managers.generic_operations.new_untitled`."""
+        return await generic_operations.new_untitled(self, path, type, ext)
 
     async def new(self, model: Model | None = None, path: str = "") -> Model:
-        """See :func:`jupyterd.contents.managers.generic.new`."""
-        return await composites.new(self, model, path)
+        """See :func:`jupyterd.contents.managers.generic_operations.new`."""
+        return await generic_operations.new(self, model, path)
 
     async def copy(self, from_path: str, to_path: str | None = None) -> Model:
-        """See :func:`jupyterd.contents.managers.generic.copy`."""
-        return await composites.copy(self, from_path, to_path)
+        """See :func:`jupyterd.contents.managers.generic_operations.copy`."""
+        return await generic_operations.copy(self, from_path, to_path)
 
     async def trust_notebook(self, path: str) -> None:
-        """See :func:`jupyterd.contents.managers.generic.trust_notebook`."""
-        await composites.trust_notebook(self, path)
+        """See :func:`jupyterd.contents.managers.generic_operations.trust_notebook`."""
+        await generic_operations.trust_notebook(self, path)
 
     async def create_checkpoint(self, path: str) -> Any:
         """Keep a file as it is now."""

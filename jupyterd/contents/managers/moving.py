@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -12,14 +11,23 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from jupyterd.contents import paths
-from jupyterd.contents.files import atomic, exclusive, removal
-from jupyterd.contents.files import names as naming
-from jupyterd.contents.files import regular as files
-from jupyterd.contents.files import unfinished as leftovers
+from jupyterd.contents.files import (
+    atomic,
+    exclusive,
+    removal,
+)
+from jupyterd.contents.files import (
+    file_names as file_names,
+)
+from jupyterd.contents.files import (
+    regular_files as regular_files,
+)
+from jupyterd.contents.files import (
+    unfinished_files as unfinished_files,
+)
 from jupyterd.contents.files.copy_tree import NoRoom, TooDeep, copy_tree
 from jupyterd.contents.files.os_errors import DiskFull
-from jupyterd.contents.managers import generic as composites
-from jupyterd.contents.managers import saving
+from jupyterd.contents.managers import generic_operations, saving
 from jupyterd.contents.managers.reading import find, look
 from jupyterd.contents.managers.sync_or_async import at_once
 from jupyterd.contents.models import Model
@@ -105,15 +113,7 @@ def _across(old: str, new: str) -> None:
         copy_tree(old, new, skip_special=False)
         removal.remove_tree(old)
     else:
-        fd, aside = leftovers.create(os.path.dirname(new))
-        try:
-            shutil.copy2(old, aside)
-            exclusive.rename(aside, new)
-        except BaseException:
-            os.unlink(aside)
-            raise
-        finally:
-            os.close(fd)
+        unfinished_files.copy_aside(old, os.path.dirname(new), lambda aside: exclusive.rename(aside, new))
         os.unlink(old)
 
 
@@ -135,7 +135,7 @@ def _copy_plain_file(manager: FileTree, from_path: str, to_path: str | None) -> 
     async def make(target: str) -> Model:
         return _copy_blocks(manager, os_from, path, target, from_path)
 
-    return at_once(composites.copy_to(manager, path, to_path, make))
+    return at_once(generic_operations.copy_to(manager, path, to_path, make))
 
 
 def _copy_blocks(manager: FileTree, os_from: str, path: str, target: str, from_path: str) -> Model:
@@ -144,11 +144,11 @@ def _copy_blocks(manager: FileTree, os_from: str, path: str, target: str, from_p
     manager.emit(data={"action": "get", "path": path})
     with (
         manager.perm_to_403(os_to),
-        os.fdopen(files.open_regular(os_from, manager.root_dir), "rb", buffering=0) as file,
+        os.fdopen(regular_files.open_regular(os_from, manager.root_dir), "rb", buffering=0) as file,
     ):
         size = os.fstat(file.fileno()).st_size
         with told(manager, paths.clean(target), size, "bytes") as advance:
-            blocks = counted(iter(partial(file.read, files.BLOCK), b""), advance)
+            blocks = counted(iter(partial(file.read, regular_files.BLOCK), b""), advance)
             status = atomic.write_all(os_to, blocks, atomic=manager.use_atomic_writing)
     model = saving.kept(manager, paths.clean(target), os_to, status).model
     manager.emit(data={"action": "copy", "path": target, "source_path": from_path})
@@ -186,13 +186,13 @@ def _copy_directory(manager: FileTree, from_path: str, to_path: str | None) -> M
     manager.check_folder_size(path)
     parent, name = paths.split(path)
     target = parent if to_path is None else paths.clean(to_path)
-    name = naming.without_copy_suffix(name)
+    name = file_names.without_copy_suffix(name)
     into = manager._dir_exists(target)
-    for candidate in naming.candidates(name, "-Copy") if into else (name,):
+    for candidate in file_names.candidates(name, "-Copy") if into else (name,):
         copied = paths.clean(f"{target}/{candidate}")
         if not (into and manager._exists(copied)) and _copy_tree(manager, from_path, os_from, copied):
             return find(manager, copied, content=False).model
-    raise composites.NoFreeName(f"No name like {name} is free in {target or '/'}")
+    raise generic_operations.NoFreeName(f"No name like {name} is free in {target or '/'}")
 
 
 def _copy_tree(manager: FileTree, from_path: str, os_from: str, copied: str) -> bool:

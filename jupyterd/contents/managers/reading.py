@@ -8,13 +8,12 @@ import stat
 from typing import TYPE_CHECKING, NamedTuple
 
 from jupyterd.contents import paths
-from jupyterd.contents.files import listing, recovery
-from jupyterd.contents.files import regular as files
+from jupyterd.contents.files import listing, recovery, regular_files
 from jupyterd.contents.files.os_errors import named_faults
 from jupyterd.contents.managers.hooks import is_refusal
 from jupyterd.contents.managers.sync_or_async import at_once, settled, to_end
 from jupyterd.contents.models import Model, base_model
-from jupyterd.contents.notebooks import serialization as notebooks
+from jupyterd.contents.notebooks import serialization
 from jupyterd.errors import Invalid, NotFound, TooLarge
 from jupyterd.system.provenance import leaves_alone
 
@@ -137,9 +136,9 @@ def _file(
     extra: Model = {"type": "file", "mimetype": paths.mimetype_of(paths.split(path)[1])}
     if content:
         _check_size(manager, path, status)
-        read = files.read(os_path, manager.root_dir, status)
+        read = regular_files.read(os_path, manager.root_dir, status)
         data, status = read.data, read.status
-        extra["content"], extra["format"] = files.as_content(data, form, os_path)
+        extra["content"], extra["format"] = regular_files.as_content(data, form, os_path)
         if extra["mimetype"] is None:
             extra["mimetype"] = "text/plain" if extra["format"] == "text" else "application/octet-stream"
     return _found(manager, path, os_path, status, extra, data, hashed)
@@ -153,17 +152,17 @@ def _notebook(manager: FileTree, path: str, os_path: str, status: os.stat_result
     manager.mark_trusted_cells(notebook.content, path)
     extra = {"type": "notebook", "content": notebook.content, "format": "json"}
     if notebook.error is not None:
-        extra["message"] = notebooks.message_of(notebook.error)
+        extra["message"] = serialization.message_of(notebook.error)
     found = _found(manager, path, os_path, read.status, extra, read.data, hashed)
     return found._replace(plain=notebook.plain)
 
 
 def _read_notebook(
     manager: FileTree, os_path: str, status: os.stat_result | None = None
-) -> tuple[files.Bytes, notebooks.Notebook]:
-    found = files.read(os_path, manager.root_dir, status)
+) -> tuple[regular_files.Bytes, serialization.Notebook]:
+    found = regular_files.read(os_path, manager.root_dir, status)
     try:
-        return found, notebooks.parse(found.data)
+        return found, serialization.parse(found.data)
     except UnicodeDecodeError:
         raise Invalid(f"{os_path} is not UTF-8 encoded", reason="bad format") from None
     except Exception as error:
@@ -188,8 +187,8 @@ def _found(
 ) -> Found:
     """Hash, time and size are of one open file."""
     if hashed and data is not None:
-        extra.update(files.digest(data, manager.hash_algorithm))
+        extra.update(regular_files.digest(data, manager.hash_algorithm))
     elif hashed:
-        digest, status = files.digest_of(os_path, manager.root_dir, manager.hash_algorithm)
+        digest, status = regular_files.digest_of(os_path, manager.root_dir, manager.hash_algorithm)
         extra.update(digest)
     return Found({**base_model(path, status, os.access(os_path, os.W_OK)), **extra}, status)

@@ -7,14 +7,12 @@ import os
 from typing import TYPE_CHECKING, Any
 
 from jupyterd.contents import paths
-from jupyterd.contents.files import atomic, listing
-from jupyterd.contents.files import regular as files
+from jupyterd.contents.files import atomic, listing, regular_files
 from jupyterd.contents.managers.hooks import is_refusal
 from jupyterd.contents.managers.reading import Found, as_given
 from jupyterd.contents.managers.sync_or_async import to_end
 from jupyterd.contents.models import Model
-from jupyterd.contents.notebooks import odd_numbers
-from jupyterd.contents.notebooks import serialization as notebooks
+from jupyterd.contents.notebooks import odd_numbers, serialization
 from jupyterd.errors import Failed, Invalid
 
 if TYPE_CHECKING:
@@ -73,7 +71,7 @@ def _write(manager: FileTree, model: Model, path: str, os_path: str, plain: bool
     if kind == "notebook":
         return _write_notebook(manager, os_path, path, model["content"], plain)
     if kind == "file":
-        data = files.as_bytes(model["content"], model.get("format"), os_path)
+        data = regular_files.as_bytes(model["content"], model.get("format"), os_path)
         with manager.perm_to_403(os_path):
             return atomic.write(os_path, data, atomic=manager.use_atomic_writing), None
     if kind == "directory":
@@ -88,7 +86,7 @@ def _write_notebook(
     """Sign, write, and see that there is a checkpoint."""
     checkpoints = manager.checkpoints
     plain = plain and not odd_numbers.from_disk(content, os_path)
-    data, message = notebooks.render(content, plain, lambda nb: manager.check_and_sign(nb, path))
+    data, message = serialization.render(content, plain, lambda nb: manager.check_and_sign(nb, path))
     keep_old = checkpoints.versions_of(path).keep if hasattr(checkpoints, "versions_of") else None
     with manager.perm_to_403(os_path):
         status = atomic.write_all(os_path, data, atomic=manager.use_atomic_writing, keep_old=keep_old)

@@ -9,11 +9,10 @@ from __future__ import annotations
 import errno
 import os
 import re
-import shutil
 from dataclasses import dataclass
 from datetime import datetime, timezone
 
-from jupyterd.contents.files import unfinished as leftovers
+from jupyterd.contents.files import unfinished_files
 
 DIRECTORY = "versions"
 LARGE = 1 << 20
@@ -121,7 +120,7 @@ class Versions:
         return sorted(found, key=lambda version: version.id)
 
     def _prune(self, name: str) -> None:
-        leftovers.sweep(self.directory)
+        unfinished_files.sweep(self.directory)
         kept = self.list(name)
         total = sum(version.status.st_size for version in kept)
         while kept and (len(kept) > self.count or total > self.total):
@@ -134,16 +133,8 @@ class Versions:
 
 
 def _copy(os_path: str, target: str) -> None:
-    """A copy that is there whole or not at all."""
-    fd, aside = leftovers.create(os.path.dirname(target), 0o600)
-    try:
-        shutil.copy2(os_path, aside)
-        os.replace(aside, target)
-    except BaseException:
-        os.unlink(aside)
-        raise
-    finally:
-        os.close(fd)
+    """A copy that is there whole or not at all, for this user's eyes while it is made."""
+    unfinished_files.copy_aside(os_path, os.path.dirname(target), lambda aside: os.replace(aside, target), 0o600)
 
 
 def forget(os_path: str) -> None:

@@ -28,7 +28,7 @@ from jupyterd.contents.managers.sync_or_async import at_once
 from jupyterd.contents.notebook_steps import Step
 from jupyterd.contents.operations import Query
 from jupyterd.contents.raw_upload import RawUpload
-from jupyterd.contents.worker import base64_stream as inline
+from jupyterd.contents.worker import base64_stream
 from jupyterd.errors import JupyterdError
 
 FULL_COLLECTION = 50
@@ -112,15 +112,15 @@ def _step_in(file: str | None) -> Step | None:
 
 def _put_inline(manager: FileContentsManager, path: str, text: mmap.mmap, if_match: str | None) -> Answer | None:
     """Save a large file, block by block; None for anything else."""
-    model = inline.sketch(text)
+    model = base64_stream.sketch(text)
     if model is None:
         return None
     upload = RawUpload(manager, path)
     try:
-        for block in inline.decoded(model.content):
+        for block in base64_stream.decoded(model.content):
             upload.write(block)
         return at_once(operations.commit(manager, upload, path, if_match))
-    except inline.Unusual:
+    except base64_stream.Unusual:
         return None
     finally:
         upload.abort()

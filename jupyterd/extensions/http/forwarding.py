@@ -29,7 +29,7 @@ from jupyterd.web.server.transport import Eager
 
 if TYPE_CHECKING:
     from jupyterd.auth.guard import Guard
-    from jupyterd.extensions.host import ExtensionHost
+    from jupyterd.extensions.host_supervisor import ExtensionHost
     from jupyterd.web.server.request import Request
 
 COOKIE = kept_name(b"Cookie")

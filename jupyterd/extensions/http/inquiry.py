@@ -12,7 +12,7 @@ from twisted.internet.defer import Deferred
 from twisted.python.failure import Failure
 
 from jupyterd.errors import Failed
-from jupyterd.extensions.host import ExtensionHost
+from jupyterd.extensions.host_supervisor import ExtensionHost
 from jupyterd.extensions.http import headers
 from jupyterd.extensions.http.connections import Connections
 from jupyterd.extensions.http.upstream import Head, Upstream

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from jupyterd.auth.user import User
@@ -47,9 +47,9 @@ class HostGate:
     def check_form(self, request: Request) -> Refusal | None:
         """There are no forms."""
 
-    def headers(self, request: Request) -> Iterable[tuple[bytes, bytes]]:
+    def headers(self, request: Request) -> tuple[tuple[bytes, bytes], ...]:
         """The number of the update that comes before this answer."""
-        return [(UPDATE, b"%d" % self._update())]
+        return ((UPDATE, b"%d" % self._update()),)
 
 
 class HostAPI:

@@ -19,7 +19,7 @@ from twisted.logger import Logger
 from jupyterd.errors import Conflict, Forbidden, Invalid, NotFound, TooManyRequests
 from jupyterd.kernels.log.chunk import Chunk
 from jupyterd.kernels.log.rest_entries import Entry, decoded, entries
-from jupyterd.kernels.log.settling import SavedCursor
+from jupyterd.kernels.log.settling import Place
 from jupyterd.kernels.messages.server_session import PROTOCOL_VERSION
 from jupyterd.kernels.messages.websocket_codec import Parts, read_parent, read_type
 
@@ -385,7 +385,7 @@ class Executions:
     def _restore(self, record: Record) -> None:
         messages = self._channels.messages
         position = min(max(record["start"], messages.oldest), messages.next)
-        cursor = messages.reopen(SavedCursor(-1, record["cursor"], position, 0, 0, None, 0.0, ""), position)
+        cursor = messages.reopen(record["cursor"], "", Place(position))
         execution = self._made(record["request"], cursor, record["key"], record["id"])
         execution.recall(record)
         self._know(execution, record["key"])

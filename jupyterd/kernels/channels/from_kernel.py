@@ -22,6 +22,7 @@ from jupyterd.kernels.channels.server_requests import ServerRequests
 from jupyterd.kernels.channels.session_cursors import SessionCursors
 from jupyterd.kernels.log.chunk import Chunk
 from jupyterd.kernels.log.cursor import Cursor
+from jupyterd.kernels.log.cursor_file import named
 from jupyterd.kernels.log.journal import Journal
 from jupyterd.kernels.log.message_log import MessageLog
 from jupyterd.kernels.log.totals import MessageTotals
@@ -59,6 +60,9 @@ def _read_state(content: Bytes) -> _State:
     except UNREADABLE:
         return _State()
 
+
+END_MISSING = "The end of what this cell said is missing here: it was said faster than it could be read."
+NOT_RUN = "This cell was not run: the server ended before its kernel had got it."
 
 FOR_CLIENTS = ("execute_reply", "input_request")
 """What a kernel says to who asked, and never to a former daemon itself."""
@@ -111,6 +115,8 @@ class FromKernel:
         self._heard: Deferred[None] | None = None
         self._known: set[str] | None = None
         self._resumes = False
+        self._begun: set[str] = set()
+        self._not_run: set[str] = set()
 
     @property
     def state(self) -> str:
@@ -127,10 +133,11 @@ class FromKernel:
     def append(self, channel: bytes, messages: Sequence[Parts], to: int = 0, mark: Bytes = b"") -> None:
         """Put messages into the log.
 
-        :param mark: see :class:`Chunk`.
+        :param mark: the signature of the last of them, where the kernel said them all on iopub.
         """
         chunk = Chunk(channel, messages, self._clock.seconds(), to)
-        chunk.mark = mark
+        if mark and self.journal is not None:
+            chunk.name = named(mark)
         self._messages.append(chunk)
 
     def lose(self, why: str, waiting_too: bool = False) -> None:
@@ -162,6 +169,8 @@ class FromKernel:
         self._busy = self._runs_code = False
         self._drop_detector = DropDetector()
         self._missing_idles.end()
+        self._begun.clear()
+        self._not_run.clear()
         waiting = self._requests.given_up()
         if self.recording is not None:
             self.recording.lost(waiting)
@@ -190,7 +199,7 @@ class FromKernel:
         untracked = policy.untracked_message_types
         messages: list[Parts] = []
         active = False
-        signature: Bytes = b""
+        marks: list[Bytes] = []
         for message in batch:
             why = refusal(message)
             if why is not None:
@@ -206,7 +215,7 @@ class FromKernel:
             if message[2] != parent_bytes:
                 parent_bytes = message[2]
                 parent = read_parent(parent_bytes)
-            signature = message[0]
+            marks.append(message[0])
             del message[0]
             if msg_type == "status":
                 self._status(message[3], parent)
@@ -218,20 +227,28 @@ class FromKernel:
             messages.append(message)
         self._parent = (parent_bytes, parent)
         if messages:
-            self.totals.from_kernels["iopub"] += len(messages)
-            self._last_header = bytes(messages[-1][0])
-            if not self._readiness.heard:
-                self._readiness.iopub_heard()
-            if self.journal is not None:
-                self.journal.said += len(messages)
-                self.journal.mark = signature
-            gaps = self._drop_detector.before(messages)
-            told = messages if not gaps else self._told(messages, gaps, bytes(parent_before))
-            self.append(b"iopub", told, mark=signature)
-            if self.watchers:
-                self._tell_watchers(messages)
+            self._take(messages, marks, parent_before)
         if active:
             self._observer.activity()
+
+    def _take(self, messages: list[Parts], marks: list[Bytes], parent_before: Bytes) -> None:
+        """Append what was verified to the log; what is missing before it is told first.
+
+        :param marks: the messages' signatures.
+        :param parent_before: the parent header of the message before them.
+        """
+        self.totals.from_kernels["iopub"] += len(messages)
+        self._last_header = bytes(messages[-1][0])
+        if not self._readiness.heard:
+            self._readiness.iopub_heard()
+        if self.journal is not None:
+            self.journal.said += len(messages)
+            self.journal.mark = marks[-1]
+        gaps = self._drop_detector.before(messages)
+        begin = self._tell_gaps(messages, marks, gaps, bytes(parent_before)) if gaps else 0
+        self.append(b"iopub", messages[begin:] if begin else messages, mark=marks[-1])
+        if self.watchers:
+            self._tell_watchers(messages)
 
     # -- gone on with after another daemon
 
@@ -244,6 +261,8 @@ class FromKernel:
             for parts in chunk.messages:
                 with suppress(*UNREADABLE):
                     parent = read_parent(parts[1])
+                    if self._requests.is_executing(parent.msg_id):
+                        self._begun.add(parent.msg_id)
                     if read_type(parts[0]).msg_type == "status" and parent.msg_type:
                         self._status(parts[3], parent)
                         self._parent = (bytes(parts[1]), parent)
@@ -306,17 +325,29 @@ class FromKernel:
         """A line on stderr, below the request that was last."""
         self.append(b"iopub", [self._server_session.notice(text, bytes(self._parent[0]))])
 
-    def replies_are_lost(self, channel: str, header: bytes, reply: Parts) -> None:
-        """The kernel has replied, and nobody heard it: ``reply`` stands for it."""
+    def is_begun(self, msg_id: str) -> bool:
+        """Whether the kernel was heard to run this request, which it has not replied to."""
+        return msg_id in self._begun
+
+    def replies_are_lost(self, channel: str, header: bytes, reply: Parts, not_run: bool = False) -> None:
+        """There will be no reply of the kernel's: ``reply`` stands for it.
+
+        :param not_run: the kernel never got the request, as far as was heard; else nobody heard its reply.
+        """
         self.log.warn("kernel {kernel_id}: a reply is lost", kernel_id=self._kernel_id)
+        if not_run:
+            self._not_run.add(read_header(header).msg_id)
         self._reply(channel.encode(), read_header(reply[0]).msg_type, read_parent(header), list(reply))
 
-    def _told(self, messages: Sequence[Parts], gaps: Sequence[tuple[int, int]], parent: bytes) -> Sequence[Parts]:
-        """``messages`` with a line where some are missing, below the request of what came before.
+    def _tell_gaps(
+        self, messages: Sequence[Parts], marks: Sequence[Bytes], gaps: Sequence[tuple[int, int]], parent: bytes
+    ) -> int:
+        """Append ``messages`` up to the last gap, and a line where some are missing, below the request of what came
+        before; the index of what follows.
 
+        :param marks: their signatures.
         :param parent: that of what came before them all.
         """
-        told: list[Parts] = []
         begin = 0
         for index, count in gaps:
             self.totals.dropped += count
@@ -325,10 +356,12 @@ class FromKernel:
             text = (
                 f"[jupyterd] About {count} messages are missing here: they were said faster than they could be read.\n"
             )
+            if index > begin:
+                self.append(b"iopub", messages[begin:index], mark=marks[index - 1])
             before = bytes(messages[index - 1][1]) if index else parent
-            told += [*messages[begin:index], self._server_session.notice(text, before)]
+            self.append(b"iopub", [self._server_session.notice(text, before)])
             begin = index
-        return [*told, *messages[begin:]]
+        return begin
 
     def _tell_watchers(self, messages: Sequence[Parts]) -> None:
         for parts in messages:
@@ -345,7 +378,12 @@ class FromKernel:
             self._state_of = parent.msg_id
         if parent.msg_type == "execute_request":
             self._runs_code = state == "busy"
-            if state == "idle":
+            if state == "busy":
+                self._not_run.discard(parent.msg_id)
+                if self._requests.is_executing(parent.msg_id):
+                    self._begun.add(parent.msg_id)
+            elif state == "idle":
+                self._begun.discard(parent.msg_id)
                 self._missing_idles.idle(parent.msg_id, self._requests.is_executing(parent.msg_id))
             if self.recording is not None:
                 self.recording.told(parent.msg_id, state)
@@ -359,9 +397,11 @@ class FromKernel:
     def _idle_is_missing(self, header: bytes, ran: bool) -> None:
         self.log.warn("kernel {kernel_id} was not heard saying idle: messages are lost", kernel_id=self._kernel_id)
         said = self._server_session.message("status", {"execution_state": "idle"}, header)[1]
-        text = "[jupyterd] The end of what this cell said is missing here: it was said faster than it could be read.\n"
-        self.append(b"iopub", [self._server_session.notice(text, header), said] if ran else [said])
         request = read_parent(header)
+        text = f"[jupyterd] {NOT_RUN if request.msg_id in self._not_run else END_MISSING}\n"
+        self._not_run.discard(request.msg_id)
+        self._begun.discard(request.msg_id)
+        self.append(b"iopub", [self._server_session.notice(text, header), said] if ran else [said])
         if self._state_of == request.msg_id:  # else it has turned to something else
             self._status(said[3], request)
         elif self.recording is not None:

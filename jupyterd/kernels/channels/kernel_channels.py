@@ -13,7 +13,7 @@ from twisted.logger import Logger
 
 from jupyterd.errors import Failed
 from jupyterd.kernels.channels.client_requests import CHANNELS, ToKernel
-from jupyterd.kernels.channels.closing import Closing
+from jupyterd.kernels.channels.end_of_log import Closing
 from jupyterd.kernels.channels.executions import Executions
 from jupyterd.kernels.channels.from_kernel import FromKernel
 from jupyterd.kernels.channels.kernel_sockets import KernelSockets
@@ -23,7 +23,7 @@ from jupyterd.kernels.channels.recording import Recording
 from jupyterd.kernels.channels.server_requests import ServerRequests
 from jupyterd.kernels.channels.session_cursors import SessionCursors
 from jupyterd.kernels.log.cursor import Client, Cursor
-from jupyterd.kernels.log.cursor_file import CursorFile
+from jupyterd.kernels.log.cursor_file import FILE, CursorFile
 from jupyterd.kernels.log.journal import Journal
 from jupyterd.kernels.log.message_log import MessageLog
 from jupyterd.kernels.log.rate_limit import RateLimit
@@ -94,25 +94,41 @@ class KernelChannels:
         self._closed = False
         self._server_session = ServerSession(reactor.seconds)
         self._sockets_of_kernel = KernelSockets(reactor, settings, network)
-        self.messages = MessageLog(
-            Spill(spill_dir, settings.message_log_disk_bytes),
-            in_thread,
-            retained=settings.message_log_retained_bytes,
-            memory=settings.message_log_memory_bytes,
-            late=settings.coalesce_stream_after,
-            clock=reactor,
-            flow=self._sockets_of_kernel.flow,
-            notice=self._server_session.notice,
-            totals=totals,
-        )
+        self.messages = self._make_log(spill_dir, totals)
         self._session_cursors = SessionCursors(self.messages, reactor)
         self._closing = Closing(self.messages, self._session_cursors, reactor)
         self._requests = ToKernel(self._sockets_of_kernel.post, settings.client_buffer_bytes, self._policy, totals)
         self._server_requests = ServerRequests(self._server_session, reactor, self._requests.at_once)
         self._readiness = Readiness(reactor, self._ask_kernel_info, self._server_requests.unask, self._let_through)
-        self._from_kernel = FromKernel(
-            kernel_id,
-            reactor,
+        self._from_kernel = self._make_from_kernel(observer, totals)
+        self._standin = standin if settings.message_log_on_disk else None
+        self._resumed: Resuming | None = None
+        files = None
+        if self._standin is not None:
+            self._keep_log(spill_dir, self._standin)
+            files = ExecutionFiles(os.path.join(spill_dir, "executions"), in_thread)
+        self.executions = Executions(self, reactor, settings.offline_session_timeout, files)
+        self.recording: Recording | None = None if recording is None else recording(self)
+        self._requests.recording = self._from_kernel.recording = self.recording
+
+    def _make_log(self, directory: str, totals: MessageTotals) -> MessageLog:
+        settings = self.settings
+        return MessageLog(
+            Spill(directory, settings.message_log_disk_bytes),
+            self._in_thread,
+            retained=settings.message_log_retained_bytes,
+            memory=settings.message_log_memory_bytes,
+            late=settings.coalesce_stream_after,
+            clock=self._clock,
+            flow=self._sockets_of_kernel.flow,
+            notice=self._server_session.notice,
+            totals=totals,
+        )
+
+    def _make_from_kernel(self, observer: Observer, totals: MessageTotals) -> FromKernel:
+        return FromKernel(
+            self.kernel_id,
+            self._clock,
             self.messages,
             self._sockets_of_kernel,
             server_session=self._server_session,
@@ -124,14 +140,6 @@ class KernelChannels:
             observer=observer,
             totals=totals,
         )
-        self._standin = standin if settings.message_log_on_disk else None
-        self._resumed: Resuming | None = None
-        if self._standin is not None:
-            self._keep_log(spill_dir, self._standin)
-        files = ExecutionFiles(os.path.join(spill_dir, "executions"), in_thread) if self._standin is not None else None
-        self.executions = Executions(self, reactor, settings.offline_session_timeout, files)
-        self.recording: Recording | None = None if recording is None else recording(self)
-        self._requests.recording = self._from_kernel.recording = self.recording
 
     def _keep_log(self, directory: str, standin: Standin) -> None:
         """Have the log outlive the daemon."""
@@ -146,7 +154,7 @@ class KernelChannels:
             recent=RecentNotes(os.path.join(directory, "asked")),
         )
         store.journal = requests.journal = self._from_kernel.journal = journal
-        self.messages.cursor_file = CursorFile(os.path.join(directory, "cursors"))
+        self.messages.cursor_file = CursorFile(os.path.join(directory, FILE))
 
     # -- for what goes on after a former daemon: see :mod:`jupyterd.kernels.recovery.resuming_log`
 
@@ -322,6 +330,14 @@ class KernelChannels:
         :raises Gone: the channels were closed meanwhile.
         """
         return await self._server_requests.reply(msg_type, content, channel, timeout)
+
+    def tell(self, msg_type: str, content: bytes) -> None:
+        """Tell the kernel something to which it does not reply, on shell and on the server's own behalf.
+
+        Nothing where there is no kernel that answers.
+        """
+        if self._from_kernel.state:
+            self._requests.at_once("shell", self._server_session.message(msg_type, content)[1])
 
     def announce(self, msg_type: str, content: dict[str, Any], parent_header: bytes = b"{}") -> None:
         """Put a message made by the server on iopub, behind all that the kernel said before."""

@@ -22,11 +22,12 @@ class Chunk:
     :ivar to: the number of the cursor that it is for, or :data:`EVERYBODY`.
     :ivar time: when it came, in seconds since the epoch.
     :ivar lost: the messages are not here any more; in their place is one of two parts, the second a parent header.
-    :ivar mark: names the last of its messages that the kernel said, by its signature; empty where that is not known.
+    :ivar name: the last of its messages that the kernel said, by its signature; 0 where that is not known. If it has
+        one, all of its messages are the kernel's.
     :ivar shared: it is in a log's memory, where ``frames`` may be kept for the next client of the same protocol.
     """
 
-    __slots__ = ("channel", "count", "first", "frames", "lost", "mark", "messages", "shared", "size", "time", "to")
+    __slots__ = ("channel", "count", "first", "frames", "lost", "messages", "name", "shared", "size", "time", "to")
 
     def __init__(
         self, channel: bytes, messages: Sequence[Parts], time: float, to: int = EVERYBODY, first: int = 0
@@ -39,7 +40,7 @@ class Chunk:
         self.count = len(messages)
         self.size = OVERHEAD
         self.lost = False
-        self.mark: Bytes = b""
+        self.name = 0
         self.shared = False
         self.frames: dict[str | None, list[Bytes]] = {}
         for parts in messages:
@@ -61,8 +62,8 @@ class Chunk:
             return self
         if not self.lost:
             rest = Chunk(self.channel, self.messages[seq - self.first :], self.time, self.to, seq)
-            rest.mark = self.mark
+            rest.name = self.name
             return rest
         rest = Chunk(self.channel, self.messages, self.time, self.to, seq)
-        rest.count, rest.lost = self.end - seq, True
+        rest.count, rest.lost, rest.name = self.end - seq, True, self.name
         return rest

@@ -71,24 +71,31 @@ class Client(Protocol):
         """Bytes for which neither TCP nor a pong has confirmed receipt: they may have to be sent again."""
 
 
+Flown = tuple[int, int, int, bool, int, int, bool]
+"""What was written at once: begin and end in the client's stream, the number of its first message, whether its messages
+are as the log has them; then as in :class:`jupyterd.kernels.log.settling.Place` ``said``, ``since`` and ``public``."""
+
+
 class Cursor:
     """A place in the log, of one session of one client.
 
     :ivar number: the addressee of what is meant for it alone.
     :ivar position: the number of the next message it gets.
     :ivar held: chunks read from disk and not yet taken.
-    :ivar partial: bytes of the chunk at ``position`` that a lost client had acknowledged, and in which protocol.
+    :ivar partial: ``position``, bytes of the chunk there that a lost client had acknowledged, in which protocol, and
+        whether the kernel said that chunk to all.
     :ivar records: what its client runs may be written into notebooks.
-    :ivar said: names the last message before ``position`` that the kernel said, by its signature; empty where that is
-        not known.
+    :ivar said: names a message that the kernel said before ``position``; see
+        :class:`jupyterd.kernels.log.settling.Place`.
+    :ivar since: from which number on ``position`` counts the kernel's own messages behind that one.
     :ivar slot: its row in the file of cursors; -1 where it is not.
-    :ivar flight: what was written last: begin and end in the client's stream, the first message, whether each frame
-        is the next message.
+    :ivar full: the system has not taken so much that nothing more is written.
+    :ivar flight: what was written last.
     """
 
     __slots__ = (
-        "client", "expiry", "flight", "held", "limit", "number", "partial", "position", "pulling", "reading", "records",
-        "said", "session", "slot",
+        "client", "expiry", "flight", "full", "held", "limit", "number", "partial", "position", "pulling", "reading",
+        "records", "said", "session", "since", "slot",
     )  # fmt: skip
 
     def __init__(self, number: int, session: str | None, position: int) -> None:
@@ -97,12 +104,14 @@ class Cursor:
         self.position = position
         self.client: Client | None = None
         self.held: deque[Chunk] = deque()
-        self.flight: deque[tuple[int, int, int, bool]] = deque()
+        self.flight: deque[Flown] = deque()
         self.pulling = False
         self.reading = False
         self.limit: RateLimit | None = None
-        self.partial: tuple[int, int, Codec] | None = None
+        self.partial: tuple[int, int, Codec, bool] | None = None
         self.expiry: object = None
-        self.said: Bytes = b""
+        self.said = 0
+        self.since = position
         self.slot = -1
+        self.full = False
         self.records = True

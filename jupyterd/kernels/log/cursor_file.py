@@ -1,8 +1,8 @@
 """Places of sessions in a kernel's message log, in a file that is mapped into memory.
 
 It is written with each message that a session gets: what is in it is true when the daemon is killed. A place is a
-number, and the name of the message that the kernel had said last: what was not on disk when the daemon was killed is
-heard again from the keeper, and has other numbers then. Beside it is what :mod:`jupyterd.kernels.log.settling` needs.
+number, and the name of a message that the kernel had said: what was not on disk when the daemon was killed is heard
+again from the keeper, and has other numbers then. Beside it is what :mod:`jupyterd.kernels.log.settling` needs.
 
 At the file's end is which requests were replied to last, and by the message of which number: a session whose place is
 behind has that reply, although it may not be on disk.
@@ -17,10 +17,10 @@ from contextlib import suppress
 from hashlib import blake2b
 from struct import Struct
 
-from jupyterd.kernels.log.settling import PARCELS, RECORDS, SavedCursor, Sealed, Written
+from jupyterd.kernels.log.settling import PARCELS, RECORDS, Place, SavedCursor, Sealed, Written
 from jupyterd.kernels.messages.websocket_codec import V1, Bytes
 
-SLOTS = 512
+SLOTS = 256
 """Sessions that have a place; others lose theirs with the daemon."""
 
 MAX_SESSION_BYTES = 160
@@ -29,14 +29,21 @@ MAX_SESSION_BYTES = 160
 REPLIES = 1024
 """Replies that are noted: more than there are in the moment until they are on disk."""
 
-_SLOT = 1024
-_HEAD = Struct("<QQQQBdH")
-_PLACE = Struct("<QQQB")
-_UNTIL, _UNTIL_AT = Struct("<d"), 33
-_STREAM, _STREAM_AT = Struct("<QQB"), 216
-_PARCEL, _PARCELS_AT = Struct("<QQQQQB"), 256
-_SEALED, _SEALED_AT = Struct("<QQ"), 512
-_PLAIN, _IS_V1 = 1, 2
+NOTHING = 1
+"""In place of a message's name: the kernel has said nothing yet."""
+
+FILE = "places"
+"""The file's name, in the kernel's directory."""
+
+_SLOT = 2048
+_HEAD = Struct("<QQQQQQBdH")
+_PLACE, _PLACE_AT = Struct("<QQQQQB"), 8
+_UNTIL, _UNTIL_AT = Struct("<d"), 49
+_KEY = Struct("<Q")
+_STREAM, _STREAM_AT = Struct("<QB"), 224
+_PARCEL, _PARCELS_AT = Struct("<QQQQQQQB"), 256
+_SEALED, _SEALED_AT = Struct("<QQ"), 1056
+_IS_V1, _PUBLIC, _PLAIN = 1, 2, 4
 _REPLY, _REPLIES_AT = Struct("<Qq"), SLOTS * _SLOT
 _SIZE = _REPLIES_AT + REPLIES * _REPLY.size
 _EARLIER = -1
@@ -56,6 +63,14 @@ def named(signature: Bytes) -> int:
 
 def _digest(msg_id: str) -> int:
     return int.from_bytes(blake2b(msg_id.encode("utf-8", "surrogatepass"), digest_size=8).digest(), "little") or 1
+
+
+def _flags(place: Place) -> int:
+    return (_IS_V1 if place.protocol else 0) | (_PUBLIC if place.public else 0)
+
+
+def _place(position: int, said: int, since: int, part: int, flags: int) -> Place:
+    return Place(position, said, since, part, bool(flags & _PUBLIC), PROTOCOLS[flags & _IS_V1])
 
 
 def mapped(path: str, size: int) -> mmap.mmap:
@@ -86,6 +101,7 @@ class CursorFile:
         self._map: mmap.mmap | None = None
         self._turns: dict[int, int] = {}
         self._seals: dict[int, int] = {}
+        self._keys = [0] * SLOTS
         self._reply_turn = 0
         self._free = list(range(SLOTS - 1, -1, -1))
 
@@ -99,16 +115,15 @@ class CursorFile:
         if self._map is None:
             return []
         for slot in range(SLOTS):
-            number, position, said, part, protocol, until, length = _HEAD.unpack_from(self._map, slot * _SLOT)
+            at = slot * _SLOT
+            number, key, position, said, since, part, flags, until, length = _HEAD.unpack_from(self._map, at)
             if number and 0 < length <= MAX_SESSION_BYTES:
-                begin = slot * _SLOT + _HEAD.size
-                session = self._map[begin : begin + length].decode("utf-8", "replace")
-                cursor = SavedCursor(slot, number, position, said, part, PROTOCOLS[protocol & 1], until, session)
-                key, base, is_sealed = _STREAM.unpack_from(self._map, slot * _SLOT + _STREAM_AT)
+                session = self._map[at + _HEAD.size : at + _HEAD.size + length].decode("utf-8", "replace")
+                base, is_sealed = _STREAM.unpack_from(self._map, at + _STREAM_AT)
+                place = _place(position, said, since, part, flags)
                 parcels = self._parcels(self._map, slot)
                 records = self._records(self._map, slot) if is_sealed else None
-                found.append(cursor._replace(key=key, base=base, parcels=parcels, records=records))
-                self.connected(slot, 0, 0)
+                found.append(SavedCursor(slot, number, place, until, session, key, base, parcels, records))
                 self._free.remove(slot)
         return found
 
@@ -116,10 +131,10 @@ class CursorFile:
         found = []
         for turn in range(PARCELS):
             *numbers, flags = _PARCEL.unpack_from(places, slot * _SLOT + _PARCELS_AT + turn * _PARCEL.size)
-            if numbers[1]:
-                begin, end, first, following, said = numbers
-                protocol = PROTOCOLS[flags // _IS_V1 & 1]
-                found.append(Written(begin, end, first, following, said, bool(flags & _PLAIN), protocol))
+            begin, end, first, before, since, following, said = numbers
+            if end:
+                place = _place(first, before, since, 0, flags)
+                found.append(Written(begin, end, place, following, said, bool(flags & _PLAIN)))
         return tuple(sorted(found, key=lambda parcel: parcel.begin))
 
     def _records(self, places: mmap.mmap, slot: int) -> tuple[Sealed, ...]:
@@ -133,19 +148,29 @@ class CursorFile:
         :param is_sealed: the system is given other bytes than those of its stream.
         """
         if self._map is not None:
-            begin, end = slot * _SLOT + _PARCELS_AT, (slot + 1) * _SLOT
-            self._map[begin:end] = bytes(end - begin)
-            _STREAM.pack_into(self._map, slot * _SLOT + _STREAM_AT, key, base, is_sealed)
+            at = slot * _SLOT
+            self._key(slot, 0)
+            self._map[at + _PARCELS_AT : at + _SLOT] = bytes(_SLOT - _PARCELS_AT)
+            _STREAM.pack_into(self._map, at + _STREAM_AT, base, is_sealed)
             self._turns[slot] = self._seals[slot] = 0
+            self._key(slot, key)
+
+    def _key(self, slot: int, key: int) -> None:
+        assert self._map is not None
+        self._keys[slot] = key
+        _KEY.pack_into(self._map, slot * _SLOT + _PLACE_AT, key)
 
     def about_to_write(self, slot: int, parcel: Written) -> None:
         """A session is about to be written something."""
         if self._map is not None:
             turn = self._turns.get(slot, 0)
             self._turns[slot] = (turn + 1) % PARCELS
-            flags = (_PLAIN if parcel.plain else 0) | (_IS_V1 if parcel.protocol else 0)
+            place = parcel.place
+            flags = (_PLAIN if parcel.plain else 0) | _flags(place)
             begin = slot * _SLOT + _PARCELS_AT + turn * _PARCEL.size
-            self._map[begin : begin + _PARCEL.size] = _PARCEL.pack(*parcel[:5], flags)  # at once, for a kill
+            self._map[begin : begin + _PARCEL.size] = _PARCEL.pack(  # at once, for a kill
+                parcel.begin, parcel.end, place.position, place.said, place.since, parcel.next, parcel.said, flags
+            )
 
     def sealed(self, slot: int, wire: int, stream: int) -> None:
         """A record or message is about to be written to a session; see :class:`Sealed`."""
@@ -196,14 +221,23 @@ class CursorFile:
         slot = self._free.pop()
         at = slot * _SLOT
         places[at + _HEAD.size : at + _HEAD.size + len(name)] = name
-        _HEAD.pack_into(places, at, number, position, 0, 0, 0, 0.0, len(name))
+        _HEAD.pack_into(places, at, number, 0, position, 0, position, 0, 0, 0.0, len(name))
         self.connected(slot, 0, 0)
         return slot
 
-    def mark(self, slot: int, position: int, said: int = 0, part: int = 0, protocol: str | None = None) -> None:
-        """A session has all before ``position``; see :class:`SavedCursor`."""
+    def mark(self, slot: int, place: Place, *, connected: bool = True) -> None:
+        """Where a session is.
+
+        :param connected: if not, its connection is gone, and what the system had taken for it says nothing any more.
+        """
         if self._map is not None:
-            _PLACE.pack_into(self._map, slot * _SLOT + 8, position, said, part, 1 if protocol else 0)
+            if not connected:
+                self._keys[slot] = 0
+            begin = slot * _SLOT + _PLACE_AT
+            position, said, since, part, _, _ = place
+            self._map[begin : begin + _PLACE.size] = _PLACE.pack(  # at once, for a kill
+                self._keys[slot], position, said, since, part, _flags(place)
+            )
 
     def until(self, slot: int, when: float) -> None:
         """A session is away until then; 0: it is here."""

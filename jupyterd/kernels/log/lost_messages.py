@@ -20,6 +20,7 @@ def joined(chunks: Iterable[Chunk]) -> Iterable[Chunk]:
     for chunk in chunks:
         if gap is not None and chunk.lost and (chunk.first, chunk.to) == (gap.end, gap.to):
             gap.count += chunk.count
+            gap.name = chunk.name
             continue
         if gap is not None:
             yield gap
@@ -35,6 +36,12 @@ def without(chunk: Chunk, kinds: frozenset[str]) -> Iterable[Chunk]:
     if chunk.lost or chunk.channel != b"iopub":
         yield chunk
         return
+    for piece in _pieces(chunk, kinds):
+        piece.name = chunk.name if piece.end == chunk.end else 0
+        yield piece
+
+
+def _pieces(chunk: Chunk, kinds: frozenset[str]) -> Iterable[Chunk]:
     kept: list[Sequence[Bytes]] = []
     lost: list[Sequence[Bytes]] = []
     seq = chunk.first

@@ -18,8 +18,8 @@ from jupyterd.kernels.log.bounded_store import Store
 from jupyterd.kernels.log.chunk import EVERYBODY, Chunk
 from jupyterd.kernels.log.coalesce import coalesced
 from jupyterd.kernels.log.cursor import Client, Cursor
-from jupyterd.kernels.log.cursor_file import CursorFile, named
-from jupyterd.kernels.log.settling import SavedCursor, Written
+from jupyterd.kernels.log.cursor_file import NOTHING, CursorFile, named
+from jupyterd.kernels.log.settling import HELD_BACK, Place, Written
 from jupyterd.kernels.log.spill import Block, Spill
 from jupyterd.kernels.log.totals import MessageTotals
 from jupyterd.kernels.messages.websocket_codec import CODEC_JSON, CODEC_V1, Bytes, Codec, Parts
@@ -74,7 +74,6 @@ class MessageLog:
         self.totals = totals or MessageTotals()
         self.store = Store(spill, in_thread, self, retained=retained, memory=memory, clock=clock, flow=flow)
         self.cursor_file: CursorFile | None = None
-        self._named: tuple[Bytes, int] = b"", 0
         self._behind: set[Cursor] = set()
         self._clock = clock
         self.cursors: dict[int, Cursor] = {}
@@ -99,31 +98,39 @@ class MessageLog:
         """A new cursor, at the end of the log or at ``position``."""
         self._numbers += 1
         cursor = Cursor(self._numbers, session, self.next if position is None else position)
-        if position is None and self.store.journal is not None:
-            cursor.said = self.store.journal.mark
+        if position is None and (journal := self.store.journal) is not None:
+            cursor.said = named(journal.mark) if journal.mark or journal.said else NOTHING
         self.cursors[cursor.number] = cursor
         if session and self.cursor_file is not None:
             cursor.slot = self.cursor_file.take(cursor.number, session, cursor.position)
+            self.mark(cursor)
         return cursor
 
-    def reopen(self, place: SavedCursor, position: int) -> Cursor:
-        """The cursor of a session that was here when a former daemon was."""
-        cursor = Cursor(place.number, place.session, position)
-        cursor.slot = place.slot
-        if position == place.position:
-            cursor.partial = self._part(place, position)
-        self._numbers = max(self._numbers, place.number)
+    def reopen(self, number: int, session: str | None, place: Place, slot: int = -1) -> Cursor:
+        """The cursor of a session that was here when a former daemon was; where it is in this log."""
+        cursor = Cursor(number, session, place.position)
+        cursor.slot = slot
+        self._put(cursor, place)
+        self._numbers = max(self._numbers, number)
         self.cursors[cursor.number] = cursor
         return cursor
 
-    def go_on(self, cursor: Cursor, place: SavedCursor, said: Bytes) -> None:
-        """What a session had of a former daemon, which had not stored it, has just been appended."""
-        cursor.position, cursor.said = self.next, said
-        cursor.partial = self._part(place, self.next)
+    def go_on(self, cursor: Cursor, place: Place, said: int) -> None:
+        """The message after which a session has ``place`` has just been appended; it was not stored."""
+        position = self.next + place.further
+        part = place.part if place.public else 0
+        self._put(cursor, place._replace(position=position, said=said, since=self.next, part=part))
+
+    def _put(self, cursor: Cursor, place: Place) -> None:
+        cursor.position, cursor.said, cursor.since = place.position, place.said, place.since
+        codec = CODEC_V1 if place.protocol else CODEC_JSON
+        cursor.partial = (place.position, place.part, codec, place.public) if place.part else None
         self.mark(cursor)
 
-    def _part(self, place: SavedCursor, position: int) -> tuple[int, int, Codec] | None:
-        return (position, place.part, CODEC_V1 if place.protocol else CODEC_JSON) if place.part else None
+    def note(self, slot: int, place: Place) -> None:
+        """Write down where a session is that has no connection: in the former daemon's log, as long as that counts."""
+        if self.cursor_file is not None and slot >= 0:
+            self.cursor_file.mark(slot, place, connected=False)
 
     def free_cursor_slot(self, slot: int) -> None:
         """Nobody comes back for a place."""
@@ -137,15 +144,19 @@ class MessageLog:
 
     def mark(self, cursor: Cursor) -> None:
         """Write down where a cursor is, for the next daemon: behind what the system has taken for its client."""
-        if cursor.slot < 0 or self.cursor_file is None:
+        file, client = self.cursor_file, cursor.client
+        if cursor.slot < 0 or file is None:
             return
-        client = cursor.client
-        if client is None and cursor.partial is not None:
-            _, part, codec = cursor.partial
-            self.cursor_file.mark(cursor.slot, cursor.position, self._said_at(cursor), part, codec.name)
+        if client is None:
+            place = Place(cursor.position, cursor.said, cursor.since)
+            if cursor.partial is not None:
+                _, part, codec, public = cursor.partial
+                place = place._replace(part=part, public=public, protocol=codec.name)
+            file.mark(cursor.slot, place, connected=False)
             return
-        if client is None or not cursor.flight or (unsent := client.unsent()) == 0:
-            self.cursor_file.mark(cursor.slot, cursor.position, self._said_at(cursor))
+        cursor.full = False
+        if not cursor.flight or (unsent := client.unsent()) == 0:
+            file.mark(cursor.slot, Place(cursor.position, cursor.said, cursor.since))
             return
         if unsent is None:  # nobody knows: what was confirmed is told now and then
             if not self._behind:
@@ -153,18 +164,22 @@ class MessageLog:
             self._behind.add(cursor)
             return
         taken = cursor.flight[-1][1] - unsent
-        position, part = cursor.position, 0
-        for begin, end, first, plain in reversed(cursor.flight):
+        place, on_its_way = Place(cursor.position, cursor.said, cursor.since), 0
+        for begin, end, first, plain, said, since, public in reversed(cursor.flight):
             if end <= taken:
                 break
-            position, part = first, taken - begin if plain and taken > begin else 0
-        self.cursor_file.mark(cursor.slot, position, 0, part, client.codec.name)
+            on_its_way += 1
+            part = taken - begin if plain and taken > begin else 0
+            place = Place(first, said, since, part, public, client.codec.name)
+        cursor.full = on_its_way >= HELD_BACK and client.connection is not None
+        file.mark(cursor.slot, place)
 
-    def _said_at(self, cursor: Cursor) -> int:
-        """The name of the kernel's last message that a cursor has; 0 where that is not known."""
-        if cursor.said is not self._named[0]:  # the same for all tabs that are given it
-            self._named = cursor.said, named(cursor.said)
-        return self._named[1]
+    def taken(self, cursor: Cursor) -> None:
+        """The system has taken more of what was written to a cursor's client."""
+        full = cursor.full
+        self.mark(cursor)
+        if full and not cursor.full:
+            self.pull(cursor)
 
     def _mark_behind(self) -> None:
         behind, self._behind = self._behind, set()
@@ -172,7 +187,7 @@ class MessageLog:
             if self.cursor_file is None or cursor.slot < 0 or cursor.number not in self.cursors:
                 continue
             client = cursor.client
-            self.cursor_file.mark(cursor.slot, self._unconfirmed(cursor))
+            self.cursor_file.mark(cursor.slot, self._unconfirmed_place(cursor))
             if client is not None and client.unacknowledged():
                 self.mark(cursor)
 
@@ -199,16 +214,15 @@ class MessageLog:
 
     def detach(self, cursor: Cursor) -> None:
         """The client is gone: the cursor goes back to the first message that its peer did not acknowledge."""
-        if cursor.client is not None:
-            position, cursor.position = cursor.position, self._acknowledged(cursor, cursor.client)
-            if cursor.position != position:
-                cursor.said = b""
-            self.uncounted(cursor, cursor.client)
-            cursor.client = None
+        client = cursor.client
+        if client is not None:
+            self._go_back(cursor, client)
+            cursor.client, cursor.full = None, False
             cursor.held.clear()
             cursor.flight.clear()
             self.attached.remove(cursor)
             self.mark(cursor)
+            self.uncounted(cursor, client)
 
     def uncounted(self, cursor: Cursor, client: Client) -> None:
         """What the system takes for a cursor's client is not known from now on."""
@@ -240,7 +254,7 @@ class MessageLog:
     @property
     def unconfirmed(self) -> int:
         """The number of the oldest message that some client has not got, as far as is known now."""
-        return min(map(self._unconfirmed, self.cursors.values()), default=self.next)
+        return min((self._unconfirmed_place(each).position for each in self.cursors.values()), default=self.next)
 
     def _needs(self, cursor: Cursor) -> int:
         flight = cursor.flight
@@ -250,12 +264,14 @@ class MessageLog:
                 flight.popleft()
         return flight[0][2] if flight else cursor.position
 
-    def _unconfirmed(self, cursor: Cursor) -> int:
+    def _unconfirmed_place(self, cursor: Cursor) -> Place:
         flight = cursor.flight
-        if cursor.client is None or not flight:
-            return cursor.position
-        received = flight[-1][1] - cursor.client.unacknowledged()
-        return next((first for _, end, first, _ in flight if end > received), cursor.position)
+        if cursor.client is not None and flight:
+            received = flight[-1][1] - cursor.client.unacknowledged()
+            for _, end, first, _, said, since, _ in flight:
+                if end > received:
+                    return Place(first, said, since)
+        return Place(cursor.position, cursor.said, cursor.since)
 
     def somebody_is_away(self, before: int) -> bool:
         """Whether who needs messages below the number ``before`` is not connected."""
@@ -269,7 +285,9 @@ class MessageLog:
         attached = self.attached
         for cursor in attached if len(attached) == 1 else tuple(attached):
             client = cursor.client
-            if cursor.position == chunk.first and client is not None and not client.blocked and not cursor.pulling:
+            if cursor.position != chunk.first or client is None or cursor.full or client.blocked:
+                continue
+            if not cursor.pulling:
                 try:
                     self._deliver(cursor, client, chunk)
                 except Exception:  # noqa: BLE001 - one client's trouble is not the others', nor the kernel's
@@ -293,7 +311,12 @@ class MessageLog:
             return
         cursor.pulling = True
         try:
-            while (client := cursor.client) is not None and not client.blocked and cursor.position < self.next:
+            while (
+                (client := cursor.client) is not None
+                and not client.blocked
+                and not cursor.full
+                and cursor.position < self.next
+            ):
                 found = self._at(cursor)
                 if isinstance(found, Chunk):
                     self._deliver(cursor, client, found if cursor.partial is None else self._rest(cursor, found))
@@ -347,20 +370,18 @@ class MessageLog:
                 yield Chunk(b"iopub", [self._told(chunk)], chunk.time, EVERYBODY, chunk.first) if chunk.lost else chunk
 
     def _deliver(self, cursor: Cursor, client: Client, chunk: Chunk) -> None:
-        first = cursor.position
-        cursor.position = chunk.end
-        if chunk.mark:
-            cursor.said = chunk.mark
+        first, said, since = cursor.position, cursor.said, cursor.since
+        self._pass(cursor, chunk)
         if not chunk.messages or (chunk.to != EVERYBODY and chunk.to != cursor.number):
             return
-        plain = False
+        plain, public = False, chunk.name != 0
         if chunk.lost:
             self.totals.gaps += 1
             parcels = [(first, client.codec.encode(b"iopub", [self._told(chunk)]))]
         elif cursor.limit is not None and chunk.channel == b"iopub":
             parcels = self._limited(cursor.limit, client, chunk)
         elif self._late and self._is_late(chunk):
-            parcels = self._merged(cursor, client, chunk)
+            parcels, public = self._merged(cursor, client, chunk), False  # the server's own may be among them
         else:
             plain = True
             parcels = [(first, self._frames(chunk, client.codec))]
@@ -370,17 +391,27 @@ class MessageLog:
         sizes = [sum(map(len, some)) for _, some in parcels]
         begin = client.begin(frames)
         if cursor.slot >= 0 and self.cursor_file is not None and begin is not None:
-            self._about_to_write(self.cursor_file, cursor, begin, parcels, sizes, plain, client.codec)
+            place = Place(first, said, since, 0, public, client.codec.name)
+            self._about_to_write(self.cursor_file, cursor, begin, parcels, sizes, plain, place)
         written = client.write(frames)
         flight = cursor.flight
         end = written - sum(sizes)
-        for (first, _), size in zip(parcels, sizes, strict=True):
+        for (number, _), size in zip(parcels, sizes, strict=True):
             begin, end = end, end + size
-            flight.append((begin, end, first, plain))
+            name = said if public or number == first else 0
+            flight.append((begin, end, number, plain, name, since, public))
         while flight[0][1] < written - WINDOW:
             flight.popleft()
         if cursor.slot >= 0:
             self.mark(cursor)
+
+    def _pass(self, cursor: Cursor, chunk: Chunk) -> None:
+        """A cursor has all of a chunk."""
+        if chunk.name:
+            cursor.said, cursor.since = chunk.name, chunk.end
+        elif cursor.since == cursor.position:
+            cursor.since = chunk.end
+        cursor.position = chunk.end
 
     def _about_to_write(
         self,
@@ -390,19 +421,24 @@ class MessageLog:
         parcels: list[Parcel],
         sizes: list[int],
         plain: bool,
-        codec: Codec,
+        place: Place,
     ) -> None:
-        """Note what place it makes, before: in between the daemon may be killed."""
-        said = self._said_at(cursor)
+        """Note what place it makes, before: in between the daemon may be killed.
+
+        :param place: where the client was before.
+        """
+        said = cursor.said if cursor.since == cursor.position else 0
         if len(parcels) == 1:
-            written = Written(begin, begin + sizes[0], parcels[0][0], cursor.position, said, plain, codec.name)
-            file.about_to_write(cursor.slot, written)
+            file.about_to_write(cursor.slot, Written(begin, begin + sizes[0], place, cursor.position, said, plain))
             return
         ends = [*(first for first, _ in parcels[1:]), cursor.position]
-        for (first, _), size, after in zip(parcels, sizes, ends, strict=True):
-            end = begin + size
+        together = -(-len(parcels) // (HELD_BACK // 2))
+        for index in range(0, len(parcels), together):
+            end = begin + sum(sizes[index : index + together])
+            after = ends[min(index + together, len(ends)) - 1]
             name = said if after == cursor.position else 0
-            file.about_to_write(cursor.slot, Written(begin, end, first, after, name, plain, codec.name))
+            at = place._replace(position=parcels[index][0], said=place.said if place.public or not index else 0)
+            file.about_to_write(cursor.slot, Written(begin, end, at, after, name, plain))
             begin = end
 
     def _frames(self, chunk: Chunk, codec: Codec) -> list[Bytes]:
@@ -441,8 +477,7 @@ class MessageLog:
                 break
             messages.extend(following.messages)
             size += following.size
-            cursor.position = following.end
-            cursor.said = following.mark or cursor.said
+            self._pass(cursor, following)
         parcels = []
         number = chunk.first
         for parts, count in coalesced(messages):
@@ -450,22 +485,23 @@ class MessageLog:
             number += count
         return parcels
 
-    def _acknowledged(self, cursor: Cursor, client: Client) -> int:
-        """The first message that the client's peer did not acknowledge whole."""
+    def _go_back(self, cursor: Cursor, client: Client) -> None:
+        """Back to the first message that the client's peer did not acknowledge whole."""
         if not cursor.flight:
-            return cursor.position
+            return
         received = cursor.flight[-1][1] - client.unacknowledged()
-        for begin, end, first, plain in cursor.flight:
+        for begin, end, first, plain, said, since, public in cursor.flight:
             if end > received:
                 # What a pong has confirmed is in flight no more; TCP may tell of less at the end.
-                cursor.partial = (first, received - begin, client.codec) if plain and received > begin else None
-                return first
-        return cursor.position
+                partial = (first, received - begin, client.codec, public)
+                cursor.partial = partial if plain and received > begin else None
+                cursor.position, cursor.said, cursor.since = first, said, since
+                return
 
     def _rest(self, cursor: Cursor, chunk: Chunk) -> Chunk:
         """``chunk`` without the messages at its begin that the client's peer has acknowledged."""
         assert cursor.partial is not None
-        first, received, codec = cursor.partial
+        first, received, codec, public = cursor.partial
         cursor.partial = None
         if chunk.first != first or chunk.lost:
             return chunk
@@ -477,8 +513,10 @@ class MessageLog:
             received -= size
             count += 1
         cursor.position = first + count
+        if not chunk.name:
+            cursor.since = max(cursor.since, cursor.position)
         if received and count == len(chunk.messages):  # they came together, and are in two chunks now
-            cursor.partial = (cursor.position, received, codec)
+            cursor.partial = (cursor.position, received, codec, public)
         return chunk.after(first + count)
 
     # -- the end

@@ -3,17 +3,49 @@
 What is about to be written to a client is noted before: where it will be in the client's stream, and what place that
 makes. Where the system counts other bytes than those of the stream, encrypted or compressed ones, it is noted besides
 where what is read whole or not at all ends, a record of TLS or a message, in the one and in the other.
+
+Beside it is noted what the system is known to have taken, each time it has. Neither is ever too much: the later counts.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-PARCELS = 6
+PARCELS = 14
 """How much of what was written last is noted of each session."""
 
-RECORDS = 32
-"""How many records or messages are: more records, of 16 KiB, than a connection holds that are not yet the system's."""
+HELD_BACK = PARCELS - 2
+"""A client that has so much on its way that the system has not taken is given nothing more: the oldest would not be
+noted any more."""
+
+RECORDS = 62
+"""How many records or messages are: more records, of 16 KiB and of what is written at once, than a connection holds
+that are not yet the system's."""
+
+
+class Place(NamedTuple):
+    """Where a client is in the log, for a daemon whose log lacks what was not on disk and has other numbers then.
+
+    :ivar position: the number of the next message that it gets.
+    :ivar said: names the message that the kernel had said last before ``since``, to all, by its signature; 0 where
+        that is not known, :data:`jupyterd.kernels.log.cursor_file.NOTHING` where it had said nothing.
+    :ivar since: a number, from which on ``position`` counts the kernel's own messages.
+    :ivar part: bytes of the message there, and of those that came with it, that the session has in its protocol.
+    :ivar public: what came with it are the kernel's own messages to all.
+    :ivar protocol: which that is: see :data:`jupyterd.kernels.log.cursor_file.PROTOCOLS`.
+    """
+
+    position: int
+    said: int = 0
+    since: int = 0
+    part: int = 0
+    public: bool = False
+    protocol: str | None = None
+
+    @property
+    def further(self) -> int:
+        """How many messages of the kernel it has behind the one that is named."""
+        return max(0, self.position - self.since)
 
 
 class Written(NamedTuple):
@@ -21,20 +53,29 @@ class Written(NamedTuple):
 
     :ivar begin: where it begins in the client's stream.
     :ivar end: where it ends.
-    :ivar first: the number of its first message.
+    :ivar place: where the client is before, without a part.
     :ivar next: the number of the message behind it.
-    :ivar said: names the last message that the kernel had said then; 0 where ``next`` is behind.
+    :ivar said: names the last message that the kernel had said then; 0 where it ends within what the kernel said at
+        once.
     :ivar plain: its messages are as the log has them.
-    :ivar protocol: see :data:`jupyterd.kernels.log.cursor_file.PROTOCOLS`.
     """
 
     begin: int
     end: int
-    first: int
+    place: Place
     next: int
     said: int
     plain: bool
-    protocol: str | None
+
+    def after(self) -> Place:
+        """Where the client is that has it whole."""
+        if self.said:
+            return Place(self.next, self.said, self.next)
+        return Place(self.next, self.place.said if self.place.public else 0, self.place.since)
+
+    def within(self, size: int) -> Place:
+        """Where the client is that has its first bytes."""
+        return self.place._replace(part=size if self.plain else 0)
 
 
 class Sealed(NamedTuple):
@@ -53,11 +94,7 @@ class SavedCursor(NamedTuple):
 
     :ivar slot: where it is in the file.
     :ivar number: its cursor's.
-    :ivar position: the number of the next message that it gets.
-    :ivar said: names the message that the kernel had said last, by :func:`jupyterd.kernels.log.cursor_file.named`; 0
-        where it was behind.
-    :ivar part: bytes of the message there, and of those that came with it, that the session has in its protocol.
-    :ivar protocol: which that is: see :data:`jupyterd.kernels.log.cursor_file.PROTOCOLS`.
+    :ivar place: where it is, by what the system was known to have taken last.
     :ivar until: when it is forgotten, if it does not come back; 0 while it was here.
     :ivar key: of its connection, as the keeper holds it; 0 where it does not.
     :ivar base: what the system had taken for it when its stream began.
@@ -67,10 +104,7 @@ class SavedCursor(NamedTuple):
 
     slot: int
     number: int
-    position: int
-    said: int
-    part: int
-    protocol: str | None
+    place: Place
     until: float
     session: str
     key: int = 0
@@ -79,31 +113,27 @@ class SavedCursor(NamedTuple):
     records: tuple[Sealed, ...] | None = None
 
 
-def settled(cursor: SavedCursor, taken: int | None) -> SavedCursor:
-    """A cursor as it was when the system had taken so much for its connection; as it was noted where that says nothing.
+def settled(cursor: SavedCursor, taken: int | None) -> Place:
+    """Where a client was when the system had taken so much for its connection; as it was noted where that says nothing.
 
     :param taken: see :func:`jupyterd.keeper.taken.taken`.
     """
+    noted = cursor.place
     if taken is None or not cursor.key or not cursor.parcels:
-        return cursor
+        return noted
     arrived: int | None = taken - cursor.base
     if cursor.records is not None:
         arrived = opened(cursor.records, taken - cursor.base)
     first = cursor.parcels[0]
     if arrived is None or (arrived < first.begin and len(cursor.parcels) == PARCELS):
-        return cursor  # what was written before is not known any more
-    position, said, part, protocol = (
-        first.first,
-        cursor.said if cursor.position == first.first else 0,
-        0,
-        cursor.protocol,
-    )
+        return noted  # what was written before is not known any more
+    found = first.place
     for parcel in cursor.parcels:
         if parcel.end <= arrived:
-            position, said, part = parcel.next, parcel.said, 0
+            found = parcel.after()
         elif parcel.begin < arrived:
-            position, part, protocol = parcel.first, arrived - parcel.begin if parcel.plain else 0, parcel.protocol
-    return cursor._replace(position=position, said=said, part=part, protocol=protocol)
+            found = parcel.within(arrived - parcel.begin)
+    return noted if (noted.position, noted.part) > (found.position, found.part) else found
 
 
 def opened(records: tuple[Sealed, ...], wire: int) -> int | None:

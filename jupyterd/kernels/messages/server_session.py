@@ -30,10 +30,11 @@ class ServerSession:
         self._numbers = count(1)
 
     def message(
-        self, msg_type: str, content: dict[str, Any], parent: bytes = b"{}", session: str = ""
+        self, msg_type: str, content: dict[str, Any] | bytes, parent: bytes = b"{}", session: str = ""
     ) -> tuple[str, Parts]:
         """A message's id and its parts.
 
+        :param content: as JSON where it is bytes.
         :param session: another's in whose name it is said.
         """
         msg_id = f"{self.session}_{next(self._numbers)}"
@@ -45,7 +46,8 @@ class ServerSession:
             "date": self.now(),
             "version": PROTOCOL_VERSION,
         }
-        return msg_id, [orjson.dumps(header), parent, b"{}", orjson.dumps(content)]
+        said = content if isinstance(content, bytes) else orjson.dumps(content)
+        return msg_id, [orjson.dumps(header), parent, b"{}", said]
 
     def now(self) -> str:
         """The time as headers have it. Source: ISO 8601, in UTC."""

@@ -25,7 +25,7 @@ from jupyterd.kernels.settings import with_sections
 from jupyterd.system.asyncio_bridge import from_asyncio
 
 if TYPE_CHECKING:
-    from jupyterd.state.keeper_link import KeptChild
+    from jupyterd.state.kept_child import KeptChild
 
 
 class ClientProcess:

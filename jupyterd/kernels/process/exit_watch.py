@@ -18,7 +18,7 @@ from twisted.python.failure import Failure
 from zope.interface import implementer
 
 from jupyterd.kernels.process.death import Tail
-from jupyterd.state.keeper_link import KeptChild
+from jupyterd.state.kept_child import KeptChild
 from jupyterd.system.asyncio_bridge import from_asyncio
 
 CHUNK = 16 * 1024

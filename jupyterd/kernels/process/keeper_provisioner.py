@@ -14,7 +14,8 @@ from twisted.internet.defer import Deferred
 
 from jupyterd.errors import Failed
 from jupyterd.kernels.process.launcher_interface import KEEPER
-from jupyterd.state.keeper_link import KeeperLink, KeptChild
+from jupyterd.state.keeper_link import KeeperLink
+from jupyterd.state.kept_child import KeptChild
 
 NO_POLLER = "1"
 """``JPY_PARENT_PID`` of a kernel that shall not end itself when its parent goes. Source: ipykernel, ``init_poller``."""

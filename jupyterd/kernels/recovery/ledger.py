@@ -11,7 +11,7 @@ from jupyterd.state.store import Process
 
 if TYPE_CHECKING:
     from jupyterd.kernels.kernel import Kernel
-    from jupyterd.state.keeper_link import KeptChild
+    from jupyterd.state.kept_child import KeptChild
     from jupyterd.state.surviving import Kept
     from jupyterd.system.threads import InThread
 

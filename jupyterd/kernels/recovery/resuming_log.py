@@ -25,9 +25,9 @@ from jupyterd.kernels.channels.client_requests import Asked
 from jupyterd.kernels.log import journal as disk
 from jupyterd.kernels.log import spill
 from jupyterd.kernels.log.chunk import Chunk
-from jupyterd.kernels.log.cursor_file import named
+from jupyterd.kernels.log.cursor_file import NOTHING, named
 from jupyterd.kernels.log.recent_notes import ASKED
-from jupyterd.kernels.log.settling import settled
+from jupyterd.kernels.log.settling import Place, settled
 from jupyterd.kernels.messages.websocket_codec import UNREADABLE, Parts, read_header, read_parent, read_type
 from jupyterd.kernels.recovery.standin import Standin, ids_of
 
@@ -69,6 +69,7 @@ LOST_REPLY = {
     "evalue": "The kernel's reply was lost while the server was restarted.",
     "traceback": [],
 }
+NEVER_GOT = "The request was lost while the server was restarted: the kernel never got it."
 
 
 class Channels(Protocol):
@@ -105,7 +106,7 @@ class Resuming:
         self.listened = listened
         self._known: set[str] = set()
         self._asked: dict[str, tuple[str, bytes]] = {}
-        self._behind: dict[int, list[tuple[Cursor, SavedCursor]]] = {}
+        self._behind: dict[int, list[tuple[Cursor, Place]]] = {}
         self._reached: dict[int, int] = {}
 
     async def restore(self, in_thread: Any, readers: Callable[[], None]) -> None:
@@ -120,7 +121,7 @@ class Resuming:
         segments = await in_thread(spill.find, journal.directory)
         messages.store.resume(found.chunks, segments)
         journal.resume(found.files)
-        journal.said = found.said
+        journal.said, journal.mark = found.said, found.mark
         if messages.cursor_file is not None:
             taken = await self._standin.taken() if self.listened else {}
             self._restore_cursors(messages.cursor_file.read(), taken)
@@ -136,17 +137,40 @@ class Resuming:
     def _restore_cursors(self, places: Iterable[SavedCursor], taken: Mapping[int, int]) -> None:
         messages, now = self._channels.messages, self._clock.seconds()
         for each in places:
-            place = settled(each, taken.get(each.key))
-            if place.until and place.until < now:
-                messages.free_cursor_slot(place.slot)
+            if each.until and each.until < now:
+                messages.free_cursor_slot(each.slot)
                 continue
-            position = min(max(place.position, messages.oldest), messages.next)
-            cursor = messages.reopen(place, position)
-            self._reached[cursor.number] = place.position
-            if place.position > messages.next and place.said:
+            place = settled(each, taken.get(each.key))
+            here = self._here(place)
+            cursor = messages.reopen(each.number, each.session, here or Place(messages.next), each.slot)
+            if here is None and place.said:
+                messages.note(each.slot, place)  # as it was: we may be killed before we know better
                 self._behind.setdefault(place.said, []).append((cursor, place))
-            grace = place.until - now if place.until else self._channels.settings.offline_session_timeout
+            self._reached[cursor.number] = place.position
+            grace = each.until - now if each.until else self._channels.settings.offline_session_timeout
             self._channels.session_cursors.restore(cursor, grace)
+
+    def _here(self, place: Place) -> Place | None:
+        """Where a place of the former daemon's is, if it is in what was on disk or right behind it; else None."""
+        messages = self._channels.messages
+        if place.position < messages.oldest:
+            return Place(messages.oldest)
+        if place.position <= messages.next:
+            return place
+        journal = messages.store.journal
+        assert journal is not None
+        last = named(journal.mark) if journal.said else NOTHING
+        if not place.said or place.said != last:
+            return None
+        part = place.part if place.public else 0
+        return place._replace(position=messages.next + place.further, since=messages.next, part=part)
+
+    def _give_up_names(self) -> None:
+        """All that the keeper heard is in the log: what a place is named by and was not found is lost."""
+        left, self._behind = self._behind, {}
+        for places in left.values():
+            for cursor, _ in places:
+                self._channels.messages.mark(cursor)
 
     def _restore_requests(self, notes: Sequence[Chunk], chunks: Sequence[Chunk]) -> None:
         replied = set()
@@ -206,7 +230,7 @@ class Resuming:
                     self._tell_lost(await self._standin.release())
             await self._feed()
         finally:
-            self._behind.clear()
+            self._give_up_names()
             from_kernel.let_go()
         journal = self._channels.messages.store.journal
         if journal is not None and not self._channels.closed:
@@ -256,7 +280,7 @@ class Resuming:
                 run = []
             for cursor, place in behind or ():
                 if cursor.client is None:
-                    self._channels.messages.go_on(cursor, place, message.parts[0])
+                    self._channels.messages.go_on(cursor, place, place.said)
         self._flush(run)
 
     def _flush(self, run: list[list[Any]]) -> None:
@@ -280,11 +304,14 @@ class Resuming:
             await self._channels.request("kernel_info_request", {}, timeout=LONG)
             for msg_id, (channel, header) in self._asked.items():
                 if self._channels.requests.is_open(msg_id):
-                    self._channels.from_kernel.replies_are_lost(channel, header, self._reply_to(header))
+                    not_run = self.listened and not self._channels.from_kernel.is_begun(msg_id)
+                    reply = self._reply_to(header, not_run)
+                    self._channels.from_kernel.replies_are_lost(channel, header, reply, not_run)
 
-    def _reply_to(self, header: bytes) -> Parts:
-        kind = read_header(header).msg_type.removesuffix("_request") + "_reply"
-        return self._channels.server_session.message(kind, LOST_REPLY, header)[1]
+    def _reply_to(self, header: bytes, not_run: bool) -> Parts:
+        msg_type = read_header(header).msg_type
+        content = {**LOST_REPLY, **({"evalue": NEVER_GOT} if not_run and msg_type == "execute_request" else {})}
+        return self._channels.server_session.message(f"{msg_type.removesuffix('_request')}_reply", content, header)[1]
 
     def _failed(self, failure: Failure) -> None:
         self.log.failure("a kernel's log can not be gone on with as it should", failure)

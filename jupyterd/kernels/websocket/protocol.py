@@ -256,7 +256,7 @@ class ChannelsProtocol(SocketProtocol):
         """The transport gives to the system what it holds."""
         done = do_write()
         if self._cursor is not None:
-            self._channels.messages.mark(self._cursor)
+            self._channels.messages.taken(self._cursor)
         return done
 
     def _sent(self, view: Bytes) -> int:

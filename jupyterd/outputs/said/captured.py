@@ -1,7 +1,7 @@
 """Output widgets in what a kernel says: which of them takes a cell's outputs, and what it has taken so far.
 
 The page that shows an output widget keeps what it takes, and tells the kernel, which hears of it when the cell is over
-or never. A page that comes meanwhile is told by the server.
+or never. A page that comes meanwhile is told by the server, and where no page is there the server tells the kernel.
 Source: the messaging protocol of ipywidgets, ``OutputModel``; nbclient does the same where there is no page.
 """
 
@@ -25,11 +25,13 @@ class _OutputWidget:
     :ivar msg_id: the execution whose outputs it takes; empty where it takes none.
     :ivar outputs: what it has.
     :ivar took: it has taken something since it is known.
+    :ivar untold: it has taken something that the kernel does not know.
     """
 
     outputs: CellOutputs
     msg_id: str = ""
     took: bool = False
+    untold: bool = False
 
 
 class Captured:
@@ -42,6 +44,13 @@ class Captured:
         self._limit = limit
         self._widgets: dict[str, _OutputWidget] = {}
         self._takers: dict[str, list[str]] = {}
+
+    def begin(self, had: dict[str, Any]) -> None:
+        """There are these widgets and no others: what each has now, by comm id."""
+        self._widgets.clear()
+        self._takers.clear()
+        for comm_id, outputs in had.items():
+            self.know(comm_id, outputs)
 
     def know(self, comm_id: str, outputs: Any) -> None:
         """There is such a widget, and what it has now."""
@@ -65,8 +74,12 @@ class Captured:
 
     def _update(self, comm_id: str, state: dict[str, Any], from_page: bool) -> None:
         widget = self._widgets[comm_id]
-        if "outputs" in state and not (from_page and _is_begin(state["outputs"], widget.outputs.outputs())):
-            widget.outputs, widget.took = self._filled(state["outputs"]), False
+        if "outputs" in state:
+            mine = widget.outputs.outputs()
+            if not (from_page and _is_begin(state["outputs"], mine)):
+                widget.outputs, widget.took, widget.untold = self._filled(state["outputs"]), False, False
+            elif state["outputs"] == mine:
+                widget.untold = False
         if isinstance(msg_id := state.get("msg_id"), str):
             self._turn(comm_id, msg_id)
 
@@ -94,21 +107,33 @@ class Captured:
                 made.add(each, len(orjson.dumps(each)))
         return made
 
-    def take(self, msg_id: str, put: Callable[[CellOutputs], Any]) -> bool:
+    def take(self, msg_id: str, put: Callable[[CellOutputs], Any], changes: bool = True) -> bool:
         """Give an execution's output to the widget that takes it, if there is one.
 
         :param put: puts it there.
+        :param changes: what it has is something else after that.
         """
         takers = self._takers.get(msg_id)
         if not takers:
             return False
         widget = self._widgets[takers[-1]]
         put(widget.outputs)
-        widget.took = True
+        widget.took, widget.untold = True, widget.untold or changes
         while sum(each.outputs.size for each in self._widgets.values() if each.took) > 2 * self._limit:
             oldest = next(each for each in self._widgets.values() if each.took)
-            oldest.outputs, oldest.took = CellOutputs(self._limit), False
+            oldest.outputs, oldest.took, oldest.untold = CellOutputs(self._limit), False, False
         return True
+
+    def takes(self, msg_id: str) -> bool:
+        """Whether a widget takes the outputs of this request."""
+        return msg_id in self._takers
+
+    def untold(self) -> dict[str, list[Output]]:
+        """What those have that have taken something which the kernel does not know, by comm id; it will know now."""
+        found = {comm_id: each.outputs.outputs() for comm_id, each in self._widgets.items() if each.untold}
+        for each in self._widgets.values():
+            each.untold = False
+        return found
 
     def models(self) -> dict[str, list[Output]]:
         """What those have that have taken something, by comm id."""

@@ -87,7 +87,8 @@ class Replay:
             cell = self._cells.get(parent)
             try:
                 header = read_header(parts[0])
-                if header.msg_type in _HEARD and (cell is not None or not _is_of_one_cell(header.msg_type)):
+                heard = cell is not None or self.captured.takes(parent) or not _is_of_one_cell(header.msg_type)
+                if header.msg_type in _HEARD and heard:
                     content = orjson.loads(parts[3])
                     if isinstance(content, dict):
                         self._hear(header, parent, cell, content, len(parts[3]))
@@ -102,23 +103,27 @@ class Replay:
             self.captured.hear(kind, content)
         elif kind in _RICH:
             self._display(kind, parent, cell, content, size)
-        elif cell is None:
-            return
-        elif kind == "status":
-            cell.idle = cell.idle or content.get("execution_state") == "idle"
-        elif kind == "execute_input":
-            cell.count = _count(content)
         elif kind == "stream":
             name, text = text_of(content.get("name")) or "stdout", text_of(content.get("text"))
-            if not self.captured.take(parent, lambda widget: widget.stream(name, text)):
+            if not self.captured.take(parent, lambda widget: widget.stream(name, text)) and cell is not None:
                 cell.stream(name, text)
         elif kind == "error":
             self._add(parent, cell, _error(content), size)
-        else:
+        elif kind == "clear_output":
             self._clear(parent, cell, bool(content.get("wait")))
+        elif cell is not None:
+            self._note(kind, cell, content)
 
-    def _clear(self, parent: str, cell: CellOutputs, wait: bool) -> None:
-        if not self.captured.take(parent, lambda widget: widget.clear(wait)) and cell.clear(wait):
+    def _note(self, kind: str, cell: CellOutputs, content: Output) -> None:
+        if kind == "status":
+            cell.idle = cell.idle or content.get("execution_state") == "idle"
+        elif kind == "execute_input":
+            cell.count = _count(content)
+
+    def _clear(self, parent: str, cell: CellOutputs | None, wait: bool) -> None:
+        if self.captured.take(parent, lambda widget: widget.clear(wait), changes=not wait) or cell is None:
+            return
+        if cell.clear(wait):
             self._unlist(parent)
 
     # -- rich outputs
@@ -130,19 +135,21 @@ class Replay:
         if isinstance(display_id, str):
             for _, shown in self._displays.get(display_id, ()):
                 shown["data"], shown["metadata"] = data, metadata
-        if kind == "update_display_data" or cell is None:
+        if kind == "update_display_data":
             return
         output: Output = {"output_type": kind, "data": data, "metadata": metadata}
         if kind == "execute_result":
-            output["execution_count"] = cell.count = _count(content)
+            output["execution_count"] = count = _count(content)
+            if cell is not None:
+                cell.count = count
         if self._add(parent, cell, output, size) and isinstance(display_id, str):
             self._displays.setdefault(display_id, []).append((parent, output))
             if len(self._displays) > _DISPLAYS:
                 del self._displays[next(iter(self._displays))]
 
-    def _add(self, parent: str, cell: CellOutputs, output: Output, size: int) -> bool:
+    def _add(self, parent: str, cell: CellOutputs | None, output: Output, size: int) -> bool:
         """Whether it is the cell's, and there is room for it."""
-        if self.captured.take(parent, lambda widget: widget.add(output, size)):
+        if self.captured.take(parent, lambda widget: widget.add(output, size)) or cell is None:
             return False
         if cell.clears_next:
             self._unlist(parent)

@@ -76,6 +76,11 @@ class _Widget:
                 self.buffers[tuple(path)] = bytes(each)
         self.size = sum(map(len, self.state.values())) + sum(map(len, self.buffers.values()))
 
+    @property
+    def is_output(self) -> bool:
+        """It takes outputs of cells."""
+        return self.state.get("_model_name") == _OUTPUT_MODEL
+
     def model(self, comm_id: str) -> dict[str, Any]:
         """What it would be opened with, were it opened now."""
         state = {key: msgspec.Raw(value) for key, value in self.state.items()}
@@ -100,11 +105,15 @@ def _metadata(data: bytes) -> dict[str, Any]:
 
 
 class Widgets:
-    """Those of one kernel that it has opened and not closed."""
+    """Those of one kernel that it has opened and not closed.
+
+    :ivar capturing: an output widget was told to take a request's outputs, and nobody has looked at what it took.
+    """
 
     def __init__(self) -> None:
         self._open: dict[str, _Widget] = {}
         self._size = 0
+        self.capturing = False
 
     def hear(self, kind: str, parts: Parts) -> None:
         """One of the kernel's messages about a comm. What can not be read says nothing.
@@ -136,6 +145,11 @@ class Widgets:
         self._size -= widget.size
         widget.update(data, parts[4:])
         self._size += widget.size
+        if data.state and "msg_id" in data.state and widget.is_output and bytes(data.state["msg_id"]) != b'""':
+            self.capturing = True
+        self._bound()
+
+    def _bound(self) -> None:
         while self._size > MAX_BYTES or len(self._open) > MOST:
             self._drop(next(iter(self._open)))
 
@@ -148,12 +162,26 @@ class Widgets:
         """The process is gone, and its widgets with it."""
         self._open.clear()
         self._size = 0
+        self.capturing = False
+
+    def took(self, comm_id: str, outputs: bytes) -> None:
+        """An output widget has these outputs now, as JSON: the server tells the kernel, and not the kernel us."""
+        widget = self._open.get(comm_id)
+        if widget is None:
+            return
+        if len(outputs) > MAX_BYTES:
+            self._drop(comm_id)
+            return
+        self._size -= widget.size
+        widget.update(_Data(state={"outputs": msgspec.Raw(outputs)}), ())
+        self._size += widget.size
+        self._bound()
 
     def output_widgets(self) -> dict[str, Any]:
         """What the output widgets have, by comm id."""
         found = {}
         for comm_id, widget in self._open.items():
-            if widget.state.get("_model_name") == _OUTPUT_MODEL:
+            if widget.is_output:
                 found[comm_id] = msgspec.json.decode(widget.state.get("outputs", b"[]"))
         return found
 

@@ -15,8 +15,8 @@ from twisted.internet.protocol import Factory
 from twisted.logger import Logger
 from twisted.python.failure import Failure
 
+from jupyterd.supervision.addresses.tls import BadCertificate, EndpointCertificates
 from jupyterd.supervision.sockets import CannotListen, UnixSocket, adopt, listen, open_unix
-from jupyterd.supervision.tls import BadCertificate, EndpointCertificates
 from jupyterd.utils import url_path_join, urlencode_unix_socket_path
 
 MAX_ENDPOINTS = 8

@@ -91,6 +91,10 @@ class _Lean(MetaPathFinder):
     def find_spec(
         self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
     ) -> ModuleSpec | None:
+        """The module where it is loaded late; None leaves it to others.
+
+        :raises ModuleNotFoundError: it is left out.
+        """
         if fullname in LATE:
             spec = PathFinder.find_spec(fullname, path, target)
             if spec is not None and spec.loader is not None:

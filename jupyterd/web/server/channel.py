@@ -13,7 +13,7 @@ from twisted.web import http
 from jupyterd.web import errors
 from jupyterd.web.server.answer_head import answer_head
 from jupyterd.web.server.chunked_body import Chunks
-from jupyterd.web.server.plain_head import PlainHead, kept_name, plain_head
+from jupyterd.web.server.plain_head import CONTENT_LENGTH, PlainHead, kept_name, plain_head
 from jupyterd.web.server.timeouts import Queue, leave
 from jupyterd.web.server.unacknowledged import unread
 
@@ -53,6 +53,8 @@ class Channel(http.HTTPChannel):
     _unread: int | None = None
     """What the client had not taken of its answer when it was looked at last; None where nobody waits for it."""
     _stranger = True
+    _before: PlainHead | None = None
+    """The head of somebody known that came last."""
     _log = Logger()
 
     def connectionMade(self) -> None:
@@ -142,7 +144,7 @@ class Channel(http.HTTPChannel):
 
     def dataReceived(self, data: bytes) -> None:
         """Bytes came. Called by the transport."""
-        if self._takes_plain() and (head := plain_head(data)) is not None:
+        if self._takes_plain() and (head := plain_head(data, self._before)) is not None:
             self._plain(head)
             return
         timeouts = self.site.timeouts
@@ -170,7 +172,7 @@ class Channel(http.HTTPChannel):
         )
 
     def _plain(self, head: PlainHead) -> None:
-        """A request without a body is complete: go on as after its last line."""
+        """A head is complete, and as much of its body as has come: go on as after the head's last line."""
         request: Any = self.requestFactory(self)
         self.requests.append(request)
         self._command, self._path, self._version = head.method, head.target, b"HTTP/1.1"
@@ -178,10 +180,19 @@ class Channel(http.HTTPChannel):
         self._busyReceiving = True
         leave(self)
         try:
-            if CONNECTION in head.headers:
-                self.persistent = self.checkPersistence(request, self._version)
-            request.gotLength(0)
-            self.allContentReceived()
+            if head.length:
+                self._maybeChooseTransferDecoder(CONTENT_LENGTH, b"%d" % head.length)
+                self.allHeadersReceived()
+                self.setRawMode()
+                if head.body:
+                    self.rawDataReceived(head.body)
+            else:
+                if CONNECTION in head.headers:
+                    self.persistent = self.checkPersistence(request, self._version)
+                request.gotLength(0)
+                if request.user is not None:
+                    self._before = head  # of strangers nothing is kept
+                self.allContentReceived()
         finally:
             self._busyReceiving = False
 

@@ -11,8 +11,12 @@ from urllib.parse import unquote_to_bytes
 from jupyterd.web.refusal import Refusal
 
 
-def complaint(method: bytes, path: bytes, version: bytes, hosts: Sequence[bytes]) -> Refusal | None:
-    """What to answer a head that is not one of ours; None where nothing is wrong with it."""
+def read_path(method: bytes, path: bytes, version: bytes, hosts: Sequence[bytes]) -> list[str] | Refusal | None:
+    """The decoded segments of a request's path, or what to answer a head that is not one of ours.
+
+    An escaped slash separates segments as a plain one does: what is mounted where, and what the mount's routes see,
+    must not differ. None for a path that has steps up, which clients resolve before they ask.
+    """
     if len(hosts) != 1 and (hosts or version == b"HTTP/1.1"):
         return Refusal(400, "A request has one Host header")
     if method != method.upper():
@@ -23,16 +27,9 @@ def complaint(method: bytes, path: bytes, version: bytes, hosts: Sequence[bytes]
         decoded = unquote_to_bytes(path).decode()
     except UnicodeDecodeError:
         return Refusal(400, "The path is not UTF-8")
-    return Refusal(400, "The path holds a NUL") if "\0" in decoded else None
-
-
-def segments_of(path: bytes) -> list[str] | None:
-    """The decoded segments of a path; None where it has steps up, which clients resolve before they ask.
-
-    An escaped slash separates segments as a plain one does: what is mounted where, and what the mount's routes see,
-    must not differ.
-    """
-    segments = unquote_to_bytes(path[1:]).decode().split("/")
+    if "\0" in decoded:
+        return Refusal(400, "The path holds a NUL")
+    segments = decoded[1:].split("/")
     return None if ".." in segments else segments
 
 

@@ -8,7 +8,6 @@ comes.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from io import BytesIO
 from itertools import count
 from time import monotonic, time_ns
@@ -25,8 +24,18 @@ from zope.interface import provider
 from jupyterd.errors import JupyterdError
 from jupyterd.web import errors
 from jupyterd.web.refusal import Refusal
-from jupyterd.web.server.answer_head import answer_head, date_now
-from jupyterd.web.server.head import complaint, parse_query, segments_of
+from jupyterd.web.server.answer_head import (
+    CONTENT_LENGTH,
+    CONTENT_TYPE,
+    DATE,
+    REQUEST_ID,
+    SERVER,
+    SERVER_NAME,
+    answer_head,
+    date_now,
+    short_head,
+)
+from jupyterd.web.server.head import parse_query, read_path
 from jupyterd.web.server.plain_head import kept_name
 
 if TYPE_CHECKING:
@@ -39,13 +48,11 @@ if TYPE_CHECKING:
     from jupyterd.web.websocket.compression import Compression
 
 
-HOST, REQUEST_ID_HEADER = kept_name(b"Host"), kept_name(b"X-Request-Id")
-CONTENT_LENGTH, CONTENT_TYPE = kept_name(b"Content-Length"), kept_name(b"Content-Type")
-DATE, SERVER = kept_name(b"Date"), kept_name(b"Server")
+HOST = kept_name(b"Host")
 TOGETHER = 64 * 1024
 """Bytes of a body that go with its head in one piece; a larger one is not copied for that."""
 
-REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+GIVEN_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 """What a request may be called by who sends it: nothing that a log or a page would show as something else."""
 STARTED = b"%x" % (time_ns() // 1_000_000_000)
 _NUMBERS = count(1)
@@ -66,7 +73,7 @@ class Gate(Protocol):
     def check_form(self, request: Request) -> Refusal | None:
         """Asked before the resource where :attr:`Request.xsrf_pending` is set: the token is in the body."""
 
-    def headers(self, request: Request) -> Iterable[tuple[bytes, bytes]]:
+    def headers(self, request: Request) -> tuple[tuple[bytes, bytes], ...]:
         """Headers of every response, just before its head is written; names spelt as ``Content-Type`` is."""
 
 
@@ -161,9 +168,9 @@ class Request(server.Request):
     def request_id(self) -> bytes:
         """The name of this request in the log, the response and error pages; that of a proxy if it sent one."""
         if not self._request_id:
-            sent = self.requestHeaders._rawHeaders.get(REQUEST_ID_HEADER)
+            sent = self.requestHeaders._rawHeaders.get(REQUEST_ID)
             given = sent[0] if sent else b""
-            taken = given and REQUEST_ID.fullmatch(given)
+            taken = given and GIVEN_ID.fullmatch(given)
             self._request_id = given if taken else b"%s-%06x" % (STARTED, next(_NUMBERS))
         return self._request_id
 
@@ -183,13 +190,13 @@ class Request(server.Request):
         except Exception:  # noqa: BLE001 - whatever fails here, nobody is let in
             self.site.defects.failure("could not decide on {method} request", method=self.method)
             verdict = Refusal(500, "Unhandled error")
-        if isinstance(verdict, Deferred):
+        if verdict is None or isinstance(verdict, Refusal):
+            self._decide(verdict)
+        else:
             self.pause_body()
             verdict.addErrback(self._undecided)
             verdict.addCallback(self._decide)
             verdict.addBoth(lambda _: self.resume_body())
-        else:
-            self._decide(verdict)
 
     def _find_mount(self) -> None:
         path, _, query = self.uri.partition(b"?")
@@ -199,12 +206,13 @@ class Request(server.Request):
         hosts = self.requestHeaders._rawHeaders.get(HOST, ())
         if hosts:
             self.host_header = hosts[0].decode("utf-8", "replace")
-        self._refusal = complaint(self.method, path, self.clientproto, hosts)
-        self._malformed = self._refusal is not None
-        segments = segments_of(path) if self._refusal is None else None
-        below = None if segments is None else self.site.root.below_base(segments)
-        if below is not None:
-            self.segments, self.below_base = below, True
+        segments = read_path(self.method, path, self.clientproto, hosts)
+        if isinstance(segments, Refusal):
+            self._refusal, self._malformed = segments, True
+        elif segments is not None:
+            below = self.site.root.below_base(segments)
+            if below is not None:
+                self.segments, self.below_base = below, True
         self._choose_mount()
 
     def _choose_mount(self) -> None:
@@ -429,37 +437,43 @@ class Request(server.Request):
     def write(self, data: bytes) -> None:
         """Write some of the response; its head first."""
         if not self.startedWriting:
+            common = self.site.gate.headers(self)
+            whole = self._is_whole(data)
             # The names are canonical: checking and encoding each again would cost more than all of the guard.
             headers = self.responseHeaders._rawHeaders
-            for name, value in self.site.gate.headers(self):
+            if whole and len(headers) == 2 and not self.cookies:
+                content_type, length = headers[CONTENT_TYPE][0], headers[CONTENT_LENGTH][0]
+                name = self.request_id
+                self._write_whole(short_head(self.code, self.code_message, content_type, length, common, name), data)
+                return
+            for name, value in common:
                 headers.setdefault(name, [value])
-            headers[DATE] = [date_now()]
-            headers[SERVER] = [b"jupyterd"]
-            headers[REQUEST_ID_HEADER] = [self.request_id]
-            if self._is_whole(data):
-                self._write_whole(data)
+            headers[DATE], headers[SERVER], headers[REQUEST_ID] = [date_now()], [SERVER_NAME], [self.request_id]
+            if whole:
+                if self.cookies:
+                    self.responseHeaders.setRawHeaders(b"Set-Cookie", self.cookies)
+                head = answer_head(self.clientproto, b"%d" % self.code, self.code_message, self.responseHeaders)
+                self._write_whole(head, data)
                 return
         super().write(data)
 
     def _is_whole(self, data: bytes) -> bool:
         """Whether this is all of the answer: most are, and need nothing of what twisted.web looks for."""
-        length = self.responseHeaders._rawHeaders.get(CONTENT_LENGTH)
+        headers = self.responseHeaders._rawHeaders
+        length = headers.get(CONTENT_LENGTH)
         return (
             length is not None
             and length[0] == b"%d" % len(data)
             and self.method != b"HEAD"
             and self.code not in NO_BODY_CODES
             and self.clientproto == b"HTTP/1.1"
-            and CONTENT_TYPE in self.responseHeaders._rawHeaders
+            and CONTENT_TYPE in headers
             and self.etag is self.lastModified is self._encoder is None
             and not (self._disconnected or self.finished)
         )
 
-    def _write_whole(self, data: bytes) -> None:
+    def _write_whole(self, head: bytes, data: bytes) -> None:
         self.startedWriting = 1
-        if self.cookies:
-            self.responseHeaders.setRawHeaders(b"Set-Cookie", self.cookies)
-        head = answer_head(self.clientproto, b"%d" % self.code, self.code_message, self.responseHeaders)
         self.sentLength += len(data)
         self.channel.transport.write(head + data if len(data) < TOGETHER else head)
         if len(data) >= TOGETHER:

@@ -25,6 +25,8 @@ class Eager(Transport):
 
     _holding = False
     _pending = False
+    _is_reader = False
+    _is_writer = False
     _host: Any = None
     _peer: Any = None
 
@@ -55,6 +57,28 @@ class Eager(Transport):
         if self._holding:
             self._pending = True
         else:
+            self._wait_for_room()
+
+    def stopWriting(self) -> None:
+        """All is sent. The reactor is told only where it was asked before."""
+        if self._is_writer:
+            self._is_writer = False
+            super().stopWriting()
+
+    def startReading(self) -> None:
+        """Read what comes. Each answer asks for it; the reactor hears it once."""
+        if not self._is_reader:
+            self._is_reader = True
+            super().startReading()
+
+    def stopReading(self) -> None:
+        """Leave what comes with the system."""
+        self._is_reader = False
+        super().stopReading()
+
+    def _wait_for_room(self) -> None:
+        if not self._is_writer:
+            self._is_writer = True
             super().startWriting()
 
     def writeSequence(self, iovec: Iterable[bytes]) -> None:
@@ -69,7 +93,7 @@ class Eager(Transport):
             return
         why = self.doWrite()
         if not self.disconnected and (why is not None or self._tempDataLen or self.offset < len(self.dataBuffer)):
-            super().startWriting()  # the reactor goes on, or tells of the end
+            self._wait_for_room()  # the reactor goes on, or tells of the end
 
     def getHost(self) -> Any:
         """This end; it does not change."""

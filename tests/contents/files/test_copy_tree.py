@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from jupyterd.contents.files import regular as files
+from jupyterd.contents.files import regular_files
 from jupyterd.contents.files.removal import remove_tree
 
 DEEP = 400
@@ -170,12 +170,12 @@ def test_times_and_modes_of_directories_are_copied(client: Any, tree: Path) -> N
 
 
 def test_a_file_is_copied_in_blocks(client: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(files, "BLOCK", 1000)
+    monkeypatch.setattr(regular_files, "BLOCK", 1000)
     content = os.urandom(5000)
     (client.root / "a.bin").write_bytes(content)
     heard: list[Any] = []
     client.contents.manager.emitter = heard.append
-    monkeypatch.setattr(files, "read", None)  # it is never whole in memory
+    monkeypatch.setattr(regular_files, "read", None)  # it is never whole in memory
     answer = client.ask("POST", "/api/contents", {"copy_from": "a.bin"})
     assert (answer.status, answer.json()["path"], answer.json()["size"]) == (201, "a-Copy1.bin", 5000)
     assert (client.root / "a-Copy1.bin").read_bytes() == content

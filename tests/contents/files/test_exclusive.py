@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from jupyterd.contents import operations
-from jupyterd.contents.files import exclusive, names, removal
+from jupyterd.contents.files import exclusive, file_names, removal
 from jupyterd.contents.managers.largefilemanager import AsyncLargeFileManager, LargeFileManager
 from jupyterd.contents.managers.manager import ContentsManager
 from jupyterd.contents.managers.sync_or_async import at_once
@@ -107,7 +107,7 @@ def test_an_extension_that_is_too_long_is_refused(client: Any) -> None:
 
 
 def test_looking_for_a_name_ends(client: Any, filled: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(names, "MAX_TRIES", 50)
+    monkeypatch.setattr(file_names, "MAX_TRIES", 50)
     monkeypatch.setattr(os.path, "lexists", lambda path: True)
     for body, _, _ in NEW:
         answer = client.ask("POST", "/api/contents", body)

@@ -16,8 +16,7 @@ from hypothesis import strategies as st
 
 from jupyterd.contents.encoded_models import encode_found, in_pieces
 from jupyterd.contents.managers.filemanager import Found
-from jupyterd.contents.notebooks import jsonio
-from jupyterd.contents.notebooks import serialization as notebooks
+from jupyterd.contents.notebooks import jsonio, serialization
 from jupyterd.contents.notebooks.fast_validation import is_ordinary
 from jupyterd.system.strict_json import finite
 
@@ -101,7 +100,7 @@ def plain_notebooks(draw: st.DrawFn) -> dict[str, Any]:
 
 
 def rendered(nb: Any, plain: bool = True) -> bytes:
-    return b"".join(notebooks.render(nb, plain, lambda _: None)[0])
+    return b"".join(serialization.render(nb, plain, lambda _: None)[0])
 
 
 def by_nbformat(nb: Any) -> bytes:
@@ -120,7 +119,7 @@ def test_on_disk_it_is_what_nbformat_writes(nb: dict[str, Any]) -> None:
 @given(plain_notebooks())
 def test_it_is_read_as_nbformat_reads_it(nb: dict[str, Any]) -> None:
     raw = by_nbformat(nb)
-    found = notebooks.parse(raw)
+    found = serialization.parse(raw)
     assert found.content == nbformat.reads(raw.decode(), as_version=4)
     assert found.error is None
     assert json.loads(jsonio.to_wire(found.content)) == found.content
@@ -146,9 +145,9 @@ def test_whatever_it_is_the_verdict_is_nbformats(nb: dict[str, Any]) -> None:
             nbformat.reads(raw.decode(), as_version=4, capture_validation_error=caught)
         except Exception as expected:  # noqa: BLE001
             with pytest.raises(type(expected)):
-                notebooks.parse(raw)
+                serialization.parse(raw)
             return
-    assert (notebooks.parse(raw).error is None) == (not caught)
+    assert (serialization.parse(raw).error is None) == (not caught)
 
 
 def test_real_notebooks_are_ordinary(notebook: Any) -> None:
@@ -200,13 +199,13 @@ def test_a_lone_surrogate_is_saved_as_its_escape(notebook: Any) -> None:
     nb["metadata"]["s"] = "\ud800"
     data = rendered(nb, plain=False)
     assert json.loads(data)["metadata"]["s"] == "\ud800"
-    assert notebooks.parse(data).content["metadata"]["s"] == "\ud800"
+    assert serialization.parse(data).content["metadata"]["s"] == "\ud800"
 
 
 @pytest.mark.parametrize("raw", [b"", b"hello", b"[]", b'"x"', b"{", b'{"nbformat": 99}'])
 def test_what_is_no_notebook_is_refused(raw: bytes) -> None:
     with pytest.raises((ValueError, AttributeError, nbformat.ValidationError)):
-        notebooks.parse(raw)
+        serialization.parse(raw)
 
 
 def test_old_formats_are_converted() -> None:
@@ -218,14 +217,14 @@ def test_old_formats_are_converted() -> None:
             {"metadata": {}, "cells": [{"cell_type": "heading", "level": 2, "source": ["h"], "metadata": {}}]}
         ],
     }
-    nb = notebooks.parse(json.dumps(old).encode()).content
+    nb = serialization.parse(json.dumps(old).encode()).content
     assert (nb["nbformat"], nb["cells"][0]["source"]) == (4, "## h")
 
 
 def test_what_is_wrong_is_said(notebook: Any) -> None:
     nb = notebook("x")
     nb["cells"][0]["bogus"] = 1
-    pieces, message = notebooks.render(nb, True, lambda _: None)
+    pieces, message = serialization.render(nb, True, lambda _: None)
     assert message is not None
     assert message.startswith("Notebook validation failed: Additional properties are not allowed ('bogus'")
     assert b"bogus" in b"".join(pieces)

@@ -12,7 +12,7 @@ import nbformat
 import pytest
 from twisted.internet.testing import MemoryReactorClock
 
-from jupyterd.contents.notebooks import signature_store as signatures
+from jupyterd.contents.notebooks import signature_store
 from jupyterd.contents.notebooks.signature_commits import DELAY, RETRY, SignatureCommits
 from jupyterd.contents.notebooks.signature_store import SharedSignatureStore
 from jupyterd.testing.deferreds import at_once
@@ -84,7 +84,7 @@ def test_a_full_disk_does_not_put_it_aside(tmp_path: Path) -> None:
 
 
 def test_one_that_is_locked_is_written_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(signatures, "TIMEOUT", 0.01)
+    monkeypatch.setattr(signature_store, "TIMEOUT", 0.01)
     store, asked = waiting(tmp_path)
     holder = sqlite3.connect(tmp_path / "db")
     holder.execute("BEGIN EXCLUSIVE")
@@ -147,7 +147,7 @@ def test_what_is_trusted_no_more_is_not_written(tmp_path: Path) -> None:
 
 
 def test_what_waits_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(signatures, "MAX_WAITING", 2)
+    monkeypatch.setattr(signature_store, "MAX_WAITING", 2)
     store, _ = waiting(tmp_path)
     for digest in ("a", "b", "c"):
         store.store_signature(digest, "sha256")

@@ -15,8 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from nbformat.sign import NotebookNotary
 
-from jupyterd.contents.notebooks import signature_store as signatures
-from jupyterd.contents.notebooks import trust
+from jupyterd.contents.notebooks import signature_store, trust
 from jupyterd.contents.notebooks.trust import make_notary
 
 RICH = {"output_type": "display_data", "metadata": {}, "data": {"text/html": "<b>"}}
@@ -60,7 +59,7 @@ def test_cells_are_judged_as_nbformat_does(told: list[tuple[bool, bool, str]]) -
 def test_whatever_happens_to_it_notebooks_are_saved_and_opened(
     client: Any, notebook: Callable[..., Any], data_dir: Path, breakage: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(signatures, "TIMEOUT", 0.01)
+    monkeypatch.setattr(signature_store, "TIMEOUT", 0.01)
     model = {"type": "notebook", "content": notebook("x")}
     holder = None
     if breakage == "garbage":

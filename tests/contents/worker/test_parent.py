@@ -20,8 +20,7 @@ from twisted.internet.defer import Deferred
 from jupyterd.contents.http.upload_sink import BLOCK, SpoolFile, UploadSink
 from jupyterd.contents.managers.largefilemanager import AsyncLargeFileManager
 from jupyterd.contents.operations import Missing
-from jupyterd.contents.worker import base64_stream as inline
-from jupyterd.contents.worker import parent as workshop
+from jupyterd.contents.worker import base64_stream, parent
 from jupyterd.contents.worker.child import OPERATIONS, answer, manager_of
 from jupyterd.contents.worker.parent import Worker, can_delegate, describe
 from jupyterd.errors import Invalid
@@ -117,13 +116,13 @@ def test_base64_in_json_block_by_block(data: bytes, width: int, broken: bool, bl
         raw = json.dumps({"type": "file", "format": "base64", "content": text}).encode()
         body.resize(len(raw))
         body.write(raw)
-        before, inline.BLOCK = inline.BLOCK, block
+        before, base64_stream.BLOCK = base64_stream.BLOCK, block
         try:
-            model = inline.sketch(body)
+            model = base64_stream.sketch(body)
             assert model is not None
-            assert b"".join(inline.decoded(model.content)) == data
+            assert b"".join(base64_stream.decoded(model.content)) == data
         finally:
-            inline.BLOCK = before
+            base64_stream.BLOCK = before
             del model
 
 
@@ -131,8 +130,8 @@ def test_base64_in_json_block_by_block(data: bytes, width: int, broken: bool, bl
 def test_other_base64_is_left_to_the_usual_way(content: str) -> None:
     import msgspec
 
-    with pytest.raises(inline.Unusual):
-        list(inline.decoded(msgspec.Raw(content.encode())))
+    with pytest.raises(base64_stream.Unusual):
+        list(base64_stream.decoded(msgspec.Raw(content.encode())))
 
 
 @pytest.mark.parametrize(
@@ -148,7 +147,7 @@ def test_only_whole_files_are_decoded_so(model: Any) -> None:
     raw = json.dumps(model).encode()
     with mmap.mmap(-1, len(raw)) as body:
         body.write(raw)
-        assert inline.sketch(body) is None
+        assert base64_stream.sketch(body) is None
 
 
 @pytest.fixture
@@ -238,7 +237,7 @@ def test_a_child_that_was_killed_is_replaced(shop: Worker, root: Path, notebook:
 
 @pytest.mark.real
 def test_an_idle_child_ends(shop: Worker, notebook: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(workshop, "IDLE", 0.1)
+    monkeypatch.setattr(parent, "IDLE", 0.1)
     put(shop, "/a.ipynb", {"type": "notebook", "content": notebook("x")})
     assert shop._process is not None
     assert shop._process.wait(timeout=10) == 0

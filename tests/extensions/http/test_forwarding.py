@@ -66,8 +66,8 @@ class Admitted:
 
     def check_form(self, request: Any) -> None: ...
 
-    def headers(self, request: Any) -> list[tuple[bytes, bytes]]:
-        return []
+    def headers(self, request: Any) -> tuple[tuple[bytes, bytes], ...]:
+        return ()
 
     def remote_ip(self, request: Any) -> str:
         return "192.0.2.1"

@@ -150,64 +150,79 @@ ENDED: list[str] = []
 
 
 class Misdeed(APIHandler):
+    """``misdeed/<what>``: the method of that name; ``{}`` is the answer where it gives none."""
+
     @web.authenticated
     async def get(self, what: str) -> None:
-        if what == "block":
-            time.sleep(float(self.get_argument("seconds")))
-        elif what == "exit":
-            os._exit(3)
-        elif what == "raise":
-            raise RuntimeError("on purpose")
-        elif what == "header":
-            self.set_header("X-Long", "x" * int(self.get_argument("bytes")))
-        elif what == "heads":  # without an end, as far as anybody takes it
-            stream = self.detach()
-            block = b"x" * 65536
-            await stream.write(b"HTTP/1.1 200 OK\r\nX-Long: ")
-            for _ in range((1 << 30) // len(block)):
-                await stream.write(block)
-            stream.close()
-            return
-        elif what == "everything":
-            os.closerange(3, 4096)
-        elif what == "print":
-            print("printed by an extension", flush=True)
-        elif what == "half":
-            self.set_header("Content-Length", "1000")
-            self.write("half")
-            await self.flush()
-            os._exit(4)
-        elif what == "stop":
-            self.serverapp.stop()
-        elif what == "child":
-            process = await asyncio.create_subprocess_exec("sleep", "1000", start_new_session=True)
-            self.finish(json.dumps(process.pid))
-            return
-        elif what == "fork":
-            pid = os.fork()
-            if pid == 0:
-                os.setsid()
-                time.sleep(1000)
-                os._exit(0)
-            self.finish(json.dumps(pid))
-            return
-        elif what == "grow":
-            KEPT.append(b"x" * (int(self.get_argument("mb")) << 20))
-        elif what == "ended":
-            self.finish(json.dumps(ENDED))
-            return
-        elif what == "endless":
-            try:
-                while True:
-                    self.write(b"x" * 65536)
-                    await self.flush()
-            except StreamClosedError:
-                ENDED.append("closed")
-                return
-        elif what == "routes":
-            later = [(url_path_join(self.base_url, "/later/(.*)"), Echo)]
-            self.serverapp.web_app.add_handlers(host_pattern=r".*$", host_handlers=later)
-        self.finish("{}")
+        await getattr(self, f"_{what}")()
+        if not self._finished:
+            self.finish("{}")
+
+    async def _block(self) -> None:
+        time.sleep(float(self.get_argument("seconds")))
+
+    async def _exit(self) -> None:
+        os._exit(3)
+
+    async def _raise(self) -> None:
+        raise RuntimeError("on purpose")
+
+    async def _header(self) -> None:
+        self.set_header("X-Long", "x" * int(self.get_argument("bytes")))
+
+    async def _heads(self) -> None:
+        """A head without an end, as far as anybody takes it."""
+        stream = self.detach()
+        block = b"x" * 65536
+        await stream.write(b"HTTP/1.1 200 OK\r\nX-Long: ")
+        for _ in range((1 << 30) // len(block)):
+            await stream.write(block)
+        stream.close()
+
+    async def _everything(self) -> None:
+        os.closerange(3, 4096)
+
+    async def _print(self) -> None:
+        print("printed by an extension", flush=True)
+
+    async def _half(self) -> None:
+        self.set_header("Content-Length", "1000")
+        self.write("half")
+        await self.flush()
+        os._exit(4)
+
+    async def _stop(self) -> None:
+        self.serverapp.stop()
+
+    async def _child(self) -> None:
+        process = await asyncio.create_subprocess_exec("sleep", "1000", start_new_session=True)
+        self.finish(json.dumps(process.pid))
+
+    async def _fork(self) -> None:
+        pid = os.fork()
+        if pid == 0:
+            os.setsid()
+            time.sleep(1000)
+            os._exit(0)
+        self.finish(json.dumps(pid))
+
+    async def _grow(self) -> None:
+        KEPT.append(b"x" * (int(self.get_argument("mb")) << 20))
+
+    async def _ended(self) -> None:
+        self.finish(json.dumps(ENDED))
+
+    async def _endless(self) -> None:
+        try:
+            while True:
+                self.write(b"x" * 65536)
+                await self.flush()
+        except StreamClosedError:
+            ENDED.append("closed")
+
+    async def _routes(self) -> None:
+        later = [(url_path_join(self.base_url, "/later/(.*)"), Echo)]
+        self.serverapp.web_app.add_handlers(host_pattern=r".*$", host_handlers=later)
 
 
 class Kernels(APIHandler):

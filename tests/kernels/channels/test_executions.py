@@ -17,7 +17,7 @@ from jupyterd.kernels.websocket.resource import ChannelsResource
 from jupyterd.testing.deferreds import allowed, at_once
 from jupyterd.testing.http import MemorySite
 from jupyterd.testing.kernel_sockets import MemoryKernel
-from tests.kernels.channels.test_kernel_channels import Watch
+from tests.kernels.channels.tabs import Watch
 
 RUN = "/api/kernels/k/execute"
 

@@ -14,8 +14,8 @@ from jupyterd.keeper import record
 from jupyterd.kernels.channels import executions
 from jupyterd.kernels.recovery.standin import FILE, Standin
 from jupyterd.testing.deferreds import at_once, result_of
+from tests.kernels.channels.tabs import Tab
 from tests.kernels.channels.test_executions import RUN, Kit, texts
-from tests.kernels.channels.test_kernel_channels import Tab
 
 
 class NoKeeper:
@@ -60,12 +60,17 @@ class House:
         with (self.home / "spill" / FILE).open("ab") as file:
             file.write(packed)
 
-    def next(self, lives: bool = True) -> None:
-        """The daemon is killed, and another one starts."""
+    def next(self, lives: bool = True, listened: bool = True) -> None:
+        """The daemon is killed, and another one starts.
+
+        :param listened: the keeper has heard the kernel meanwhile.
+        """
         self.kit = self._kit()
         self.kit.kernel.key, self.kit.kernel._count = self.kernel.key, self.kernel._count
         self.kernel = self.kit.kernel
-        result_of(Deferred.fromCoroutine(self.kit.channels.resume(self.kernel.info, lives=lives, listened=lives)))
+        result_of(
+            Deferred.fromCoroutine(self.kit.channels.resume(self.kernel.info, lives=lives, listened=lives and listened))
+        )
         if lives:
             self.kit.channels.connect(self.kernel.info)
         else:

@@ -26,9 +26,10 @@ from jupyterd.testing.deferreds import allowed
 from jupyterd.testing.http import OpenGate
 from jupyterd.web.root import Root
 from jupyterd.web.server.site import Site
-from tests.kernels.channels.test_kernel_channels import Watch
+from tests.kernels.channels.tabs import Watch
 from tests.kernels.messages.test_websocket_codec import read_v1
 from tests.real.tab import NEVER_DROPS
+from tests.waiting import until
 
 pytestmark = pytest.mark.real
 
@@ -99,14 +100,6 @@ def _json_parts(text, buffers):
     message = json.loads(text)
     parts = [json.dumps(message[key]) for key in ("header", "parent_header", "metadata", "content")]
     return message["channel"].encode(), [*parts, *buffers]
-
-
-async def until(condition, patience=30) -> None:
-    for _ in range(patience * 20):
-        if condition():
-            return
-        await deferLater(reactor, 0.05)
-    raise AssertionError("not in time")
 
 
 class Kit:

@@ -5,13 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from jupyterd.kernels.log.cursor_file import REPLIES, CursorFile
-from jupyterd.kernels.log.settling import PARCELS, RECORDS, SavedCursor, Sealed, Written
+from jupyterd.kernels.log.settling import PARCELS, RECORDS, Place, SavedCursor, Sealed, Written
 
 BASE = 1000
 
 
 def parcel(begin: int, first: int, count: int = 1, size: int = 10, plain: bool = True) -> Written:
-    return Written(begin, begin + size * count, first, first + count, 100 + first + count, plain, None)
+    place = Place(first, 100 + first, first, public=True)
+    return Written(begin, begin + size * count, place, first + count, 100 + first + count, plain)
 
 
 def test_what_is_written_down_is_there_for_the_next(tmp_path: Path) -> None:
@@ -19,15 +20,33 @@ def test_what_is_written_down_is_there_for_the_next(tmp_path: Path) -> None:
     places = CursorFile(path)
     slot = places.take(7, "session", 5)
     places.connected(slot, 3, BASE)
-    written = [parcel(0, 5), Written(10, 30, 6, 8, 0, False, "v1.kernel.websocket.jupyter.org")]
+    place = Place(6, 99, 5, 17, True, "v1.kernel.websocket.jupyter.org")
+    written = [parcel(0, 5), Written(10, 30, place._replace(part=0, public=False), 8, 0, False)]
     for each in written:
         places.about_to_write(slot, each)
-    places.mark(slot, 6, 99)
+    places.mark(slot, place)
     places.close()
-    (place,) = CursorFile(path).read()
-    assert place == SavedCursor(slot, 7, 6, 99, 0, None, 0.0, "session", 3, BASE, tuple(written))
-    (again,) = CursorFile(path).read()
-    assert (again.key, again.parcels) == (0, ()), "that connection is gone"
+    for _ in range(2):
+        again = CursorFile(path)
+        (cursor,) = again.read()
+        assert cursor == SavedCursor(slot, 7, place, 0.0, "session", 3, BASE, tuple(written))
+    again.mark(slot, Place(3))
+    (cursor,) = CursorFile(path).read()
+    assert (cursor.key, cursor.place) == (0, Place(3)), "that connection is gone"
+
+
+def test_where_a_client_is_that_was_lost_is_not_settled_by_what_the_system_took(tmp_path: Path) -> None:
+    path = str(tmp_path / "places")
+    places = CursorFile(path)
+    slot = places.take(7, "session", 5)
+    places.connected(slot, 3, BASE)
+    places.mark(slot, Place(6))
+    assert CursorFile(path).read()[0].key == 3
+    places.mark(slot, Place(4), connected=False)
+    (cursor,) = CursorFile(path).read()
+    assert (cursor.key, cursor.place) == (0, Place(4))
+    places.mark(slot, Place(5))
+    assert CursorFile(path).read()[0].key == 0, "until it is connected again"
 
 
 def test_the_last_are_kept(tmp_path: Path) -> None:
@@ -35,10 +54,10 @@ def test_the_last_are_kept(tmp_path: Path) -> None:
     places = CursorFile(path)
     slot = places.take(7, "session", 1)
     places.connected(slot, 3, BASE)
-    for number in range(20):
+    for number in range(3 * PARCELS):
         places.about_to_write(slot, parcel(10 * number, number))
-    (place,) = CursorFile(path).read()
-    assert [each.first for each in place.parcels] == list(range(20 - PARCELS, 20))
+    (cursor,) = CursorFile(path).read()
+    assert [each.place.position for each in cursor.parcels] == list(range(2 * PARCELS, 3 * PARCELS))
     places.connected(slot, 4, 0)
     assert CursorFile(path).read()[0].parcels == ()
 
@@ -51,12 +70,11 @@ def test_records_of_tls_are_there_for_the_next(tmp_path: Path) -> None:
     places.connected(other, 4, BASE)
     (place, beside) = sorted(CursorFile(path).read(), key=lambda each: each.number)
     assert (place.records, beside.records) == ((), None)
-    places.connected(slot, 3, BASE, is_sealed=True)
     for number in range(1, RECORDS + 9):
         places.sealed(slot, 20 * number, 10 * number)
     (place, beside) = sorted(CursorFile(path).read(), key=lambda each: each.number)
     assert place.records == tuple(Sealed(20 * number, 10 * number) for number in range(9, RECORDS + 9))
-    assert beside == SavedCursor(other, 8, 1, 0, 0, None, 0.0, "other"), "nothing runs over into the next"
+    assert beside == SavedCursor(other, 8, Place(1, 0, 1), 0.0, "other", 4, BASE), "nothing runs over into the next"
 
 
 def test_who_has_got_a_reply_is_known_by_its_place(tmp_path: Path) -> None:

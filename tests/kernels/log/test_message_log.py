@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 from collections import deque
+from itertools import accumulate
 
 import orjson
 import pytest
@@ -13,8 +14,7 @@ from hypothesis import strategies as st
 from twisted.internet.defer import Deferred, fail, maybeDeferred
 from twisted.internet.task import Clock
 
-from jupyterd.kernels.log import bounded_store as store
-from jupyterd.kernels.log import spill
+from jupyterd.kernels.log import bounded_store, spill
 from jupyterd.kernels.log.chunk import Chunk
 from jupyterd.kernels.log.cursor_file import CursorFile
 from jupyterd.kernels.log.message_log import MessageLog
@@ -122,8 +122,8 @@ def directory():
 @pytest.fixture(autouse=True)
 def small_blocks(monkeypatch):
     monkeypatch.setattr(spill, "BLOCK", 1500)
-    monkeypatch.setattr(store, "SLACK", 4000)
-    monkeypatch.setattr(store, "STEP", 500)
+    monkeypatch.setattr(bounded_store, "SLACK", 4000)
+    monkeypatch.setattr(bounded_store, "STEP", 500)
     monkeypatch.setattr(spill, "SEGMENT", 6000)
 
 
@@ -295,7 +295,7 @@ def test_what_is_no_output_is_never_dropped_and_the_kernel_waits_for_a_slow_disk
 
 
 def test_large_messages_wait_in_the_kernel_for_a_slow_disk(directory, monkeypatch) -> None:
-    monkeypatch.setattr(store, "LARGE", 100)
+    monkeypatch.setattr(bounded_store, "LARGE", 100)
     threads = Later()
     kit, reader = Kit(directory, threads), Reader()
     kit.log.attach(kit.log.open(), reader)
@@ -309,7 +309,7 @@ def test_large_messages_wait_in_the_kernel_for_a_slow_disk(directory, monkeypatc
 
 
 def test_small_messages_do_not_wait_in_the_kernel_however_many_come_at_once(directory, monkeypatch) -> None:
-    monkeypatch.setattr(store, "LARGE", 1000)
+    monkeypatch.setattr(bounded_store, "LARGE", 1000)
     kit, reader = Kit(directory, Later()), Reader()
     cursor = kit.log.open()
     kit.log.attach(cursor, reader)
@@ -499,80 +499,104 @@ actions = st.lists(
 )
 
 
+class Sessions:
+    """Three sessions on one log; each method is a step that may come at any time.
+
+    :ivar expected: of each session, all that the log has for it.
+    """
+
+    def __init__(self, directory: str, retained: int) -> None:
+        self.threads = Later()
+        self.limit = 4000 + retained
+        self.kit = Kit(directory, self.threads, retained=retained, memory=self.limit)
+        self.cursors = [self.kit.log.open(f"s{index}") for index in range(3)]
+        self.readers = [self._new_reader() for _ in self.cursors]
+        self.expected: list[list[bytes]] = [[], [], []]
+        self._got: list[list[bytes]] = [[], [], []]
+        self._attached = [True] * 3
+        for cursor, reader in zip(self.cursors, self.readers, strict=True):
+            self.kit.log.attach(cursor, reader)
+
+    @staticmethod
+    def _new_reader() -> Reader:
+        reader = Reader()
+        reader.lost_in_flight = None  # its peer has not acknowledged the last three
+        return reader
+
+    @property
+    def _held_back(self) -> bool:
+        return self.kit.flow[-1:] == [False]
+
+    def say(self, count: int, size: int) -> None:
+        if not self._held_back:
+            said = self.kit.say(count, size, kind="comm_msg")
+            for each in self.expected:
+                each += said
+
+    def private(self, index: int, size: int) -> None:
+        if not self._held_back:
+            self.expected[index] += self.kit.say(1, size, to=self.cursors[index].number)
+
+    def block(self, index: int, _: int) -> None:
+        self.readers[index].blocked = True
+
+    def read(self, index: int, capacity: int | None) -> None:
+        self.readers[index].blocked, self.readers[index].capacity = False, capacity
+        self.kit.log.pull(self.cursors[index])
+
+    def drop(self, index: int, unacknowledged: int) -> None:
+        if not self._attached[index]:
+            return
+        reader = self.readers[index]
+        reader.lost_in_flight = min(unacknowledged, reader.unacknowledged())
+        before = self.cursors[index].position
+        self.kit.log.detach(self.cursors[index])
+        assert self.cursors[index].position <= before
+        sizes = accumulate(len(frame) for frame in reader.got)
+        arrived = sum(size <= reader.bytes - reader.lost_in_flight for size in sizes)
+        self._got[index] += reader.got[:arrived]
+        self.readers[index] = self._new_reader()
+        self._attached[index] = False
+
+    def resume(self, index: int, _: int = 0) -> None:
+        if not self._attached[index]:
+            self._attached[index] = True
+            self.kit.log.attach(self.cursors[index], self.readers[index])
+
+    def work(self, calls: int, _: int) -> None:
+        self.threads.work(calls)
+
+    def time(self, seconds: int, _: int) -> None:
+        self.kit.clock.advance(seconds)
+
+    def read_all(self) -> list[list[bytes]]:
+        """All of them come back and read to the end: what each has got since the beginning."""
+        for index in range(3):
+            self.resume(index)
+            self.read(index, None)
+        self.threads.work_all()
+        return [got + reader.got for got, reader in zip(self._got, self.readers, strict=True)]
+
+    def acknowledge_all(self) -> None:
+        for reader in self.readers:
+            reader.lost_in_flight = 0
+
+
 @settings(max_examples=300, deadline=None)
 @given(actions, st.sampled_from([0, 9000]))
 def test_nothing_is_lost_whatever_happens(steps, retained) -> None:
     """Three sessions; any interleaving of saying, blocking, reading, dropping, resuming and slow threads."""
     with tempfile.TemporaryDirectory() as directory:
-        threads = Later()
-        limit = 4000 + retained
-        kit = Kit(directory, threads, retained=retained, memory=limit)
-
-        def new_reader() -> Reader:
-            reader = Reader()
-            reader.lost_in_flight = None  # its peer has not acknowledged the last three
-            return reader
-
-        cursors = [kit.log.open(f"s{index}") for index in range(3)]
-        readers = [new_reader() for _ in cursors]
-        expected: list[list[bytes]] = [[], [], []]
-        got: list[list[bytes]] = [[], [], []]
-        attached = [True] * 3
-        for cursor, reader in zip(cursors, readers, strict=True):
-            kit.log.attach(cursor, reader)
-        held_back = False
-
-        def drop(index: int, unacknowledged: int) -> None:
-            reader = readers[index]
-            reader.lost_in_flight = min(unacknowledged, reader.unacknowledged())
-            before = cursors[index].position
-            kit.log.detach(cursors[index])
-            assert cursors[index].position <= before
-            arrived, size = 0, 0
-            for frame in reader.got:
-                size += len(frame)
-                if size <= reader.bytes - reader.lost_in_flight:
-                    arrived += 1
-            got[index] += reader.got[:arrived]
-            readers[index] = new_reader()
-            attached[index] = False
-
+        sessions = Sessions(directory, retained)
+        log = sessions.kit.log
         for what, a, b in steps:
-            held_back = kit.flow[-1:] == [False]
-            if what == "say" and not held_back:
-                said = kit.say(a, b, kind="comm_msg")
-                for each in expected:
-                    each += said
-            elif what == "private" and not held_back:
-                expected[a] += kit.say(1, b, to=cursors[a].number)
-            elif what == "block":
-                readers[a].blocked = True
-            elif what == "read":
-                readers[a].blocked, readers[a].capacity = False, b
-                kit.log.pull(cursors[a])
-            elif what == "drop" and attached[a]:
-                drop(a, b)
-            elif what == "resume" and not attached[a]:
-                attached[a] = True
-                kit.log.attach(cursors[a], readers[a])
-            elif what == "work":
-                threads.work(a)
-            elif what == "time":
-                kit.clock.advance(a)
-            assert kit.log.store.bytes <= limit + 2 * 4000 + 5 * 800 + 500, "memory is bounded"
-        for index, cursor in enumerate(cursors):
-            readers[index].blocked, readers[index].capacity = False, None
-            if not attached[index]:
-                kit.log.attach(cursor, readers[index])
-            kit.log.pull(cursor)
-        threads.work_all()
-        for index in range(3):
-            assert got[index] + readers[index].got == expected[index]
-        for reader in readers:
-            reader.lost_in_flight = 0
-        assert kit.log.needed == kit.log.next
-        threads.work_all()
-        kit.log.store._look()
-        kit.log.store.reclaim()
-        threads.work_all()
-        assert kit.log.store.spill.bytes == 0
+            getattr(sessions, what)(a, b)
+            assert log.store.bytes <= sessions.limit + 2 * 4000 + 5 * 800 + 500, "memory is bounded"
+        assert sessions.read_all() == sessions.expected
+        sessions.acknowledge_all()
+        assert log.needed == log.next
+        sessions.threads.work_all()
+        log.store._look()
+        log.store.reclaim()
+        sessions.threads.work_all()
+        assert log.store.spill.bytes == 0

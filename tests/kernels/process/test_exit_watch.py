@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from twisted.logger import Logger
 
-from jupyterd.kernels.process import exit_watch as watch
+from jupyterd.kernels.process import exit_watch
 from jupyterd.kernels.process.exit_watch import ProcessWatch, StandardError, StandardErrorLog
 
 
@@ -114,9 +114,9 @@ class AtOnce:
 
 def test_an_end_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
     read, write = os.pipe()
-    monkeypatch.setattr(watch, "_pidfd_open", lambda pid: read)
+    monkeypatch.setattr(exit_watch, "_pidfd_open", lambda pid: read)
     killed: list[int] = []
-    monkeypatch.setattr(watch, "kill_group", killed.append)
+    monkeypatch.setattr(exit_watch, "kill_group", killed.append)
     reactor, told = Readers(), []
     ProcessWatch(reactor, Process(-9), told.append)
     assert told == []
@@ -128,8 +128,8 @@ def test_an_end_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_without_descriptors_for_processes_a_thread_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(watch, "_pidfd_open", lambda pid: None)
-    monkeypatch.setattr(watch.threading, "Thread", AtOnce)
+    monkeypatch.setattr(exit_watch, "_pidfd_open", lambda pid: None)
+    monkeypatch.setattr(exit_watch.threading, "Thread", AtOnce)
     told: list[int | None] = []
     ProcessWatch(Readers(), Process(3), told.append)
     assert told == [3]
@@ -137,7 +137,7 @@ def test_without_descriptors_for_processes_a_thread_waits(monkeypatch: pytest.Mo
 
 def test_nobody_is_told_after_the_stop(monkeypatch: pytest.MonkeyPatch) -> None:
     read, write = os.pipe()
-    monkeypatch.setattr(watch, "_pidfd_open", lambda pid: read)
+    monkeypatch.setattr(exit_watch, "_pidfd_open", lambda pid: read)
     reactor, told = Readers(), []
     ProcessWatch(reactor, Process(0), told.append).stop()
     assert reactor.readers == []
@@ -149,7 +149,7 @@ def test_only_the_leader_of_a_group_takes_its_group_along(monkeypatch: pytest.Mo
     killed: list[tuple[int, int]] = []
     monkeypatch.setattr(os, "killpg", lambda pid, number: killed.append((pid, number)))
     monkeypatch.setattr(os, "getpgid", lambda pid: 7)
-    watch.kill_group(8)
+    exit_watch.kill_group(8)
     assert killed == []
-    watch.kill_group(7)
+    exit_watch.kill_group(7)
     assert killed == [(7, 9)]

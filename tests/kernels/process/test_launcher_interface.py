@@ -32,16 +32,9 @@ from jupyterd.testing.deferreds import at_once
 from jupyterd.testing.kernels import MemoryLauncher
 from tests.gateway.theirs import Kit
 from tests.kernels.process import cluster
+from tests.waiting import until
 
 KILLED = Death(-9)
-
-
-async def until(condition: Callable[[], Any]) -> None:
-    for _ in range(3000):
-        if condition():
-            return
-        await deferLater(reactor, 0.01)  # type: ignore[arg-type]
-    raise AssertionError("it never happened")
 
 
 async def keeps_the_contract(

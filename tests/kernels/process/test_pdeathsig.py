@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyterd.kernels.process import pdeathsig as parent
+from jupyterd.kernels.process import pdeathsig
 from jupyterd.kernels.process.pdeathsig import dying_with_us
 
 
@@ -19,7 +19,7 @@ def program(path: Path, name: str) -> str:
 
 @pytest.fixture
 def helper(monkeypatch: pytest.MonkeyPatch) -> str:
-    monkeypatch.setattr(parent, "_helper", lambda: "/bin/helper")
+    monkeypatch.setattr(pdeathsig, "_helper", lambda: "/bin/helper")
     return "/bin/helper"
 
 
@@ -36,7 +36,7 @@ def test_what_is_not_found_fails_as_it_would_without(helper: str, command: list[
 
 
 def test_where_the_system_can_not_do_it_nothing_changes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(parent, "_helper", lambda: None)
+    monkeypatch.setattr(pdeathsig, "_helper", lambda: None)
     assert dying_with_us(["true"]) == ["true"]
 
 
@@ -45,6 +45,6 @@ def test_a_helper_that_does_not_know_the_option_is_not_used(monkeypatch: pytest.
     broken.write_text("#!/bin/sh\nexit 1\n")
     broken.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    parent._helper.cache_clear()
+    pdeathsig._helper.cache_clear()
     assert dying_with_us(["/bin/sh"]) == ["/bin/sh"]
-    parent._helper.cache_clear()
+    pdeathsig._helper.cache_clear()

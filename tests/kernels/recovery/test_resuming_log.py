@@ -10,11 +10,10 @@ import pytest
 
 from jupyterd.keeper import record
 from jupyterd.kernels.log import message_log
-from jupyterd.kernels.log.cursor_file import named
-from jupyterd.kernels.log.settling import SavedCursor
+from jupyterd.kernels.log.settling import Place
 from jupyterd.kernels.recovery.standin import FILE
+from tests.kernels.channels.tabs import Tab
 from tests.kernels.channels.test_executions_recalled import House
-from tests.kernels.channels.test_kernel_channels import Tab
 
 
 @pytest.fixture
@@ -32,9 +31,9 @@ def asked(house: House, tab: Tab, msg_id: str) -> bytes:
     return header
 
 
-def later(house: House) -> Tab:
+def later(house: House, listened: bool = True) -> Tab:
     """The client comes back to the next daemon, which has heard the kernel on shell."""
-    house.next()
+    house.next(listened=listened)
     tab = Tab()
     house.kit.channels.attach(tab, "session")  # type: ignore[arg-type]
     house.kernel.answer_kernel_info()
@@ -88,6 +87,37 @@ def test_a_request_that_was_not_on_disk_yet_is_known_and_its_reply_told_to_be_lo
     assert replies(later(house)) == []
 
 
+NOT_RUN = "[jupyterd] This cell was not run: the server ended before its kernel had got it.\n"
+UNHEARD = "[jupyterd] The end of what this cell said is missing here: it was said faster than it could be read.\n"
+
+
+@pytest.mark.parametrize(
+    ("begun", "listened", "told"), [(False, True, NOT_RUN), (True, True, UNHEARD), (False, False, UNHEARD)]
+)
+def test_a_cell_that_never_reached_its_kernel_is_said_not_to_be_run(
+    house: House, begun: bool, listened: bool, told: str
+) -> None:
+    """Unless the kernel was heard to begin with it, or nobody was there to hear."""
+    header = asked(house, Tab(), "m")
+    if begun:
+        house.kernel.say("status", {"execution_state": "busy"}, header)
+        house.go_by()
+    tab = later(house, listened)
+    assert replies(tab) == ["ReplyLost"]
+    house.kit.site.reactor.pump([1.0] * 30)
+    assert heard(tab) == told
+    contents = [orjson.loads(parts[3]) for channel, parts in tab.got if channel == b"shell"]
+    assert ("never got it" in contents[0]["evalue"]) == (told == NOT_RUN)
+
+
+def test_a_cell_that_is_begun_after_all_is_not_said_to_be_unrun(house: House) -> None:
+    header = asked(house, Tab(), "m")
+    tab = later(house)
+    house.kernel.say("status", {"execution_state": "busy"}, header)
+    house.kit.site.reactor.pump([1.0] * 30)
+    assert NOT_RUN not in heard(tab)
+
+
 def says(house: House, texts: str) -> None:
     """The kernel says lines in one turn, which the keeper hears too."""
     batch = [house.kernel.message("stream", {"name": "stdout", "text": text}) for text in texts]
@@ -132,14 +162,13 @@ def test_of_what_a_client_has_a_part_of_the_rest_comes_alone(house: House, monke
     tab = Tab()
     cursor = house.kit.channels.attach(tab, "session")  # type: ignore[arg-type]
     says(house, "abcde")
-    said = cursor.said
+    place = Place(cursor.position, cursor.said, cursor.position, 2, public=True)
     monkeypatch.setattr(message_log, "CODEC_JSON", Frames.codec)
-    place = SavedCursor(0, cursor.number, cursor.position, named(said), 2, None, 0.0, "session")
     tab.blocked = True
     says(house, "fghi")
     messages = house.kit.channels.messages
     assert messages.cursor_file is not None
-    messages.cursor_file.mark(cursor.slot, *place[2:6])
+    messages.cursor_file.mark(cursor.slot, place)
     house.next()
     back = Frames()
     house.kit.channels.attach(back, "session")  # type: ignore[arg-type]

@@ -19,7 +19,7 @@ from jupyterd.kernels.websocket.resource import ChannelsResource
 from jupyterd.testing.deferreds import allowed, at_once
 from jupyterd.testing.http import MemorySite
 from jupyterd.testing.kernel_sockets import MemoryKernel
-from tests.kernels.channels.test_kernel_channels import Watch
+from tests.kernels.channels.tabs import Watch
 from tests.kernels.messages.test_websocket_codec import frames, read_v1
 
 
@@ -50,10 +50,12 @@ class Kit:
 
         self.site.root.mount(
             "/api/kernels/*/channels",
-            lambda: ChannelsResource(find, allowed).app.resource(),
+            lambda: ChannelsResource(find, self.may_write).app.resource(),
             auth="kernels",
             websocket=True,
         )
+
+    may_write = staticmethod(allowed)
 
     def open(self, protocol="", session="s", kernel="k", headers=""):
         connection = self.site.connect()
@@ -117,6 +119,16 @@ def test_the_binary_protocol_both_ways(kit) -> None:
     ((opcode, payload),) = said(tab.received())
     channel, parts = read_v1(payload)
     assert (opcode, channel, parts[1], parts[4]) == (0x82, b"iopub", data, b"\0\1\2")
+
+
+@pytest.mark.parametrize("may", [True, False])
+def test_what_is_run_for_who_may_not_write_notebooks_is_not_written_there(kit, may) -> None:
+    async def may_write(call) -> bool:
+        return may
+
+    kit.may_write = may_write
+    assert b" 101 " in kit.open().head
+    assert [cursor.records for cursor in kit.channels.messages.attached] == [may]
 
 
 def test_of_several_protocols_the_known_one_is_chosen(kit) -> None:

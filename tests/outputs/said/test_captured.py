@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from typing import Any
 
+import nbformat
+import orjson
 import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+from nbclient import NotebookClient
 
 from jupyterd.outputs.said.messages_to_outputs import Replay
-from tests.outputs.said.test_messages_to_outputs import LIMIT, parts
+from tests.outputs.said.test_messages_to_outputs import LIMIT, joined, parts
 from tests.outputs.said.test_widgets import comm, update
 
 
@@ -74,3 +79,66 @@ def test_what_all_have_is_bounded() -> None:
         replay.feed([comm("comm_open", str(number), {"state": {"_model_name": "OutputModel", "msg_id": "m"}})])
         replay.feed([say("x" * 500)])
     assert list(replay.captured.models()) == ["7", "8"]
+
+
+class NoKernel:
+    """What nbclient's output widgets tell the kernel."""
+
+    def __init__(self) -> None:
+        self.told: dict[str, Any] = {}
+        self.session = self.shell_channel = self
+
+    def msg(self, kind: str, content: Any, parent: Any, metadata: Any) -> Any:
+        return content
+
+    def send(self, content: Any) -> None:
+        self.told[content["comm_id"]] = content["data"]["state"]["outputs"]
+
+
+WIDGETS = ("w1", "w2")
+OPEN = {"_model_module": "@jupyter-widgets/output", "_model_name": "OutputModel", "msg_id": "", "outputs": []}
+
+names = st.sampled_from(["stdout", "stderr"])
+texts = st.text("ab\n", min_size=1, max_size=3)
+outputs = st.one_of(
+    st.builds(lambda name, text: ("stream", {"name": name, "text": text}), names, texts),
+    st.builds(lambda text: ("display_data", {"data": {"text/plain": text}, "metadata": {}}), texts),
+    st.builds(lambda text: ("error", {"ename": "E", "evalue": text, "traceback": []}), texts),
+    st.builds(lambda wait: ("clear_output", {"wait": wait}), st.booleans()),
+)  # fmt: skip
+blocks: st.SearchStrategy[Any] = st.recursive(
+    outputs, lambda inner: st.tuples(st.sampled_from(WIDGETS), st.lists(inner, max_size=4)), max_leaves=20
+)
+
+
+def flat(block: Any, inside: tuple[str, ...] = ()) -> list[tuple[str, Any]]:
+    """The messages of code like ``with w1: ...``: no widget is entered twice, as ipywidgets does not allow for that."""
+    kind, content = block
+    if kind not in WIDGETS:
+        return [block]
+    said = [each for inner in content for each in flat(inner, (*inside, kind))]
+    turn = [("comm_msg", {"comm_id": kind, "data": {"method": "update", "state": {"msg_id": on}}}) for on in ("m", "")]
+    return said if kind in inside else [turn[0], *said, turn[1]]
+
+
+@example([("w1", [("clear_output", {"wait": True})])], 1)
+@settings(max_examples=150, deadline=None)
+@given(st.lists(blocks, max_size=6), st.integers(1, 4))
+def test_widgets_take_what_nbclients_take_and_their_kernel_is_told_the_same(code: list[Any], step: int) -> None:
+    opened = [
+        ("comm_open", {"comm_id": each, "target_name": "jupyter.widget", "data": {"state": OPEN}}) for each in WIDGETS
+    ]
+    said = [*opened, *(message for block in code for message in flat(block))]
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(id="c")])
+    client, kernel = NotebookClient(notebook), NoKernel()
+    client.reset_execution_trackers()
+    client.kc, client.clear_before_next_output = kernel, False
+    for kind, content in orjson.loads(orjson.dumps(said)):
+        message = {"msg_type": kind, "header": {"msg_type": kind}, "parent_header": {"msg_id": "m"}, "content": content}
+        client.process_message(message, notebook.cells[0], 0)
+    replay = replayed()
+    for start in range(0, len(said), step):
+        replay.feed(parts(kind, content, "m") for kind, content in said[start : start + step])
+    assert replay["m"].outputs() == joined(notebook.cells[0].outputs)
+    assert replay.captured.untold() == {comm_id: joined(has) for comm_id, has in kernel.told.items()}
+    assert replay.captured.untold() == {}, "once"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import signal
 import socket
 import subprocess
 from collections.abc import Iterator
@@ -17,7 +16,7 @@ import pytest
 
 from tests.hub.test_documentation import blocks
 from tests.real import programs
-from tests.real.daemon import until
+from tests.real.daemon import end_process, until
 from tests.real.hub.hub import PROXY_TOKEN, Person, Program, RealHub, started
 
 IMAGE = os.environ.get("JUPYTERD_HUB_IMAGE", "")
@@ -191,12 +190,7 @@ def booted(directory: Path) -> Iterator[list[str]]:
         inside = until(running, 90, "the machine does not come up")
         yield inside
     finally:
-        machine.send_signal(signal.SIGTERM)
-        try:
-            machine.wait(60)
-        except subprocess.TimeoutExpired:
-            machine.kill()
-            machine.wait()
+        end_process(machine, 60)
 
 
 @pytest.mark.skipif(not MACHINE, reason="set JUPYTERD_HUB_MACHINE")

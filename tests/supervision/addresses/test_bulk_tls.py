@@ -14,8 +14,8 @@ from twisted.internet.testing import StringTransport
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
 from jupyterd.supervision.addresses.bulk_tls import RECORD, BulkTLS
-from jupyterd.supervision.tls import Certificates
-from tests.supervision.test_tls import certificate
+from jupyterd.supervision.addresses.tls import Certificates
+from tests.supervision.addresses.test_tls import certificate
 
 
 class Counting(StringTransport):

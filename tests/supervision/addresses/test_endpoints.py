@@ -16,14 +16,14 @@ from twisted.internet.testing import MemoryReactorClock
 
 from jupyterd.settings.load import BadSettings, load
 from jupyterd.supervision.addresses.endpoints import BadEndpoint, Endpoints, check, is_remote
+from jupyterd.supervision.addresses.tls import BadCertificate
 from jupyterd.supervision.handover.successor import HandedOver
 from jupyterd.supervision.listener import Listener
 from jupyterd.supervision.running_servers import listens_on
 from jupyterd.supervision.sockets import CannotListen, open_port
 from jupyterd.supervision.systemd_notify import Notify
-from jupyterd.supervision.tls import BadCertificate
-from tests.supervision.server import server
-from tests.supervision.test_tls import certificate, common_name
+from tests.supervision.addresses.test_tls import certificate, common_name
+from tests.supervision.server import hand_over, server
 
 
 class Reactor(MemoryReactorClock):
@@ -212,9 +212,7 @@ def test_a_socket_of_the_service_manager_s_outlives_takeovers(tmp_path: Path, mo
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(tmp_path / "s"))
         listening.listen()
-        monkeypatch.setattr("jupyterd.supervision.sockets._FIRST_INHERITED", os.dup(listening.fileno()))
-        monkeypatch.setenv("LISTEN_PID", str(os.getpid()))
-        monkeypatch.setenv("LISTEN_FDS", "1")
+        hand_over(monkeypatch, listening)
         before = Reactor()
         first = listener(tmp_path, before)
         first.privilegedStartService()
@@ -259,8 +257,6 @@ def test_an_abstract_socket_of_the_service_manager_s_is_refused(
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(f"\0jupyterd-test-{os.getpid()}")
         listening.listen()
-        monkeypatch.setattr("jupyterd.supervision.sockets._FIRST_INHERITED", os.dup(listening.fileno()))
-        monkeypatch.setenv("LISTEN_PID", str(os.getpid()))
-        monkeypatch.setenv("LISTEN_FDS", "1")
+        hand_over(monkeypatch, listening)
         with pytest.raises(CannotListen, match="is abstract"):
             listener(tmp_path, Reactor()).privilegedStartService()

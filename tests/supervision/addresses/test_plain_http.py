@@ -15,8 +15,8 @@ from twisted.internet.task import Clock
 from twisted.internet.testing import StringTransport
 
 from jupyterd.supervision.addresses.plain_http import MAX_HEAD, Factory, answer
-from jupyterd.supervision.tls import Certificates
-from tests.supervision.test_tls import certificate
+from jupyterd.supervision.addresses.tls import Certificates
+from tests.supervision.addresses.test_tls import certificate
 
 
 def connected(home: Path) -> tuple[Any, StringTransport]:

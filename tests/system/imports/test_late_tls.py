@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.supervision.test_tls import certificate
+from tests.supervision.addresses.test_tls import certificate
 
 pytestmark = pytest.mark.slow
 

@@ -468,3 +468,19 @@ def test_slash_at_the_end_makes_no_other_path() -> None:
         ("//api", 404),
     ):
         assert site.request("GET", path).status == status, path
+
+
+@pytest.mark.parametrize("user", [None, "somebody"])
+def test_header_lines_are_remembered_of_who_is_known_alone(user: str | None) -> None:
+    site, echo = serving()
+
+    class Knowing(type(site.gate)):  # type: ignore[misc]
+        def admit(self, request: Any, mount: Any) -> None:
+            request.user = user
+
+    site.site.gate = Knowing()
+    connection = site.connect()
+    for path in (b"/a", b"/b"):
+        connection.send(b"GET " + path + b" HTTP/1.1\r\n" + HOST + b"\r\n")
+    assert [path for _, path, _ in echo.asked] == [b"/a", b"/b"]
+    assert (connection.protocol._before is None) is (user is None)

@@ -32,8 +32,8 @@ class Judge:
         self.asked += 1
         return self.verdict
 
-    def headers(self, request: Any) -> list[tuple[bytes, bytes]]:
-        return [(b"x-everywhere", b"1")]
+    def headers(self, request: Any) -> tuple[tuple[bytes, bytes], ...]:
+        return ((b"x-everywhere", b"1"),)
 
 
 class Sink:

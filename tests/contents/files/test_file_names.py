@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from jupyterd.contents.files.names import candidates, human_size, without_copy_suffix
+from jupyterd.contents.files.file_names import candidates, human_size, without_copy_suffix
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from jupyterd.contents.files import unfinished as leftovers
+from jupyterd.contents.files import unfinished_files
 from jupyterd.contents.files.atomic import Replacement
-from jupyterd.contents.files.unfinished import FRESH, MAX_SWEPT, OLD, PREFIX, create, sweep
+from jupyterd.contents.files.unfinished_files import FRESH, MAX_SWEPT, OLD, PREFIX, create, sweep
 
 
 def age(path: str | Path, seconds: float) -> None:
@@ -97,7 +97,7 @@ def test_nothing_else_goes(tmp_path: Path, dead: Path) -> None:
 
 def test_not_all_at_once(tmp_path: Path) -> None:
     for number in range(MAX_SWEPT + 3):
-        path = tmp_path / f"{PREFIX}{leftovers._boot()}-{number}"
+        path = tmp_path / f"{PREFIX}{unfinished_files._boot()}-{number}"
         path.touch()
         age(path, 2 * FRESH)
     sweep(str(tmp_path))

@@ -14,7 +14,7 @@ from jupyterd.extensions.routes import Route, is_of_contents, is_reserved
 from jupyterd.web.root import Mount
 
 if TYPE_CHECKING:
-    from jupyterd.extensions.host import ExtensionHost
+    from jupyterd.extensions.host_supervisor import ExtensionHost
     from jupyterd.web.server.request import Request
 
 UNLIMITED = 1 << 62

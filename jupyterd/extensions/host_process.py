@@ -27,7 +27,7 @@ MAX_LINE = 16 * 1024
 END_SECONDS = 1.0
 """How long a process may live that has closed its pipe: most often it is just ending."""
 
-log = Logger("jupyterd.extensions.host")
+log = Logger("jupyterd.extensions.host_supervisor")
 _LEVELS = {"D": LogLevel.debug, "I": LogLevel.info, "W": LogLevel.warn, "E": LogLevel.error, "C": LogLevel.critical}
 
 

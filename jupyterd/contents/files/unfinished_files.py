@@ -10,9 +10,10 @@ from __future__ import annotations
 import os
 import random
 import secrets
+import shutil
 import stat
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import cache
 from hashlib import sha256
@@ -51,6 +52,24 @@ def create(directory: str, mode: int = 0o666) -> tuple[int, str]:
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, mode)
     try_lock(fd)  # where the file system has no locks its age must do
     return fd, path
+
+
+def copy_aside(path: str, directory: str, take: Callable[[str], None], mode: int = 0o666) -> None:
+    """Copy a file, with its times and permissions: it is there whole or not at all.
+
+    :param directory: where the unfinished copy lies.
+    :param take: gives the copy, whose path it gets, its own name.
+    :raises OSError: it can not be read or written, or ``take`` says so.
+    """
+    fd, aside = create(directory, mode)
+    try:
+        shutil.copy2(path, aside)
+        take(aside)
+    except BaseException:
+        os.unlink(aside)
+        raise
+    finally:
+        os.close(fd)
 
 
 def sweep(directory: str, names: Iterable[str] | None = None) -> None:

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from OpenSSL import SSL
 from twisted.protocols.tls import TLSMemoryBIOFactory
 
-from jupyterd.supervision.tls import BadCertificate, Certificates, EndpointCertificates, options_of
+from jupyterd.supervision.addresses.tls import BadCertificate, Certificates, EndpointCertificates, options_of
 
 
 def certificate(home: Path, name: str = "localhost") -> tuple[str, str]:

@@ -1,4 +1,4 @@
-"""Closing of a kernel's log: its websockets are closed when they have read what it said last."""
+"""End of a kernel's log: its websockets are closed when they have read what it said last."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Life of the extension host: started, watched, started again, stopped; no HTTP."""
+"""Supervisor of the extension host: it is started, watched, started again, stopped; no HTTP."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import secrets
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from twisted.application.service import Service
@@ -16,25 +16,22 @@ from twisted.logger import Logger
 
 from jupyterd.errors import Unavailable
 from jupyterd.events.progress import Task
-from jupyterd.extensions.mirror import Kernel, Mirror
-from jupyterd.extensions.process import FROM_HOST, TO_HOST, HostProcess
+from jupyterd.extensions.host_failures import HostFailures
+from jupyterd.extensions.host_process import FROM_HOST, TO_HOST, HostProcess
+from jupyterd.extensions.host_report import Report
+from jupyterd.extensions.kernel_mirror import Kernel, Mirror
 from jupyterd.extensions.routes import Route, Routes
 from jupyterd.system.child_process import BOOT
 from jupyterd.system.daemon_directory import DaemonDirectory
 from jupyterd.system.processes.marked import MARK, kill_marked
+from jupyterd.system.processes.resident import resident
 from jupyterd.system.threads import InThread
 
 MODULE = "jupyterd.extension_host"
-BACK_OFF = (1.0, 2.0, 5.0, 15.0, 60.0)
-"""Seconds between an end that was not asked for and the next start; the last one for all further ends."""
-STABLE_SECONDS = 120.0
-"""A host that has served for so long begins anew with the first of them."""
 STOP_SECONDS = 5.0
 """How long extensions may take to stop, before all that the host has started is killed."""
 MEMORY_SECONDS = 5.0
 """How often its memory is looked at, where there is a limit."""
-MAX_REMEMBERED = 20
-"""Ends, stalls and errors that are kept for the operator's eyes."""
 
 
 @dataclass(frozen=True)
@@ -60,31 +57,6 @@ class HostSettings:
     contents: str = ""
 
 
-@dataclass
-class Extension:
-    """What is known of one extension in the host.
-
-    :ivar error: why it does not work; empty where it does.
-    """
-
-    name: str
-    version: str = ""
-    seconds: float = 0.0
-    memory: int = 0
-    error: str = ""
-    routes: int = 0
-
-
-@dataclass
-class Report:
-    """What the host has told of itself."""
-
-    page_config: dict[str, Any] = field(default_factory=dict)
-    static: list[str] = field(default_factory=list)
-    contents: str = ""
-    extensions: dict[str, Extension] = field(default_factory=dict)
-
-
 class ExtensionHost(Service):
     """Runs the host, and knows its routes.
 
@@ -95,9 +67,8 @@ class ExtensionHost(Service):
     :param kernels: all kernels, now.
     :param heard: takes what the host tells that is not about itself (events, schemas, a wish to stop).
     :param begin: tells of a start while it takes.
+    :ivar failures: what went wrong.
     :ivar loading: the extension that is just being loaded.
-    :ivar excluded: extensions that are left out, each with the reason.
-    :ivar history: what went wrong: the last :data:`MAX_REMEMBERED` times, each with ``time`` and ``what``.
     :param listen: opens the private socket that the host asks the daemon on; called once.
     """
 
@@ -129,7 +100,7 @@ class ExtensionHost(Service):
         self.routes = Routes((), settings.base_url)
         self.report = Report()
         self.state = "stopped"
-        self.history: list[dict[str, Any]] = []
+        self.failures = HostFailures(reactor)
         self.last_activity = 0.0
         self._directory = directory
         self._setup = setup
@@ -140,9 +111,6 @@ class ExtensionHost(Service):
         self._mark = ""
         self._port: Any = None
         self.loading = ""
-        self._suspects: dict[str, int] = {}
-        self.excluded: dict[str, str] = {}
-        self._failures = 0
         self._timer: Any = None
         self._memory_timer: Any = None
         self._since = 0.0
@@ -175,7 +143,7 @@ class ExtensionHost(Service):
     @property
     def is_expected(self) -> bool:
         """It will answer soon: who asks may wait."""
-        return self.state in ("starting", "restarting") or (self.state == "waiting" and self._failures <= 1)
+        return self.state in ("starting", "restarting") or (self.state == "waiting" and self.failures.in_a_row <= 1)
 
     def ready(self) -> Deferred[None]:
         """Wait until it answers, as long as the settings allow.
@@ -210,7 +178,8 @@ class ExtensionHost(Service):
         elif self.state == "restarting":
             what = "it is started anew"
         elif self.state == "waiting":
-            what = f"{self.history[-1]['what']}; it is started again in a moment" if self.history else "it has ended"
+            history = self.failures.history
+            what = f"{history[-1]['what']}; it is started again in a moment" if history else "it has ended"
         else:
             what = "it does not run"
         return Unavailable(f"The server extensions do not answer: {what}")
@@ -248,10 +217,9 @@ class ExtensionHost(Service):
         :param forgiving: extensions that were left out for what they did get another chance.
         """
         if forgiving:
-            self.excluded.clear()
-            self._suspects.clear()
+            self.failures.forgive()
         self.wanted = tuple(self._again())
-        self._failures = 0
+        self.failures.in_a_row = 0
         self._cancel()
         if self._process is None:
             self._start()
@@ -272,7 +240,7 @@ class ExtensionHost(Service):
         self.mirror.forget()
         with suppress(FileNotFoundError):
             os.unlink(self.socket)
-        wanted = [name for name in self.wanted if name not in self.excluded]
+        wanted = [name for name in self.wanted if name not in self.failures.excluded]
         setup = {
             "key": self.key.hex(),
             "socket": self.socket,
@@ -329,32 +297,16 @@ class ExtensionHost(Service):
         if self.state == "restarting":
             self._start()
             return
-        self._remember(why)
-        self._blame(why)
-        if self.state == "ready" and self.reactor.seconds() - self._since > STABLE_SECONDS:
-            self._failures = 0
-        seconds = BACK_OFF[min(self._failures, len(BACK_OFF) - 1)]
-        self._failures += 1
+        self.failures.remember(why)
+        if self.state == "starting" and self.loading and self.failures.blame(self.loading, why):
+            self.log.error("the server extension {name} is left out: {why}", name=self.loading, why=why)
+        seconds = self.failures.delay(self.reactor.seconds() - self._since if self.state == "ready" else 0.0)
         self.state = "waiting"
         self.log.error(
             "the extension host is gone: {why}; it is started again in {seconds:g} seconds", why=why, seconds=seconds
         )
         self._answer_waiting()
         self._timer = self.reactor.callLater(seconds, self._start)
-
-    def _blame(self, why: str) -> None:
-        """Leave an extension out that has ended the host while it was loaded: twice, where a signal did."""
-        name = self.loading
-        if not name or self.state != "starting":
-            return
-        self._suspects[name] = self._suspects.get(name, 0) + 1
-        if self._suspects[name] >= 2 or "SIG" not in why:
-            self.excluded[name] = f"The extension host could not load it: {why}"
-            self.log.error("the server extension {name} is left out: {why}", name=name, why=why)
-
-    def _remember(self, what: str) -> None:
-        self.history.append({"time": self.reactor.seconds(), "what": what})
-        del self.history[:-MAX_REMEMBERED]
 
     def _gone(self) -> None:
         self.state = "stopped"
@@ -410,30 +362,20 @@ class ExtensionHost(Service):
 
     def _extension_failed(self, message: dict[str, Any]) -> None:
         name, error = str(message["extension"]), str(message["error"])
-        self.report.extensions.setdefault(name, Extension(name)).error = error
+        self.report.failed(name, error)
         self.log.error("the server extension {name} does not work: {error}", name=name, error=error)
 
     def _is_ready(self, message: dict[str, Any]) -> None:
         if self.state != "starting":
             return  # it is to end, and has not read that yet
-        failed = {name: each for name, each in self.report.extensions.items() if each.error}
-        extensions = {told["name"]: Extension(**told) for told in message["extensions"]}
-        for name, each in failed.items():
-            if name in extensions:
-                extensions[name].error = extensions[name].error or each.error
-        self.report = Report(
-            page_config=dict(message["page_config"]),
-            static=[str(path) for path in message["static"]],
-            contents=str(message["contents"] or ""),
-            extensions=extensions,
-        )
+        self.report = self.report.renewed(message)
         self._has_routes(message)
         self._cancel()
         self.state, self.loading = "ready", ""
         self._started()
         seconds = self.reactor.seconds() - self._since
         self._since = self.reactor.seconds()
-        working = [name for name, each in extensions.items() if not each.error]
+        working = [name for name, each in self.report.extensions.items() if not each.error]
         self.log.info(
             "server extensions are loaded after {seconds:.1f} seconds: {names}",
             seconds=seconds,
@@ -455,12 +397,11 @@ class ExtensionHost(Service):
                 name=route.extension or "an extension",
                 why=why,
             )
-        for extension in self.report.extensions.values():
-            extension.routes = sum(route.extension == extension.name for route in self.routes)
+        self.report.count_routes(route.extension for route in self.routes)
 
     def _is_stalled(self, message: dict[str, Any]) -> None:
         name, seconds = str(message.get("extension") or "an extension"), float(message["seconds"])
-        self._remember(f"{name} blocked the extension host for {seconds:.0f} seconds")
+        self.failures.remember(f"{name} blocked the extension host for {seconds:.0f} seconds")
         self.log.warn(
             "the server extension {name} has blocked the extension host for {seconds:.0f} seconds:\n{stack}",
             name=name,
@@ -485,12 +426,3 @@ class ExtensionHost(Service):
         used, limit = resident(self.pid), self.settings.memory_limit
         if used > limit and self._process is not None:
             self._process.break_off(f"it has {used} bytes of memory, and extension_host_memory_limit is {limit}")
-
-
-def resident(pid: int | None) -> int:
-    """A process's resident memory in bytes; 0 where the system does not tell."""
-    try:
-        with open(f"/proc/{pid}/statm", encoding="ascii") as file:
-            return int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
-    except (OSError, IndexError, ValueError):
-        return 0

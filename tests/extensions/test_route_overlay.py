@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from jupyterd.extensions.host import BACK_OFF
-from jupyterd.extensions.overlay import Overlay
+from jupyterd.extensions.host_failures import BACK_OFF
+from jupyterd.extensions.route_overlay import Overlay
 from jupyterd.testing.http import MemorySite
 from jupyterd.web.root import Root
-from tests.extensions.test_host import READY, House
+from tests.extensions.test_host_supervisor import READY, House
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-from jupyterd.contents.files import names as naming
+from jupyterd.contents.files import file_names
 from jupyterd.contents.managers.sync_or_async import settled
 from jupyterd.contents.models import Model
 from jupyterd.contents.paths import clean, split
@@ -53,9 +53,9 @@ async def update(manager: Any, model: Model, path: str) -> Model:
 
 
 async def increment_filename(manager: Any, filename: str, path: str = "", insert: str = "") -> str:
-    """The first free name in a directory; see :func:`jupyterd.contents.files.names.candidates`."""
+    """The first free name in a directory; see :func:`jupyterd.contents.files.file_names.candidates`."""
     path = clean(path)
-    for name in naming.candidates(filename, insert):
+    for name in file_names.candidates(filename, insert):
         if not await settled(manager.exists(f"{path}/{name}")):
             return name
     raise NoFreeName(f"No name like {filename} is free in {path or '/'}")
@@ -98,7 +98,7 @@ async def new_untitled(manager: Any, path: str = "", type: str = "", ext: str = 
     :raises Invalid: ``ext`` can not be the end of a name.
     """
     path = clean(path)
-    if not naming.is_suffix(ext):
+    if not file_names.is_suffix(ext):
         raise Invalid(f"{ext!r} is not a file extension")
     if not await settled(manager.dir_exists(path)):
         raise NotFound(f"No such directory: {path}")
@@ -165,7 +165,7 @@ async def copy_to(manager: Any, path: str, to_path: str | None, make: Make) -> M
     from_dir, from_name = split(path)
     target = from_dir if to_path is None else clean(to_path)
     if await settled(manager.dir_exists(target)):
-        return await in_free_name(manager, naming.without_copy_suffix(from_name), target, make, "-Copy")
+        return await in_free_name(manager, file_names.without_copy_suffix(from_name), target, make, "-Copy")
     if to_path is None:
         raise NotFound(f"No such directory: {target}")
     if "/" in target and not await settled(manager.dir_exists(parent := split(target)[0])):

@@ -12,7 +12,8 @@ from twisted.internet.testing import MemoryReactorClock
 from twisted.python.failure import Failure
 
 from jupyterd.errors import Unavailable
-from jupyterd.extensions.host import BACK_OFF, ExtensionHost, HostSettings
+from jupyterd.extensions.host_failures import BACK_OFF
+from jupyterd.extensions.host_supervisor import ExtensionHost, HostSettings
 from jupyterd.extensions.http.private_api import HostGate
 from jupyterd.system.daemon_directory import DaemonDirectory
 from jupyterd.testing.deferreds import at_once
@@ -145,7 +146,7 @@ def test_each_run_has_another_mark_and_the_key_is_in_no_environment(house: House
 def test_an_extension_that_ends_it_while_it_is_loaded_is_left_out(house: House) -> None:
     house.say(do="loading", extension="two")
     house.end()
-    assert "two" in house.host.excluded
+    assert "two" in house.host.failures.excluded
     house.reactor.advance(2)
     assert b'"wanted": ["one"]' in house.process.transport.sent[0]
 
@@ -154,7 +155,7 @@ def test_one_that_was_killed_by_a_signal_gets_another_chance(house: House) -> No
     for excluded in (False, True):
         house.say(do="loading", extension="two")
         house.end(None, 9)
-        assert ("two" in house.host.excluded) is excluded
+        assert ("two" in house.host.failures.excluded) is excluded
         house.reactor.advance(10)
 
 
@@ -163,7 +164,7 @@ def test_one_that_never_loads_is_ended(house: House) -> None:
     house.reactor.advance(house.host.settings.start_timeout)
     assert house.process.transport.signals == ["KILL"]
     house.end(None, 9)
-    assert "has not loaded two within" in house.host.excluded["two"]
+    assert "has not loaded two within" in house.host.failures.excluded["two"]
 
 
 def test_what_others_took_before_it_is_not_its_own(house: House) -> None:
@@ -186,16 +187,16 @@ def test_one_that_blocks_for_too_long_is_ended(house: House) -> None:
     assert house.process.transport.signals == []
     house.say(do="stalled", extension="one", seconds=400.0, stack="s")
     assert house.process.transport.signals == ["KILL"]
-    assert "one blocked the extension host for 10 seconds" in str(house.host.history)
+    assert "one blocked the extension host for 10 seconds" in str(house.host.failures.history)
 
 
 def test_its_memory_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     house = House(tmp_path, memory_limit=1000)
     house.say(**READY)
-    monkeypatch.setattr("jupyterd.extensions.host.resident", lambda pid: 999)
+    monkeypatch.setattr("jupyterd.extensions.host_supervisor.resident", lambda pid: 999)
     house.reactor.advance(5)
     assert house.process.transport.signals == []
-    monkeypatch.setattr("jupyterd.extensions.host.resident", lambda pid: 1001)
+    monkeypatch.setattr("jupyterd.extensions.host_supervisor.resident", lambda pid: 1001)
     house.reactor.advance(5)
     assert house.process.transport.signals == ["KILL"]
 
@@ -248,7 +249,7 @@ def test_one_that_is_ready_while_it_is_to_be_started_anew_is_killed_and_started_
     assert house.process.transport.signals == ["KILL"]
     house.end(None, 9)
     assert len(house.reactor.started) == 2
-    assert house.host.history == []
+    assert house.host.failures.history == []
 
 
 def test_what_is_not_about_itself_is_passed_on(house: House) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from jupyterd.contents.files.os_errors import PermissionDenied
-from jupyterd.contents.files.regular import read
+from jupyterd.contents.files.regular_files import read
 from jupyterd.errors import Invalid
 
 
