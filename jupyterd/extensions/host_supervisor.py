@@ -248,6 +248,7 @@ class ExtensionHost(Service):
             "argv": list(self.settings.argv),
             "daemon": os.getpid(),
             "wanted": wanted,
+            "update": self.mirror.number,  # what was told to others, or to nobody, it need not wait for
             **self._setup(),
         }
         run: list[HostProcess] = []

@@ -385,8 +385,9 @@ def test_it_is_started_anew_with_other_extensions_and_when_somebody_asks(daemon:
     second = host_of(daemon)
     how = {each["name"]: each["how"] for each in daemon.json("GET", "/api/extensions")["extensions"]}
     assert (how["trial"], how["bad_load"]) == ("host", "off")
+    daemon.json("PUT", "/api/contents/between.txt", {"type": "file", "format": "text", "content": ""})  # an event
     assert daemon.ask("POST", "/api/extensions/restart").status == 202
-    assert host_of(daemon) != second  # who asks meanwhile waits
+    assert host_of(daemon) != second  # who asks meanwhile waits, and not for what the second was told
 
 
 def test_routes_that_are_added_later(daemon: Daemon) -> None:
