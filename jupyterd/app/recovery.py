@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Awaitable, Callable, Collection, Mapping
 from contextlib import suppress
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from twisted.application.service import Service
@@ -19,6 +20,7 @@ from jupyterd.state.directory import StateDirectory
 from jupyterd.state.keeper_link import KeeperRefused
 from jupyterd.supervision.handover.predecessor import Predecessor
 from jupyterd.supervision.handover.successor import Successor
+from jupyterd.supervision.handover.supervisors import takeover_refusal
 from jupyterd.system.daemon_directory import local_places
 
 if TYPE_CHECKING:
@@ -185,6 +187,7 @@ def predecessor(reactor: Any, keeping: Keeping, front: Listener) -> Predecessor:
         sockets=front.hand_over,
         state=keeping.kept.directory.join,
         leave=leave,
+        refusal=partial(takeover_refusal, os.environ),
     )
 
 

@@ -133,6 +133,10 @@ def keeps_a_kernel(daemon: Daemon, restart: Callable[[], object]) -> tuple[int, 
     """Over a kill and a restart. Gives the pids of the daemon and of the kernel."""
     daemon.start_kernel()
     kernel, first = kernel_of(daemon), pid_of(daemon)
+    env = environment(daemon.home)
+    done = subprocess.run([BIN / "jupyterd", "restart", str(daemon.port)], env=env, capture_output=True, text=True)
+    assert (done.returncode, "would lose the process that takes over" in done.stderr) == (2, True), done.stderr
+    assert pid_of(daemon) == first, "it serves on"
     os.kill(first, signal.SIGKILL)
     second = comes_back(daemon, first)
     assert kernel_of(daemon) == kernel

@@ -19,7 +19,7 @@ from typing import Any
 import pytest
 
 from tests.real.daemon import DEFAULT, Daemon, running, until
-from tests.real.tab import Tab
+from tests.real.tab import Tab, printed
 
 NOTEBOOK: dict[str, Any] = {"cells": [], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
 TEXT = {"type": "file", "format": "text", "content": "x" * 5000}
@@ -91,12 +91,16 @@ def test_no_thread_and_no_process(somebodys: Path) -> None:
         until(lambda: daemon.ask("GET", "/readyz").status == 200, what="it does not get well")
         assert list(statuses(daemon, *work).values()) == [200, 201]
         kernel_id = daemon.start_kernel()
-        Tab(daemon, kernel_id).ready().close()
+        tab = Tab(daemon, kernel_id).ready()
+        tab.until_done(tab.execute("kept = 'it is the same kernel'"))
         with no_process_left():  # now they have theirs
             assert list(statuses(daemon, *work).values()) == [200, 200]
             assert daemon.ask("GET", "/readyz").status == 200
             restart = ("POST", f"/api/kernels/{kernel_id}/restart", None)
             assert set(statuses(daemon, kernel, terminal, restart).values()) == {503}
+            assert daemon.json("GET", f"/api/kernels/{kernel_id}")["execution_state"] == "idle"
+            assert printed(tab.until_done(tab.execute("print(kept)"))) == "it is the same kernel\n"
+        tab.close()
         until(lambda: daemon.ask("POST", f"/api/kernels/{kernel_id}/restart").status == 200, what="no kernel")
         Tab(daemon, kernel_id).ready().close()
         with no_process_left():

@@ -23,6 +23,7 @@ from jupyterd.kernels.process.provisioner_record import from_json, to_json
 from jupyterd.kernels.process.transport import port_taken, replies_to_the_newest, socket_address
 from jupyterd.kernels.settings import with_sections
 from jupyterd.system.asyncio_bridge import from_asyncio
+from jupyterd.system.processes.process_room import check_process_room
 
 if TYPE_CHECKING:
     from jupyterd.state.kept_child import KeptChild
@@ -197,11 +198,17 @@ class ClientProcess:
     # -- its life
 
     def prepare(self) -> None:
-        """See :class:`KernelProcess`: directories may have been cleaned away, and its program, since it was started."""
+        """See :class:`KernelProcess`: directories may have been cleaned away, and its program, since it was started.
+
+        One process more is needed than there will be in the end: what ends gives room to whoever comes first.
+        """
+        local = self.kept or self._rules.is_local(self._spec)
         program = self._spec.argv[0] if self._spec.argv else ""
-        if self._rules.is_local(self._spec) and os.path.isabs(program) and not os.access(program, os.X_OK):
+        if local and os.path.isabs(program) and not os.access(program, os.X_OK):
             raise Failed(f"The kernel can not be started: there is no program {program}")
         try:
+            if local:
+                check_process_room()
             os.makedirs(self._rules.connection_dir, mode=0o700, exist_ok=True)
             self._see_to_sockets()
             if self._manager.has_kernel and not os.path.exists(self._connection_file):

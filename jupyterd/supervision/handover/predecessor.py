@@ -64,6 +64,7 @@ class Predecessor(Service):
         the path of a UNIX socket that is the server's own.
     :param state: gives the path of a file in the directory of the server's state.
     :param leave: stops the daemon so that the successor finds all; given its process number, where we have started it.
+    :param refusal: why nobody may take over; empty if somebody may.
     """
 
     log = Logger()
@@ -78,11 +79,12 @@ class Predecessor(Service):
         sockets: Callable[[], list[tuple[int, str, str]]],
         state: Callable[[str], str],
         leave: Callable[[int | None], None],
+        refusal: Callable[[], str],
     ) -> None:
         self._reactor, self._keeper = reactor, keeper
         self._argv = list(argv)
         self._environment = {name: value for name, value in environment.items() if name != "WATCHDOG_PID"}  # ours
-        self._sockets, self._state, self._leave = sockets, state, leave
+        self._sockets, self._state, self._leave, self._refusal = sockets, state, leave, refusal
         self._starting = False
         self._successor: int | None = None
         self.left = False
@@ -92,6 +94,9 @@ class Predecessor(Service):
         """Start a successor, which takes over."""
         if self._starting or self.left:
             self.log.warn("a restart is under way")
+            return
+        if (why := self._refusal()) != "":
+            self._give_up(why)
             return
         self._starting = True
         Deferred.fromCoroutine(self._start()).addErrback(lambda failure: self._give_up(failure.getErrorMessage()))
@@ -125,8 +130,9 @@ class Predecessor(Service):
 
     def _pass_on(self) -> None:
         found = self._sockets()
-        if not found:
-            passing = self._keeper.ask("refuse", why="it does not listen")
+        why = self._refusal() if found else "it does not listen"
+        if why:
+            passing = self._keeper.ask("refuse", why=why)
         else:
             passing = self._keeper.ask(
                 "pass_on", [fd for fd, _, _ in found], places=[[endpoint, path] for _, endpoint, path in found]
