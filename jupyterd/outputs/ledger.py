@@ -46,6 +46,7 @@ class ExecutionLedger:
         self._store, self._in_thread, self._clock = store, in_thread, clock
         self._lock = Lock()
         self._changes: dict[Key, Row | None] = {}
+        self._late: dict[Key, Execution] = {}
         self._is_called = self._closed = False
         self._timer: IDelayedCall | None = None
 
@@ -54,14 +55,22 @@ class ExecutionLedger:
 
         :param at_once: the log does not tell it.
         """
-        self._change((kernel_id, execution.id), row_of(kernel_id, execution), at_once)
+        key = (kernel_id, execution.id)
+        if at_once or self._closed:
+            self._change(key, row_of(kernel_id, execution))
+            return
+        self._late[key] = execution
+        if self._timer is None:
+            self._timer = self._clock.callLater(DELAY, self._write_soon)
 
     def forget(self, kernel_id: str, msg_id: str) -> None:
         """A file holds its outputs, or nobody wants them."""
-        self._change((kernel_id, msg_id), None, True)
+        self._late.pop((kernel_id, msg_id), None)
+        self._change((kernel_id, msg_id), None)
 
     def leave_out(self, kernel_id: str) -> None:
         """The kernel is gone, and with it what is written of its executions: write no more of them."""
+        self._late = {key: each for key, each in self._late.items() if key[0] != kernel_id}
         with self._lock:
             self._changes = {key: row for key, row in self._changes.items() if key[0] != kernel_id}
 
@@ -70,20 +79,20 @@ class ExecutionLedger:
         self._closed = True
         self._write_soon()
 
-    def _change(self, key: Key, row: Row | None, at_once: bool) -> None:
+    def _change(self, key: Key, row: Row | None) -> None:
         with self._lock:
             self._changes[key] = row
-        if at_once or self._closed:
-            self._write_soon()
-        elif self._timer is None:
-            self._timer = self._clock.callLater(DELAY, self._write_soon)
+        self._write_soon()
 
     def _write_soon(self) -> None:
         """In the thread; what changes until it gets there is written with it."""
         if self._timer is not None and self._timer.active():
             self._timer.cancel()
         self._timer = None
+        rows = {key: row_of(key[0], each) for key, each in self._late.items()}
+        self._late.clear()
         with self._lock:
+            self._changes.update(rows)
             called, self._is_called = self._is_called, bool(self._changes)
         if self._changes and not called:
             self._in_thread(self._write).addErrback(self._not_written)

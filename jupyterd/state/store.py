@@ -197,7 +197,8 @@ class StateStore:
             try:
                 self._connection.execute("BEGIN IMMEDIATE")
                 for query, rows in changes:
-                    self._connection.executemany(query, rows)
+                    if rows:
+                        self._connection.executemany(query, rows)
                 self._connection.execute("COMMIT")
             except sqlite3.Error as error:
                 self._not_written(error)

@@ -83,6 +83,8 @@ def test_what_changes_until_the_thread_gets_there_is_one_write(house: House) -> 
     house.ledger.remember("k", new)
     new.state = "running"
     house.ledger.remember("k", new, at_once=False)
+    assert (house.thread.work(), house.states()) == (1, {"new": "queued"})
+    house.clock.advance(DELAY)
     assert (house.thread.work(), house.states()) == (1, {"new": "running"})
     house.clock.advance(DELAY)
     assert house.thread.work() == 0

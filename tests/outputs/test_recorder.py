@@ -415,6 +415,30 @@ def test_what_is_written_passes_the_operators_hooks_and_is_trusted_as_the_rest_w
     assert [each["metadata"]["trusted"] for each in (first, second)] == [False, False], "nobody knows who made the rest"
 
 
+def test_tags_and_hashes_of_files_hold_when_outputs_are_written(kit: Kit) -> None:
+    def put(**headers: str) -> Any:
+        content = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [cell("c1"), cell("c2", "edited")]}
+        body = {"type": "notebook", "format": "json", "content": content}
+        return kit.site.request("PUT", PATH, json_body=body, headers=headers)
+
+    opened = kit.site.request("GET", f"{PATH}?hash=1")
+    page = Page(kit, "one")
+    header = page.run("c1")
+    page.leave()
+    kit.ran(header, "x")
+    kit.pass_time(CLOSED + 10)
+    written = kit.site.request("GET", f"{PATH}?hash=1")
+    assert written.json()["hash"] != opened.json()["hash"]
+    assert put(**{"If-Match": opened.headers["etag"][0]}).status == 412, "it is another file now"
+    assert kit.disk() == [(1, ["x"]), (None, [])]
+    saved = put(**{"If-Match": written.headers["etag"][0]})
+    assert saved.status == 200, "this one keeps what it did not know of"
+    assert kit.disk() == [(1, ["x"]), (None, [])]
+    now = kit.site.request("GET", f"{PATH}?hash=1")
+    assert now.headers["etag"] == saved.headers["etag"]
+    assert now.json()["last_modified"] == saved.json()["last_modified"]
+
+
 def test_switched_off_nothing_is_written_and_pages_go_on_all_the_same(tmp_path: Path) -> None:
     kit = Kit(tmp_path, enabled=False)
     kit.put(cell("c1"))
@@ -670,6 +694,23 @@ def test_the_kernel_is_told_what_cells_took_that_were_run_again_since(kit: Kit) 
     capture(kit, again, "b\n", 3)
     kit.finish(again, 3)
     assert told(kit) == [("out", ["a\nb\n"])]
+
+
+def test_the_next_daemon_takes_nothing_twice_for_an_output_widget(tmp_path: Path) -> None:
+    store = StateStore(str(tmp_path / "state.db"))
+    kit = Kit(tmp_path, ledger=ExecutionLedger(lambda: store, at_once, Clock()))
+    page = with_output_widget(kit)
+    kit.put(cell("c1", execution_count=1), cell("c2"), cell("c3"))
+    header = page.run("c2")
+    capture(kit, header, "a", 2)
+    outputs = [{"output_type": "stream", "name": "stdout", "text": "a"}]
+    kit.kernel.say("comm_msg", {"comm_id": "out", "data": {"method": "echo_update", "state": {"outputs": outputs}}})
+    killed(kit, store)
+    assert widgets(kit)["out"]["outputs"] == outputs
+    capture(kit, header, "b", 2)
+    page.leave()
+    kit.finish(header, 2)
+    assert told(kit) == [("out", ["ab"])]
 
 
 def test_the_kernel_is_not_told_what_it_knows_nor_when_it_has_gone(kit: Kit) -> None:
