@@ -43,6 +43,8 @@ def main() -> None:
 def run(link: Any, setup: dict[str, Any]) -> None:
     """The host's life."""
     from jupyterd.extension_host import shims
+
+    shims.iri_grammar_late()
     from jupyterd.extension_host.app import HostApp
     from jupyterd.extension_host.watchdog import Watchdog
 

@@ -10,6 +10,7 @@ from typing import Any
 import nbformat
 import orjson
 import pytest
+
 from tests.outputs.daemon_in_memory import PATH, Kit, Page, cell
 
 CLOSED = 60.0
