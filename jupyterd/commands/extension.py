@@ -116,7 +116,7 @@ def _how(name: str) -> str:
 def switch(name: str, on: bool, level: str) -> Iterator[str]:
     """Enable or disable an extension, in the file that names it already or in one of its own.
 
-    :raises CommandError: it is not installed, or the file can not be written.
+    :raises CommandError: it is not installed, or the file can not be written or is none that can be added to.
     """
     if on and not is_installed(name):
         raise CommandError(f"the module {name!r} could not be found: is the extension installed?")
@@ -124,7 +124,12 @@ def switch(name: str, on: bool, level: str) -> Iterator[str]:
     known = read(directory).get(name)
     path = known[1] if known is not None else os.path.join(directory, FOLDER, f"{name}.json")
     content = _content(path)
-    content.setdefault("ServerApp", {}).setdefault("jpserver_extensions", {})[name] = on
+    if not content and os.path.exists(path) and os.path.getsize(path):
+        raise CommandError(f"{path}: it holds no JSON object, and is left as it is")
+    try:
+        content.setdefault("ServerApp", {}).setdefault("jpserver_extensions", {})[name] = on
+    except (AttributeError, TypeError):
+        raise CommandError(f"{path}: its ServerApp.jpserver_extensions is no object, and is left as it is") from None
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         with open(path, "w", encoding="utf-8") as file:

@@ -287,7 +287,9 @@ class HostApp(ServerApp):
         self.extension_manager.current = ""
 
     def _routes(self) -> list[dict[str, Any]]:
-        return routes.describe(self.web_app, self.core_rules, self.owner_of)
+        found = routes.describe(self.web_app, self.core_rules, self.owner_of)
+        routes.set_aside(self.web_app, self.core_rules, self.base_url)
+        return found
 
     def tell_routes(self) -> None:
         """Tell the daemon of routes that were added."""

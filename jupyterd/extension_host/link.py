@@ -44,7 +44,9 @@ class Link:
             if not data:
                 raise EOFError
             self._buffer += data
-        return self._next() or {}
+        setup = self._next() or {}
+        self._number = int(setup.get("update", 0))
+        return setup
 
     def send(self, message: Mapping[str, Any]) -> None:
         """Tell the daemon something; from any thread. It blocks while the daemon does not read."""

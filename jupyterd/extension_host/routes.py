@@ -10,6 +10,8 @@ from tornado.routing import AnyMatches, HostMatches, PathMatches, Rule
 from tornado.web import RequestHandler
 from tornado.websocket import WebSocketHandler
 
+from jupyterd.extensions.routes import matches_everything
+
 STOCK_XSRF = (RequestHandler.check_xsrf_cookie, JupyterHandler.check_xsrf_cookie)
 STOCK_LOGIN = (RequestHandler.get_login_url, JupyterHandler.get_login_url)
 STOCK = "jupyter_server."
@@ -39,6 +41,22 @@ def describe(app: Any, known: Iterable[Rule], owner_of: Callable[[Rule], str]) -
         for rule, core in rules_of(app)
         if isinstance(rule.matcher, PathMatches) and not (core and id(rule) in own)
     ]
+
+
+def set_aside(app: Any, known: Iterable[Rule], base_url: str) -> None:
+    """Take rules of extensions that match everything out of an application: other extensions' may lie behind them.
+
+    The daemon sends them nothing.
+    """
+    own = {id(rule) for rule in known}
+    for rule in app.default_router.rules:
+        rules = getattr(rule.target, "rules", None)
+        if isinstance(rules, list):
+            rules[:] = [each for each in rules if id(each) in own or not _takes_all(each, base_url)]
+
+
+def _takes_all(rule: Rule, base_url: str) -> bool:
+    return isinstance(rule.matcher, PathMatches) and matches_everything(rule.matcher.regex, base_url)
 
 
 def of_core(app: Any) -> list[Rule]:

@@ -40,7 +40,7 @@ class HostSettings:
 
     :param argv: the server's command line; the host reads the same files with it.
     :param directory: where that was given.
-    :param start_timeout: seconds within which it must have loaded all extensions.
+    :param start_timeout: seconds that it may take to begin, and for each step of an extension: import, link, load.
     :param wait: seconds for which a request waits for it.
     :param memory_limit: bytes of resident memory, at which it is started anew; 0 for no limit.
     :param contents: the contents manager that the host answers for contents with; empty where the daemon does.
@@ -248,6 +248,7 @@ class ExtensionHost(Service):
             "argv": list(self.settings.argv),
             "daemon": os.getpid(),
             "wanted": wanted,
+            "update": self.mirror.number,  # what was told to others, or to nobody, it need not wait for
             **self._setup(),
         }
         run: list[HostProcess] = []
@@ -269,6 +270,11 @@ class ExtensionHost(Service):
         finally:
             os.close(nothing)
         self.mirror.refresh()
+        self._give_time()
+
+    def _give_time(self) -> None:
+        """Let the step that begins take as long as the settings allow; slow ones before it cost it nothing."""
+        self._cancel()
         self._timer = self.reactor.callLater(self.settings.start_timeout, self._overdue)
 
     def _overdue(self) -> None:
@@ -352,6 +358,8 @@ class ExtensionHost(Service):
 
     def _is_loading(self, message: dict[str, Any]) -> None:
         self.loading = str(message["extension"])
+        if self.state == "starting":
+            self._give_time()
 
     def _extension_failed(self, message: dict[str, Any]) -> None:
         name, error = str(message["extension"]), str(message["error"])

@@ -90,7 +90,7 @@ class Routes:
         except (re.error, RecursionError) as error:
             self.refused.append((route, f"it is no regular expression: {error}"))
             return
-        if any(pattern.match(base_url + path) for path in _STRANGE):
+        if matches_everything(pattern, base_url):
             self.refused.append((route, "it matches everything"))
         elif any(pattern.match(base_url + "/".join(path)) for path in RESERVED) and not self._of_contents(route):
             self.refused.append((route, "the server's own routes there can not be taken"))
@@ -127,6 +127,11 @@ class Routes:
 
     def _of_contents(self, route: Route) -> bool:
         return self._contents and route.extension == CONTENTS_MANAGER
+
+
+def matches_everything(pattern: re.Pattern[str], base_url: str) -> bool:
+    """The pattern would take all requests below ``base_url``."""
+    return any(pattern.match(base_url + path) for path in _STRANGE)
 
 
 def is_reserved(segments: Sequence[str]) -> bool:

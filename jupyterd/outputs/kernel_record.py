@@ -144,20 +144,28 @@ class KernelRecord:
             for key in execution.clients:
                 if not key.startswith(NAMELESS):
                     self.away[key] = self._seconds() + self._settings.lost_page_timeout
-        await self._hear_again(log)
+        begin = min((each.first for each in self.executions.values()), default=log.next)
+        await self._hear_again(log, begin)
         if self.executions:
-            self.cursor = log.open(position=min(each.first for each in self.executions.values()))
-            self._had = self._widgets.output_widgets()
+            self.cursor = log.open(position=begin)
             self._overseer.changed(self)
             self.learn()
 
-    async def _hear_again(self, log: MessageLog) -> None:
-        """Widgets, and how far cells are that are not over, as far as the log of the former daemon still tells."""
+    async def _hear_again(self, log: MessageLog, begin: int) -> None:
+        """Widgets, and how far cells are that are not over, as far as the log of the former daemon still tells.
+
+        :param begin: from this number on outputs are read when they are asked for, by output widgets as they were then.
+        """
         idle: list[str] = []
+        self._had = None
         async for chunk in log.since(log.oldest, None):
+            if self._had is None and chunk.end > begin:
+                self._had = self._widgets.output_widgets()
             for parts in chunk.messages:
                 with suppress(*UNREADABLE):
                     self._hear_one_again(chunk.channel, parts, idle)
+        if self._had is None:
+            self._had = self._widgets.output_widgets()
         for msg_id in idle:
             self.told(msg_id, "idle")
 

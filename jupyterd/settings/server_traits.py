@@ -214,7 +214,9 @@ class ServerTraits(ListenTraits, MovedTraits):
     extension_host = Bool(
         True, config=True, help="Run server extensions written for the Jupyter Server, in a process of their own."
     )
-    extension_host_start_timeout = Float(120.0, config=True, help="Seconds within which all extensions must be loaded.")
+    extension_host_start_timeout = Float(
+        120.0, config=True, help="Seconds that the extensions' process may take to start, and each extension to load."
+    )
     extension_host_wait = Float(60.0, config=True, help="Seconds for which a request waits for its extension to load.")
     extension_host_memory_limit = Integer(
         0, config=True, help="Bytes of resident memory at which the extensions' process is started anew; 0: no limit."

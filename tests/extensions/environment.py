@@ -23,18 +23,25 @@ HOME = Path(os.environ.get("JUPYTERD_TEST_ENVIRONMENTS") or Path.home() / ".cach
 COMMON = (
     "jupyter-archive", "jupyter-collaboration", "jupyter-lsp", "jupyter-resource-usage", "jupyter-server-fileid",
     "jupyter-server-proxy", "jupyterlab-code-formatter", "jupyterlab-git", "jupytext", "nbdime", "nbgitpuller",
+)  # fmt: skip
+"""The eleven that are most often met."""
+RARE = (
+    "dask-labextension", "jupyter-fs", "jupyter-mcp-server", "jupyter-scheduler", "jupyter-server-nbmodel", "nbclassic",
+    "panel", "voila",
+)  # fmt: skip
+"""Heavier ones; nbclassic has its own prefix beside Notebook 7 alone."""
+ALL = (
+    *COMMON, *RARE,
     "black", "python-lsp-server", "pyflakes", "jupyterlab-lsp", "ipykernel", "jupyterlab", "notebook",
     "pytest", "pytest-asyncio", "pytest-timeout", "pip", "hatchling", "hatch-jupyter-builder", "jupyter-packaging",
     "pytest-rerunfailures",
 )  # fmt: skip
-"""The eleven that are most often met, what they need to do something, and what fetches and runs their own tests."""
-RARE = (
-    "dask-labextension", "jupyter-fs", "jupyter-mcp-server", "jupyter-scheduler", "jupyter-server-nbmodel", "nbclassic",
-    "panel", "voila", "ipykernel", "jupyterlab", "notebook",
-)  # fmt: skip
-"""Heavier ones; nbclassic has its own prefix beside Notebook 7 alone."""
+"""Both, what they need to do something, and what fetches and runs their own tests."""
 AI = ("jupyter-ai", "ipykernel", "jupyterlab")
-"""They want another version of a package than jupyter-mcp-server does."""
+"""What is published of it wants an older library than jupyter-mcp-server does, so that both can not be in one."""
+
+COMPILED = {"PYTHONDONTWRITEBYTECODE": ""}
+"""Lets Python keep what it compiles: uv compiles nothing, and each start would do it again."""
 
 
 def enabled_in(python: Path) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -167,6 +168,20 @@ def test_one_that_never_loads_is_ended(house: House) -> None:
     assert "has not loaded two within" in house.host.failures.excluded["two"]
 
 
+def test_what_others_took_before_it_is_not_its_own(house: House) -> None:
+    for name in ("one", "two", "one"):
+        house.reactor.advance(house.host.settings.start_timeout - 1)
+        house.say(do="loading", extension=name)
+    assert house.process.transport.signals == []
+
+
+def test_one_that_is_loaded_while_the_host_is_to_end_gets_no_more_time(house: House) -> None:
+    house.host.restart()
+    house.say(do="loading", extension="two")
+    house.reactor.advance(5)
+    assert house.process.transport.signals == ["KILL"]
+
+
 def test_one_that_blocks_for_too_long_is_ended(house: House) -> None:
     house.say(**READY)
     house.say(do="stalled", extension="one", seconds=10.0, stack="s")
@@ -185,6 +200,15 @@ def test_its_memory_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("jupyterd.extensions.host_supervisor.resident", lambda pid: 1001)
     house.reactor.advance(5)
     assert house.process.transport.signals == ["KILL"]
+
+
+def test_a_new_run_is_told_up_to_which_update_it_need_not_wait(house: House) -> None:
+    """Requests name the last update, which a run that is gone has had, or none: no other comes to the new one."""
+    house.host.mirror.event("s", {})
+    house.end()
+    house.host.mirror.event("s", {})
+    house.reactor.advance(2)
+    assert json.loads(house.process.transport.sent[0])["update"] == house.host.mirror.number == 2
 
 
 def test_a_restart_reads_the_configuration_again(house: House) -> None:

@@ -1,4 +1,4 @@
-"""Server extensions from the index, unchanged, as their users meet them: the common ones, all in one host."""
+"""Server extensions from the index, unchanged, as their users meet them: the common ones."""
 
 from __future__ import annotations
 
@@ -10,43 +10,33 @@ import re
 import subprocess
 import threading
 import zipfile
-from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
 import websocket
 
-from tests.extensions.environment import COMMON, python_of
-from tests.extensions.serving import QUERY, connect, git, repository, started
+from tests.extensions.environment import ALL, python_of
+from tests.extensions.serving import QUERY, connect, git, hosted_in, new_directory, ready, repository
 from tests.real.daemon import Daemon, until
 
 pytestmark = [pytest.mark.real, pytest.mark.timeout(600)]
 
 
-@pytest.fixture(scope="module")
-def daemon(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Daemon]:
-    python = python_of("common", COMMON)
-    with started(tmp_path_factory.mktemp("packages"), python) as daemon:
-        assert daemon.json("GET", "/lsp/status")["sessions"], daemon.log[-3000:]
-        yield daemon
+def test_the_server_answers_before_they_are_loaded(begun: tuple[Daemon, str]) -> None:
+    assert begun[1] == "starting"
 
 
 def test_all_of_them_work(daemon: Daemon) -> None:
-    told = daemon.json("GET", "/api/extensions")
-    assert told["host"]["state"] == "ready"
-    assert [(each["name"], each["error"]) for each in told["extensions"] if each["error"]] == []
-    hosted = {each["name"] for each in told["extensions"] if each["how"] == "host"}
-    assert hosted == {
-        "jupyter_archive", "jupyter_lsp", "jupyter_resource_usage", "jupyter_server_fileid", "jupyter_server_proxy",
-        "jupyter_server_ydoc", "jupyterlab_code_formatter", "jupyterlab_git", "nbdime", "nbgitpuller",
+    assert hosted_in(ready(daemon)) == {
+        "dask_labextension", "jupyter_archive", "jupyter_lsp", "jupyter_mcp_server", "jupyter_resource_usage",
+        "jupyter_scheduler", "jupyter_server_fileid", "jupyter_server_nbmodel", "jupyter_server_proxy",
+        "jupyter_server_ydoc", "jupyterlab_code_formatter", "jupyterlab_git", "nbclassic", "nbdime", "nbgitpuller",
+        "panel.io.jupyter_server_extension", "voila.server_extension",
     }  # fmt: skip
 
 
 def test_jupyterlab_git(daemon: Daemon) -> None:
     place = repository(daemon, "repo")
-    git(place, "config", "user.name", "n")
-    git(place, "config", "user.email", "a@b.c")
     (place / "a.txt").write_text("b\n")
     status = daemon.json("POST", "/git/repo/status", {})
     assert [file["to"] for file in status["files"]] == ["a.txt"]
@@ -57,7 +47,7 @@ def test_jupyterlab_git(daemon: Daemon) -> None:
     log = daemon.json("POST", "/git/repo/log", {"history_count": 5})
     assert kept["code"] == 0, kept
     assert [commit["commit_msg"] for commit in log["commits"]] == ["second", "first"]
-    (daemon.root / "clones").mkdir()
+    new_directory(daemon, "clones")
     assert daemon.json("POST", "/git/clones/clone", {"clone_url": place.as_uri()})["code"] == 0
     assert (daemon.root / "clones" / "repo" / "a.txt").exists()
 
@@ -177,8 +167,7 @@ def test_nbdime(daemon: Daemon) -> None:
 
 
 def test_archive(daemon: Daemon) -> None:
-    place = daemon.root / "many"
-    place.mkdir()
+    place = new_directory(daemon, "many")
     for number in range(20):
         (place / f"{number}.bin").write_bytes(os.urandom(1000))
     answer = daemon.ask("GET", "/directories/many?archiveToken=x&archiveFormat=zip")
@@ -252,7 +241,7 @@ asyncio.run(main())
 
 
 def test_a_websocket_of_an_application_behind_server_proxy(daemon: Daemon) -> None:
-    command = [str(python_of("common", COMMON)), "-c", ECHO]
+    command = [str(python_of("all", ALL)), "-c", ECHO]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as application:
         try:
             assert application.stdout is not None
@@ -265,9 +254,3 @@ def test_a_websocket_of_an_application_behind_server_proxy(daemon: Daemon) -> No
             client.close()
         finally:
             application.terminate()
-
-
-def test_the_server_answers_while_an_extension_starts(tmp_path: Path) -> None:
-    """Its first answer comes before the host is there."""
-    with started(tmp_path, python_of("common", COMMON)) as daemon:
-        assert daemon.json("GET", "/api/extensions")["host"]["state"] == "starting"

@@ -89,3 +89,9 @@ def test_the_version_is_one() -> None:
     from packaging.version import Version
 
     assert str(Version(jupyterd.__version__)) == jupyterd.__version__
+
+
+def test_the_commands_of_the_jupyter_server_and_its_front_ends_stay_what_they_are() -> None:
+    lines = setup()["options.entry_points"]["console_scripts"].split("\n")
+    names = {line.partition("=")[0].strip() for line in lines if "=" in line}
+    assert names == {"jupyterd", "jupyterd-singleuser", "jupyter-jupyterd"}

@@ -6,12 +6,15 @@ import asyncio
 import json
 import os
 import time
+from datetime import datetime, timezone
 from typing import Any
 
 import psutil
+from jupyter_server.auth import authorized
 from jupyter_server.base.handlers import APIHandler, JupyterHandler
 from jupyter_server.extension.handler import ExtensionHandlerMixin  # noqa: F401 - a common import
-from jupyter_server.utils import url_path_join
+from jupyter_server.serverapp import ServerApp
+from jupyter_server.utils import ensure_async, url_path_join
 from tornado import web
 from tornado.iostream import StreamClosedError
 from tornado.websocket import WebSocketHandler
@@ -49,6 +52,7 @@ class Echo(APIHandler):
                     "root": self.contents_manager.root_dir,
                     "connection_url": self.serverapp.connection_url,
                     "server_token": self.identity_provider.token,
+                    "stock": isinstance(self.serverapp, ServerApp),
                     "psutil": psutil.Process().pid,
                     "pid": os.getpid(),
                 }
@@ -296,6 +300,25 @@ class Contents(APIHandler):
         self.finish(json.dumps({"saved": saved["path"], "moved": moved["path"], "exists": exists, "kept": len(listed)}))
 
 
+class Judged(APIHandler):
+    auth_resource = "forbidden"
+
+    @web.authenticated
+    @authorized
+    def get(self) -> None:
+        self.finish("{}")
+
+
+class Stores(APIHandler):
+    """Kernelspecs and settings that it finds; it was last used in 2099."""
+
+    @web.authenticated
+    async def get(self) -> None:
+        self.settings["trial_last_activity"] = datetime(2099, 1, 1, tzinfo=timezone.utc)
+        specs = await ensure_async(self.kernel_spec_manager.get_all_specs())
+        self.finish(json.dumps({"specs": sorted(specs), "config": self.config_manager.get("trial")}))
+
+
 class Events(APIHandler):
     @web.authenticated
     def get(self) -> None:
@@ -333,6 +356,8 @@ def _load_jupyter_server_extension(app: Any) -> None:
             at("/trial/terminals", Terminals),
             at("/trial/contents/(.*)", Contents),
             at("/trial/events", Events),
+            at("/trial/judged", Judged),
+            at("/trial/stores", Stores),
             at("/api/contents/(.*)/stolen", Echo),
             at("/login", Echo),
             at("/(.*)", Echo),

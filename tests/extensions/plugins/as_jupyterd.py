@@ -14,6 +14,8 @@ import time
 from typing import Any
 from urllib.request import urlopen
 
+from jupyterd.extension_host.shims import iri_grammar_late
+
 SERVERS = {"lab", "notebook", "server", "jupyter_server", "jupyter-server", "jupyter-notebook", "jupyter-lab"}
 START = subprocess.Popen.__init__
 
@@ -58,4 +60,5 @@ def await_extensions(command: list[str], env: Any) -> None:
         time.sleep(0.3)
 
 
+iri_grammar_late()  # they import jsonschema
 subprocess.Popen.__init__ = start  # type: ignore[method-assign]
