@@ -75,19 +75,22 @@ def run(link: Any, setup: dict[str, Any]) -> None:
     app.touched = touched
     app.initialize(argv=[], new_httpserver=False)
 
-    async def live() -> None:
-        link.listen(loop)
-        if stopping.is_set():
-            return
-        watchdog.beat(loop)
-        app.serve()
-        starting = asyncio.ensure_future(app._post_start())
-        await stopping.wait()
-        starting.cancel()
-        with suppress(Exception):
-            await asyncio.wait_for(app.cleanup_extensions(), STOP_SECONDS)
+    loop.run_until_complete(_live(app, link, watchdog, stopping))
 
-    loop.run_until_complete(live())
+
+async def _live(app: Any, link: Any, watchdog: Any, stopping: asyncio.Event) -> None:
+    """Serve until ``stopping``; then extensions have their time to clean up."""
+    loop = asyncio.get_running_loop()
+    link.listen(loop)
+    if stopping.is_set():
+        return
+    watchdog.beat(loop)
+    app.serve()
+    starting = asyncio.ensure_future(app._post_start())
+    await stopping.wait()
+    starting.cancel()
+    with suppress(Exception):
+        await asyncio.wait_for(app.cleanup_extensions(), STOP_SECONDS)
 
 
 def _end_group(status: int) -> None:

@@ -3,7 +3,7 @@
 A frame is four bytes of length (big endian), then so many bytes of JSON in UTF-8. A message with ``"fds": n`` owns the
 next ``n`` descriptors that came over the socket (SCM_RIGHTS); they never come later than the message's last byte.
 
-What a keeper can be asked for is in :mod:`jupyterd.keeper.server`, a method for each operation.
+What a keeper can be asked for is in :mod:`jupyterd.keeper.operations`, a method for each operation.
 
 Requests have ``op`` and ``id``; the answer has the same ``id``, and ``error`` where it failed. Messages with ``event``
 come by themselves. :data:`VERSION` changes when an older side could no longer understand the other; what an older side

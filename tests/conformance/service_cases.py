@@ -334,171 +334,182 @@ def terminals() -> list[Story]:
 
 
 def others() -> list[Story]:
+    return [_configuration(), _server(), _events(), _conversion(), _settings(), _workspaces()]
+
+
+def _configuration() -> Story:
     section = "/api/config/section"
+    return Story(
+        "a section of the configuration",
+        (
+            Case("GET", section),
+            *(Case("PUT", section, body) for body in BODIES),
+            *(Case("PATCH", section, body) for body in BODIES),
+            Case("PUT", section, {"a": {"b": 1, "c": 2}, "d": "\u00fc"}),
+            Case("GET", section),
+            Case("PATCH", section, {"a": {"b": None, "e": [1, {"f": None}]}}),
+            Case("GET", section),
+            Case("POST", section, {}),
+            Case("DELETE", section),
+            Case("PUT", "/api/config/section.json", {"x": 1}),
+            Case("GET", "/api/config/section.json"),
+            Case("PUT", "/api/config/a-b_c", {"x": 1}),
+        ),
+    )
+
+
+def _server() -> Story:
+    return Story(
+        "who am I",
+        (
+            Case("GET", "/api/me"),
+            *(
+                Case("GET", f"/api/me?permissions={value}")
+                for value in (
+                    "%7B%22contents%22:[%22read%22,%22fly%22]%7D",
+                    "%7B%7D",
+                    "[]",
+                    "7",
+                    "nonsense",
+                    "%7B%22contents%22:7%7D",
+                    "%7B%22contents%22:[7]%7D",
+                    "",
+                )
+            ),
+            *(Case("PATCH", "/api/me", body) for body in BODIES),
+            Case("PATCH", "/api/me", {"color": "red"}),
+            Case("PATCH", "/api/me", {"name": "Me"}),
+            Case("GET", "/api/me", who="query"),
+        ),
+    )
+
+
+def _events() -> Story:
     schema = "https://events.jupyter.org/jupyter_server/contents_service/v1"
     kernel_actions = "https://events.jupyter.org/jupyter_server/kernel_actions/v1"
+    return Story(
+        "events",
+        (
+            *(Case("POST", "/api/events", body) for body in BODIES),
+            Case("POST", "/api/events", {"schema_id": "http://nothing"}),
+            Case("POST", "/api/events", {"schema_id": "http://nothing", "version": "1", "data": {}}),
+            Case("POST", "/api/events", {"schema_id": schema, "version": "1", "data": {"action": "get", "path": "x"}}),
+            Case("POST", "/api/events", {"schema_id": schema, "version": 1, "data": {"action": "get", "path": "x"}}),
+            Case("POST", "/api/events", {"schema_id": schema, "version": "9", "data": {"action": "get", "path": "x"}}),
+            Case("POST", "/api/events", {"schema_id": schema, "version": "1", "data": {"action": "fly"}}),
+            Case("POST", "/api/events", {"schema_id": schema, "version": "1", "data": {}}),
+            Case("POST", "/api/events", {"schema_id": schema, "version": "1"}),
+            Case("POST", "/api/events", {"schema_id": schema, "version": "1", "data": []}),
+            Case(
+                "POST",
+                "/api/events",
+                {"schema_id": kernel_actions, "version": "1", "data": {"action": "start", "msg": "x"}},
+            ),
+            Case(
+                "POST",
+                "/api/events",
+                {
+                    "schema_id": schema,
+                    "version": "1",
+                    "timestamp": "2024-01-01T00:00:00+0000Z",
+                    "data": {"action": "get", "path": "x"},
+                },
+            ),
+            Case(
+                "POST",
+                "/api/events",
+                {
+                    "schema_id": schema,
+                    "version": "1",
+                    "timestamp": "nonsense",
+                    "data": {"action": "get", "path": "x"},
+                },
+            ),
+        ),
+    )
+
+
+def _conversion() -> Story:
+    return Story(
+        "conversion",
+        (
+            Case("GET", "/api/nbconvert", only="status"),
+            Case("GET", "/nbconvert/nothing/nb.ipynb"),
+            Case("GET", "/nbconvert/python/nothing.ipynb"),
+            Case("GET", "/nbconvert/python/plain.txt"),
+            Case("GET", "/nbconvert/python/dir"),
+            Case("GET", "/nbconvert/python/broken.ipynb"),
+            Case("GET", "/nbconvert/python/.hidden.txt"),
+            Case("GET", "/nbconvert/python/nb.ipynb"),
+            Case("GET", "/nbconvert/python/nb.ipynb?download=true"),
+            Case("GET", "/nbconvert/markdown/dir/nb.ipynb"),
+            Case("GET", "/nbconvert/html/nb.ipynb"),
+            Case("GET", "/nbconvert/html/nb.ipynb?download=true"),
+            Case("GET", "/nbconvert/notebook/nb.ipynb"),
+            Case("GET", "/nbconvert/rst/nb.ipynb"),
+            Case("GET", "/nbconvert/script/nb.ipynb"),
+            *(Case("POST", "/nbconvert/python", body) for body in BODIES),
+            Case("POST", "/nbconvert/nothing", {"content": {}}),
+            Case("POST", "/nbconvert/python", {"content": {}}),
+            Case("POST", "/nbconvert/python", {"content": NOTEBOOK}),
+            Case("POST", "/nbconvert/python", {"name": "n.ipynb", "path": "dir", "content": NOTEBOOK}),
+            Case("POST", "/nbconvert/html/nb.ipynb", {"content": NOTEBOOK}),
+        ),
+    )
+
+
+def _settings() -> Story:
     setting = "/lab/api/settings/@jupyterlab/apputils-extension:themes"
+    return Story(
+        "settings",
+        (
+            Case("GET", setting),
+            *(Case("PUT", setting, body) for body in BODIES),
+            *(
+                Case("PUT", setting, body)
+                for body in (
+                    {"raw": "{}"},
+                    {"raw": '{ "theme": "JupyterLab Dark" } // dark'},
+                    {"raw": "{broken"},
+                    {"raw": 7},
+                    {"raw": '{"theme": 7}'},
+                    {"raw": "[]"},
+                )
+            ),
+            Case("GET", setting),
+            Case("PUT", "/lab/api/settings/nothing:nothing", {"raw": "{}"}),
+            Case("PUT", "/lab/api/settings/", {"raw": "{}"}, only="status"),
+            Case("PUT", "/lab/api/settings", {"raw": "{}"}, only="status"),
+            Case("PUT", setting, {"raw": ""}),
+            Case("GET", setting),
+            Case("GET", "/lab/api/settings?ids_only=true"),
+            Case("GET", "/lab/api/settings?ids_only=nonsense", only="status"),
+        ),
+    )
+
+
+def _workspaces() -> Story:
     space = "/lab/api/workspaces/space"
-    return [
-        Story(
-            "a section of the configuration",
-            (
-                Case("GET", section),
-                *(Case("PUT", section, body) for body in BODIES),
-                *(Case("PATCH", section, body) for body in BODIES),
-                Case("PUT", section, {"a": {"b": 1, "c": 2}, "d": "\u00fc"}),
-                Case("GET", section),
-                Case("PATCH", section, {"a": {"b": None, "e": [1, {"f": None}]}}),
-                Case("GET", section),
-                Case("POST", section, {}),
-                Case("DELETE", section),
-                Case("PUT", "/api/config/section.json", {"x": 1}),
-                Case("GET", "/api/config/section.json"),
-                Case("PUT", "/api/config/a-b_c", {"x": 1}),
-            ),
+    return Story(
+        "workspaces",
+        (
+            Case("GET", "/lab/api/workspaces"),
+            Case("GET", space),
+            *(Case("PUT", space, body) for body in BODIES),
+            Case("PUT", space, {"data": {}, "metadata": {"id": "space"}}),
+            Case("GET", space),
+            Case("PUT", space, {"data": {"x": 1}, "metadata": {"id": "other"}}),
+            Case("PUT", space, {"data": {}, "metadata": {}}),
+            Case("PUT", space, {"data": {}}),
+            Case("PUT", "/lab/api/workspaces/a/b", {"data": {}, "metadata": {"id": "a/b"}}),
+            Case("PUT", "/lab/api/workspaces/%C3%BC", {"data": {}, "metadata": {"id": "\u00fc"}}),
+            Case("PUT", "/lab/api/workspaces/auto-X", {"data": {}, "metadata": {"id": "auto-X"}}),
+            Case("GET", "/lab/api/workspaces"),
+            Case("GET", "/lab/workspaces/space", only="status"),
+            Case("DELETE", space),
+            Case("DELETE", space),
+            Case("DELETE", "/lab/api/workspaces/a/b"),
+            Case("DELETE", "/lab/api/workspaces/"),
+            Case("GET", "/lab/api/workspaces"),
         ),
-        Story(
-            "who am I",
-            (
-                Case("GET", "/api/me"),
-                *(
-                    Case("GET", f"/api/me?permissions={value}")
-                    for value in (
-                        "%7B%22contents%22:[%22read%22,%22fly%22]%7D",
-                        "%7B%7D",
-                        "[]",
-                        "7",
-                        "nonsense",
-                        "%7B%22contents%22:7%7D",
-                        "%7B%22contents%22:[7]%7D",
-                        "",
-                    )
-                ),
-                *(Case("PATCH", "/api/me", body) for body in BODIES),
-                Case("PATCH", "/api/me", {"color": "red"}),
-                Case("PATCH", "/api/me", {"name": "Me"}),
-                Case("GET", "/api/me", who="query"),
-            ),
-        ),
-        Story(
-            "events",
-            (
-                *(Case("POST", "/api/events", body) for body in BODIES),
-                Case("POST", "/api/events", {"schema_id": "http://nothing"}),
-                Case("POST", "/api/events", {"schema_id": "http://nothing", "version": "1", "data": {}}),
-                Case(
-                    "POST", "/api/events", {"schema_id": schema, "version": "1", "data": {"action": "get", "path": "x"}}
-                ),
-                Case(
-                    "POST", "/api/events", {"schema_id": schema, "version": 1, "data": {"action": "get", "path": "x"}}
-                ),
-                Case(
-                    "POST", "/api/events", {"schema_id": schema, "version": "9", "data": {"action": "get", "path": "x"}}
-                ),
-                Case("POST", "/api/events", {"schema_id": schema, "version": "1", "data": {"action": "fly"}}),
-                Case("POST", "/api/events", {"schema_id": schema, "version": "1", "data": {}}),
-                Case("POST", "/api/events", {"schema_id": schema, "version": "1"}),
-                Case("POST", "/api/events", {"schema_id": schema, "version": "1", "data": []}),
-                Case(
-                    "POST",
-                    "/api/events",
-                    {"schema_id": kernel_actions, "version": "1", "data": {"action": "start", "msg": "x"}},
-                ),
-                Case(
-                    "POST",
-                    "/api/events",
-                    {
-                        "schema_id": schema,
-                        "version": "1",
-                        "timestamp": "2024-01-01T00:00:00+0000Z",
-                        "data": {"action": "get", "path": "x"},
-                    },
-                ),
-                Case(
-                    "POST",
-                    "/api/events",
-                    {
-                        "schema_id": schema,
-                        "version": "1",
-                        "timestamp": "nonsense",
-                        "data": {"action": "get", "path": "x"},
-                    },
-                ),
-            ),
-        ),
-        Story(
-            "conversion",
-            (
-                Case("GET", "/api/nbconvert", only="status"),
-                Case("GET", "/nbconvert/nothing/nb.ipynb"),
-                Case("GET", "/nbconvert/python/nothing.ipynb"),
-                Case("GET", "/nbconvert/python/plain.txt"),
-                Case("GET", "/nbconvert/python/dir"),
-                Case("GET", "/nbconvert/python/broken.ipynb"),
-                Case("GET", "/nbconvert/python/.hidden.txt"),
-                Case("GET", "/nbconvert/python/nb.ipynb"),
-                Case("GET", "/nbconvert/python/nb.ipynb?download=true"),
-                Case("GET", "/nbconvert/markdown/dir/nb.ipynb"),
-                Case("GET", "/nbconvert/html/nb.ipynb"),
-                Case("GET", "/nbconvert/html/nb.ipynb?download=true"),
-                Case("GET", "/nbconvert/notebook/nb.ipynb"),
-                Case("GET", "/nbconvert/rst/nb.ipynb"),
-                Case("GET", "/nbconvert/script/nb.ipynb"),
-                *(Case("POST", "/nbconvert/python", body) for body in BODIES),
-                Case("POST", "/nbconvert/nothing", {"content": {}}),
-                Case("POST", "/nbconvert/python", {"content": {}}),
-                Case("POST", "/nbconvert/python", {"content": NOTEBOOK}),
-                Case("POST", "/nbconvert/python", {"name": "n.ipynb", "path": "dir", "content": NOTEBOOK}),
-                Case("POST", "/nbconvert/html/nb.ipynb", {"content": NOTEBOOK}),
-            ),
-        ),
-        Story(
-            "settings",
-            (
-                Case("GET", setting),
-                *(Case("PUT", setting, body) for body in BODIES),
-                *(
-                    Case("PUT", setting, body)
-                    for body in (
-                        {"raw": "{}"},
-                        {"raw": '{ "theme": "JupyterLab Dark" } // dark'},
-                        {"raw": "{broken"},
-                        {"raw": 7},
-                        {"raw": '{"theme": 7}'},
-                        {"raw": "[]"},
-                    )
-                ),
-                Case("GET", setting),
-                Case("PUT", "/lab/api/settings/nothing:nothing", {"raw": "{}"}),
-                Case("PUT", "/lab/api/settings/", {"raw": "{}"}, only="status"),
-                Case("PUT", "/lab/api/settings", {"raw": "{}"}, only="status"),
-                Case("PUT", setting, {"raw": ""}),
-                Case("GET", setting),
-                Case("GET", "/lab/api/settings?ids_only=true"),
-                Case("GET", "/lab/api/settings?ids_only=nonsense", only="status"),
-            ),
-        ),
-        Story(
-            "workspaces",
-            (
-                Case("GET", "/lab/api/workspaces"),
-                Case("GET", space),
-                *(Case("PUT", space, body) for body in BODIES),
-                Case("PUT", space, {"data": {}, "metadata": {"id": "space"}}),
-                Case("GET", space),
-                Case("PUT", space, {"data": {"x": 1}, "metadata": {"id": "other"}}),
-                Case("PUT", space, {"data": {}, "metadata": {}}),
-                Case("PUT", space, {"data": {}}),
-                Case("PUT", "/lab/api/workspaces/a/b", {"data": {}, "metadata": {"id": "a/b"}}),
-                Case("PUT", "/lab/api/workspaces/%C3%BC", {"data": {}, "metadata": {"id": "\u00fc"}}),
-                Case("PUT", "/lab/api/workspaces/auto-X", {"data": {}, "metadata": {"id": "auto-X"}}),
-                Case("GET", "/lab/api/workspaces"),
-                Case("GET", "/lab/workspaces/space", only="status"),
-                Case("DELETE", space),
-                Case("DELETE", space),
-                Case("DELETE", "/lab/api/workspaces/a/b"),
-                Case("DELETE", "/lab/api/workspaces/"),
-                Case("GET", "/lab/api/workspaces"),
-            ),
-        ),
-    ]
+    )

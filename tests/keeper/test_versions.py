@@ -22,7 +22,9 @@ from tests.waiting import until
 pytestmark = pytest.mark.real
 
 ENV = {"PATH": os.environ["PATH"]}
-OLDER = "import sys; from jupyterd.keeper import __main__, server; server.VERSION = 0; __main__.main(sys.argv[1:])"
+OLDER = (
+    "import sys; from jupyterd.keeper import __main__, operations; operations.VERSION = 0; __main__.main(sys.argv[1:])"
+)
 
 
 @pytest.fixture

@@ -1,7 +1,8 @@
-"""Managers of real kernels, ended with the test."""
+"""Directories, and managers of real kernels that are ended with the test."""
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,13 @@ from typing import Any
 import pytest
 from pytest_twisted import blockon, inlineCallbacks
 from twisted.internet.defer import Deferred
+
+
+@pytest.fixture
+def directory() -> Iterator[str]:
+    """A directory of its own."""
+    with tempfile.TemporaryDirectory() as name:
+        yield name
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 from twisted.internet.defer import Deferred
+from twisted.internet.task import Clock
 
 from jupyterd.app.contents import mount as mount_contents
 from jupyterd.contents.event_queue import EventQueue
@@ -18,11 +19,14 @@ from jupyterd.errors import NotFound
 from jupyterd.kernels.channels.kernel_channels import KernelChannels
 from jupyterd.kernels.channels.settings import ZMQChannelsWebsocketConnection
 from jupyterd.kernels.websocket.resource import ChannelsResource
+from jupyterd.outputs.kernel_record import KernelRecord
+from jupyterd.outputs.ledger import ExecutionLedger
 from jupyterd.outputs.recorder import Recorder
 from jupyterd.outputs.resource import ExecutionsResource
 from jupyterd.outputs.runs.routes import RunRoutes
 from jupyterd.outputs.runs.runs import Runs
 from jupyterd.outputs.settings import OutputRecorder
+from jupyterd.state.store import StateStore
 from jupyterd.testing.deferreds import at_once, result_of
 from jupyterd.testing.http import MemorySite
 from jupyterd.testing.kernel_sockets import MemoryKernel
@@ -30,6 +34,7 @@ from jupyterd.web.root import Root
 from tests.kernels.channels.tabs import Tab, Watch
 
 PATH = "/api/contents/a.ipynb"
+CLOSED, LOST = 60.0, 3600.0
 
 
 def cell(cell_id: str | None, source: str = "1", **more: Any) -> dict[str, Any]:
@@ -243,3 +248,17 @@ def _text(output: dict[str, Any]) -> str:
 
 def done(coroutine: Any) -> Any:
     return result_of(Deferred.fromCoroutine(coroutine))
+
+
+def names(kit: Kit) -> list[Any]:
+    return [(data["action"], data["cells"]) for schema, data in kit.events if "outputs/v1" in schema]
+
+
+def killed(kit: Kit, store: StateStore) -> KernelRecord:
+    """The daemon ends in the middle of a moment; the next one has the same log."""
+    ledger = ExecutionLedger(lambda: store, at_once, Clock())
+    record = KernelRecord(kit.channels, kit.recorder, OutputRecorder(), at_once, kit.clock.seconds, ledger)
+    kit.recorder._records["k"] = record
+    kit.channels.recording = kit.channels._requests.recording = kit.channels._from_kernel.recording = record
+    done(record.restore())
+    return record

@@ -10,7 +10,8 @@ from typing import Any
 import nbformat
 import orjson
 import pytest
-from tests.outputs.kit import PATH, Kit, Page, cell
+
+from tests.outputs.daemon_in_memory import PATH, Kit, Page, cell
 
 CLOSED = 60.0
 BAD_BOOK = '{"cells": '

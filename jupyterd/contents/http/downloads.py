@@ -1,6 +1,7 @@
 """``/files/<path>``: the bytes of a file, in ranges, with validators, without rights in this server's origin.
 
-They can be put there too, as they are; see :mod:`jupyterd.contents.raw_upload`.
+How a range or a validator is answered is in :mod:`jupyterd.web.files`. They can be put there too, as they are; see
+:mod:`jupyterd.contents.raw_upload`.
 """
 
 from __future__ import annotations

@@ -1,4 +1,7 @@
-"""Reading: models of what is in files and directories, in the calling thread."""
+"""Reading: models of what is in files and directories, in the calling thread.
+
+What is larger than ``max_content_bytes`` is refused.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Cursors of sessions in a kernel's log, kept while their clients are away."""
+"""Cursors of sessions in a kernel's log, kept while their clients are away (``offline_session_timeout``)."""
 
 from __future__ import annotations
 

@@ -43,13 +43,15 @@ _KEY = Struct("<Q")
 _STREAM, _STREAM_AT = Struct("<QB"), 224
 _PARCEL, _PARCELS_AT = Struct("<QQQQQQQB"), 256
 _SEALED, _SEALED_AT = Struct("<QQ"), 1056
-_IS_V1, _PUBLIC, _PLAIN = 1, 2, 4
 _REPLY, _REPLIES_AT = Struct("<Qq"), SLOTS * _SLOT
 _SIZE = _REPLIES_AT + REPLIES * _REPLY.size
 _EARLIER = -1
 
 PROTOCOLS = (None, V1)
 """The websocket protocols by their number in the file."""
+
+IS_V1, PUBLIC, PLAIN = 1, 2, 4
+"""Flags of what is written to a client: its protocol, and as in :class:`Place` and :class:`Written`."""
 
 
 def named(signature: Bytes) -> int:
@@ -66,11 +68,11 @@ def _digest(msg_id: str) -> int:
 
 
 def _flags(place: Place) -> int:
-    return (_IS_V1 if place.protocol else 0) | (_PUBLIC if place.public else 0)
+    return (IS_V1 if place.protocol else 0) | (PUBLIC if place.public else 0)
 
 
 def _place(position: int, said: int, since: int, part: int, flags: int) -> Place:
-    return Place(position, said, since, part, bool(flags & _PUBLIC), PROTOCOLS[flags & _IS_V1])
+    return Place(position, said, since, part, bool(flags & PUBLIC), PROTOCOLS[flags & IS_V1])
 
 
 def mapped(path: str, size: int) -> mmap.mmap:
@@ -99,8 +101,8 @@ class CursorFile:
     def __init__(self, path: str) -> None:
         self._path = path
         self._map: mmap.mmap | None = None
-        self._turns: dict[int, int] = {}
-        self._seals: dict[int, int] = {}
+        self._turns = [0] * SLOTS
+        self._seals = [0] * SLOTS
         self._keys = [0] * SLOTS
         self._reply_turn = 0
         self._free = list(range(SLOTS - 1, -1, -1))
@@ -134,7 +136,7 @@ class CursorFile:
             begin, end, first, before, since, following, said = numbers
             if end:
                 place = _place(first, before, since, 0, flags)
-                found.append(Written(begin, end, place, following, said, bool(flags & _PLAIN)))
+                found.append(Written(begin, end, place, following, said, bool(flags & PLAIN)))
         return tuple(sorted(found, key=lambda parcel: parcel.begin))
 
     def _records(self, places: mmap.mmap, slot: int) -> tuple[Sealed, ...]:
@@ -160,22 +162,34 @@ class CursorFile:
         self._keys[slot] = key
         _KEY.pack_into(self._map, slot * _SLOT + _PLACE_AT, key)
 
-    def about_to_write(self, slot: int, parcel: Written) -> None:
-        """A session is about to be written something."""
+    def about_to_write(
+        self,
+        slot: int,
+        begin: int,
+        end: int,
+        first: int,
+        before: int,
+        since: int,
+        following: int,
+        said: int,
+        flags: int,
+    ) -> None:
+        """A session is about to be written something: a :class:`Written`, not made for each message.
+
+        :param first: the number of its first message; its place is that, ``before`` and ``since``.
+        """
         if self._map is not None:
-            turn = self._turns.get(slot, 0)
+            turn = self._turns[slot]
             self._turns[slot] = (turn + 1) % PARCELS
-            place = parcel.place
-            flags = (_PLAIN if parcel.plain else 0) | _flags(place)
-            begin = slot * _SLOT + _PARCELS_AT + turn * _PARCEL.size
-            self._map[begin : begin + _PARCEL.size] = _PARCEL.pack(  # at once, for a kill
-                parcel.begin, parcel.end, place.position, place.said, place.since, parcel.next, parcel.said, flags
+            at = slot * _SLOT + _PARCELS_AT + turn * _PARCEL.size
+            self._map[at : at + _PARCEL.size] = _PARCEL.pack(  # at once, for a kill
+                begin, end, first, before, since, following, said, flags
             )
 
     def sealed(self, slot: int, wire: int, stream: int) -> None:
         """A record or message is about to be written to a session; see :class:`Sealed`."""
         if self._map is not None:
-            turn = self._seals.get(slot, 0)
+            turn = self._seals[slot]
             self._seals[slot] = (turn + 1) % RECORDS
             begin = slot * _SLOT + _SEALED_AT + turn * _SEALED.size
             self._map[begin : begin + _SEALED.size] = _SEALED.pack(wire, stream)
@@ -238,6 +252,12 @@ class CursorFile:
             self._map[begin : begin + _PLACE.size] = _PLACE.pack(  # at once, for a kill
                 self._keys[slot], position, said, since, part, _flags(place)
             )
+
+    def has_all(self, slot: int, position: int, said: int, since: int) -> None:
+        """A session has all before ``position``: as :meth:`mark`, without a part."""
+        if self._map is not None:
+            begin = slot * _SLOT + _PLACE_AT
+            self._map[begin : begin + _PLACE.size] = _PLACE.pack(self._keys[slot], position, said, since, 0, 0)
 
     def until(self, slot: int, when: float) -> None:
         """A session is away until then; 0: it is here."""

@@ -18,8 +18,8 @@ from jupyterd.kernels.log.bounded_store import Store
 from jupyterd.kernels.log.chunk import EVERYBODY, Chunk
 from jupyterd.kernels.log.coalesce import coalesced
 from jupyterd.kernels.log.cursor import Client, Cursor
-from jupyterd.kernels.log.cursor_file import NOTHING, CursorFile, named
-from jupyterd.kernels.log.settling import HELD_BACK, Place, Written
+from jupyterd.kernels.log.cursor_file import IS_V1, NOTHING, PLAIN, PUBLIC, CursorFile, named
+from jupyterd.kernels.log.settling import HELD_BACK, Place
 from jupyterd.kernels.log.spill import Block, Spill
 from jupyterd.kernels.log.totals import MessageTotals
 from jupyterd.kernels.messages.websocket_codec import CODEC_JSON, CODEC_V1, Bytes, Codec, Parts
@@ -156,7 +156,7 @@ class MessageLog:
             return
         cursor.full = False
         if not cursor.flight or (unsent := client.unsent()) == 0:
-            file.mark(cursor.slot, Place(cursor.position, cursor.said, cursor.since))
+            file.has_all(cursor.slot, cursor.position, cursor.said, cursor.since)
             return
         if unsent is None:  # nobody knows: what was confirmed is told now and then
             if not self._behind:
@@ -391,15 +391,20 @@ class MessageLog:
         sizes = [sum(map(len, some)) for _, some in parcels]
         begin = client.begin(frames)
         if cursor.slot >= 0 and self.cursor_file is not None and begin is not None:
-            place = Place(first, said, since, 0, public, client.codec.name)
-            self._about_to_write(self.cursor_file, cursor, begin, parcels, sizes, plain, place)
+            flags = (IS_V1 if client.codec.name else 0) | (PUBLIC if public else 0) | (PLAIN if plain else 0)
+            if len(parcels) == 1:
+                behind = cursor.said if cursor.since == cursor.position else 0
+                self.cursor_file.about_to_write(
+                    cursor.slot, begin, begin + sizes[0], first, said, since, cursor.position, behind, flags
+                )
+            else:
+                self._about_to_write(self.cursor_file, cursor, begin, parcels, sizes, said, since, flags)
         written = client.write(frames)
         flight = cursor.flight
         end = written - sum(sizes)
         for (number, _), size in zip(parcels, sizes, strict=True):
             begin, end = end, end + size
-            name = said if public or number == first else 0
-            flight.append((begin, end, number, plain, name, since, public))
+            flight.append((begin, end, number, plain, said if public or number == first else 0, since, public))
         while flight[0][1] < written - WINDOW:
             flight.popleft()
         if cursor.slot >= 0:
@@ -420,25 +425,22 @@ class MessageLog:
         begin: int,
         parcels: list[Parcel],
         sizes: list[int],
-        plain: bool,
-        place: Place,
+        said: int,
+        since: int,
+        flags: int,
     ) -> None:
-        """Note what place it makes, before: in between the daemon may be killed.
+        """Note several parcels, a few together where there are many.
 
-        :param place: where the client was before.
+        :param said: with ``since``, where the client was before.
         """
-        said = cursor.said if cursor.since == cursor.position else 0
-        if len(parcels) == 1:
-            file.about_to_write(cursor.slot, Written(begin, begin + sizes[0], place, cursor.position, said, plain))
-            return
         ends = [*(first for first, _ in parcels[1:]), cursor.position]
         together = -(-len(parcels) // (HELD_BACK // 2))
         for index in range(0, len(parcels), together):
             end = begin + sum(sizes[index : index + together])
             after = ends[min(index + together, len(ends)) - 1]
-            name = said if after == cursor.position else 0
-            at = place._replace(position=parcels[index][0], said=place.said if place.public or not index else 0)
-            file.about_to_write(cursor.slot, Written(begin, end, at, after, name, plain))
+            name = cursor.said if after == cursor.position == cursor.since else 0
+            before = said if flags & PUBLIC or not index else 0
+            file.about_to_write(cursor.slot, begin, end, parcels[index][0], before, since, after, name, flags)
             begin = end
 
     def _frames(self, chunk: Chunk, codec: Codec) -> list[Bytes]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from jupyterd.kernels.log.cursor_file import REPLIES, CursorFile
+from jupyterd.kernels.log.cursor_file import IS_V1, PLAIN, PUBLIC, REPLIES, CursorFile
 from jupyterd.kernels.log.settling import PARCELS, RECORDS, Place, SavedCursor, Sealed, Written
 
 BASE = 1000
@@ -15,6 +15,12 @@ def parcel(begin: int, first: int, count: int = 1, size: int = 10, plain: bool =
     return Written(begin, begin + size * count, place, first + count, 100 + first + count, plain)
 
 
+def about_to_write(places: CursorFile, slot: int, parcel: Written) -> None:
+    begin, end, place, following, said, plain = parcel
+    flags = (IS_V1 if place.protocol else 0) | (PUBLIC if place.public else 0) | (PLAIN if plain else 0)
+    places.about_to_write(slot, begin, end, place.position, place.said, place.since, following, said, flags)
+
+
 def test_what_is_written_down_is_there_for_the_next(tmp_path: Path) -> None:
     path = str(tmp_path / "places")
     places = CursorFile(path)
@@ -23,7 +29,7 @@ def test_what_is_written_down_is_there_for_the_next(tmp_path: Path) -> None:
     place = Place(6, 99, 5, 17, True, "v1.kernel.websocket.jupyter.org")
     written = [parcel(0, 5), Written(10, 30, place._replace(part=0, public=False), 8, 0, False)]
     for each in written:
-        places.about_to_write(slot, each)
+        about_to_write(places, slot, each)
     places.mark(slot, place)
     places.close()
     for _ in range(2):
@@ -55,7 +61,7 @@ def test_the_last_are_kept(tmp_path: Path) -> None:
     slot = places.take(7, "session", 1)
     places.connected(slot, 3, BASE)
     for number in range(3 * PARCELS):
-        places.about_to_write(slot, parcel(10 * number, number))
+        about_to_write(places, slot, parcel(10 * number, number))
     (cursor,) = CursorFile(path).read()
     assert [each.place.position for each in cursor.parcels] == list(range(2 * PARCELS, 3 * PARCELS))
     places.connected(slot, 4, 0)
