@@ -7,12 +7,12 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 import orjson
-from twisted.internet.defer import Deferred, DeferredLock
+from twisted.internet.defer import Deferred
 from twisted.logger import Logger
 
-from jupyterd.kernels.log.chunk import EVERYBODY
 from jupyterd.kernels.messages.websocket_codec import COMMS, UNREADABLE, Bytes, Header, Parts, read_parent, read_type
 from jupyterd.outputs.executions import Execution, InputRequest, cell_of, reply_of
+from jupyterd.outputs.log_reader import LogReader
 from jupyterd.outputs.said.cell_outputs import Output
 from jupyterd.outputs.said.messages_to_outputs import Replay, Said
 from jupyterd.outputs.said.widgets import Widgets
@@ -24,9 +24,6 @@ if TYPE_CHECKING:
     from jupyterd.outputs.ledger import ExecutionLedger
     from jupyterd.outputs.settings import OutputRecorder
     from jupyterd.system.threads import InThread
-
-BATCH = 256 * 1024
-"""Bytes of messages that are replayed in one go."""
 
 TOGETHER = 3.0
 """Seconds after its end in which an execution waits for others, so that the file is written once for many."""
@@ -42,9 +39,6 @@ NAMELESS = "#"
 
 FRESH = 10.0
 """Seconds for which it is known which notebooks run on a kernel; who writes asks again."""
-
-INLINE = 16 * 1024
-"""So many are not worth a thread."""
 
 
 class Overseer(Protocol):
@@ -95,12 +89,8 @@ class KernelRecord:
         self.cursor: Cursor | None = None
         self._channels, self._overseer, self._settings = channels, overseer, settings
         self._in_thread, self._seconds, self._ledger = in_thread, seconds, ledger
-        self._replay = Replay(settings.max_cell_bytes)
+        self._reader = LogReader(channels.messages, self.executions, in_thread, settings.max_cell_bytes)
         self._widgets = Widgets()
-        self._had: dict[str, Any] | None = None
-        self._read_to = 0
-        self._reading = DeferredLock()
-        self._forgotten: list[str] = []
         self._followers: set[str] = set()
         self._last_asked = self._learnt = 0.0
 
@@ -123,7 +113,7 @@ class KernelRecord:
         self.executions[execution.id] = execution
         if self.cursor is None:
             self.cursor = log.open(position=log.next)
-            self._had = self._widgets.output_widgets()
+            self._reader.begin(self._widgets.output_widgets())
         self._overseer.asked(self, execution)
         self._remember(execution)
         if not self.paths or self._seconds() >= self._learnt + FRESH:
@@ -157,15 +147,14 @@ class KernelRecord:
         :param begin: from this number on outputs are read when they are asked for, by output widgets as they were then.
         """
         idle: list[str] = []
-        self._had = None
+        had: dict[str, Any] | None = None
         async for chunk in log.since(log.oldest, None):
-            if self._had is None and chunk.end > begin:
-                self._had = self._widgets.output_widgets()
+            if had is None and chunk.end > begin:
+                had = self._widgets.output_widgets()
             for parts in chunk.messages:
                 with suppress(*UNREADABLE):
                     self._hear_one_again(chunk.channel, parts, idle)
-        if self._had is None:
-            self._had = self._widgets.output_widgets()
+        self._reader.begin(self._widgets.output_widgets() if had is None else had)
         for msg_id in idle:
             self.told(msg_id, "idle")
 
@@ -307,23 +296,18 @@ class KernelRecord:
         return quiet and not any(self.is_attended(each) for each in executions)
 
     async def _tell_untold(self) -> None:
-        await self._reading.acquire()
-        try:
-            await self._read(self._channels.messages.next)
-            untold = self._untold()
-        finally:
-            self._read_enough()
+        untold = await self._reader.read(self._untold)
         for comm_id, outputs in untold.items():
             said = await self._in_thread(orjson.dumps, outputs)
             self._widgets.took(comm_id, said)
             update = b'{"comm_id":%b,"data":{"method":"update","state":{"outputs":%b},"buffer_paths":[]}}'
             self._channels.tell("comm_msg", update % (orjson.dumps(comm_id), said))
 
-    def _untold(self) -> dict[str, list[Output]]:
+    def _untold(self, replay: Replay) -> dict[str, list[Output]]:
         if not self._may_tell_widgets():
             return {}
         self._widgets.capturing = False
-        return self._replay.captured.untold()
+        return replay.captured.untold()
 
     # -- who is there
 
@@ -392,68 +376,27 @@ class KernelRecord:
 
     def size(self, execution: Execution) -> int:
         """Bytes, roughly, of what was read of an execution."""
-        return self._replay[execution.id].size if execution.id in self._replay else 0
+        return self._reader.size(execution.id)
 
     async def outputs(self, wanted: list[Execution], for_pages: bool = False) -> dict[str, Said]:
         """What executions have said, by their ids, as of now; see :meth:`Replay.said`."""
         ids = [each.id for each in wanted]
-        upto = self._channels.messages.next
-        await self._reading.acquire()
-        try:
-            await self._read(upto)
-            return self._replay.said(ids, for_pages)
-        finally:
-            self._read_enough()
-
-    def _read_enough(self) -> None:
-        for msg_id in self._forgotten:
-            self._replay.forget(msg_id)
-        self._forgotten.clear()
-        self._reading.release()
+        return await self._reader.read(lambda replay: replay.said(ids, for_pages))
 
     async def shown(self, wanted: list[Execution]) -> tuple[dict[str, Said], list[dict[str, Any]]]:
         """The same for a page, and the kernel's widgets as of now, if it is too busy to tell of them."""
+        ids = [each.id for each in wanted]
         runs = any(not each.over for each in self.executions.values())
         widgets = self._widgets.models() if runs else []
-        said = await self.outputs(wanted, for_pages=True)
-        captured = self._replay.captured.models() if widgets else {}
-        for widget in widgets:
-            if widget["comm_id"] in captured:
-                widget["data"]["state"]["outputs"] = captured[widget["comm_id"]]
-        return said, widgets
 
-    async def _read(self, upto: int) -> None:
-        """Replay the log up to the message of this number."""
-        if self.gone:
-            return
-        begin = min([each.first for each in self.executions.values()], default=upto)
-        self._begin()
-        position = max(self._read_to, begin)
-        batch: list[Parts] = []
-        size = 0
-        async for chunk in self._channels.messages.since(position, None):
-            if chunk.first >= upto:
-                break
-            self._read_to = chunk.end
-            if chunk.channel == b"iopub" and chunk.to == EVERYBODY:
-                batch += chunk.messages
-                size += chunk.size
-            if size > BATCH:
-                await self._in_thread(self._replay.feed, batch)
-                batch, size = [], 0
-        if size > INLINE:
-            await self._in_thread(self._replay.feed, batch)
-        else:
-            self._replay.feed(batch)
-        self._read_to = max(self._read_to, upto)
+        def now(replay: Replay) -> dict[str, Said]:
+            captured = replay.captured.models() if widgets else {}
+            for widget in widgets:
+                if widget["comm_id"] in captured:
+                    widget["data"]["state"]["outputs"] = captured[widget["comm_id"]]
+            return replay.said(ids, for_pages=True)
 
-    def _begin(self) -> None:
-        had, self._had = self._had, None
-        if had is not None:
-            self._replay.captured.begin(had)
-        for execution in self.executions.values():
-            if not execution.superseded:
-                self._replay.begin(execution.id)
+        return await self._reader.read(now), widgets
 
     def forget(self, execution: Execution) -> None:
         """A file holds its outputs, or nobody wants them."""
@@ -461,10 +404,7 @@ class KernelRecord:
             return
         if self._ledger is not None:
             self._ledger.forget(self.kernel_id, execution.id)
-        if self._reading.locked:  # a thread may be at it
-            self._forgotten.append(execution.id)
-        else:
-            self._replay.forget(execution.id)
+        self._reader.forget(execution.id)
         wanted = {key for each in self.executions.values() for key in each.clients}
         self.away = {key: until for key, until in self.away.items() if key in wanted}
         log = self._channels.messages
@@ -482,6 +422,7 @@ class KernelRecord:
             await self.outputs([])
         finally:
             self.gone = True
+            self._reader.end()
             cursor, self.cursor = self.cursor, None
             if cursor is not None:
                 self._channels.messages.forget(cursor)
