@@ -65,6 +65,17 @@ class Browser:
         found.first.wait_for(timeout=LONG, state=state)
         return found.first
 
+    def see_kernel_idle(self) -> None:
+        """Wait for a kernel that the page has a connection to. JupyterLab shows one as idle before there is any, and
+        drops what is run until then."""
+
+        def connected() -> bool:
+            kernels = self.daemon.json("GET", "/api/kernels")
+            return any(kernel["connections"] and kernel["execution_state"] == "idle" for kernel in kernels)
+
+        until(connected, LONG / 1000, what="no kernel is idle and connected")
+        self.see(".jp-NotebookPanel .jp-Notebook-ExecutionIndicator[data-status=idle]")
+
 
 @contextmanager
 def browsing(daemon: Daemon) -> Iterator[Browser]:
@@ -126,7 +137,7 @@ def write_and_run(browser: Browser) -> Path:
     """A new notebook with two cells that have run, saved under its first name."""
     browser.see(".jp-LauncherCard[data-category=Notebook]").click()
     browser.see(".jp-Notebook .jp-CodeCell .cm-content").click()
-    browser.see(".jp-NotebookPanel .jp-Notebook-ExecutionIndicator[data-status=idle]")
+    browser.see_kernel_idle()
     browser.type("import os; print('pid is', os.getpid() > 0)")
     browser.press("Shift+Enter")
     with suppress(sync_api.TimeoutError):
@@ -258,7 +269,7 @@ def test_notebook_7_lists_opens_and_runs(tmp_path: Path) -> None:
         browser.open("/tree/a%20b.ipynb")
         assert browser.page.url.endswith("/notebooks/a%20b.ipynb")
         browser.see(".jp-Notebook .jp-CodeCell .cm-content").click()
-        browser.see(".jp-NotebookPanel .jp-Notebook-ExecutionIndicator[data-status=idle]")
+        browser.see_kernel_idle()
         browser.press("Shift+Enter")
         browser.see(".jp-OutputArea-output", "42")
         for path in ("/edit/a%20b.ipynb", "/consoles/x", "/terminals/1", "/notebooks"):
