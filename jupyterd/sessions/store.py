@@ -5,11 +5,15 @@ from __future__ import annotations
 import os
 import sqlite3
 import time
+from collections.abc import Callable
 from threading import Lock
 from typing import NamedTuple
 
 NEW = 100_000_000
 """Nanoseconds after a write within which another would not be seen by the file's time."""
+
+LOOK_INTERVAL = 0.1
+"""Seconds after which it is looked again whether another process has written into the file."""
 
 COLUMNS = ("session_id", "path", "name", "type", "kernel_id")
 
@@ -29,14 +33,18 @@ class SessionTable:
 
     :param path: the database file, or ``:memory:``.
     :param durable: a row is to survive the machine, not the daemon alone.
+    :param clock: seconds that only grow.
     """
 
-    def __init__(self, path: str = ":memory:", durable: bool = True) -> None:
-        self._path, self._durable = path, durable
+    def __init__(
+        self, path: str = ":memory:", durable: bool = True, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._path, self._durable, self._clock = path, durable, clock
         self._lock = Lock()
         self._connection: sqlite3.Connection | None = None
         self._writes = 0
         self._known: tuple[object, list[Row]] = (None, [])
+        self._looked: tuple[int, float] = (-1, 0.0)
 
     def _open(self) -> sqlite3.Connection:
         if self._connection is None:
@@ -64,6 +72,11 @@ class SessionTable:
             return self._writes
         if self._durable:
             return None
+        writes, when = self._looked
+        now = self._clock()
+        if writes == self._writes and now - when < LOOK_INTERVAL:
+            return self._known[0]
+        self._looked = self._writes, now
         files = [found for path in (self._path, f"{self._path}-wal") if (found := _status(path)) is not None]
         if not files or time.time_ns() - max(found.st_mtime_ns for found in files) <= NEW:
             return None

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from jupyterd.sessions.store import NEW, Row, SessionTable
+from jupyterd.sessions.store import LOOK_INTERVAL, NEW, Row, SessionTable
 
 ONE, TWO = Row("1", "a.ipynb", "", "notebook", "k"), Row("2", "b.ipynb", "", "notebook", "k")
 
@@ -50,13 +50,17 @@ def test_each_write_is_seen(tmp_path: Path, name: str, durable: bool) -> None:
 
 
 def test_what_another_server_writes_is_seen(path: str) -> None:
-    ours, theirs = SessionTable(path, durable=False), SessionTable(path, durable=False)
+    now = [0.0]
+    ours, theirs = SessionTable(path, durable=False, clock=lambda: now[0]), SessionTable(path, durable=False)
     ours.add(ONE)
     theirs.all()  # the journal stays while somebody has it open
     settle(path)
     assert ours.all() == ours.all() == [ONE]
     theirs.add(TWO)
+    assert ours.all() == [ONE], "it is looked for now and then"
+    now[0] += LOOK_INTERVAL
     assert ours.all() == [ONE, TWO]
+    now[0] += LOOK_INTERVAL
     theirs.remove(ONE)  # at once, in what may be the same tick of the file's clock
     assert ours.all() == [TWO]
 
