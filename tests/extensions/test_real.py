@@ -95,6 +95,8 @@ def test_no_header_of_the_daemons_reaches_a_handler_and_none_of_its_servers_a_cl
 
 
 def test_a_stranger_gets_nothing(daemon: Daemon) -> None:
+    # Until then it is not known that this is a page.
+    until(lambda: daemon.json("GET", "/api/extensions")["host"]["state"] == "ready", 60.0, "the host is not ready")
     assert daemon.ask("GET", "/trial/echo", token="").status == 403
     assert daemon.ask("POST", "/trial/echo", b"x", token="wrong").status == 403
     assert daemon.ask("GET", "/trial/stream", token="").status == 403

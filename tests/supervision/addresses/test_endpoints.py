@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import socket
@@ -233,13 +234,13 @@ def test_a_socket_of_the_service_manager_s_outlives_takeovers(tmp_path: Path, mo
 def test_where_the_service_manager_listens_is_told_whatever_the_settings_say(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path, first = f"{tmp_path}/unit", 200
+    path = f"{tmp_path}/unit"
     with socket.socket(socket.AF_UNIX) as unix, socket.create_server(("127.0.0.1", 0)) as tcp_socket:
         unix.bind(path)
         unix.listen()
         port = tcp_socket.getsockname()[1]
-        for number, listening in enumerate((unix, tcp_socket)):
-            os.dup2(listening.fileno(), first + number)
+        first = fcntl.fcntl(unix.fileno(), fcntl.F_DUPFD, 400)
+        os.dup2(tcp_socket.fileno(), first + 1)
     monkeypatch.setattr("jupyterd.supervision.sockets._FIRST_INHERITED", first)
     monkeypatch.setenv("LISTEN_PID", str(os.getpid()))
     monkeypatch.setenv("LISTEN_FDS", "2")
