@@ -69,6 +69,7 @@ def _whole(data: bytearray) -> bool:
 
 
 def rest(server: Server) -> Figures:
+    """Requests of programs, and one as a page sends it."""
     figures: Figures = {}
     session = {"path": "a.ipynb", "type": "notebook", "name": "", "kernel": {"name": "bench"}}
     server.json("POST", "/api/sessions", session)

@@ -180,6 +180,7 @@ def mount_conversions(
     server = settings.server
 
     def resource() -> Any:
+        """The resource; made at the first request."""
         from jupyterd.nbconvert.converter import Converter
         from jupyterd.nbconvert.formats import Formats
         from jupyterd.nbconvert.resource import NbconvertResource

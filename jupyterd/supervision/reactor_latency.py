@@ -46,6 +46,7 @@ class Turns:
         now, counts = self._now, self.counts
 
         def timed(timeout: float | None = None) -> Any:
+            """The selector's own, which ends a turn and begins the next."""
             since = self.since
             if since:
                 took = now() - since

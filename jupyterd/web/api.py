@@ -141,6 +141,8 @@ class JSONApi:
         """
 
         def decorate(method: Method) -> Method:
+            """Route to ``method``, and give it back as it was."""
+
             @wraps(method)
             def endpoint(resource: Any, request: Request, **values: Any) -> Any:
                 call = Call(request, status, body)
@@ -159,6 +161,8 @@ class JSONApi:
         """Route the websockets of ``path`` to the decorated method, which returns the protocol to speak."""
 
         def decorate(method: Method) -> Method:
+            """Route to ``method``, and give it back as it was."""
+
             @wraps(method)
             def endpoint(resource: Any, request: Request, **values: Any) -> Any:
                 from jupyterd.web.websocket.protocol import upgrade
